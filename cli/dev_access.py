@@ -1,0 +1,68 @@
+"""Secrets of a development system: made at the first `analytics up`, kept in the data directory."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from runtime.embedded.secret_file import write_private
+from runtime.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class DevAccess:
+    """What a sender, a reader and the services need to know."""
+
+    write_key: str
+    read_key: str
+    admin_key: str
+    jwt_secret: str
+    pseudonym_keys: str
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings by which the services accept these keys."""
+        keys = (
+            ("dev", self.write_key, ["events:write"]),
+            ("dev-dashboard", self.read_key, ["learning:read", "system:read"]),
+            ("dev-admin", self.admin_key, ["events:write", "learning:read", "system:read", "privacy:admin"]),
+        )
+        return {
+            "ANALYTICS_API_KEYS": json.dumps(
+                [dict(zip(("source", "key", "scopes"), key, strict=True)) for key in keys]
+            ),
+            "ANALYTICS_JWT_SECRET": self.jwt_secret,
+            "ANALYTICS_PSEUDONYM_KEYS": self.pseudonym_keys,
+        }
+
+
+def keep_access(file: Path, environment: Mapping[str, str]) -> DevAccess:
+    """Return the secrets in the file, made at the first call (mode 0600).
+
+    A secret given in `environment` wins over the file's. Raises ConfigurationError when the file is damaged.
+    """
+    if not file.exists():
+        write_private(file, json.dumps(asdict(_fresh()), indent=2) + "\n")
+    try:
+        kept = DevAccess(**json.loads(file.read_text()))
+    except (ValueError, TypeError):
+        raise ConfigurationError(
+            f"{file} is damaged; restore it: without its pseudonym key, learners already stored are not found again"
+        ) from None
+    given = {
+        "jwt_secret": environment.get("ANALYTICS_JWT_SECRET"),
+        "pseudonym_keys": environment.get("ANALYTICS_PSEUDONYM_KEYS"),
+    }
+    return DevAccess(**{**asdict(kept), **{name: value for name, value in given.items() if value}})
+
+
+def _fresh() -> DevAccess:
+    return DevAccess(
+        write_key=f"dev-write-{secrets.token_urlsafe(24)}",
+        read_key=f"dev-read-{secrets.token_urlsafe(24)}",
+        admin_key=f"dev-admin-{secrets.token_urlsafe(24)}",
+        jwt_secret=secrets.token_urlsafe(48),
+        pseudonym_keys=f"1:{secrets.token_hex(32)}",
+    )

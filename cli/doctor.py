@@ -1,0 +1,128 @@
+"""`analytics doctor`: looks at every dependency and setting, and says the fix."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.dev_file import DATA_DIR, DataDir, settings_of
+from runtime.clock import utc_now
+from runtime.diagnosis import Finding, judge
+from runtime.errors import ConfigurationError, DependencyUnavailable
+from runtime.settings import Settings
+
+UNHEALTHY = 3
+
+_LEAST_DISK_BYTES = 2 * 1024**3
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Check each dependency and setting, and say the fix. Exit code 3 when a check fails."""
+    findings = asyncio.run(_look(data_dir))
+    healthy = all(finding.status != "fail" for finding in findings)
+    if as_json:
+        typer.echo(json.dumps({"healthy": healthy, "checks": [asdict(finding) for finding in findings]}, indent=2))
+    else:
+        Console().print(_table(findings))
+    if not healthy:
+        raise typer.Exit(UNHEALTHY)
+
+
+async def _look(data_dir: Path) -> list[Finding]:
+    try:
+        settings = settings_of(data_dir)
+    except ConfigurationError as error:
+        return [Finding("settings", "fail", str(error), "mend the variable it names")]
+    return [
+        *judge_secrets(settings),
+        *await _diagnose_redis(settings),
+        *await _diagnose_postgres(settings),
+        _judge_disk(data_dir),
+    ]
+
+
+def judge_secrets(settings: Settings) -> list[Finding]:
+    """Judge the secrets: each service needs its own, and says so when it starts without."""
+    try:
+        settings.pseudonymizer()
+        pseudonyms = Finding("settings.pseudonym_keys", "ok", "set")
+    except ConfigurationError as error:
+        pseudonyms = Finding("settings.pseudonym_keys", "warn", str(error), "ingest and dashboard need it")
+    keys = len(settings.api_keys)
+    return [
+        pseudonyms,
+        judge(
+            "settings.api_keys",
+            keys > 0,
+            f"{keys} keys",
+            "set ANALYTICS_API_KEYS, else nobody may send or read",
+            otherwise="warn",
+        ),
+        judge(
+            "settings.jwt_secret",
+            settings.jwt_secret is not None,
+            "set" if settings.jwt_secret else "not set",
+            "set ANALYTICS_JWT_SECRET, else no learner may read",
+            otherwise="warn",
+        ),
+    ]
+
+
+async def _diagnose_redis(settings: Settings) -> list[Finding]:
+    from stream.connection import connect
+    from stream.diagnosis import diagnose
+
+    redis = connect(settings)
+    try:
+        findings = await diagnose(redis, settings.stream_partitions, utc_now(), settings.claim_idle_seconds)
+    except DependencyUnavailable as error:
+        return [Finding("redis.reachable", "fail", str(error), "is it running, and is REDIS_URL right?")]
+    finally:
+        await redis.aclose()
+    return [Finding("redis.reachable", "ok", "answers"), *findings]
+
+
+async def _diagnose_postgres(settings: Settings) -> list[Finding]:
+    from storage.diagnosis import diagnose
+
+    try:
+        findings = await diagnose(settings.database_dsn, settings.db_pool_size)
+    except ConfigurationError as error:
+        return [Finding("postgres.reachable", "fail", str(error), "every process but ingest needs it")]
+    except DependencyUnavailable as error:
+        return [Finding("postgres.reachable", "fail", str(error), "is it running, and is DATABASE_URL right?")]
+    return [Finding("postgres.reachable", "ok", "answers"), *findings]
+
+
+def _judge_disk(data_dir: Path) -> Finding:
+    place = data_dir if data_dir.exists() else Path.cwd()
+    free = shutil.disk_usage(place).free
+    return judge(
+        "disk.free",
+        free >= _LEAST_DISK_BYTES,
+        f"{free / 1024**3:.1f} GiB free at {place}",
+        "make room: full disks stop Redis and Postgres",
+        otherwise="warn",
+    )
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("check", "", "detail", "fix"):
+        table.add_column(column, overflow="fold")
+    for finding in findings:
+        colour = _COLOURS[finding.status]
+        table.add_row(finding.name, f"[{colour}]{finding.status}[/]", finding.detail, finding.fix)
+    return table

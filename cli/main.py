@@ -1,0 +1,78 @@
+"""`analytics`: every command, and what each exit code means.
+
+0 all is well, 1 the answer is no or the work failed, 2 wrong usage or settings, 3 something needed is not healthy.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from cli import doctor, lifeline, migrate, rebuild, services, up, verify
+from cli.demo import demo
+from cli.send import send
+from runtime.errors import AnalyticsError, ConfigurationError, DependencyUnavailable
+
+app = typer.Typer(
+    name="analytics",
+    help="StudyIn Analytics: learner events in over HTTP, dashboard answers out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    up.up,
+    services.ingest,
+    services.worker,
+    services.dashboard,
+    services.maintenance,
+    doctor.doctor,
+    send,
+    verify.verify,
+    rebuild.rebuild,
+    demo,
+):
+    app.command()(command)
+app.add_typer(migrate.app, name="migrate")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("studyin-analytics"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
+
+def main() -> None:
+    """Run the command named by the arguments; never returns."""
+    lifeline.follow()
+    try:
+        app()
+    except AnalyticsError as error:
+        typer.echo(f"analytics: {error}", err=True)
+        sys.exit(exit_code(error))
+
+
+def exit_code(error: AnalyticsError) -> int:
+    """Return the code a process ends with after this error."""
+    match error:
+        case ConfigurationError():
+            return 2
+        case DependencyUnavailable():
+            return 3
+        case _:
+            return 1
+
+
+if __name__ == "__main__":
+    main()

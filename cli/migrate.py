@@ -1,0 +1,63 @@
+"""`analytics migrate`: the database's schema, up, down and where it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.dev_file import DATA_DIR, DataDir, settings_of
+from runtime.errors import ConfigurationError
+
+app = typer.Typer(no_args_is_help=True, help="Bring the database's schema up, down, or say where it is.")
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+@app.command()
+def up(
+    revision: Annotated[str, typer.Argument(help="Revision to reach.")] = "head", data_dir: DataDir = DATA_DIR
+) -> None:
+    """Migrate up; a database that is there already stays as it is."""
+    from storage.migrate import current_revision, upgrade
+
+    url = settings_of(data_dir).database_dsn
+    asyncio.run(upgrade(url, revision))
+    typer.echo(f"at revision {asyncio.run(current_revision(url))}", err=True)
+
+
+@app.command()
+def down(
+    revision: Annotated[str, typer.Argument(help="Revision to go back to; `base` is an empty database.")],
+    yes: Yes = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Migrate down. Drops data."""
+    from storage.migrate import current_revision, downgrade
+
+    url = settings_of(data_dir).database_dsn
+    if not yes:
+        if not sys.stdin.isatty():
+            raise ConfigurationError("`migrate down` drops data; give --yes to do it without a terminal")
+        typer.confirm(f"Go back to {revision} and drop what newer revisions hold?", abort=True)
+    asyncio.run(downgrade(url, revision))
+    typer.echo(f"at revision {asyncio.run(current_revision(url)) or 'base'}", err=True)
+
+
+@app.command()
+def status(as_json: Json = False, data_dir: DataDir = DATA_DIR) -> None:
+    """Say which revision the database is at; exit code 1 when it is not the newest."""
+    from storage.migrate import current_revision, head_revision
+
+    current = asyncio.run(current_revision(settings_of(data_dir).database_dsn))
+    head = head_revision()
+    if as_json:
+        typer.echo(json.dumps({"current": current, "head": head, "up_to_date": current == head}))
+    else:
+        typer.echo(f"{current or 'never migrated'} (newest: {head})")
+    if current != head:
+        raise typer.Exit(1)

@@ -1,0 +1,136 @@
+"""Starts and stops the whole system on one machine. What starts last stops first: senders before receivers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+from cli import dev_file
+from cli.child import Child, Program, Say
+from cli.dev_access import keep_access
+from cli.dev_file import DevFile
+from cli.programs import Plan, Programs
+from cli.servers import KeptServer, Server
+from runtime.embedded.postgres import Postgres
+from runtime.embedded.valkey import Valkey
+from storage.migrate import upgrade
+
+
+class System:
+    """One system: `start`, `run`, and `stop` in any case."""
+
+    def __init__(self, plan: Plan, say: Say) -> None:
+        """`say` is told what is worth a sentence to the person at the terminal."""
+        self._plan = plan
+        self._say = say
+        self._hurry = asyncio.Event()
+        self._stack = AsyncExitStack()
+        self._watched: list[asyncio.Task[None]] = []
+
+    async def start(self, stop: asyncio.Event) -> DevFile | None:
+        """Start everything and wait until it does its work; return where it is, None when `stop` is set before.
+
+        Raises ConfigurationError or DependencyUnavailable.
+        """
+        plan = self._plan
+        access = keep_access(plan.data_dir / "access.json", os.environ)
+        redis_url, database_url = await self._start_servers()
+        if stop.is_set():
+            return None
+        self._say("migrating the database")
+        await upgrade(database_url)
+        self._say("starting the services")
+        programs = Programs(plan, access, redis_url, database_url)
+        services = [
+            *self._start_children([programs.dashboard()]),
+            *self._start_children([programs.maintenance()]),
+            *self._start_children(programs.workers()),
+            *self._start_children([programs.ingest()]),
+        ]
+        if not await self._unless(stop, _all_ready(services)):
+            return None
+        where = DevFile(
+            ingest_url=plan.ingest_url,
+            dashboard_url=plan.dashboard_url,
+            write_key=access.write_key,
+            read_key=access.read_key,
+            admin_key=access.admin_key,
+            jwt_secret=access.jwt_secret,
+            database_url=database_url,
+            redis_url=redis_url,
+        )
+        self._stack.callback(dev_file.remove, plan.data_dir)
+        dev_file.write(plan.data_dir, where)
+        if plan.demo:
+            self._start_children([programs.demo()])
+        return where
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Wait until `stop` is set. Raises what a part failed with that starting it again does not mend."""
+        await self._unless(stop, asyncio.Event().wait())
+
+    def hurry(self) -> None:
+        """Make `stop` end by force what has not ended yet."""
+        self._hurry.set()
+
+    async def stop(self) -> None:
+        """Stop everything that was started, in the opposite order."""
+        await self._stack.aclose()
+
+    async def _start_servers(self) -> tuple[str, str]:
+        """Start the servers that are not given, together; return the URLs of Redis and Postgres."""
+        plan, given = self._plan, self._plan.settings
+        valkey = postgres = None
+        servers: list[KeptServer] = []
+        if given.redis_url is None and "REDIS_HOST" not in os.environ:
+            # past the size at which ingest refuses, so that Redis itself need not
+            memory = given.stream_max_bytes * 3 // 2
+            valkey = Valkey(plan.data_dir / "redis", log=plan.logs / "redis.log", max_memory_bytes=memory)
+            servers.append(self._kept("Redis", valkey))
+        if given.database_url is None:
+            postgres = Postgres(plan.data_dir / "postgres", log=plan.logs / "postgres.log")
+            servers.append(self._kept("Postgres", postgres))
+        if servers:
+            self._say("starting the servers")
+        # a start runs in a thread that cannot be cancelled: let both end before one's failure is told
+        for result in await asyncio.gather(*(server.start() for server in servers), return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+            self._watched.append(result)
+        return valkey.url if valkey else given.redis_dsn, postgres.url if postgres else given.database_dsn
+
+    def _kept(self, name: str, server: Server) -> KeptServer:
+        kept = KeptServer(name, server, self._say)
+        self._stack.push_async_callback(kept.stop)
+        return kept
+
+    def _start_children(self, programs: Sequence[Program]) -> list[Child]:
+        """Start programs that will stop together."""
+        children = [Child(program, self._plan.logs, self._say) for program in programs]
+        self._watched += [child.start() for child in children]
+        self._stack.push_async_callback(self._stop_children, children)
+        return children
+
+    async def _stop_children(self, children: Sequence[Child]) -> None:
+        await asyncio.gather(*(child.stop(self._hurry) for child in children))
+
+    async def _unless(self, stop: asyncio.Event, work: Coroutine[Any, Any, Any]) -> bool:
+        """Do the work; return whether it ended before `stop` was set. Raises what it or a watched part raises."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            ended, _ = await asyncio.wait((working, stopping, *self._watched), return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+            return working in ended
+        finally:
+            for task in (working, stopping):
+                task.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+async def _all_ready(children: Sequence[Child]) -> None:
+    await asyncio.gather(*(child.until_ready() for child in children))

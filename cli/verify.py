@@ -1,0 +1,137 @@
+"""`analytics verify`: proves on a live system that aggregates are exact and that no entry is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.dev_file import DATA_DIR, DataDir, settings_of
+from runtime.clock import utc_now
+from runtime.settings import Settings
+from storage.pool import connect as connect_storage
+from storage.verify import Books, TableDrift, read_books, verify_aggregates
+from stream.books import StreamBooks, read_stream_books
+from stream.connection import connect as connect_stream
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The books of one partition beside what the stream says, read before and after them."""
+
+    partition: int
+    before: StreamBooks
+    books: Books
+    after: StreamBooks
+
+    @property
+    def is_balanced(self) -> bool | None:
+        """Whether every entry acknowledged has a fate, and none without an entry; None when Redis cannot tell.
+
+        Traffic goes on meanwhile, so the books may lie anywhere between the two readings. Once all is quiet both
+        say the same number.
+        """
+        if self.books.settled > self.after.appended:
+            return False
+        return None if self.before.settled is None else self.before.settled <= self.books.settled
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a program reads it."""
+        return {
+            "partition": self.partition,
+            "appended": self.after.appended,
+            "stored": self.books.stored,
+            "duplicate": self.books.duplicate,
+            "suppressed": self.books.suppressed,
+            "dead_lettered": self.books.dead_lettered,
+            "in_flight": self.after.appended - self.books.settled,
+            "balanced": self.is_balanced,
+        }
+
+
+def verify(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Compare every aggregate with a recompute, and the books with the stream. Exit code 1 on any difference."""
+    settings = settings_of(data_dir)
+    drifts, balances = asyncio.run(_verify(settings))
+    clean = all(drift.is_clean for drift in drifts) and all(balance.is_balanced is not False for balance in balances)
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "clean": clean,
+                    "drift": sum(drift.missing + drift.unexpected for drift in drifts),
+                    "tables": [drift_as_json(drift) for drift in drifts],
+                    "books": [balance.as_json() for balance in balances],
+                },
+                indent=2,
+            )
+        )
+    else:
+        _print(drifts, balances)
+    if not clean:
+        raise typer.Exit(1)
+
+
+def drift_as_json(drift: TableDrift) -> dict[str, Any]:
+    """Return one table's drift as a program reads it."""
+    return {
+        "table": drift.table,
+        "rows": drift.rows,
+        "missing": drift.missing,
+        "unexpected": drift.unexpected,
+        "clean": drift.is_clean,
+    }
+
+
+def drift_table(drifts: list[TableDrift]) -> Table:
+    """Return the drifts as a person reads them."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("aggregate")
+    for column in ("rows", "missing", "unexpected"):
+        table.add_column(column, justify="right")
+    for drift in drifts:
+        style = None if drift.is_clean else "red"
+        table.add_row(drift.table, *(f"{n:,}" for n in (drift.rows, drift.missing, drift.unexpected)), style=style)
+    return table
+
+
+async def _verify(settings: Settings) -> tuple[list[TableDrift], list[Balance]]:
+    partitions = range(settings.stream_partitions)
+    redis = connect_stream(settings)
+    try:
+        connection = await connect_storage(settings.database_dsn, application_name="analytics-verify")
+        try:
+            drifts = await verify_aggregates(connection, utc_now(), settings.system_metrics_retention)
+            before = [await read_stream_books(redis, partition) for partition in partitions]
+            books = await read_books(connection)
+            after = [await read_stream_books(redis, partition) for partition in partitions]
+        finally:
+            await connection.close()
+    finally:
+        await redis.aclose()
+    none = Books(0, 0, 0, 0)
+    return drifts, [Balance(p, before[p], books.get(p, none), after[p]) for p in partitions]
+
+
+def _print(drifts: list[TableDrift], balances: list[Balance]) -> None:
+    console = Console()
+    console.print(drift_table(drifts))
+    console.print()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    columns = ("partition", "appended", "stored", "duplicate", "suppressed", "dead_lettered", "in_flight")
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="right")
+    table.add_column("")
+    words = {True: "[green]balanced[/]", False: "[red]not balanced[/]", None: "[yellow]Redis cannot tell[/]"}
+    for balance in balances:
+        row = balance.as_json()
+        table.add_row(*(f"{row[column]:,}" for column in columns), words[balance.is_balanced])
+    console.print(table)

@@ -1,0 +1,62 @@
+"""What holds for every request, whatever becomes of it: an id, headers that make browsers careful, metrics."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+from uuid import uuid4
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from telemetry import metrics
+
+_UNMATCHED: Final = "unmatched"
+
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    # answers about learners must not stay in any cache
+    "Cache-Control": "private, no-store",
+}
+"""A response's own header of the same name wins."""
+
+
+class Edge:
+    """The outermost layer, around the error handlers too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, dress its response, and count it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        # never one that was sent: it would be logged, and could be anything
+        request_id = scope["request_id"] = uuid4().hex
+        status = 500
+
+        async def dressed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        started = time.perf_counter()
+        try:
+            await self._app(scope, receive, dressed)
+        finally:
+            # the template, never the path that was asked for
+            route = getattr(scope.get("route"), "path", _UNMATCHED)
+            metrics.READ_REQUESTS.labels(route, str(status)).inc()
+            metrics.READ_DURATION.labels(route).observe(time.perf_counter() - started)

@@ -1,0 +1,79 @@
+"""From a learner's record to answers: what the words mean. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from dashboard.levels import LevelCurve, standing
+from dashboard.streaks import streaks
+from dashboard.windows import DayWindow
+from schemas.answers import (
+    Achievement,
+    DaysMeta,
+    GamificationProgress,
+    HeatmapDay,
+    LearningHeatmap,
+    LearningOverview,
+    XpDay,
+)
+from storage.answers import LearnerRecord
+
+_MICROSECONDS_PER_SECOND = timedelta(seconds=1) // timedelta(microseconds=1)
+_MICROSECONDS_PER_MINUTE = timedelta(minutes=1) // timedelta(microseconds=1)
+
+
+def overview(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: DaysMeta) -> LearningOverview:
+    """Sum up the window; the last day of the window is today."""
+    runs = streaks(record.active_dates, window.last)
+    return LearningOverview(
+        meta=meta,
+        total_sessions=sum(day.sessions for day in record.days),
+        open_sessions=sum(day.open_sessions for day in record.days),
+        total_duration_seconds=sum(day.session_microseconds for day in record.days) / _MICROSECONDS_PER_SECOND,
+        materials_viewed=sum(day.materials_viewed for day in record.days),
+        materials_completed=sum(day.materials_completed for day in record.days),
+        xp_earned=sum(day.xp_earned for day in record.days),
+        active_days=sum(day.activity_count > 0 for day in record.days),
+        achievements_earned=sum(achievement.activity_date in window for achievement in record.achievements),
+        total_xp=record.total_xp,
+        current_level=standing(curve, record.total_xp, record.highest_level).level,
+        current_streak=runs.current,
+        longest_streak=runs.longest,
+    )
+
+
+def heatmap(record: LearnerRecord, window: DayWindow, meta: DaysMeta) -> LearningHeatmap:
+    """Give every day of the window, also the empty ones."""
+    known = {day.activity_date: day for day in record.days}
+    days = []
+    for date in window:
+        day = known.get(date)
+        days.append(
+            HeatmapDay(
+                date=date,
+                activity_count=day.activity_count if day else 0,
+                duration_minutes=day.session_microseconds / _MICROSECONDS_PER_MINUTE if day else 0,
+                xp_earned=day.xp_earned if day else 0,
+            )
+        )
+    return LearningHeatmap(meta=meta, days=days)
+
+
+def progress(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: DaysMeta) -> GamificationProgress:
+    """Say where the learner stands, all time, and the XP of every day of the window."""
+    xp = {day.activity_date: day.xp_earned for day in record.days}
+    place = standing(curve, record.total_xp, record.highest_level)
+    return GamificationProgress(
+        meta=meta,
+        current_xp=record.total_xp,
+        current_level=place.level,
+        xp_for_current_level=place.xp_for_level,
+        xp_for_next_level=place.xp_for_next_level,
+        progress_percentage=place.progress_percentage,
+        achievements=[
+            Achievement(achievement_id=earned.achievement_id, name=earned.name, earned_at=earned.earned_at)
+            for earned in record.achievements
+        ],
+        xp_trend=[XpDay(date=date, xp=xp.get(date, 0)) for date in window],
+        reported_streak_days=record.reported_streak_days,
+    )

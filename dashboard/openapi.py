@@ -1,0 +1,40 @@
+"""The description of the API, with its errors as they are sent. `python -m dashboard.openapi` writes it to stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from schemas.problem import PROBLEM_MEDIA_TYPE, Problem
+
+_SCHEMA_REF: Final = "#/components/schemas/{model}"
+
+
+def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that may answer with these problems."""
+    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": _SCHEMA_REF.format(model=Problem.__name__)}}}
+    return {status.value: {"description": status.phrase, "content": content} for status in statuses}
+
+
+def describe(api: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of the application."""
+    document = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
+    problem = Problem.model_json_schema(ref_template=_SCHEMA_REF, mode="serialization")
+    document["components"]["schemas"] |= {**problem.pop("$defs"), Problem.__name__: problem}
+    return document
+
+
+def written(document: dict[str, Any]) -> str:
+    """Return the document as it is committed."""
+    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    from dashboard.app import create_api
+
+    sys.stdout.write(written(describe(create_api())))

@@ -1,0 +1,69 @@
+"""What may be asked, and how much at once. A parameter that is not listed is refused by name."""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import UTC, tzinfo
+from functools import cache
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from schemas.events import UserId
+
+MAX_DAYS: Final = 3_650
+MAX_HOURS: Final = 720
+"""API health is kept for 30 days."""
+
+
+@cache
+def _zones() -> frozenset[str]:
+    # only names of this list reach the file system
+    return frozenset(zoneinfo.available_timezones())
+
+
+def _known_zone(name: str) -> str:
+    if name != "UTC" and name not in _zones():
+        raise PydanticCustomError("unknown_time_zone", "Input should be the IANA name of a time zone")
+    return name
+
+
+def zone(name: str) -> tzinfo:
+    """Return a zone whose name is known."""
+    return UTC if name == "UTC" else zoneinfo.ZoneInfo(name)
+
+
+Days = Annotated[int, Field(ge=1, le=MAX_DAYS, description="How many activity dates, today included.")]
+
+
+class _AboutLearner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: UserId | None = Field(
+        None, description="The learner; a service must name one, a learner's token need not."
+    )
+    tz: Annotated[str, AfterValidator(_known_zone)] = Field(
+        "UTC", description="IANA name of the time zone that says which day is today."
+    )
+
+
+class LastMonth(_AboutLearner):
+    """A learner's last days, 30 by default."""
+
+    days: Days = 30
+
+
+class LastYear(_AboutLearner):
+    """A learner's last days, a year by default."""
+
+    days: Days = 365
+
+
+class LastDay(BaseModel):
+    """The platform's last hours, 24 by default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hours: int = Field(24, ge=1, le=MAX_HOURS)
+    limit: int = Field(10, ge=1, le=100, description="How many endpoints.")

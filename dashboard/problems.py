@@ -1,0 +1,116 @@
+"""Errors as RFC 9457 problem documents. None repeats a value that was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from runtime.errors import DependencyUnavailable
+from schemas.problem import PROBLEM_MEDIA_TYPE, Problem, ProblemError
+from telemetry import logging
+
+RETRY_AFTER_SECONDS: Final = 2
+
+_log = logging.get("dashboard")
+
+
+class Refusal(Exception):
+    """A request that is not served, and why."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[ProblemError] = (),
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers or {}
+        self.errors = list(errors)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem document."""
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(DependencyUnavailable, _unavailable)
+    app.add_exception_handler(Exception, _defect)
+
+
+def problem_response(request: Request, refusal: Refusal) -> Response:
+    """Return the refusal as a response; `instance` is the request id."""
+    problem = Problem(
+        title=refusal.status.phrase,
+        status=refusal.status,
+        code=refusal.code,
+        detail=refusal.detail,
+        instance=request.scope.get("request_id"),
+        errors=refusal.errors,
+    )
+    return Response(
+        problem.model_dump_json(exclude_defaults=False, exclude={"event_ids"}, exclude_none=True),
+        refusal.status,
+        headers=refusal.headers,
+        media_type=PROBLEM_MEDIA_TYPE,
+    )
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return problem_response(request, error)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = [_fault(fault) for fault in error.errors()]
+    return problem_response(
+        request,
+        Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameters", "See `errors` for each parameter.", errors=faults
+        ),
+    )
+
+
+def _fault(fault: Mapping[str, Any]) -> ProblemError:
+    # ("query", name) of a parameter; its value stays with the sender
+    name = str(fault["loc"][1]) if len(fault["loc"]) > 1 else None
+    return ProblemError(code=fault["type"], parameter=name, detail=fault["msg"])
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    return problem_response(request, Refusal(status, status.name.lower(), status.description, headers=error.headers))
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DependencyUnavailable)
+    _log.warning("answer_unavailable", dependency=error.dependency, reason=error.reason, detail=error.detail)
+    return problem_response(
+        request,
+        Refusal(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"{error.dependency}_unavailable",
+            "The answer cannot be read now; ask again.",
+            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        ),
+    )
+
+
+async def _defect(request: Request, _error: Exception) -> Response:
+    # the server logs the error itself
+    return problem_response(
+        request, Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "A fault of this service; it has been logged.")
+    )

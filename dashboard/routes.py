@@ -1,0 +1,117 @@
+"""The four questions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.security import APIKeyHeader, HTTPBearer
+
+from dashboard import learner_answers, system_answers
+from dashboard.callers import Caller, require
+from dashboard.openapi import problems
+from dashboard.parameters import LastDay, LastMonth, LastYear, zone
+from dashboard.services import Services, services_of
+from dashboard.windows import DayWindow, last_days, last_hours
+from schemas.answers import (
+    DaysMeta,
+    GamificationProgress,
+    HoursMeta,
+    LearningHeatmap,
+    LearningOverview,
+    SystemMetrics,
+)
+from storage.answers import LearnerRecord
+
+router = APIRouter(
+    prefix="/api/analytics",
+    responses=problems(
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+
+# Only for the description: the gate reads the headers itself.
+_BEARER = HTTPBearer(auto_error=False, description="A learner's token (JWT, HS256) or a service's key.")
+_API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="A service's key.")
+
+
+def _identify(request: Request, services: Annotated[Services, Depends(services_of)]) -> Caller:
+    return services.gate.identify(request.headers.get("Authorization"), request.headers.get("X-API-Key"))
+
+
+# Identified before any parameter is looked at: who may not ask learns nothing of how to.
+_Caller = Annotated[Caller, Depends(_identify)]
+_Services = Annotated[Services, Depends(services_of)]
+_SECURITY = [Depends(_BEARER), Depends(_API_KEY)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    record: LearnerRecord
+    window: DayWindow
+    meta: DaysMeta
+
+
+async def _read(services: Services, caller: Caller, query: LastMonth | LastYear) -> _Reading:
+    pseudonyms = services.gate.learner(caller, query.user_id)
+    now = services.clock()
+    window = last_days(now, zone(query.tz), query.days)
+    meta = DaysMeta(
+        # taken before the database is read
+        consistent_through=services.freshness.consistent_through,
+        generated_at=now,
+        from_=window.first,
+        to=window.last,
+        timezone=query.tz,
+    )
+    record = await services.answers.learner(pseudonyms, window.first, window.last, now - services.session_timeout)
+    return _Reading(record, window, meta)
+
+
+@router.get("/learning/overview", dependencies=_SECURITY, tags=["learning"], operation_id="learning_overview")
+async def learning_overview(
+    caller: _Caller, services: _Services, query: Annotated[LastMonth, Query()]
+) -> LearningOverview:
+    """Sessions, materials, XP, level, streaks and achievements of a learner's last days."""
+    reading = await _read(services, caller, query)
+    return learner_answers.overview(reading.record, reading.window, services.curve, reading.meta)
+
+
+@router.get("/learning/heatmap", dependencies=_SECURITY, tags=["learning"], operation_id="learning_heatmap")
+async def learning_heatmap(
+    caller: _Caller, services: _Services, query: Annotated[LastYear, Query()]
+) -> LearningHeatmap:
+    """A learner's calendar: activity, minutes and XP of every day."""
+    reading = await _read(services, caller, query)
+    return learner_answers.heatmap(reading.record, reading.window, reading.meta)
+
+
+@router.get(
+    "/gamification/progress", dependencies=_SECURITY, tags=["gamification"], operation_id="gamification_progress"
+)
+async def gamification_progress(
+    caller: _Caller, services: _Services, query: Annotated[LastMonth, Query()]
+) -> GamificationProgress:
+    """Where a learner stands, every achievement, and the XP of every day."""
+    reading = await _read(services, caller, query)
+    return learner_answers.progress(reading.record, reading.window, services.curve, reading.meta)
+
+
+@router.get("/system/metrics", dependencies=_SECURITY, tags=["system"], operation_id="system_metrics")
+async def system_metrics(caller: _Caller, services: _Services, query: Annotated[LastDay, Query()]) -> SystemMetrics:
+    """Latency, errors, busiest endpoints and active users of the platform's last hours."""
+    require(caller, "system:read")
+    window = last_hours(services.clock(), query.hours)
+    meta = HoursMeta(
+        consistent_through=services.freshness.consistent_through,
+        generated_at=window.end,
+        from_=window.start,
+        to=window.end,
+    )
+    record = await services.answers.system(window.start, window.end, window.step, query.limit)
+    return system_answers.system_metrics(record, window, meta)

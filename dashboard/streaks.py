@@ -1,0 +1,33 @@
+"""Runs of consecutive active days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Streaks:
+    """Lengths in days."""
+
+    current: int
+    longest: int
+
+
+def streaks(active_dates: Iterable[date], today: date) -> Streaks:
+    """Measure the runs in distinct dates, oldest first.
+
+    The last run is current when it ends yesterday or later: today is not over, and a learner east of the zone that
+    says what today is may already be a day ahead.
+    """
+    run = longest = 0
+    last: date | None = None
+    for day in active_dates:
+        run = run + 1 if last is not None and day - last == _DAY else 1
+        longest = max(longest, run)
+        last = day
+    is_current = last is not None and last >= today - _DAY
+    return Streaks(current=run if is_current else 0, longest=longest)

@@ -1,0 +1,1 @@
+"""Events in: HTTP to stream. Validates, hashes, appends; never touches Postgres."""

@@ -1,0 +1,76 @@
+"""Appends for many requests at once: those that wait at the same moment share one call to the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from runtime.errors import StreamUnavailable
+from schemas.accepted import AcceptedEvent
+from telemetry import events as telemetry
+
+MAX_WAITING_EVENTS: Final = 50_000
+"""Bounds memory when the stream is slow."""
+
+MAX_GROUP_EVENTS: Final = 2_500
+"""Bounds one append."""
+
+
+class EventSink(Protocol):
+    """Where events go."""
+
+    async def append(self, events: Sequence[AcceptedEvent]) -> None:
+        """Append all. Raises StreamUnavailable."""
+
+
+class AppendQueue:
+    """Groups the events of waiting requests; the events of one request stay together."""
+
+    def __init__(self, sink: EventSink, max_waiting: int = MAX_WAITING_EVENTS) -> None:
+        self._sink = sink
+        self._max_waiting = max_waiting
+        self._waiting: deque[tuple[Sequence[AcceptedEvent], asyncio.Future[None]]] = deque()
+        self._waiting_events = 0
+        self._flusher: asyncio.Task[None] | None = None
+
+    async def append(self, events: Sequence[AcceptedEvent]) -> None:
+        """Return when the stream has the events. Raises StreamUnavailable: repeat with the same ids."""
+        if self._waiting_events + len(events) > self._max_waiting:
+            raise StreamUnavailable("queue_full", "too many events wait for the stream")
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((events, done))
+        self._waiting_events += len(events)
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._flush(), name="append-queue")
+        await done
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            group, waiters = self._take_group()
+            started = time.perf_counter()
+            try:
+                await self._sink.append(group)
+            except StreamUnavailable as error:
+                telemetry.append_failed(error, len(group))
+                for waiter in waiters:
+                    # Who was cancelled meanwhile waits no longer.
+                    if not waiter.done():
+                        waiter.set_exception(error)
+            else:
+                telemetry.events_appended(len(group), time.perf_counter() - started)
+                for waiter in waiters:
+                    if not waiter.done():
+                        waiter.set_result(None)
+
+    def _take_group(self) -> tuple[list[AcceptedEvent], list[asyncio.Future[None]]]:
+        group: list[AcceptedEvent] = []
+        waiters = []
+        while self._waiting and (not group or len(group) + len(self._waiting[0][0]) <= MAX_GROUP_EVENTS):
+            events, waiter = self._waiting.popleft()
+            group.extend(events)
+            waiters.append(waiter)
+        self._waiting_events -= len(group)
+        return group, waiters

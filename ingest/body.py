@@ -1,0 +1,93 @@
+"""Reads the body of a request: nothing but JSON, plain or gzipped, and never more than the limit."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from runtime.refusal import Refusal
+from schemas.limits import MAX_BODY_BYTES
+
+_GZIP: Final = 16 + zlib.MAX_WBITS
+_ENCODINGS: Final = ("", "identity", "gzip")
+
+
+async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
+    """Return the inflated body. Raises Refusal (415, 413, 400) and ClientDisconnect.
+
+    Bytes are counted as they come and as they inflate, so that memory stays bounded whatever the headers claim.
+    """
+    encoding = check_headers(headers)
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise _too_large("on the wire")
+        parts.append(part)
+        more = message.get("more_body", False)
+    body = b"".join(parts)
+    return inflate(body, MAX_BODY_BYTES) if encoding == "gzip" else body
+
+
+def check_headers(headers: Mapping[str, str]) -> str:
+    """Return the content encoding. Raises Refusal when the body would not be read."""
+    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    if media_type.strip().lower() != "application/json" or not _is_utf8(parameters):
+        raise _unsupported("Send Content-Type: application/json, in UTF-8.")
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding not in _ENCODINGS:
+        raise _unsupported("Content-Encoding may be gzip or identity.")
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+        raise _too_large("on the wire")
+    return encoding
+
+
+def inflate(body: bytes, limit: int) -> bytes:
+    """Return the content of one or more gzip members. Raises Refusal beyond `limit` bytes or for anything but gzip."""
+    parts: list[bytes] = []
+    size = 0
+    while body:
+        member = zlib.decompressobj(_GZIP)
+        try:
+            part = member.decompress(body, limit - size + 1)
+        except zlib.error:
+            raise _unreadable("The body is not gzip, though Content-Encoding says so.") from None
+        size += len(part)
+        if size > limit:
+            raise _too_large("inflated")
+        if not member.eof:
+            raise _unreadable("The gzip body ends too soon.")
+        parts.append(part)
+        body = member.unused_data
+    return b"".join(parts)
+
+
+def _is_utf8(parameters: str) -> bool:
+    name, _, value = parameters.strip().partition("=")
+    return name.strip().lower() != "charset" or value.strip(' "').lower() in ("utf-8", "utf8")
+
+
+def _unsupported(detail: str) -> Refusal:
+    headers = {"accept-encoding": "gzip, identity"}
+    return Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail, headers=headers)
+
+
+def _unreadable(detail: str) -> Refusal:
+    return Refusal(HTTPStatus.BAD_REQUEST, "unreadable_body", detail)
+
+
+def _too_large(where: str) -> Refusal:
+    detail = f"A body may have {MAX_BODY_BYTES} bytes {where}; send smaller batches."
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail)

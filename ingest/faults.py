@@ -1,0 +1,97 @@
+"""What can be wrong with one event, as a stable code, a JSON Pointer and a text that repeats no value."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from schemas.limits import MAX_DEPTH
+
+_TELLABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_UNTELLABLE: Final = "?"
+
+_TYPES: Final = {
+    "extra_forbidden": ("unknown_property", "This key is not part of the event; remove it."),
+    "missing": ("missing_property", "This key is required."),
+    "union_tag_invalid": ("unknown_event_type", "event_type is none of the fourteen."),
+    "union_tag_not_found": ("missing_property", "event_type is required."),
+    "timezone_aware": ("timestamp_without_offset", "A timestamp needs an offset, such as Z or +02:00."),
+    "finite_number": ("invalid_number", "A number must be finite."),
+    "string_pattern_mismatch": ("invalid_text", "Control characters are not allowed."),
+    "string_unicode": ("invalid_text", "The text is not valid Unicode."),
+    "uuid_parsing": ("invalid_value", "This must be a UUID."),
+}
+"""Codes and texts of pydantic's error types that have their own; the others follow from the type's ending."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why one event is not accepted."""
+
+    code: str
+    pointer: str
+    detail: str
+
+
+def from_validation(error: ValidationError) -> Rejection:
+    """Return the first fault pydantic found; pointers leave out the tag of the union."""
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    kind = fault["type"]
+    location = fault["loc"][1:]
+    if kind.startswith("union_tag"):
+        location = ("event_type",)
+    code, detail = _TYPES.get(kind) or (_code(kind), fault["msg"])
+    return Rejection(code, pointer(location), detail)
+
+
+def _code(kind: str) -> str:
+    if kind.endswith("_type"):
+        return "invalid_type"
+    if kind.startswith("datetime"):
+        return "invalid_timestamp"
+    return "invalid_value"
+
+
+def pointer(location: Sequence[int | str]) -> str:
+    """Return the JSON Pointer (RFC 6901) of a place; a name that could be personal is not told."""
+    return "".join(f"/{_told(part)}" for part in location)
+
+
+def _told(part: int | str) -> str:
+    text = str(part)
+    return text if _TELLABLE_NAME.fullmatch(text) else _UNTELLABLE
+
+
+def find_unstorable(value: Any, location: tuple[int | str, ...] = ()) -> Rejection | None:
+    """Return the first value inside parsed JSON that no event can hold: too deep, no text, no number. None when all can."""
+    if isinstance(value, dict | list):
+        return _find_in_container(value, location)
+    if isinstance(value, str) and not _is_text(value):
+        return Rejection("invalid_text", pointer(location), "NUL and lone surrogates are not text.")
+    if isinstance(value, float) and not math.isfinite(value):
+        return Rejection(
+            "invalid_number", pointer(location), "NaN, Infinity and numbers beyond 64 bits are not numbers."
+        )
+    return None
+
+
+def _find_in_container(value: Any, location: tuple[int | str, ...]) -> Rejection | None:
+    if len(location) >= MAX_DEPTH:
+        return Rejection("nesting_too_deep", pointer(location), f"An event may nest {MAX_DEPTH} levels.")
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        if isinstance(key, str) and not _is_text(key):
+            return Rejection("invalid_text", pointer((*location, key)), "NUL and lone surrogates are not text.")
+        found = find_unstorable(item, (*location, key))
+        if found is not None:
+            return found
+    return None
+
+
+def _is_text(value: str) -> bool:
+    return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)

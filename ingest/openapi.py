@@ -1,0 +1,127 @@
+"""The OpenAPI document of ingest, from the models. `python -m ingest.openapi` writes it to stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import models_json_schema
+
+from ingest.parse import EventBatch
+from ingest.routes import BATCH, TRACK
+from schemas.events import EVENT
+from schemas.limits import MAX_BATCH_EVENTS, MAX_BODY_BYTES, MAX_EVENT_BYTES
+from schemas.problem import PROBLEM_MEDIA_TYPE, Problem
+from schemas.verdicts import BatchReply, TrackReply
+from telemetry.health import HealthReport
+
+_REF: Final = "#/components/schemas/{model}"
+
+_REFUSALS: Final = {
+    "400": "The body cannot be read.",
+    "401": "No valid API key.",
+    "403": "The key lacks the scope events:write.",
+    "413": f"More than {MAX_BODY_BYTES} bytes, {MAX_BATCH_EVENTS} events, or {MAX_EVENT_BYTES} bytes an event.",
+    "415": "Not JSON in UTF-8, or an unknown content encoding.",
+    "503": "The stream cannot take events now: retry after Retry-After seconds with the same event_ids.",
+}
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "StudyIn Analytics, ingest",
+            "version": "1",
+            "description": "Learner events in. A 202 means the event is in the stream; every event gets a verdict.",
+        },
+        "paths": {
+            TRACK: {"post": _track()},
+            BATCH: {"post": _batch()},
+            "/livez": {"get": _status("Whether the process is alive.")},
+            "/readyz": {"get": _status("Whether it may be given work.")},
+            "/metrics": {"get": {"summary": "Metrics in Prometheus' text format.", "responses": {"200": _plain()}}},
+        },
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
+        },
+        "security": [{"bearer": []}, {"apiKey": []}],
+    }
+
+
+def written() -> str:
+    """Return the document as it is committed."""
+    return json.dumps(openapi(), indent=2, sort_keys=True) + "\n"
+
+
+def _track() -> dict[str, Any]:
+    return {
+        "summary": "Accept one event.",
+        "operationId": "track",
+        "requestBody": _body(_reference("Event")),
+        "responses": {
+            "202": _json("The event is in the stream.", "TrackReply"),
+            **_problems(_REFUSALS | {"422": "The event is invalid; `errors` says where."}),
+        },
+    }
+
+
+def _batch() -> dict[str, Any]:
+    array = {"type": "array", "items": _reference("Event"), "minItems": 1, "maxItems": MAX_BATCH_EVENTS}
+    return {
+        "summary": "Accept the good events of a batch and say what is wrong with the others.",
+        "operationId": "batch",
+        "requestBody": _body({"anyOf": [_reference("EventBatch"), array]}),
+        "responses": {
+            "202": _json("All events are in the stream.", "BatchReply"),
+            "207": _json("Some are; `results` says which.", "BatchReply"),
+            **_problems(_REFUSALS),
+        },
+    }
+
+
+def _status(summary: str) -> dict[str, Any]:
+    responses = {"200": _json("Yes.", "HealthReport"), "503": _json("No.", "HealthReport")}
+    return {"summary": summary, "security": [], "responses": responses}
+
+
+def _plain() -> dict[str, Any]:
+    return {"description": "The metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+
+
+def _body(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _reference(model: str) -> dict[str, str]:
+    return {"$ref": _REF.format(model=model)}
+
+
+def _json(description: str, model: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": _reference(model)}}}
+
+
+def _problems(descriptions: dict[str, str]) -> dict[str, Any]:
+    content = {PROBLEM_MEDIA_TYPE: {"schema": _reference("Problem")}}
+    return {status: {"description": text, "content": content} for status, text in sorted(descriptions.items())}
+
+
+def _schemas() -> dict[str, Any]:
+    _, replies = models_json_schema(
+        [(model, "serialization") for model in (TrackReply, BatchReply, Problem, HealthReport)], ref_template=_REF
+    )
+    batch = TypeAdapter(EventBatch).json_schema(ref_template=_REF)
+    event = EVENT.json_schema(ref_template=_REF)
+    schemas: dict[str, Any] = replies["$defs"] | batch.pop("$defs") | event.pop("$defs")
+    return schemas | {"EventBatch": batch, "Event": event}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(written())

@@ -1,0 +1,117 @@
+"""The two ways in: one event, or a batch."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.types import Receive
+
+from ingest.accept import AcceptancePolicy, accept
+from ingest.append_queue import AppendQueue
+from ingest.body import read_body
+from ingest.faults import Rejection
+from ingest.parse import parse_batch, parse_event
+from runtime.access import AccessKeys, ApiKey, presented_key
+from runtime.clock import utc_now
+from runtime.errors import StreamUnavailable
+from runtime.refusal import Refusal
+from schemas.accepted import AcceptedEvent
+from schemas.events import AnyEvent
+from schemas.problem import ProblemError
+from telemetry import events as telemetry
+from telemetry import metrics
+
+TRACK: Final = "/api/analytics/events/track"
+BATCH: Final = "/api/analytics/events/batch"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer with a JSON body."""
+
+    status: HTTPStatus
+    body: bytes
+
+
+@dataclass(frozen=True)
+class EventRoutes:
+    """Takes events from the network to the stream."""
+
+    keys: AccessKeys
+    policy: AcceptancePolicy
+    queue: AppendQueue
+
+    async def track(self, headers: Mapping[str, str], receive: Receive) -> Reply:
+        """Accept one event. Raises Refusal: 422 names what is wrong with it."""
+        key = self._authenticate(headers)
+        [judged] = self._accept_all([parse_event(await read_body(headers, receive))], key)
+        if isinstance(judged, Rejection):
+            fault = ProblemError(code=judged.code, pointer=judged.pointer, detail=judged.detail)
+            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, judged.code, judged.detail, errors=[fault])
+        await self._append([judged])
+        return Reply(HTTPStatus.ACCEPTED, b'{"event_id":"%s","status":"accepted"}' % str(judged.event_id).encode())
+
+    async def batch(self, headers: Mapping[str, str], receive: Receive) -> Reply:
+        """Accept what is good of a batch and say what is not: 202 when all was, else 207. Raises Refusal."""
+        key = self._authenticate(headers)
+        judged = self._accept_all(parse_batch(await read_body(headers, receive)), key)
+        good = [one for one in judged if isinstance(one, AcceptedEvent)]
+        if good:
+            await self._append(good)
+        body = {
+            "received": len(judged),
+            "accepted": len(good),
+            "rejected": len(judged) - len(good),
+            "results": [_verdict(index, one) for index, one in enumerate(judged)],
+        }
+        status = HTTPStatus.ACCEPTED if len(good) == len(judged) else HTTPStatus.MULTI_STATUS
+        return Reply(status, json.dumps(body, separators=(",", ":")).encode())
+
+    def _authenticate(self, headers: Mapping[str, str]) -> ApiKey:
+        # Before the body is read: a stranger costs next to nothing.
+        secret = presented_key(headers.get("authorization"), headers.get("x-api-key"))
+        key = self.keys.verify(secret) if secret else None
+        if key is None:
+            raise Refusal(
+                HTTPStatus.UNAUTHORIZED,
+                "invalid_key",
+                "Send a valid API key as Authorization: Bearer or X-API-Key.",
+                headers={"www-authenticate": 'Bearer realm="analytics"'},
+            )
+        if "events:write" not in key.scopes:
+            raise Refusal(HTTPStatus.FORBIDDEN, "missing_scope", "This key lacks the scope events:write.")
+        return key
+
+    def _accept_all(self, parsed: Sequence[AnyEvent | Rejection], key: ApiKey) -> list[AcceptedEvent | Rejection]:
+        now = utc_now()
+        judged = [one if isinstance(one, Rejection) else accept(one, self.policy, key.source, now) for one in parsed]
+        accepted = sum(isinstance(one, AcceptedEvent) for one in judged)
+        metrics.INGEST_BATCH_EVENTS.observe(len(judged))
+        telemetry.events_judged(accepted, len(judged) - accepted)
+        return judged
+
+    async def _append(self, events: Sequence[AcceptedEvent]) -> None:
+        try:
+            await self.queue.append(events)
+        except StreamUnavailable as error:
+            telemetry.ingest_refused("queue_full" if error.reason == "queue_full" else "stream_unavailable")
+            raise Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                error.reason,
+                "The events may not have been stored: send them again with the same event_ids.",
+                # Spread, so that senders do not all come back at once.
+                headers={"retry-after": str(random.randint(1, 5))},
+                event_ids=[str(event.event_id) for event in events],
+            ) from error
+
+
+def _verdict(index: int, judged: AcceptedEvent | Rejection) -> dict[str, Any]:
+    if isinstance(judged, Rejection):
+        facts = {"code": judged.code, "pointer": judged.pointer, "detail": judged.detail}
+        return {"index": index, "status": "rejected", **facts}
+    return {"index": index, "event_id": str(judged.event_id), "status": "accepted"}

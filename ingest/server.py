@@ -1,0 +1,73 @@
+"""Puts ingest together and serves it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ingest.accept import AcceptancePolicy
+from ingest.app import IngestApp
+from ingest.append_queue import AppendQueue
+from ingest.openapi import openapi
+from ingest.routes import EventRoutes
+from runtime.http_server import serve_http
+from runtime.lifecycle import stop_on_signals
+from runtime.offline_docs import CONTENT_SECURITY_POLICY, documentation_files
+from runtime.settings import Settings
+from stream.connection import connect
+from stream.health import ping
+from stream.producer import Producer
+from telemetry import events as telemetry
+from telemetry.exposition import publish_build
+from telemetry.health import Check
+from telemetry.status import status_routes
+
+
+async def serve(settings: Settings) -> None:
+    """Serve ingest until SIGTERM or SIGINT; requests in flight are finished. Raises ConfigurationError."""
+    with stop_on_signals() as stop:
+        redis = connect(settings)
+        app = create_app(settings, redis, stop)
+        telemetry.process_started("ingest", publish_build())
+        try:
+            await serve_http(app, settings.ingest_host, settings.ingest_port, stop)
+        finally:
+            await redis.aclose()
+            telemetry.process_stopped("ingest")
+
+
+def create_app(settings: Settings, redis: Redis, stop: asyncio.Event) -> IngestApp:
+    """Return the application; nothing is sent to Redis yet. Raises ConfigurationError."""
+    events = EventRoutes(
+        settings.access_keys(),
+        AcceptancePolicy(settings.pseudonymizer(), settings.raw_retention),
+        AppendQueue(Producer(redis, settings.stream_partitions)),
+    )
+    document = openapi()
+
+    async def describe(_request: Request) -> Response:
+        return JSONResponse(document)
+
+    routes = [
+        *status_routes([Check("redis", lambda: ping(redis))], stop=stop),
+        Route("/openapi.json", describe, methods=["GET"]),
+        *(
+            Route(path, _file(*file), methods=["GET"])
+            for path, file in documentation_files("StudyIn Analytics, ingest").items()
+        ),
+    ]
+    return IngestApp(events, Starlette(routes=routes), frozenset(route.path for route in routes))
+
+
+def _file(media_type: str, content: bytes) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_request: Request) -> Response:
+        headers = {"content-type": media_type, "content-security-policy": CONTENT_SECURITY_POLICY}
+        return Response(content, headers=headers)
+
+    return answer

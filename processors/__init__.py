@@ -1,0 +1,1 @@
+"""The loops: workers that store what the stream brings, maintenance that keeps house."""

@@ -1,0 +1,92 @@
+"""What maintenance does, one function per chore; each says in a few words what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import asyncpg
+from redis.asyncio import Redis
+
+from runtime.clock import utc_now
+from runtime.settings import Settings
+from storage import partitions, retention, summary
+from stream import groups, health, lag, trimmer
+from stream.keys import STORE_GROUP, stream_key
+from telemetry import metrics
+
+IDLE_CONSUMER: Final = timedelta(hours=1)
+"""After this a consumer without pending entries is a process that is gone."""
+
+
+@dataclass(frozen=True)
+class Chore:
+    """A piece of maintenance and how often it is due."""
+
+    name: str
+    every: timedelta
+    run: Callable[[], Awaitable[str]]
+
+
+def chores(settings: Settings, redis: Redis, pool: asyncpg.Pool) -> list[Chore]:
+    """Return every chore of the leader."""
+    streams = range(settings.stream_partitions)
+
+    async def ensure_partitions() -> str:
+        now = utc_now()
+        created = await partitions.ensure_partitions(pool, now, settings.raw_retention)
+        metrics.PARTITION_WEEKS_AHEAD.set(await partitions.weeks_ahead(pool, now))
+        return f"created {created}"
+
+    async def drop_expired() -> str:
+        return f"removed {await retention.drop_expired(pool, utc_now(), settings.raw_retention)}"
+
+    async def prune_system_metrics() -> str:
+        removed = await retention.prune_system_metrics(pool, utc_now(), settings.system_metrics_retention)
+        return f"removed {removed}"
+
+    async def prune_ledger() -> str:
+        return f"removed {await retention.prune_ledger(pool, utc_now(), settings.event_retention)}"
+
+    async def refresh_summary() -> str:
+        await summary.refresh(pool)
+        return "refreshed"
+
+    async def trim_streams() -> str:
+        budget = settings.stream_max_bytes // settings.stream_partitions
+        results = [await trimmer.trim(redis, stream, settings.event_retention, budget) for stream in streams]
+        return f"removed {sum(result.removed for result in results)}"
+
+    async def remove_idle_consumers() -> str:
+        removed = [await groups.remove_idle_consumers(redis, stream, STORE_GROUP, IDLE_CONSUMER) for stream in streams]
+        return f"removed {sum(removed)}"
+
+    async def measure_lag() -> str:
+        for stream in streams:
+            publish_lag(stream, await lag.measure(redis, stream))
+        metrics.STREAM_MEMORY.set(await health.memory_used(redis))
+        return "measured"
+
+    hour = timedelta(hours=1)
+    return [
+        Chore("ensure_partitions", hour, ensure_partitions),
+        Chore("drop_expired", hour, drop_expired),
+        Chore("prune_system_metrics", hour, prune_system_metrics),
+        Chore("prune_ledger", hour, prune_ledger),
+        Chore("refresh_summary", timedelta(seconds=settings.summary_refresh_seconds), refresh_summary),
+        Chore("trim_streams", timedelta(minutes=1), trim_streams),
+        Chore("remove_idle_consumers", timedelta(minutes=10), remove_idle_consumers),
+        Chore("measure_lag", timedelta(seconds=5), measure_lag),
+    ]
+
+
+def publish_lag(stream: int, measured: lag.GroupLag) -> None:
+    """Set the lag metrics of a stream."""
+    labels = (stream_key(stream), STORE_GROUP)
+    metrics.LAG_KNOWN.labels(*labels).set(0 if measured.undelivered is None else 1)
+    metrics.LAG_ENTRIES.labels(*labels).set(measured.undelivered or 0)
+    metrics.LAG_SECONDS.labels(*labels).set(measured.seconds)
+    metrics.PENDING_ENTRIES.labels(*labels).set(measured.pending)
+    metrics.STREAM_LENGTH.labels(stream_key(stream)).set(measured.length)

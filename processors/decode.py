@@ -1,0 +1,59 @@
+"""Turns stream entries into events to store and dead letters. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from schemas.identifiers import is_reserved, unix_milliseconds, uuid7_milliseconds
+from schemas.stream_entry import MalformedEntry, decode
+from storage.partitions import AHEAD, GRACE
+from storage.writer import DeadLetter, ReceivedEvent
+from stream.consumer import Entry
+
+
+class StorableRange(NamedTuple):
+    """The times, in Unix milliseconds, of UUIDv7 keys that a partition is kept for."""
+
+    lowest: int
+    highest: int
+
+    @classmethod
+    def around(cls, now: datetime, raw_retention: timedelta) -> StorableRange:
+        """Return the range at `now`."""
+        lowest = now - raw_retention - GRACE
+        return cls(unix_milliseconds(lowest), unix_milliseconds(now + AHEAD - timedelta(weeks=1)))
+
+    def holds(self, event_id: UUID) -> bool:
+        """Whether an event with this key can be stored."""
+        return is_reserved(event_id) or self.lowest <= uuid7_milliseconds(event_id) <= self.highest
+
+
+def decode_entries(entries: Sequence[Entry], storable: StorableRange) -> tuple[list[ReceivedEvent], list[DeadLetter]]:
+    """Return the events of `entries` and a dead letter for each that is none; together as many as entries."""
+    events: list[ReceivedEvent] = []
+    letters: list[DeadLetter] = []
+    for entry in entries:
+        try:
+            event = decode(entry.fields)
+        except MalformedEntry as error:
+            letters.append(dead_letter(entry, error.reason, error.detail))
+            continue
+        if storable.holds(event.event_id):
+            events.append(ReceivedEvent(entry.id, event))
+        else:
+            detail = "the time in the event id is outside of what is kept"
+            letters.append(dead_letter(entry, "event_id_time_out_of_range", detail, event.event_id))
+    return events, letters
+
+
+def dead_letter(entry: Entry, reason: str, detail: str, event_id: UUID | None = None) -> DeadLetter:
+    """Return the dead letter of an entry, its fields kept as ASCII JSON that any column can hold."""
+    fields = {
+        name.decode(errors="backslashreplace"): value.decode(errors="backslashreplace")
+        for name, value in entry.fields.items()
+    }
+    return DeadLetter(entry.id, reason, detail, json.dumps(fields, ensure_ascii=True), event_id)

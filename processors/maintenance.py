@@ -1,0 +1,121 @@
+"""The maintenance process: one of them leads and does the chores, the others stand by to take over."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import asyncpg
+
+from processors.chores import Chore, chores
+from processors.retry import until_available
+from runtime.errors import DependencyUnavailable, StorageUnavailable
+from runtime.http_server import serve_http
+from runtime.lifecycle import stop_on_signals, wait
+from runtime.settings import Settings
+from storage.health import ping as ping_storage
+from storage.leadership import Leadership, leadership
+from storage.pool import open_pool
+from stream.connection import connect
+from stream.health import ping as ping_stream
+from telemetry import events as telemetry
+from telemetry.exposition import publish_build
+from telemetry.health import Check
+from telemetry.status import status_application
+
+STAND_BY_SECONDS: Final = 5.0
+LONGEST_STATEMENT: Final = timedelta(minutes=30)
+
+
+class _Over(Exception):
+    """Ends the tasks of a term: leadership was lost, or the process is to stop."""
+
+
+async def serve(settings: Settings) -> None:
+    """Keep house until SIGTERM or SIGINT."""
+    with stop_on_signals() as stop:
+        await run(settings, stop)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Keep house until `stop` is set; a defect in a chore ends the process and is raised."""
+    redis = connect(settings)
+    pool = await _open_pool(settings, stop)
+    if pool is None:
+        await redis.aclose()
+        return
+    checks = [Check("redis", lambda: ping_stream(redis)), Check("postgres", lambda: ping_storage(pool))]
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            if settings.metrics_port:
+                status = status_application(checks, stop=stop)
+                tasks.create_task(serve_http(status, settings.metrics_host, settings.metrics_port, stop))
+            tasks.create_task(_lead_or_stand_by(pool, chores(settings, redis, pool), stop), name="leadership")
+            telemetry.process_started("maintenance", publish_build())
+    finally:
+        await pool.close()
+        await redis.aclose()
+        telemetry.process_stopped("maintenance")
+
+
+async def _open_pool(settings: Settings, stop: asyncio.Event) -> asyncpg.Pool | None:
+    try:
+        return await until_available(
+            lambda: open_pool(
+                settings.database_dsn,
+                size=4,
+                application_name="analytics-maintenance",
+                statement_timeout=LONGEST_STATEMENT,
+            ),
+            stop,
+        )
+    except StorageUnavailable:
+        return None
+
+
+async def _lead_or_stand_by(pool: asyncpg.Pool, duties: Sequence[Chore], stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            async with leadership(pool) as term:
+                if term is not None:
+                    await _lead(term, duties, stop)
+        except StorageUnavailable as error:
+            telemetry.chore_failed("leadership", error)
+        await wait(stop, STAND_BY_SECONDS)
+
+
+async def _lead(term: Leadership, duties: Sequence[Chore], stop: asyncio.Event) -> None:
+    telemetry.leadership_changed(leads=True)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_guard(term, stop), name="guard")
+            for chore in duties:
+                tasks.create_task(_repeat(chore), name=chore.name)
+    except* _Over:
+        pass
+    finally:
+        telemetry.leadership_changed(leads=False)
+
+
+async def _guard(term: Leadership, stop: asyncio.Event) -> None:
+    while not await wait(stop, STAND_BY_SECONDS):
+        try:
+            await term.confirm()
+        except StorageUnavailable as error:
+            raise _Over from error
+    raise _Over
+
+
+async def _repeat(chore: Chore) -> None:
+    while True:
+        started = time.monotonic()
+        try:
+            outcome = await chore.run()
+        except DependencyUnavailable as error:
+            telemetry.chore_failed(chore.name, error)
+        else:
+            telemetry.chore_done(chore.name, time.monotonic() - started, outcome)
+        await asyncio.sleep(chore.every.total_seconds())

@@ -1,0 +1,156 @@
+"""The store worker: read, decode, write, acknowledge.
+
+    while not told to stop:   read -> batch until full, old or dry -> decode -> one transaction -> acknowledge
+
+At the end it stops reading, writes what is in hand, acknowledges, closes. What it cannot write stays pending in the
+stream and goes to the next worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+import zlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from processors.batch import Batch, BatchPolicy
+from processors.decode import StorableRange, decode_entries
+from processors.retry import until_available
+from processors.store import BatchStore
+from runtime.clock import utc_now
+from runtime.errors import StorageUnavailable, StreamUnavailable
+from runtime.http_server import serve_http
+from runtime.lifecycle import stop_on_signals
+from runtime.settings import Settings
+from storage.health import ping as ping_storage
+from storage.pool import open_pool
+from storage.writer import BatchWriter
+from stream.connection import connect
+from stream.consumer import Consumer, Entry
+from stream.health import ping as ping_stream
+from stream.keys import STORE_GROUP
+from telemetry import events as telemetry
+from telemetry import logging
+from telemetry.exposition import publish_build
+from telemetry.health import Check
+from telemetry.status import status_application
+
+
+class Source(Protocol):
+    """Where entries come from."""
+
+    async def read(self, count: int, block_ms: int) -> list[Entry]:
+        """Return entries; none after `block_ms` without any. Raises StreamUnavailable."""
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        """Settle entries for good. Raises StreamUnavailable."""
+
+
+class PartitionWorker:
+    """Moves the entries of one partition into the database, batch by batch."""
+
+    def __init__(
+        self,
+        source: Source,
+        store: BatchStore,
+        policy: BatchPolicy,
+        raw_retention: timedelta,
+        stop: asyncio.Event,
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._batch = Batch(policy)
+        self._raw_retention = raw_retention
+        self._stop = stop
+
+    async def run(self) -> None:
+        """Work until told to stop, then finish what is in hand. Raises StorageUnavailable if that cannot be stored."""
+        while not self._stop.is_set():
+            plan = self._batch.next_read(time.monotonic())
+            entries = await self._read(plan.count, plan.block_ms)
+            self._batch.add(entries, time.monotonic())
+            if self._batch.is_due(time.monotonic(), ran_dry=not entries):
+                await self._settle(self._batch.take())
+        if self._batch.entries:
+            await self._settle(self._batch.take())
+
+    async def _read(self, count: int, block_ms: int) -> list[Entry]:
+        try:
+            return await until_available(lambda: self._source.read(count, block_ms), self._stop)
+        except StreamUnavailable:
+            # Told to stop while the stream is away: what is in hand can still be stored.
+            return []
+
+    async def _settle(self, entries: list[Entry]) -> None:
+        times = telemetry.BatchTimes(read=time.monotonic() - self._batch.opened_at)
+        now = utc_now()
+        events, letters = decode_entries(entries, StorableRange.around(now, self._raw_retention))
+        times.decode = times.lap()
+        counts = await self._store.store(events, letters, {entry.id: entry for entry in entries})
+        times.write = times.lap()
+        await self._acknowledge([entry.id for entry in entries])
+        times.ack = times.lap()
+        received = [event.received_at for _, event in events]
+        age = (utc_now() - min(received)).total_seconds() if received else 0.0
+        telemetry.batch_committed(STORE_GROUP, counts._asdict(), times, age)
+
+    async def _acknowledge(self, ids: list[str]) -> None:
+        try:
+            await self._source.acknowledge(ids)
+        except StreamUnavailable as error:
+            # They come again and are found to be stored.
+            telemetry.retrying(error, 1, 0.0)
+
+
+def consumer_name() -> str:
+    """Return a name no other process has, now or after a restart."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+async def serve(settings: Settings) -> None:
+    """Run a store worker until SIGTERM or SIGINT. Returns when what was in hand is stored and acknowledged."""
+    with stop_on_signals() as stop:
+        await run(settings, stop)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run a store worker until `stop` is set; a defect in any of its tasks ends all and is raised."""
+    name = consumer_name()
+    logging.bind(consumer=name)
+    redis = connect(settings, blocking=True)
+    try:
+        pool = await until_available(
+            lambda: open_pool(
+                settings.database_dsn, size=settings.stream_partitions + 1, application_name="analytics-worker"
+            ),
+            stop,
+        )
+    except StorageUnavailable:
+        await redis.aclose()
+        return
+    writer = BatchWriter(pool, zlib.crc32(name.encode()))
+    policy = BatchPolicy(settings.batch_size, settings.flush_interval, settings.flush_linger_ms)
+    checks = [Check("redis", lambda: ping_stream(redis)), Check("postgres", lambda: ping_storage(pool))]
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            if settings.metrics_port:
+                status = status_application(checks, stop=stop)
+                tasks.create_task(serve_http(status, settings.metrics_host, settings.metrics_port, stop))
+            for partition in range(settings.stream_partitions):
+                consumer = Consumer(redis, partition, STORE_GROUP, name, claim_idle_seconds=settings.claim_idle_seconds)
+                store = BatchStore(writer, partition, stop)
+                worker = PartitionWorker(consumer, store, policy, settings.raw_retention, stop)
+                tasks.create_task(worker.run(), name=f"partition-{partition}")
+            telemetry.process_started("worker", publish_build())
+    except* StorageUnavailable:
+        # Told to stop during an outage: the entries stay pending and go to the next worker.
+        pass
+    finally:
+        await pool.close()
+        await redis.aclose()
+        telemetry.process_stopped("worker")

@@ -1,0 +1,1 @@
+"""What any process needs: settings, clock, errors, identity of callers and learners, orderly start and stop."""

@@ -1,0 +1,129 @@
+"""A Valkey server that keeps every event it acknowledged."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Literal
+
+from runtime.embedded import ports
+from runtime.embedded.binaries import find_valkey
+from runtime.embedded.process import ServerFailed, ServerProcess
+from runtime.embedded.secret_file import keep_secret, write_private
+
+_START_SECONDS = 300.0
+_STOP_SECONDS = 30.0
+_PORT_TRIES = 5
+
+
+class Valkey:
+    """One Valkey server on the loopback address, its data in one directory. Every method blocks."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        program: Path | None = None,
+        log: Path | None = None,
+        max_memory_bytes: int = 3 * 1024**3,
+        fsync: Literal["always", "everysec", "no"] = "always",
+    ) -> None:
+        """Keep data and password in `home`. Only `always` keeps an acknowledged event through a power cut.
+
+        Raises ConfigurationError when there is no server program.
+        """
+        self._home = home
+        self._program = program or find_valkey()
+        self._max_memory_bytes = max_memory_bytes
+        self._fsync = fsync
+        self._process = ServerProcess(
+            "Valkey",
+            home,
+            log or home / "valkey.log",
+            stop_signal=signal.SIGTERM,
+            grace=_STOP_SECONDS,
+        )
+        self._password = ""
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Where the server answers, password included."""
+        return f"redis://:{self._password}@{ports.LOOPBACK}:{self.port}/0"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id; None when the server is not running."""
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start on the port of the last time, else on a free one, and wait until all data is loaded.
+
+        A server left over by a killed starter is ended first. Raises ServerFailed or ConfigurationError.
+        """
+        self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._process.end_leftover()
+        self._password = keep_secret(self._home / "password")
+        port_file = self._home / "port"
+        self.port = ports.remembered(port_file)
+        for tries_left in reversed(range(_PORT_TRIES)):
+            try:
+                self._launch()
+                break
+            except ServerFailed:
+                # a port is only chosen, not held: another program may have been quicker
+                if ports.is_free(self.port) or not tries_left:
+                    raise
+                self.port = ports.any_free()
+        port_file.write_text(f"{self.port}\n")
+
+    def stop(self) -> None:
+        """End the server in order; no-op when it is not running."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """End the server with SIGKILL, for tests of faults."""
+        self._process.kill()
+
+    def restart(self) -> None:
+        """Stop, when running, and start on the same port. Raises ServerFailed when another program took the port."""
+        self._process.stop()
+        self._launch()
+
+    def _launch(self) -> None:
+        configuration = self._home / "valkey.conf"
+        # in a file, because arguments are readable by every user of the machine
+        write_private(configuration, self._configuration())
+        self._process.launch([self._program, configuration], account=None, environment=dict(os.environ))
+        self._process.wait_until(self._answers, _START_SECONDS)
+
+    def _configuration(self) -> str:
+        return "\n".join(
+            (
+                f"bind {ports.LOOPBACK}",
+                f"port {self.port}",
+                f"requirepass {self._password}",
+                f'dir "{self._home.resolve()}"',
+                "daemonize no",
+                "appendonly yes",
+                f"appendfsync {self._fsync}",
+                "aof-use-rdb-preamble yes",
+                # the append-only file is the only truth; snapshots beside it would cost a fork each
+                'save ""',
+                f"maxmemory {self._max_memory_bytes}",
+                "maxmemory-policy noeviction",
+                "tcp-keepalive 60",
+                "",
+            )
+        )
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection((ports.LOOPBACK, self.port), timeout=5) as connection:
+                connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
+                with connection.makefile("rb") as replies:
+                    return replies.readline() == b"+OK\r\n" and replies.readline() == b"+PONG\r\n"
+        except OSError:
+            return False

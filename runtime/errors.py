@@ -1,0 +1,55 @@
+"""What can go wrong, and what each kind of process does about it.
+
+    AnalyticsError
+    ├── ConfigurationError        stop: say the setting and the fix
+    ├── DependencyUnavailable     retry: nothing is lost, nothing is parked
+    │   ├── StreamUnavailable
+    │   └── StorageUnavailable
+    └── EventRejected             park: bisect the batch down to the event the database refuses
+
+Anything else is a defect and stops the process.
+"""
+
+from __future__ import annotations
+
+
+class AnalyticsError(Exception):
+    """Base of every error this system raises on purpose."""
+
+
+class ConfigurationError(AnalyticsError):
+    """A setting is missing or wrong; the message names it and says the fix."""
+
+
+class DependencyUnavailable(AnalyticsError):
+    """A server this process needs did not do its part; the same call may succeed later."""
+
+    dependency = "dependency"
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{self.dependency} unavailable ({reason}){': ' if detail else ''}{detail}")
+        self.reason = reason
+        """Stable word for metrics, such as `timeout` or `out_of_memory`."""
+        self.detail = detail
+
+
+class StreamUnavailable(DependencyUnavailable):
+    """Redis refused, failed or did not answer. After a timeout it is unknown whether the call took effect."""
+
+    dependency = "stream"
+
+
+class StorageUnavailable(DependencyUnavailable):
+    """Postgres refused, failed or did not answer. After a lost connection a commit may still have taken effect."""
+
+    dependency = "storage"
+
+
+class EventRejected(AnalyticsError):
+    """The database refused the data of at least one event of a batch; nothing of the batch was stored."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        """SQLSTATE, or `encoding` when the value could not even be sent."""
+        self.detail = detail

@@ -1,0 +1,57 @@
+"""Runs an ASGI application until it is told to stop: no new connections, requests in flight finish, then the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any, Final
+
+import uvicorn
+
+from runtime.errors import ConfigurationError
+
+GRACE_SECONDS: Final = 20
+"""How long requests in flight may take once the end has been called."""
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # The process has its own handlers; uvicorn's would raise the signal again and spoil the exit code.
+        yield
+
+
+async def serve_http(app: Any, host: str, port: int, stop: asyncio.Event) -> None:
+    """Serve `app` until `stop` is set, then finish what is in flight. Raises ConfigurationError for a taken port."""
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        lifespan="off",
+        ws="none",
+        backlog=4096,
+    )
+    server = _Server(config)
+    listener = _listen(host, port)
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="http-server")
+    stopping = asyncio.create_task(stop.wait(), name="http-stop")
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.cancel()
+    await serving
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
+    return listener

@@ -1,0 +1,28 @@
+"""Learners under another name: keyed hashes of user ids.
+
+A plain hash of an id can be undone by trying every id; a keyed one cannot without the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+
+class Pseudonymizer:
+    """Turns raw user ids into pseudonyms: HMAC-SHA-256 (RFC 2104), 32 bytes. Writes with the newest key."""
+
+    def __init__(self, keys: Mapping[int, bytes]) -> None:
+        """Take keys by version; the highest version is the newest. Raises ValueError when there is none."""
+        if not keys:
+            raise ValueError("at least one pseudonym key is needed")
+        self._keys = [keys[version] for version in sorted(keys, reverse=True)]
+
+    def pseudonym(self, user_id: str) -> bytes:
+        """Return the pseudonym new events are stored under."""
+        return hmac.digest(self._keys[0], user_id.encode(), hashlib.sha256)
+
+    def all_pseudonyms(self, user_id: str) -> list[bytes]:
+        """Return every pseudonym the learner may be stored under, newest key first."""
+        return [hmac.digest(key, user_id.encode(), hashlib.sha256) for key in self._keys]

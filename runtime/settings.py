@@ -1,0 +1,168 @@
+"""Every setting of every process, read once from the environment by the command line and passed on."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from runtime.access import AccessKeys, ApiKey, Scope
+from runtime.errors import ConfigurationError
+from runtime.pseudonym import Pseudonymizer
+
+STATEMENT_TIMEOUT = timedelta(seconds=20)
+"""Longest a statement of a batch may run; claims must wait longer than a batch can take."""
+
+_PSEUDONYM_KEY = re.compile(r"(\d+):([0-9a-fA-F]{64,})")
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class ApiKeySetting(BaseModel):
+    """One entry of ANALYTICS_API_KEYS."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+    key: SecretStr
+    scopes: frozenset[Scope]
+
+
+class Settings(BaseSettings):
+    """The settings; each field's environment variable is its alias, or ANALYTICS_ and its name."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ANALYTICS_", frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    )
+
+    environment: Literal["dev", "production"] = Field("production", description="`dev` relaxes checks of secrets.")
+
+    redis_url: SecretStr | None = Field(None, alias="REDIS_URL", description="Wins over the REDIS_* parts.")
+    redis_host: str = Field("localhost", alias="REDIS_HOST")
+    redis_port: Port = Field(6379, alias="REDIS_PORT")
+    redis_db: int = Field(0, alias="REDIS_DB", ge=0)
+    redis_password: SecretStr | None = Field(None, alias="REDIS_PASSWORD")
+    database_url: SecretStr | None = Field(None, alias="DATABASE_URL", description="Postgres; ingest needs none.")
+    db_pool_size: int = Field(10, ge=1, description="Most Postgres connections of one process.")
+
+    stream_partitions: int = Field(1, ge=1, le=1024, description="Streams events are spread over, by learner.")
+    stream_max_bytes: int = Field(
+        2 * 1024**3,
+        ge=1024**2,
+        description="Memory of Redis past which processed entries go early, then ingest says 503.",
+    )
+    event_retention_days: int = Field(7, ge=1, description="Days a processed event stays in Redis.")
+    raw_retention_days: int = Field(
+        90, ge=1, description="Days a raw event stays in Postgres; older ones are rejected."
+    )
+    system_metrics_retention_days: int = Field(30, ge=1, description="Days API health is kept.")
+
+    batch_size: int = Field(100, ge=1, le=100_000, description="Most events of one transaction.")
+    flush_interval: float = Field(60, gt=0, description="Most seconds an event waits for its batch to fill.")
+    flush_linger_ms: int = Field(
+        50, ge=1, description="Milliseconds without new events after which a batch is written."
+    )
+    claim_idle_seconds: float = Field(
+        120, gt=0, description="Idle time after which another worker's entry is taken over."
+    )
+
+    session_timeout_minutes: int = Field(30, ge=1, description="Silence after which a session counts as closed.")
+    level_base_xp: int = Field(100, ge=1, description="XP from level 1 to 2.")
+    level_growth_xp: int = Field(100, ge=0, description="By how much each further level costs more.")
+    summary_refresh_seconds: float = Field(60, gt=0, description="How often hourly_analytics_summary is refreshed.")
+
+    pseudonym_keys: SecretStr | None = Field(None, description="`version:hex` of at least 32 bytes, comma separated.")
+    api_keys: tuple[ApiKeySetting, ...] = Field((), description="JSON list of {source, key, scopes}.")
+    jwt_secret: SecretStr | None = Field(None, description="HS256 secret of learners' tokens, at least 32 bytes.")
+
+    ingest_host: str = "127.0.0.1"
+    ingest_port: Port = 8080
+    dashboard_host: str = "127.0.0.1"
+    dashboard_port: Port = 8081
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Port = Field(0, description="Metrics and health of worker and maintenance; 0 is off.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: console on a terminal.")
+
+    @model_validator(mode="after")
+    def _claims_wait_for_batches(self) -> Self:
+        longest_batch = self.flush_interval + STATEMENT_TIMEOUT.total_seconds()
+        if self.claim_idle_seconds <= longest_batch:
+            raise ValueError(
+                f"ANALYTICS_CLAIM_IDLE_SECONDS must exceed ANALYTICS_FLUSH_INTERVAL plus "
+                f"{STATEMENT_TIMEOUT.total_seconds():.0f} s, else workers take batches from each other's hands"
+            )
+        return self
+
+    @property
+    def redis_dsn(self) -> str:
+        """The URL of Redis, from REDIS_URL or its parts."""
+        if self.redis_url is not None:
+            return self.redis_url.get_secret_value()
+        login = f":{quote(self.redis_password.get_secret_value(), safe='')}@" if self.redis_password else ""
+        return f"redis://{login}{self.redis_host}:{self.redis_port}/{self.redis_db}"
+
+    @property
+    def database_dsn(self) -> str:
+        """The URL of Postgres. Raises ConfigurationError without one."""
+        if self.database_url is None:
+            raise ConfigurationError("DATABASE_URL is not set; give the URL of a Postgres database")
+        return self.database_url.get_secret_value()
+
+    @property
+    def event_retention(self) -> timedelta:
+        """How long a processed event stays in Redis."""
+        return timedelta(days=self.event_retention_days)
+
+    @property
+    def raw_retention(self) -> timedelta:
+        """How long a raw event stays in Postgres."""
+        return timedelta(days=self.raw_retention_days)
+
+    @property
+    def system_metrics_retention(self) -> timedelta:
+        """How long API health is kept."""
+        return timedelta(days=self.system_metrics_retention_days)
+
+    def pseudonymizer(self) -> Pseudonymizer:
+        """Return the learners' pseudonymizer. Raises ConfigurationError without a good key."""
+        if self.pseudonym_keys is None:
+            raise ConfigurationError(
+                "ANALYTICS_PSEUDONYM_KEYS is not set; make one with `openssl rand -hex 32`, set 1:<it>"
+            )
+        keys: dict[int, bytes] = {}
+        for part in self.pseudonym_keys.get_secret_value().split(","):
+            match = _PSEUDONYM_KEY.fullmatch(part.strip())
+            if match is None or len(match[2]) % 2:
+                raise ConfigurationError(
+                    "ANALYTICS_PSEUDONYM_KEYS must be version:hex with at least 32 bytes of hex each"
+                )
+            keys[int(match[1])] = bytes.fromhex(match[2])
+        return Pseudonymizer(keys)
+
+    def access_keys(self) -> AccessKeys:
+        """Return the API keys this process accepts."""
+        return AccessKeys(
+            (setting.key.get_secret_value(), ApiKey(setting.source, setting.scopes)) for setting in self.api_keys
+        )
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises ConfigurationError that names each bad variable and repeats no value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(f"{_variable(fault['loc'])}: {fault['msg']}" for fault in error.errors(include_input=False))
+        raise ConfigurationError(f"bad settings: {faults}") from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    if not location:
+        return "settings"
+    name = str(location[0])
+    return name if name.isupper() else f"ANALYTICS_{name.upper()}"

@@ -1,0 +1,138 @@
+"""What the read service answers. Every number comes from aggregate tables; every answer says how fresh it is."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=0)]
+Ratio = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Meta(BaseModel):
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
+    consistent_through: datetime | None = Field(
+        description="Every event received before this moment is counted; null while the stream cannot be asked."
+    )
+    generated_at: datetime = Field(description="When the database was about to be read.")
+
+
+class DaysMeta(_Meta):
+    """Freshness and window of an answer about days."""
+
+    from_: date = Field(alias="from", description="First activity date of the window.")
+    to: date = Field(description="Last activity date of the window, included: today in `timezone`.")
+    timezone: str = Field(description="IANA name of the zone that says which day is today.")
+
+
+class HoursMeta(_Meta):
+    """Freshness and window of an answer about hours."""
+
+    from_: datetime = Field(alias="from", description="Start of the window, floored to five minutes; included.")
+    to: datetime = Field(description="End of the window: the present moment.")
+
+
+class LearningOverview(BaseModel):
+    """A learner's last days in numbers."""
+
+    meta: DaysMeta
+    total_sessions: Count = Field(description="Sessions that started on a day of the window.")
+    open_sessions: Count = Field(description="Those of them without an end and not yet silent for the session timeout.")
+    total_duration_seconds: float = Field(
+        ge=0, description="Time in those sessions: as reported at their end, else last event minus first."
+    )
+    materials_viewed: Count
+    materials_completed: Count
+    xp_earned: Count = Field(description="In the window.")
+    active_days: Count = Field(description="Days of the window with at least one learner event.")
+    achievements_earned: Count = Field(description="Achievements first earned on a day of the window.")
+    total_xp: Count = Field(description="All time.")
+    current_level: int = Field(ge=1, description="All time.")
+    current_streak: Count = Field(description="Consecutive active days up to today or yesterday.")
+    longest_streak: Count = Field(description="All time.")
+
+
+class HeatmapDay(BaseModel):
+    """One square of the calendar."""
+
+    date: date
+    activity_count: Count = Field(description="Learner events.")
+    duration_minutes: float = Field(ge=0, description="Time in the sessions that started on this day.")
+    xp_earned: Count
+
+
+class LearningHeatmap(BaseModel):
+    """A learner's calendar: every day of the window, oldest first, also those without activity."""
+
+    meta: DaysMeta
+    days: list[HeatmapDay]
+
+
+class Achievement(BaseModel):
+    """An achievement at its first earning."""
+
+    achievement_id: str
+    name: str | None
+    earned_at: datetime
+
+
+class XpDay(BaseModel):
+    """XP of one day."""
+
+    date: date
+    xp: Count
+
+
+class GamificationProgress(BaseModel):
+    """Where a learner stands and how it came."""
+
+    meta: DaysMeta
+    current_xp: Count = Field(description="Total XP, all time.")
+    current_level: int = Field(ge=1)
+    xp_for_current_level: Count = Field(description="Total XP at which the level curve reaches the current level.")
+    xp_for_next_level: Count = Field(description="Total XP at which it reaches the next one.")
+    progress_percentage: float = Field(ge=0, le=100, description="Way from the one to the other.")
+    achievements: list[Achievement] = Field(description="All time, newest first.")
+    xp_trend: list[XpDay] = Field(description="Every day of the window, oldest first.")
+    reported_streak_days: int | None = Field(description="What the last `streak_update` said; shown, not trusted.")
+
+
+class LatencyMs(BaseModel):
+    """Percentiles in milliseconds, within 1 % of exact; null when there was no request."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class EndpointMetrics(LatencyMs):
+    """Health of one endpoint."""
+
+    endpoint: str
+    requests: Count
+    error_rate: Ratio
+
+
+class RequestStep(BaseModel):
+    """Requests of one step of the window."""
+
+    start: datetime
+    requests: Count
+    server_errors: Count
+
+
+class SystemMetrics(BaseModel):
+    """Health of the platform's API, from `api_request` and `api_error` events."""
+
+    meta: HoursMeta
+    total_requests: Count
+    latency_ms: LatencyMs
+    error_rate: Ratio = Field(description="Share of requests with a status of 500 or more; 0 without requests.")
+    errors_by_type: dict[str, Count] = Field(description="`api_error` events by type, most frequent first.")
+    top_endpoints: list[EndpointMetrics] = Field(description="By requests, most first.")
+    active_users: Count = Field(description="Distinct learners with any event in the window.")
+    step_seconds: Count = Field(description="Width of a step of `series`: 300 up to a day, 3600 beyond.")
+    series: list[RequestStep] = Field(description="Every step of the window, oldest first; the last one is unfinished.")

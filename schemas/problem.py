@@ -1,0 +1,31 @@
+"""Errors as RFC 9457 problem documents."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import BaseModel, Field
+
+PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
+
+
+class ProblemError(BaseModel):
+    """One thing wrong with a request."""
+
+    code: str = Field(description="Stable, snake_case.")
+    pointer: str | None = Field(default=None, description="JSON Pointer (RFC 6901) into the event or body.")
+    parameter: str | None = Field(default=None, description="Name of the query parameter at fault.")
+    detail: str
+
+
+class Problem(BaseModel):
+    """Why a request was not served. Never repeats a value that was sent."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str = Field(description="Stable, snake_case.")
+    detail: str
+    instance: str | None = Field(default=None, description="The request id.")
+    errors: list[ProblemError] = Field(default_factory=list)
+    event_ids: list[str] = Field(default_factory=list, description="Ids to retry the same events with.")

@@ -1,0 +1,37 @@
+"""What ingest says of each event it was sent."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+VerdictStatus = Literal["accepted", "rejected", "retry"]
+
+
+class Verdict(BaseModel):
+    """The fate of one event of a batch; `retry` means: send this one again, with this event_id."""
+
+    index: int = Field(description="Position in the batch, from 0.")
+    event_id: UUID | None = Field(default=None, description="The key it is stored by; None when it has none yet.")
+    status: VerdictStatus
+    code: str | None = Field(default=None, description="Why it was not accepted: stable, snake_case.")
+    pointer: str | None = Field(default=None, description="JSON Pointer (RFC 6901) into the event.")
+    detail: str | None = None
+
+
+class BatchReply(BaseModel):
+    """Answer to a batch: 202 when all were accepted, 207 when some were not."""
+
+    received: int
+    accepted: int
+    rejected: int
+    results: list[Verdict]
+
+
+class TrackReply(BaseModel):
+    """Answer to a single event that was accepted."""
+
+    event_id: UUID
+    status: Literal["accepted"] = "accepted"

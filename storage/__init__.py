@@ -1,0 +1,1 @@
+"""Postgres: raw events, aggregates, books. The only package that imports asyncpg."""

@@ -1,0 +1,82 @@
+"""Says whether this Postgres is fit to keep the events."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+from runtime.diagnosis import Finding, judge
+from storage.failures import translated_errors
+from storage.migrate import current_revision, head_revision
+from storage.pool import connect
+
+_OLDEST: Final = 15
+_LONG_TRANSACTION_SECONDS: Final = 600
+
+_FACTS: Final = """
+SELECT current_setting('server_version') AS version,
+       current_setting('server_version_num')::int / 10000 AS major,
+       current_setting('fsync') AS fsync,
+       current_setting('synchronous_commit') AS synchronous_commit,
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS connections,
+       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
+       (SELECT coalesce(max(extract(epoch FROM now() - xact_start)), 0)::float8
+          FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()) AS oldest_seconds
+"""
+
+
+async def diagnose(database_url: str, pool_size: int) -> list[Finding]:
+    """Look at the server and the schema. Raises StorageUnavailable when it does not answer."""
+    connection = await connect(database_url, application_name="analytics-doctor")
+    try:
+        with translated_errors():
+            facts = await connection.fetchrow(_FACTS)
+            current = await current_revision(database_url)
+    finally:
+        await connection.close()
+    assert facts is not None
+    return [*judge_server(facts, pool_size), _judge_schema(current)]
+
+
+def judge_server(facts: asyncpg.Record, pool_size: int) -> list[Finding]:
+    """Judge what the server says of itself; one process may open `pool_size` connections."""
+    left = facts["connections"] - facts["used"]
+    return [
+        judge(
+            "postgres.version",
+            facts["major"] >= _OLDEST,
+            f"PostgreSQL {facts['version']}",
+            f"use PostgreSQL {_OLDEST} or newer",
+        ),
+        judge(
+            "postgres.durability",
+            facts["fsync"] == "on" and facts["synchronous_commit"] != "off",
+            f"fsync is {facts['fsync']}, synchronous_commit is {facts['synchronous_commit']}",
+            "set both to on: an event is acknowledged in Redis once Postgres says it is stored",
+        ),
+        judge(
+            "postgres.connections",
+            left >= pool_size,
+            f"{facts['used']} of {facts['connections']} in use",
+            f"raise max_connections or lower ANALYTICS_DB_POOL_SIZE ({pool_size}, for each process)",
+            otherwise="warn",
+        ),
+        judge(
+            "postgres.transactions",
+            facts["oldest_seconds"] < _LONG_TRANSACTION_SECONDS,
+            f"the oldest is {facts['oldest_seconds']:.0f} s old",
+            "end it (pg_terminate_backend): while it lasts nothing is vacuumed",
+            otherwise="warn",
+        ),
+    ]
+
+
+def _judge_schema(current: str | None) -> Finding:
+    head = head_revision()
+    return judge(
+        "postgres.schema",
+        current == head,
+        f"at revision {current}" if current else "never migrated",
+        f"run `analytics migrate up` to reach {head}",
+    )

@@ -1,0 +1,68 @@
+"""What an error of the database means: the one list of what is retried and what is parked."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+import asyncpg
+
+from runtime.errors import EventRejected, StorageUnavailable
+
+_RETRIED: Final = (
+    "08",  # connection
+    "53",  # out of memory, disk or connections
+    "57P",  # shutdown, crash, starting up
+    "57014",  # statement timeout or cancel
+    "40001",  # serialisation
+    "40P01",  # deadlock
+    "55P03",  # lock timeout
+    "25P03",  # idle in transaction
+    "25006",  # read only: a standby, for now
+    "28",  # credentials being rotated
+    "3D000",  # database not there yet
+    "42P01",  # table not there yet: not migrated
+    "42501",  # grants not there yet
+    "58",  # I/O of the server
+)
+_PARKED: Final = ("22", "23")  # data, constraints
+_CHECK_VIOLATION: Final = "23514"
+
+
+@contextlib.contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn the driver's errors into StorageUnavailable or EventRejected; what is on neither list stays itself."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        raise _translated(error) from error
+    except asyncpg.InterfaceError as error:
+        # The driver's own complaints about a value name the argument; all others concern the connection.
+        if isinstance(error, asyncpg.DataError):
+            raise EventRejected("encoding", type(error).__name__) from error
+        raise StorageUnavailable("connection", type(error).__name__) from error
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise EventRejected("encoding", type(error).__name__) from error
+    except TimeoutError as error:
+        raise StorageUnavailable("timeout") from error
+    except OSError as error:
+        raise StorageUnavailable("connection", type(error).__name__) from error
+
+
+def _translated(error: asyncpg.PostgresError) -> Exception:
+    state = error.sqlstate or ""
+    if state == _CHECK_VIOLATION and error.constraint_name is None:
+        # A check without a name is a partition that is not there.
+        # Ids are range-checked when decoded, so maintenance is late; the event is not wrong.
+        return StorageUnavailable("missing_partition", "is the maintenance process running?")
+    if state.startswith(_RETRIED):
+        return StorageUnavailable(_word(error), state)
+    if state.startswith(_PARKED):
+        # The server's text may quote the value, so only its name goes on.
+        return EventRejected(state, _word(error))
+    return error
+
+
+def _word(error: asyncpg.PostgresError) -> str:
+    return type(error).__name__.removesuffix("Error")

@@ -1,0 +1,49 @@
+"""Brings a database to a revision of the schema."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+import migrations
+
+
+def _config(database_url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["database_url"] = database_url
+    return config
+
+
+def head_revision() -> str:
+    """Return the newest revision this code knows."""
+    head = ScriptDirectory.from_config(_config("")).get_current_head()
+    assert head is not None
+    return head
+
+
+async def upgrade(database_url: str, revision: str = "head") -> None:
+    """Migrate up to `revision`. Safe to call from many processes: they take turns."""
+    await asyncio.to_thread(command.upgrade, _config(database_url), revision)
+
+
+async def downgrade(database_url: str, revision: str) -> None:
+    """Migrate down to `revision`, `base` for an empty database. Drops data."""
+    await asyncio.to_thread(command.downgrade, _config(database_url), revision)
+
+
+async def current_revision(database_url: str) -> str | None:
+    """Return the revision the database is at, None when it was never migrated."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+            return None
+        revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+        return revision
+    finally:
+        await connection.close()

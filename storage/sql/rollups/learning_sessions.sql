@@ -1,0 +1,16 @@
+-- Sessions: known by session_id; a session_start without one opens a session named by its event_id.
+SELECT user_hash,
+       coalesce(session_id, event_id)                                             AS session_id,
+       min(occurred_at)                                                           AS started_at,
+       (array_agg(event_id ORDER BY occurred_at, event_id))[1]                    AS start_event_id,
+       (array_agg(activity_date ORDER BY occurred_at, event_id))[1]               AS activity_date,
+       max(occurred_at)                                                           AS last_event_at,
+       max(occurred_at) FILTER (WHERE event_type = 'session_end')                 AS ended_at,
+       max(round((properties ->> 'duration_seconds')::numeric * 1000)::bigint)
+           FILTER (WHERE event_type = 'session_end')                              AS reported_duration_ms,
+       count(*)                                                                   AS event_count
+FROM {events} AS events
+WHERE event_type NOT IN ('api_request', 'api_error')
+  AND user_hash IS NOT NULL
+  AND (session_id IS NOT NULL OR event_type = 'session_start')
+GROUP BY user_hash, coalesce(session_id, event_id)

@@ -1,0 +1,122 @@
+"""Says whether this Redis is fit to hold events that nobody has stored yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from runtime.diagnosis import Finding, judge
+from runtime.errors import StreamUnavailable
+from stream.failures import GroupMissing, translated_errors
+from stream.keys import STORE_GROUP, stream_key
+from stream.lag import measure
+
+_OLDEST: Final = (7, 0)
+_SKEW_SECONDS: Final = 5.0
+
+
+async def diagnose(redis: Redis, partitions: int, now: datetime, claim_idle_seconds: float) -> list[Finding]:
+    """Look at the server and at each partition. Raises StreamUnavailable when it does not answer."""
+    with translated_errors():
+        facts = await redis.info()
+    findings = [*judge_server(facts, await _fsync(redis)), _judge_clock((await measure(redis, 0)).redis_now, now)]
+    for partition in range(partitions):
+        findings += await _diagnose_partition(redis, partition, claim_idle_seconds)
+    return findings
+
+
+def judge_server(facts: Mapping[str, Any], fsync: str | None) -> list[Finding]:
+    """Judge what INFO says; `fsync` is the setting appendfsync, None where the server keeps it to itself."""
+    is_valkey = "valkey_version" in facts
+    version = str(facts["valkey_version" if is_valkey else "redis_version"])
+    policy = str(facts.get("maxmemory_policy", "unknown"))
+    return [
+        judge(
+            "redis.version",
+            tuple(int(part) for part in version.split(".")[:2]) >= _OLDEST,
+            f"{'Valkey' if is_valkey else 'Redis'} {version}",
+            "use Redis 7.0 or newer, or Valkey 8 or newer",
+        ),
+        judge(
+            "redis.eviction",
+            policy == "noeviction",
+            f"maxmemory-policy is {policy}",
+            "set maxmemory-policy to noeviction: any other drops events when memory is short",
+        ),
+        judge(
+            "redis.memory_limit",
+            int(facts.get("maxmemory", 0)) > 0,
+            f"maxmemory is {int(facts.get('maxmemory', 0))} bytes",
+            "set maxmemory above ANALYTICS_STREAM_MAX_BYTES, so that Redis refuses before the machine runs out",
+            otherwise="warn",
+        ),
+        judge(
+            "redis.persistence",
+            bool(facts.get("aof_enabled")),
+            "the append-only file is on" if facts.get("aof_enabled") else "there is no append-only file",
+            "set appendonly to yes: without it a restart loses accepted events",
+        ),
+        judge(
+            "redis.fsync",
+            fsync in (None, "always"),
+            f"appendfsync is {fsync or 'not readable here'}",
+            "set appendfsync to always, or accept that a power cut loses up to a second of accepted events",
+            otherwise="warn",
+        ),
+    ]
+
+
+async def _fsync(redis: Redis) -> str | None:
+    try:
+        with translated_errors():
+            setting = await redis.config_get("appendfsync")
+    except (ResponseError, StreamUnavailable):
+        # managed servers forbid CONFIG
+        return None
+    value = setting.get("appendfsync")
+    return str(value) if value is not None else None
+
+
+def _judge_clock(redis_now: datetime, now: datetime) -> Finding:
+    skew = abs((redis_now - now).total_seconds())
+    return judge(
+        "redis.clock",
+        skew < _SKEW_SECONDS,
+        f"{skew:.1f} s apart from this machine",
+        "set both clocks by NTP: retention and lag are told by the clock of Redis",
+        otherwise="warn",
+    )
+
+
+async def _diagnose_partition(redis: Redis, partition: int, claim_idle_seconds: float) -> list[Finding]:
+    name = f"stream.{partition}"
+    lag = await measure(redis, partition)
+    try:
+        with translated_errors():
+            consumers = await redis.xinfo_consumers(stream_key(partition), STORE_GROUP)
+    except (ResponseError, GroupMissing):
+        return [
+            Finding(f"{name}.group", "warn", f"no group `{STORE_GROUP}` yet", "start `analytics worker`; it makes it")
+        ]
+    stuck = [facts for facts in consumers if facts["pending"] and facts["idle"] > claim_idle_seconds * 2000]
+    return [
+        Finding(f"{name}.group", "ok", f"{len(consumers)} consumers, {lag.pending} entries in hand"),
+        judge(
+            f"{name}.lag",
+            lag.undelivered is not None,
+            f"{lag.undelivered} entries wait" if lag.undelivered is not None else "Redis cannot tell the lag",
+            "entries were deleted before they were read; the number comes back when the group has read past them",
+            otherwise="warn",
+        ),
+        judge(
+            f"{name}.stuck",
+            not stuck,
+            f"{len(stuck)} idle consumers hold {sum(facts['pending'] for facts in stuck)} entries",
+            "no worker takes them over: is one running?",
+            otherwise="warn",
+        ),
+    ]

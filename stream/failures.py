@@ -1,0 +1,68 @@
+"""What an error of Redis means: one list, one place that looks at its words."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+from redis import exceptions
+
+from runtime.errors import StreamUnavailable
+
+# Replies that say "not now"; redis-py tells most of them apart by their first word only.
+_WORDS: Final = {
+    "OOM": "out_of_memory",
+    "MISCONF": "cannot_persist",
+    "NOREPLICAS": "no_replicas",
+    "READONLY": "read_only",
+    "LOADING": "loading",
+    "MASTERDOWN": "master_down",
+    "CLUSTERDOWN": "cluster_down",
+    "TRYAGAIN": "try_again",
+    "BUSY": "busy",
+    "NOPERM": "not_permitted",
+    "NOAUTH": "not_authenticated",
+    "WRONGPASS": "not_authenticated",
+    "UNBLOCKED": "unblocked",
+}
+_NO_GROUP: Final = "NOGROUP"
+
+
+class GroupMissing(StreamUnavailable):
+    """The consumer group, or its whole stream, is not there."""
+
+
+@contextlib.contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn the client's errors into StreamUnavailable, GroupMissing among them; any other error stays itself."""
+    try:
+        yield
+    except exceptions.TimeoutError as error:
+        raise StreamUnavailable("timeout", "it is unknown whether the call took effect") from error
+    except exceptions.OutOfMemoryError as error:
+        raise StreamUnavailable("out_of_memory") from error
+    except exceptions.AuthenticationError as error:
+        raise StreamUnavailable("not_authenticated") from error
+    except exceptions.ConnectionError as error:
+        raise StreamUnavailable(_reason(error) or "connection", type(error).__name__) from error
+    except exceptions.ResponseError as error:
+        translated = _refusal(error)
+        if translated is None:
+            raise
+        raise translated from error
+    except OSError as error:
+        raise StreamUnavailable("connection", type(error).__name__) from error
+
+
+def _refusal(error: exceptions.ResponseError) -> StreamUnavailable | None:
+    if str(error).startswith(_NO_GROUP):
+        return GroupMissing("no_group")
+    reason = _reason(error)
+    return StreamUnavailable(reason) if reason else None
+
+
+def _reason(error: Exception) -> str | None:
+    # A script's errors carry the word behind the name of the script or command.
+    words = str(error).replace(":", " ").replace("-", " ").split()
+    return next((_WORDS[word] for word in words if word in _WORDS), None)

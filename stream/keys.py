@@ -1,0 +1,13 @@
+"""Every key and group this system has in Redis."""
+
+from __future__ import annotations
+
+from typing import Final
+
+STORE_GROUP: Final = "store"
+"""Consumer group of the workers that write to Postgres."""
+
+
+def stream_key(partition: int) -> str:
+    """Return the stream of a partition; the braces put each partition, whole, on one node of a cluster."""
+    return f"analytics:events:{{{partition}}}"

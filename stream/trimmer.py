@@ -1,0 +1,107 @@
+"""Removes old entries, and never one that a group still needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from stream.failures import translated_errors
+from stream.keys import STORE_GROUP, stream_key
+
+_PAGE: Final = 10_000
+
+
+@dataclass(frozen=True)
+class TrimResult:
+    """What a trim did."""
+
+    removed: int
+    bytes_used: int
+    """Memory of the stream afterwards."""
+
+
+@dataclass(frozen=True, order=True)
+class EntryId:
+    """The id of a stream entry."""
+
+    milliseconds: int
+    sequence: int
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> EntryId:
+        """Read `milliseconds-sequence`."""
+        milliseconds, _, sequence = (text.decode() if isinstance(text, bytes) else text).partition("-")
+        return cls(int(milliseconds), int(sequence or 0))
+
+    def next(self) -> EntryId:
+        """Return the lowest id above this one."""
+        return EntryId(self.milliseconds, self.sequence + 1)
+
+    def __str__(self) -> str:
+        return f"{self.milliseconds}-{self.sequence}"
+
+
+async def trim(redis: Redis, partition: int, retention: timedelta, max_bytes: int) -> TrimResult:
+    """Remove entries every group has settled, those older than `retention` and, past `max_bytes`, the oldest first.
+
+    Age is counted on the clock of Redis. Safe beside running workers: deliveries and acknowledgements only ever raise
+    what may go. Raises StreamUnavailable.
+    """
+    key = stream_key(partition)
+    with translated_errors():
+        needed = await _lowest_needed(redis, key)
+        if needed is None:
+            return TrimResult(0, 0)
+        seconds, microseconds = await redis.time()
+        oldest_kept = (int(seconds) * 1000 + int(microseconds) // 1000) - retention // timedelta(milliseconds=1)
+        floor = min(needed, EntryId(max(0, oldest_kept), 0))
+        removed = await _trim_pages(redis, key, floor)
+        removed += await redis.xtrim(key, minid=str(floor), approximate=False)
+        used = await _memory(redis, key)
+        if used > max_bytes:
+            length = await redis.xlen(key)
+            excess = length - length * max_bytes // used
+            removed += await redis.xtrim(key, minid=str(needed), limit=max(excess, 1))
+            used = await _memory(redis, key)
+    return TrimResult(removed, used)
+
+
+async def _lowest_needed(redis: Redis, key: str) -> EntryId | None:
+    """Return the lowest id any group needs; None when the stream or its store group is missing: then nothing may go."""
+    try:
+        groups: list[dict[str, Any]] = await redis.xinfo_groups(key)
+    except ResponseError as error:
+        if "no such key" in str(error):
+            return None
+        raise
+    if all(_name(group) != STORE_GROUP for group in groups):
+        return None
+    needed = []
+    for group in groups:
+        # Deliveries were read before pending entries: one that is delivered in between lies above both.
+        summary = await redis.xpending(key, _name(group))
+        if summary["pending"]:
+            needed.append(EntryId.parse(summary["min"]))
+        needed.append(EntryId.parse(group["last-delivered-id"]).next())
+    return min(needed)
+
+
+async def _trim_pages(redis: Redis, key: str, floor: EntryId) -> int:
+    removed = 0
+    # In pages, so that Redis serves others in between.
+    while page := await redis.xtrim(key, minid=str(floor), limit=_PAGE):
+        removed += page
+    return removed
+
+
+async def _memory(redis: Redis, key: str) -> int:
+    return await redis.memory_usage(key) or 0
+
+
+def _name(group: dict[str, Any]) -> str:
+    name = group["name"]
+    return name.decode() if isinstance(name, bytes) else name

@@ -1,0 +1,143 @@
+"""What happens inside, by name: one call is one log line and its metrics, per batch and never per event."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+
+from runtime.errors import DependencyUnavailable
+from telemetry import logging, metrics
+
+_log = logging.get("analytics")
+
+
+def process_started(service: str, release: str) -> None:
+    """A service is ready."""
+    _log.info("process_started", service=service, version=release)
+
+
+def process_stopped(service: str) -> None:
+    """A service has drained and ends."""
+    _log.info("process_stopped", service=service)
+
+
+def events_judged(accepted: int, rejected: int) -> None:
+    """Ingest has looked at the events of a request."""
+    metrics.INGEST_EVENTS.labels("accepted").inc(accepted)
+    metrics.INGEST_EVENTS.labels("rejected").inc(rejected)
+
+
+def events_appended(count: int, seconds: float) -> None:
+    """One append took `count` events to the stream."""
+    metrics.PUBLISH_DURATION.observe(seconds)
+    metrics.PUBLISH_EVENTS.observe(count)
+
+
+def append_failed(error: DependencyUnavailable, count: int) -> None:
+    """An append did not succeed; the senders of its events are told to retry."""
+    metrics.INGEST_EVENTS.labels("retry").inc(count)
+    metrics.RETRIES.labels(error.dependency, error.reason).inc()
+    _log.warning("append_failed", reason=error.reason, detail=error.detail, events=count)
+
+
+def ingest_refused(reason: str) -> None:
+    """A request was answered with 429 or 503."""
+    metrics.INGEST_BACKPRESSURE.labels(reason).inc()
+
+
+@dataclass
+class BatchTimes:
+    """Seconds a batch spent in each stage."""
+
+    read: float = 0.0
+    decode: float = 0.0
+    write: float = 0.0
+    ack: float = 0.0
+    _started: float = field(default_factory=time.perf_counter, repr=False)
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap."""
+        now = time.perf_counter()
+        seconds, self._started = now - self._started, now
+        return seconds
+
+
+def batch_committed(group: str, counts: dict[str, int], times: BatchTimes, oldest_age: float) -> None:
+    """A batch was stored and acknowledged; `oldest_age` is the seconds since ingest received its oldest event."""
+    for result, count in counts.items():
+        metrics.CONSUMED_EVENTS.labels(group, result).inc(count)
+    metrics.REDELIVERED.inc(counts["redelivered"])
+    metrics.BATCH_EVENTS.observe(sum(counts.values()))
+    metrics.BATCH_DURATION.labels("read").observe(times.read)
+    metrics.BATCH_DURATION.labels("decode").observe(times.decode)
+    metrics.BATCH_DURATION.labels("write").observe(times.write)
+    metrics.BATCH_DURATION.labels("ack").observe(times.ack)
+    metrics.END_TO_END.labels(group).observe(oldest_age)
+    metrics.LAST_COMMIT.labels(group).set_to_current_time()
+    _log.debug("batch_committed", group=group, write_ms=round(times.write * 1000, 1), **counts)
+
+
+def entries_parked(reasons: list[str]) -> None:
+    """Entries went to dead_letters, one reason each."""
+    for reason in reasons:
+        metrics.DEAD_LETTERS.labels(reason).inc()
+    _log.error("entries_parked", count=len(reasons), reasons=sorted(set(reasons)))
+
+
+def retrying(error: DependencyUnavailable, attempt: int, wait: float) -> None:
+    """A call failed and is tried again after `wait` seconds."""
+    metrics.RETRIES.labels(error.dependency, error.reason).inc()
+    _log.warning(
+        "retrying",
+        dependency=error.dependency,
+        reason=error.reason,
+        detail=error.detail,
+        attempt=attempt,
+        wait_seconds=round(wait, 2),
+    )
+
+
+def lag_measured(stream: str, group: str, *, entries: int | None, pending: int, seconds: float) -> None:
+    """A group's lag was looked up; `entries` is None when Redis cannot tell it."""
+    metrics.LAG_KNOWN.labels(stream, group).set(0 if entries is None else 1)
+    metrics.LAG_ENTRIES.labels(stream, group).set(math.nan if entries is None else entries)
+    metrics.PENDING_ENTRIES.labels(stream, group).set(pending)
+    metrics.LAG_SECONDS.labels(stream, group).set(seconds)
+
+
+def entries_claimed(stream: str, count: int) -> None:
+    """Entries were taken over from a worker that was idle too long."""
+    metrics.CLAIMED.inc(count)
+    _log.warning("entries_claimed", stream=stream, count=count)
+
+
+def entries_lost(stream: str, ids: list[str]) -> None:
+    """Entries were gone from the stream before they were settled: data loss."""
+    metrics.LOST.inc(len(ids))
+    _log.error("entries_lost", stream=stream, count=len(ids), first=ids[0], last=ids[-1])
+
+
+def group_recreated(stream: str, group: str) -> None:
+    """A consumer group was gone: Redis was emptied, or an older copy took over."""
+    metrics.STREAM_RECREATED.inc()
+    _log.error("group_recreated", stream=stream, group=group)
+
+
+def leadership_changed(*, leads: bool) -> None:
+    """The maintenance process leads from now on, or no longer."""
+    metrics.IS_LEADER.set(1 if leads else 0)
+    _log.info("leadership_changed", leads=leads)
+
+
+def chore_done(chore: str, seconds: float, outcome: str) -> None:
+    """A maintenance chore took its turn; `outcome` says in a few words what it did."""
+    metrics.CHORE_RUNS.labels(chore, "ok").inc()
+    metrics.CHORE_DURATION.labels(chore).observe(seconds)
+    _log.debug("chore_done", chore=chore, outcome=outcome)
+
+
+def chore_failed(chore: str, error: DependencyUnavailable) -> None:
+    """A maintenance chore could not do its work and waits for its next turn."""
+    metrics.CHORE_RUNS.labels(chore, "failed").inc()
+    _log.warning("chore_failed", chore=chore, reason=error.reason, detail=error.detail)

@@ -1,0 +1,24 @@
+"""The metrics in Prometheus' text format."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from telemetry import metrics
+
+
+def render() -> tuple[bytes, str]:
+    """Return the metrics of this process and their media type. Takes milliseconds of CPU."""
+    return generate_latest(metrics.registry), CONTENT_TYPE_LATEST
+
+
+def publish_build() -> str:
+    """Set the build metric and return the version."""
+    try:
+        release = version("studyin-analytics")
+    except PackageNotFoundError:
+        release = "unknown"
+    metrics.BUILD.info({"version": release})
+    return release

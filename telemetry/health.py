@@ -1,0 +1,47 @@
+"""Health in two questions: is the process alive (`/livez`), may it be given work (`/readyz`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from runtime.errors import DependencyUnavailable
+
+
+class CheckResult(BaseModel):
+    """What one check found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class HealthReport(BaseModel):
+    """What all checks found."""
+
+    ok: bool
+    checks: list[CheckResult]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to look at; `run` returns a detail for people, or raises DependencyUnavailable with what is wrong."""
+
+    name: str
+    run: Callable[[], Awaitable[str]]
+
+
+async def run_checks(checks: Sequence[Check]) -> HealthReport:
+    """Run every check at the same time and report all."""
+    results = await asyncio.gather(*(_run(check) for check in checks))
+    return HealthReport(ok=all(result.ok for result in results), checks=list(results))
+
+
+async def _run(check: Check) -> CheckResult:
+    try:
+        return CheckResult(name=check.name, ok=True, detail=await check.run())
+    except DependencyUnavailable as error:
+        return CheckResult(name=check.name, ok=False, detail=str(error))

@@ -1,0 +1,92 @@
+"""Structured logs on stderr: JSON for machines, colours on a terminal, nothing personal in either."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from types import TracebackType
+from typing import Any, Final
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from runtime.errors import AnalyticsError
+from runtime.settings import Settings
+
+_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_NO_VALUES: Final = (AnalyticsError, OSError)
+
+
+def configure(settings: Settings) -> None:
+    """Set up logging of this process, before anything is logged; to call it again replaces the former setup."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _describe_exception,
+    ]
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
+    render: Processor = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    level = _LEVELS[settings.log_level]
+    structlog.configure(
+        processors=[*shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    # Libraries log in the same form, and never their debug output, which may quote data.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render], foreign_pre_chain=shared
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def get(component: str) -> FilteringBoundLogger:
+    """Return the logger of a component; `component` is in every line it writes."""
+    logger: FilteringBoundLogger = structlog.get_logger(component=component)
+    return logger
+
+
+def bind(**context: str) -> None:
+    """Add `context` to every line logged from here on in this task, such as a request or batch id."""
+    structlog.contextvars.bind_contextvars(**context)
+
+
+def unbind(*names: str) -> None:
+    """Take names out of the context again."""
+    structlog.contextvars.unbind_contextvars(*names)
+
+
+def _describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Replace the exception by its types and places: messages and local variables may hold what a sender sent."""
+    found = event.pop("exc_info", None)
+    if found is True:
+        found = sys.exc_info()
+    error = found[1] if isinstance(found, tuple) else found
+    if isinstance(error, BaseException):
+        event["exception"] = [_description(link) for link in _chain(error)]
+    return event
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    links: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in links:
+        links.append(current)
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return links
+
+
+def _description(error: BaseException) -> dict[str, Any]:
+    described: dict[str, Any] = {"type": f"{type(error).__module__}.{type(error).__qualname__}"}
+    if isinstance(error, _NO_VALUES):
+        described["message"] = str(error)
+    return described | {"frames": _frames(error.__traceback__)}
+
+
+def _frames(trace: TracebackType | None) -> list[str]:
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]

@@ -1,0 +1,145 @@
+"""Every metric, declared once with its kind, unit and meaning.
+
+Label values that are known beforehand start at zero, so that a rate exists before the first event. Memory, CPU and
+open files of the process come from the client library's own collectors.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
+
+from schemas.event_types import EventType
+
+_REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+_BATCH_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_END_TO_END_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+_SIZES: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)
+_BYTES: Final = (256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576)
+
+registry: Final = REGISTRY
+
+BUILD = Info("analytics_build", "Version of this process.")
+
+INGEST_REQUESTS = Counter(
+    "analytics_ingest_requests_total", "Requests answered by ingest, by route template and status.", ["route", "code"]
+)
+INGEST_EVENTS = Counter("analytics_ingest_events_total", "Events ingest was sent, by what became of them.", ["outcome"])
+INGEST_ACCEPTED = Counter("analytics_ingest_accepted_events_total", "Events accepted, by type.", ["event_type"])
+INGEST_DURATION = Histogram(
+    "analytics_ingest_request_duration_seconds",
+    "Time from the request's head to its answer.",
+    ["route"],
+    buckets=_REQUEST_SECONDS,
+)
+INGEST_BATCH_EVENTS = Histogram("analytics_ingest_batch_events", "Events of one request.", buckets=_SIZES)
+INGEST_BODY_BYTES = Histogram("analytics_ingest_body_bytes", "Inflated size of one request's body.", buckets=_BYTES)
+INGEST_BACKPRESSURE = Counter(
+    "analytics_ingest_backpressure_total", "Requests refused with 429 or 503 for now.", ["reason"]
+)
+PUBLISH_DURATION = Histogram(
+    "analytics_stream_publish_duration_seconds", "Time of one append of many events.", buckets=_REQUEST_SECONDS
+)
+PUBLISH_EVENTS = Histogram("analytics_stream_publish_events", "Events of one append.", buckets=_SIZES)
+
+LAG_ENTRIES = Gauge(
+    "analytics_consumer_lag_entries", "Entries a group has not been given yet.", ["stream", "consumer_group"]
+)
+LAG_SECONDS = Gauge(
+    "analytics_consumer_lag_seconds", "Age of the oldest entry a group has not settled.", ["stream", "consumer_group"]
+)
+LAG_KNOWN = Gauge(
+    "analytics_consumer_lag_known", "1 when Redis can tell the lag, else 0.", ["stream", "consumer_group"]
+)
+PENDING_ENTRIES = Gauge(
+    "analytics_consumer_pending_entries", "Entries given to a worker and not settled.", ["stream", "consumer_group"]
+)
+STREAM_LENGTH = Gauge("analytics_stream_length_entries", "Entries in the stream, settled ones included.", ["stream"])
+STREAM_MEMORY = Gauge("analytics_redis_memory_bytes", "Memory Redis uses.")
+
+CONSUMED_EVENTS = Counter(
+    "analytics_consumed_events_total", "Entries settled by workers, by their fate.", ["consumer_group", "result"]
+)
+DEAD_LETTERS = Counter("analytics_dead_lettered_events_total", "Entries parked in dead_letters.", ["reason"])
+REDELIVERED = Counter("analytics_redelivered_events_total", "Entries that came again and were settled already.")
+CLAIMED = Counter("analytics_claimed_entries_total", "Entries taken over from a worker that was idle too long.")
+LOST = Counter("analytics_lost_entries_total", "Entries that were removed from the stream before they were settled.")
+RETRIES = Counter("analytics_retries_total", "Calls that failed and are tried again.", ["dependency", "reason"])
+STREAM_RECREATED = Counter("analytics_stream_recreated_total", "Times a consumer group was gone and was made again.")
+BATCH_DURATION = Histogram(
+    "analytics_batch_duration_seconds", "Time a batch spent in a stage.", ["stage"], buckets=_BATCH_SECONDS
+)
+BATCH_EVENTS = Histogram("analytics_batch_events", "Entries of one batch.", buckets=_SIZES)
+END_TO_END = Histogram(
+    "analytics_end_to_end_seconds",
+    "Time from receipt by ingest to the commit, of the oldest event of a batch.",
+    ["consumer_group"],
+    buckets=_END_TO_END_SECONDS,
+)
+LAST_COMMIT = Gauge("analytics_last_commit_timestamp_seconds", "Unix time of the last commit.", ["consumer_group"])
+POOL_CONNECTIONS = Gauge("analytics_db_pool_connections", "Postgres connections of this process.", ["state"])
+
+CHORE_RUNS = Counter("analytics_maintenance_runs_total", "Turns of a maintenance chore.", ["chore", "outcome"])
+CHORE_DURATION = Histogram(
+    "analytics_maintenance_duration_seconds", "Time of a maintenance chore.", ["chore"], buckets=_BATCH_SECONDS
+)
+IS_LEADER = Gauge("analytics_maintenance_leader", "1 in the process that leads maintenance.")
+PARTITION_WEEKS_AHEAD = Gauge("analytics_partition_weeks_ahead", "Weeks for which raw partitions exist.")
+
+READ_REQUESTS = Counter(
+    "analytics_read_requests_total", "Requests answered by the read service, by route and status.", ["route", "code"]
+)
+READ_DURATION = Histogram(
+    "analytics_read_request_duration_seconds", "Time to answer a question.", ["route"], buckets=_REQUEST_SECONDS
+)
+STALENESS = Gauge("analytics_aggregate_staleness_seconds", "Age of consistent_through when it was last sampled.")
+
+INGEST_ROUTES: Final = ("/api/analytics/events/track", "/api/analytics/events/batch")
+INGEST_CODES: Final = ("202", "207", "400", "401", "403", "413", "415", "422", "500", "503")
+READ_ROUTES: Final = (
+    "/api/analytics/learning/overview",
+    "/api/analytics/learning/heatmap",
+    "/api/analytics/gamification/progress",
+    "/api/analytics/system/metrics",
+)
+READ_CODES: Final = ("200", "400", "401", "403", "422", "500", "503")
+GROUPS: Final = ("store", "live")
+OUTCOMES: Final = ("accepted", "rejected", "retry")
+BACKPRESSURE_REASONS: Final = ("queue_full", "stream_unavailable", "draining")
+FAILURES: Final = {
+    "stream": ("connection", "timeout", "out_of_memory"),
+    "storage": ("connection", "timeout", "missing_partition"),
+}
+DEAD_LETTER_REASONS: Final = ("unknown_event_type", "missing_field", "invalid_field", "invalid_text", "encoding")
+RESULTS: Final = ("stored", "duplicate", "suppressed", "dead_lettered", "redelivered")
+STAGES: Final = ("read", "decode", "write", "ack")
+POOL_STATES: Final = ("idle", "used")
+
+for _route in INGEST_ROUTES:
+    INGEST_DURATION.labels(_route)
+    for _code in INGEST_CODES:
+        INGEST_REQUESTS.labels(_route, _code)
+for _route in READ_ROUTES:
+    READ_DURATION.labels(_route)
+    for _code in READ_CODES:
+        READ_REQUESTS.labels(_route, _code)
+for _outcome in OUTCOMES:
+    INGEST_EVENTS.labels(_outcome)
+for _event_type in EventType:
+    INGEST_ACCEPTED.labels(_event_type.value)
+for _reason in BACKPRESSURE_REASONS:
+    INGEST_BACKPRESSURE.labels(_reason)
+for _group in GROUPS:
+    END_TO_END.labels(_group)
+    for _result in RESULTS:
+        CONSUMED_EVENTS.labels(_group, _result)
+for _stage in STAGES:
+    BATCH_DURATION.labels(_stage)
+for _state in POOL_STATES:
+    POOL_CONNECTIONS.labels(_state)
+for _dependency, _reasons in FAILURES.items():
+    for _reason in _reasons:
+        RETRIES.labels(_dependency, _reason)
+for _reason in DEAD_LETTER_REASONS:
+    DEAD_LETTERS.labels(_reason)

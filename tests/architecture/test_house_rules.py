@@ -1,0 +1,98 @@
+"""Rules that no linter knows. Who may import whom is in pyproject.toml, checked by `make check`."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PACKAGES = [name.rstrip("*") for name in PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]]
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
+
+
+def files_of(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from (path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def sources(*folders: str) -> list[Path]:
+    found = [path for path in files_of(*folders) if path.suffix == ".py"]
+    assert found
+    return found
+
+
+def names(paths: list[Path]) -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in paths)
+
+
+def test_no_file_is_longer_than_a_person_reads() -> None:
+    long = [path for path in sources(*PACKAGES, "tests") if len(path.read_text().splitlines()) > 400]
+
+    assert names(long) == []
+
+
+def test_a_file_is_named_for_its_idea() -> None:
+    vague = re.compile(r"(^|_)(utils?|helpers?|common|managers?|misc)(_|$)")
+
+    assert names([path for path in sources(*PACKAGES, "tests") if vague.search(path.stem)]) == []
+
+
+def test_types_hold_without_exceptions() -> None:
+    assert names([path for path in sources(*PACKAGES) if "type: ignore" in path.read_text()]) == []
+
+
+def test_keys_of_redis_have_one_home() -> None:
+    literal = re.compile(r"[\"']analytics:\w")
+    users = [
+        path for path in files_of(*PACKAGES) if path.suffix in (".py", ".lua") and literal.search(path.read_text())
+    ]
+
+    assert names(users) == ["stream/keys.py"]
+
+
+def test_every_file_of_a_package_is_installed_with_it() -> None:
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]["*"]
+    data = [path for path in files_of(*PACKAGES) if path.suffix != ".py"]
+
+    assert data
+    assert names([path for path in data if not any(fnmatch(path.name, pattern) for pattern in patterns)]) == []
+
+
+@pytest.mark.parametrize("file", REQUIREMENTS)
+def test_every_requirement_is_pinned_with_hashes_and_no_address(file: str) -> None:
+    text = (ROOT / file).read_text()
+    entries = re.split(r"\n(?=\S)", text)
+    pins = [entry for entry in entries if not entry.startswith("#")]
+
+    assert pins
+    assert [entry for entry in pins if not re.match(r"[a-z0-9.-]+==\S+ ", entry) or "--hash=sha256:" not in entry] == []
+    assert "://" not in text
+    assert "--index" not in text
+    assert "--find-links" not in text
+
+
+@pytest.mark.parametrize(
+    ("file", "declared"),
+    [
+        (REQUIREMENTS[0], [PROJECT["project"]["dependencies"], PROJECT["dependency-groups"]["build"]]),
+        (
+            REQUIREMENTS[1],
+            [
+                PROJECT["project"]["dependencies"],
+                PROJECT["project"]["optional-dependencies"]["embedded"],
+                *PROJECT["dependency-groups"].values(),
+            ],
+        ),
+    ],
+)
+def test_every_declared_dependency_is_locked(file: str, declared: list[list[str]]) -> None:
+    locked = set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / file).read_text(), flags=re.MULTILINE))
+    wanted = {re.split(r"[\[><=; ]", requirement)[0] for group in declared for requirement in group}
+
+    assert wanted - locked == set()

@@ -1,0 +1,122 @@
+"""Fixtures every test may ask for. Servers start at the first test that needs one, once for the whole run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from runtime.embedded.postgres import Postgres
+from runtime.embedded.valkey import Valkey
+from runtime.settings import Settings
+from tests.support import access, databases, services, tools
+from tests.support.places import reachable_directory
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    tools.add_options(parser)
+    parser.getgroup("analytics").addoption(
+        "--services",
+        choices=services.CHOICES,
+        default="auto",
+        help="where Redis and Postgres come from; auto takes the first of the others that works",
+    )
+
+
+def pytest_configure() -> None:
+    """Forget the caller's settings: a test's settings are what it says they are."""
+    for name in list(os.environ):
+        if name.startswith(("ANALYTICS_", "REDIS_", "DATABASE_URL")) and name != tools.REQUIRE:
+            del os.environ[name]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    tools.check(item)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    tools.report(terminalreporter, config)
+
+
+@pytest.fixture(scope="session")
+def redis_server_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    with services.redis_server(request.config.getoption("services")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_server_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    with services.postgres_server(request.config.getoption("services")) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_server_url: str) -> str:
+    """An empty database of a real Redis."""
+    with redis.Redis.from_url(redis_server_url) as client:
+        client.flushdb()
+    return redis_server_url
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server_url: str) -> Iterator[str]:
+    with databases.migrated_template(postgres_server_url) as name:
+        yield name
+
+
+@pytest.fixture
+def database_url(postgres_server_url: str, migrated_template: str) -> Iterator[str]:
+    """A fresh database of a real Postgres, at the newest revision."""
+    with databases.database(postgres_server_url, migrated_template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(postgres_server_url: str) -> Iterator[str]:
+    """A fresh database of a real Postgres, with nothing in it."""
+    with databases.database(postgres_server_url, "template0") as url:
+        yield url
+
+
+@pytest.fixture
+def settings(redis_url: str, database_url: str) -> Settings:
+    """Settings of a process that works on this test's Redis and Postgres."""
+    return Settings.model_validate(
+        {
+            "environment": "dev",
+            "redis_url": redis_url,
+            "database_url": database_url,
+            "pseudonym_keys": access.PSEUDONYM_KEYS,
+            "api_keys": json.loads(access.API_KEYS),
+            "jwt_secret": access.JWT_SECRET,
+        }
+    )
+
+
+@pytest.fixture
+def data_directory() -> Iterator[Path]:
+    """An empty directory that embedded servers can live in, as root too."""
+    with reachable_directory() as place:
+        yield place
+
+
+@pytest.fixture
+def own_valkey(data_directory: Path) -> Iterator[Valkey]:
+    """A running, durable Valkey that this test may kill, restart and fill."""
+    server = Valkey(data_directory / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_postgres(data_directory: Path) -> Iterator[Postgres]:
+    """A running, durable Postgres that this test may kill and restart; not migrated."""
+    server = Postgres(data_directory / "postgres")
+    server.start()
+    yield server
+    server.destroy()

@@ -1,0 +1,19 @@
+"""Keys that the settings of every test accept."""
+
+from __future__ import annotations
+
+import json
+
+WRITE_KEY = "write-key-of-the-tests"
+READ_KEY = "read-key-of-the-tests"
+ADMIN_KEY = "admin-key-of-the-tests"
+JWT_SECRET = "a-secret-of-the-tests-with-at-least-32-bytes"
+PSEUDONYM_KEYS = f"1:{'5a' * 32}"
+
+API_KEYS = json.dumps(
+    [
+        {"source": "tests", "key": WRITE_KEY, "scopes": ["events:write"]},
+        {"source": "tests", "key": READ_KEY, "scopes": ["learning:read", "system:read"]},
+        {"source": "tests", "key": ADMIN_KEY, "scopes": ["privacy:admin"]},
+    ]
+)

@@ -1,0 +1,74 @@
+"""Rows of aggregate tables as a test states them, without the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from uuid import UUID, uuid4
+
+import asyncpg
+
+
+class Aggregates:
+    """Writes single rows; columns a test does not name are neutral."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def day(
+        self, user_hash: bytes, day: date, *, count: int = 1, viewed: int = 0, completed: int = 0, xp: int = 0
+    ) -> None:
+        await self._insert("daily_activity_summary", (user_hash, day, count, viewed, completed, xp, 0, 0))
+
+    async def session(
+        self,
+        user_hash: bytes,
+        day: date,
+        started_at: datetime,
+        last_event_at: datetime,
+        *,
+        session_id: UUID | None = None,
+        ended_at: datetime | None = None,
+        reported_ms: int | None = None,
+    ) -> None:
+        await self._insert(
+            "learning_sessions",
+            (user_hash, session_id or uuid4(), started_at, uuid4(), day, last_event_at, ended_at, reported_ms, 1),
+        )
+
+    async def stats(
+        self,
+        user_hash: bytes,
+        *,
+        xp: int = 0,
+        level: int | None = None,
+        streak: int | None = None,
+        streak_at: datetime | None = None,
+    ) -> None:
+        moment = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+        streak_event = uuid4() if streak is not None else None
+        await self._insert(
+            "gamification_stats", (user_hash, xp, level, streak, streak_at, streak_event, 1, moment, moment)
+        )
+
+    async def achievement(
+        self, user_hash: bytes, achievement_id: str, earned_at: datetime, *, name: str | None = None
+    ) -> None:
+        await self._insert(
+            "learner_achievements", (user_hash, achievement_id, earned_at, uuid4(), earned_at.date(), name, 1)
+        )
+
+    async def requests(
+        self, start: datetime, endpoint: str, bucket: int, requests: int, *, server_errors: int = 0, slot: int = 0
+    ) -> None:
+        await self._insert("system_metrics", (start, endpoint, bucket, slot, requests, 0, server_errors))
+
+    async def errors(self, start: datetime, error_type: str, errors: int, *, slot: int = 0) -> None:
+        await self._insert("system_errors", (start, "/any", error_type, slot, errors))
+
+    async def active(self, user_hash: bytes, first: datetime, last: datetime) -> None:
+        hour = first.replace(minute=0, second=0, microsecond=0)
+        await self._insert("active_users_hourly", (hour, user_hash, first, last))
+
+    async def _insert(self, table: str, row: Sequence[object]) -> None:
+        await self._connection.copy_records_to_table(table, records=[tuple(row)])

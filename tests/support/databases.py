@@ -1,0 +1,49 @@
+"""Databases by the dozen: each test gets a copy of one migrated template."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from storage.migrate import upgrade
+
+
+@contextmanager
+def migrated_template(server_url: str) -> Iterator[str]:
+    """Give the name of a database at the newest revision, on the server."""
+    name = f"template_{uuid.uuid4().hex}"
+    asyncio.run(_execute(server_url, f"CREATE DATABASE {name}"))
+    try:
+        asyncio.run(upgrade(url_of(server_url, name)))
+        yield name
+    finally:
+        asyncio.run(_execute(server_url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@contextmanager
+def database(server_url: str, template: str) -> Iterator[str]:
+    """Give the URL of a fresh copy of the template; `template0` for an empty database."""
+    name = f"test_{uuid.uuid4().hex}"
+    asyncio.run(_execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    try:
+        yield url_of(server_url, name)
+    finally:
+        asyncio.run(_execute(server_url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def url_of(server_url: str, name: str) -> str:
+    """Return the URL of another database of the same server."""
+    return urlsplit(server_url)._replace(path=f"/{name}").geturl()
+
+
+async def _execute(server_url: str, statement: str) -> None:
+    connection = await asyncpg.connect(server_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

@@ -1,0 +1,20 @@
+"""Directories that a server running as another user can reach, unlike pytest's own as root."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def reachable_directory() -> Iterator[Path]:
+    """Give a fresh directory, deleted at the end."""
+    place = Path(tempfile.mkdtemp(prefix="studyin-analytics-test-"))
+    place.chmod(0o711)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place)

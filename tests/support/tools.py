@@ -1,0 +1,47 @@
+"""Tests that need a program which is not a Python package: run where it is found, loud where it is not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+REQUIRE = "ANALYTICS_REQUIRE_TOOLS"
+
+_missed = pytest.StashKey[dict[str, list[str]]]()
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add --require-tools."""
+    parser.getgroup("analytics").addoption(
+        "--require-tools",
+        action="store_true",
+        default=os.environ.get(REQUIRE, "") not in ("", "0"),
+        help=f"a test that misses its tool fails; the variable {REQUIRE}=1 does the same",
+    )
+
+
+def check(item: pytest.Item) -> None:
+    """Skip, or fail where tools are required, a test one of whose tools is missing."""
+    for mark in item.iter_markers("needs_tool"):
+        tool: str = mark.args[0]
+        if shutil.which(tool):
+            continue
+        if item.config.getoption("require_tools"):
+            pytest.fail(f"{tool} is not on PATH, and {REQUIRE} asks for it", pytrace=False)
+        item.config.stash.setdefault(_missed, {}).setdefault(tool, []).append(item.nodeid)
+        pytest.skip(f"{tool} is not on PATH")
+
+
+def report(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """List what was not tested for want of a tool."""
+    missed = config.stash.get(_missed, {})
+    if not missed:
+        return
+    terminal.section("NOT TESTED: tools missing on this machine", sep="!", red=True, bold=True)
+    for tool, tests in sorted(missed.items()):
+        terminal.line(f"{tool}:")
+        for test in tests:
+            terminal.line(f"    {test}")
+    terminal.line(f"Install them, or set {REQUIRE}=1 to make this a failure.")

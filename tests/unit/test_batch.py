@@ -1,0 +1,73 @@
+"""A batch closes when it is full, when it is old, or when the stream ran dry."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.batch import IDLE_BLOCK_MS, Batch, BatchPolicy, ReadPlan
+from stream.consumer import Entry
+
+POLICY = BatchPolicy(size=3, interval=10.0, linger_ms=50)
+
+
+def entries(count: int) -> list[Entry]:
+    return [Entry(f"{number}-0", {}) for number in range(count)]
+
+
+def test_nothing_in_hand_is_never_due_and_waits_long() -> None:
+    batch = Batch(POLICY)
+    assert not batch.is_due(1_000.0, ran_dry=True)
+    assert batch.next_read(1_000.0) == ReadPlan(3, IDLE_BLOCK_MS)
+
+
+def test_a_full_batch_is_due() -> None:
+    batch = Batch(POLICY)
+    batch.add(entries(2), now=0.0)
+    assert not batch.is_due(0.0, ran_dry=False)
+    assert batch.next_read(0.0) == ReadPlan(1, 50)
+    batch.add(entries(1), now=0.0)
+    assert batch.is_due(0.0, ran_dry=False)
+
+
+def test_age_counts_from_the_first_entry() -> None:
+    batch = Batch(POLICY)
+    batch.add([], now=0.0)
+    batch.add(entries(1), now=5.0)
+    batch.add(entries(1), now=14.0)
+    assert not batch.is_due(14.9, ran_dry=False)
+    assert batch.next_read(14.75) == ReadPlan(1, 50)
+    assert batch.next_read(14.96875) == ReadPlan(1, 31)
+    assert batch.is_due(15.0, ran_dry=False)
+
+
+def test_a_dry_stream_closes_the_batch() -> None:
+    batch = Batch(POLICY)
+    batch.add(entries(1), now=0.0)
+    assert batch.is_due(0.05, ran_dry=True)
+
+
+def test_taking_starts_anew() -> None:
+    batch = Batch(POLICY)
+    batch.add(entries(2), now=0.0)
+    assert batch.take() == entries(2)
+    batch.add(entries(1), now=9.0)
+    assert not batch.is_due(11.0, ran_dry=False)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 5)), max_size=60))
+def test_no_entry_is_lost_no_batch_overflows_and_none_waits_beyond_the_interval(steps: list[tuple[int, float]]) -> None:
+    batch, now, number, written = Batch(POLICY), 0.0, 0, []
+    for offered, seconds in steps:
+        plan = batch.next_read(now)
+        assert 1 <= plan.count <= POLICY.size
+        arrived = [Entry(f"{number + index}-0", {}) for index in range(min(offered, plan.count))]
+        number += len(arrived)
+        now += seconds
+        batch.add(arrived, now)
+        if batch.is_due(now, ran_dry=not arrived):
+            taken = batch.take()
+            assert 1 <= len(taken) <= POLICY.size
+            written += taken
+        assert not batch.entries or now - batch.opened_at < POLICY.interval
+    assert written + batch.entries == [Entry(f"{index}-0", {}) for index in range(number)]
