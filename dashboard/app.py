@@ -1,50 +1,77 @@
-"""The application: routes, errors, page, in one place."""
+"""The application: routes, errors, documentation and page, in one place."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from dashboard import operations, page, problems, routes
+from dashboard import page, problems, routes
 from dashboard.edge import Edge
 from dashboard.openapi import describe
 from dashboard.services import Services
+from runtime.offline_docs import CONTENT_SECURITY_POLICY, documentation_files
+from telemetry.status import status_routes
 
+_TITLE: Final = "StudyIn Analytics, read service"
 _DESCRIPTION: Final = (
     "Answers about learners and the platform, from aggregates only. Every answer says through which moment it is"
     " complete; every error is a problem document (RFC 9457)."
 )
 
+_Endpoint = Callable[[Request], Awaitable[Response]]
 
-def create_app(services: Services) -> ASGIApp:
-    """Return the whole read service."""
+
+def create_app(services: Services, stop: asyncio.Event) -> ASGIApp:
+    """Return the whole read service; it is not ready any more once `stop` is set. Raises ConfigurationError."""
     api = create_api()
     api.state.services = services
+    api.router.routes.extend(status_routes(services.checks, stop=stop))
+    api.add_route("/openapi.json", _document(api))
+    for path, (media_type, content) in documentation_files(_TITLE).items():
+        api.add_route(path, _file(media_type, content))
     if services.shows_page:
         page.add_to(api)
     return Edge(api)
 
 
 def create_api() -> FastAPI:
-    """Return the API and what describes it, not yet able to answer."""
+    """Return the four questions, not yet able to answer."""
     api = FastAPI(
-        title="StudyIn Analytics, read service",
+        title=_TITLE,
         version="1",
         description=_DESCRIPTION,
-        # those of FastAPI load scripts from a foreign host
+        # FastAPI's own pages load scripts from a foreign host
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
     )
     problems.install(api)
     api.include_router(routes.router)
-    api.include_router(operations.router)
+    return api
+
+
+def _document(api: FastAPI) -> _Endpoint:
     document = describe(api)
 
-    @api.get("/openapi.json", include_in_schema=False)
-    async def openapi() -> dict[str, Any]:
-        return document
+    async def answer(_request: Request) -> Response:
+        return JSONResponse(document)
 
-    return api
+    return answer
+
+
+def _file(media_type: str, content: bytes) -> _Endpoint:
+    headers = {
+        "Content-Type": media_type,
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "Cache-Control": "no-cache",
+    }
+
+    async def answer(_request: Request) -> Response:
+        return Response(content, headers=headers)
+
+    return answer

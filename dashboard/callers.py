@@ -12,13 +12,13 @@ from typing import Final
 import jwt
 from pydantic import TypeAdapter, ValidationError
 
-from dashboard.problems import Refusal
 from runtime.access import AccessKeys, ApiKey, Scope, presented_key
 from runtime.pseudonym import Pseudonymizer
+from runtime.refusal import Refusal
 from schemas.events import UserId
 from schemas.problem import ProblemError
 
-_REALM: Final = 'Bearer realm="studyin-analytics"'
+_REALM: Final = 'Bearer realm="analytics"'
 _USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
 
 
@@ -47,7 +47,7 @@ class Gate:
         if presented is None:
             raise Refusal(
                 HTTPStatus.UNAUTHORIZED,
-                "credentials_missing",
+                "missing_credentials",
                 "Send a learner's token or a service's key as `Authorization: Bearer`, or a key as `X-API-Key`.",
                 headers={"WWW-Authenticate": _REALM},
             )
@@ -58,7 +58,7 @@ class Gate:
         if subject is None:
             raise Refusal(
                 HTTPStatus.UNAUTHORIZED,
-                "credentials_invalid",
+                "invalid_credentials",
                 "This is no key that is known here, and no valid token: forged, expired, or not in force yet.",
                 headers={"WWW-Authenticate": f'{_REALM}, error="invalid_token"'},
             )
@@ -97,7 +97,7 @@ def require(caller: Caller, scope: Scope) -> None:
     if isinstance(caller, Learner) or scope not in caller.scopes:
         raise Refusal(
             HTTPStatus.FORBIDDEN,
-            "scope_missing",
+            "missing_scope",
             f"This needs a service's key with the scope {scope}.",
             headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{scope}"'},
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -12,32 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from runtime.errors import DependencyUnavailable
-from schemas.problem import PROBLEM_MEDIA_TYPE, Problem, ProblemError
+from runtime.refusal import Refusal
+from schemas.problem import PROBLEM_MEDIA_TYPE, ProblemError
 from telemetry import logging
 
 RETRY_AFTER_SECONDS: Final = 2
 
 _log = logging.get("dashboard")
-
-
-class Refusal(Exception):
-    """A request that is not served, and why."""
-
-    def __init__(
-        self,
-        status: HTTPStatus,
-        code: str,
-        detail: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        errors: Sequence[ProblemError] = (),
-    ) -> None:
-        super().__init__(code)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.headers = headers or {}
-        self.errors = list(errors)
 
 
 def install(app: FastAPI) -> None:
@@ -51,16 +32,9 @@ def install(app: FastAPI) -> None:
 
 def problem_response(request: Request, refusal: Refusal) -> Response:
     """Return the refusal as a response; `instance` is the request id."""
-    problem = Problem(
-        title=refusal.status.phrase,
-        status=refusal.status,
-        code=refusal.code,
-        detail=refusal.detail,
-        instance=request.scope.get("request_id"),
-        errors=refusal.errors,
-    )
+    problem = refusal.problem(request.scope["request_id"])
     return Response(
-        problem.model_dump_json(exclude_defaults=False, exclude={"event_ids"}, exclude_none=True),
+        problem.model_dump_json(exclude_none=True, exclude={"event_ids"}),
         refusal.status,
         headers=refusal.headers,
         media_type=PROBLEM_MEDIA_TYPE,

@@ -25,7 +25,7 @@ from storage.pool import open_pool
 from stream.connection import connect
 from stream.health import ping
 from stream.lag import GroupLag, consistent_through, measure
-from telemetry import events
+from telemetry import events, metrics
 from telemetry.exposition import publish_build
 
 _NAME: Final = "dashboard"
@@ -42,7 +42,7 @@ async def serve(settings: Settings) -> None:
             freshness.add_done_callback(lambda _: stop.set())
             events.process_started(_NAME, publish_build())
             try:
-                await serve_http(create_app(services), settings.dashboard_host, settings.dashboard_port, stop)
+                await serve_http(create_app(services, stop), settings.dashboard_host, settings.dashboard_port, stop)
             finally:
                 stop.set()
                 await freshness
@@ -61,6 +61,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings.database_dsn, size=settings.db_pool_size, application_name="studyin-dashboard", read_only=True
         )
         stack.push_async_callback(pool.close)
+        metrics.POOL_CONNECTIONS.labels("idle").set_function(pool.get_idle_size)
+        metrics.POOL_CONNECTIONS.labels("used").set_function(lambda: pool.get_size() - pool.get_idle_size())
         answers = Answers(pool)
 
         async def sample() -> datetime:

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Protocol
 
 from fastapi import Request
 
 from dashboard.callers import Gate
 from dashboard.freshness import Freshness
 from dashboard.levels import LevelCurve
-from storage.answers import Answers
+from storage.answers import LearnerRecord, SystemRecord
 from telemetry.health import Check
+
+
+class Questions(Protocol):
+    """What the routes ask of the database: `storage.answers.Answers`. Both raise StorageUnavailable."""
+
+    async def learner(
+        self, pseudonyms: Sequence[bytes], first: date, last: date, open_since: datetime
+    ) -> LearnerRecord:
+        """Return the learner known by any of the pseudonyms."""
+
+    async def system(self, start: datetime, end: datetime, step: timedelta, endpoints: int) -> SystemRecord:
+        """Return API health from `start` through `end`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """Collaborators and rules of every answer."""
 
-    answers: Answers
+    answers: Questions
     freshness: Freshness
     gate: Gate
     curve: LevelCurve

@@ -136,11 +136,6 @@ class Answers:
         revision: str = row["version_num"]
         return revision
 
-    def connections(self) -> tuple[int, int]:
-        """Return how many connections are idle and how many are in use."""
-        idle = self._pool.get_idle_size()
-        return idle, self._pool.get_size() - idle
-
     async def _row(self, query: str, *arguments: object) -> asyncpg.Record:
         with translated_errors():
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT.total_seconds()) as connection:

@@ -8,7 +8,7 @@ from typing import Final
 
 from fastapi import FastAPI, Response
 
-from dashboard.problems import Refusal
+from runtime.refusal import Refusal
 
 _FILES: Final = Path(__file__).parent
 _MEDIA_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

@@ -10,9 +10,9 @@ import jwt
 import pytest
 
 from dashboard.callers import Gate, Learner, require
-from dashboard.problems import Refusal
 from runtime.access import AccessKeys, ApiKey
 from runtime.pseudonym import Pseudonymizer
+from runtime.refusal import Refusal
 
 SECRET = "a secret of the tests that is long enough for every HMAC algorithm"
 READER = ApiKey("reader", frozenset({"learning:read", "system:read"}))
@@ -58,7 +58,7 @@ def test_without_credentials_nobody_is_known(authorization: str | None) -> None:
     with pytest.raises(Refusal) as refused:
         GATE.identify(authorization, None)
     assert status_of(refused) == 401
-    assert refused.value.headers["WWW-Authenticate"] == 'Bearer realm="studyin-analytics"'
+    assert refused.value.headers["WWW-Authenticate"] == 'Bearer realm="analytics"'
 
 
 REFUSED_TOKENS = {
