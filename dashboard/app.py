@@ -8,6 +8,7 @@ from typing import Final
 
 from fastapi import FastAPI, Request, Response
 from starlette.responses import JSONResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from dashboard import page, problems, routes
@@ -33,10 +34,11 @@ def create_app(services: Services, stop: asyncio.Event) -> ASGIApp:
     api.router.routes.extend(status_routes(services.checks, stop=stop))
     api.add_route("/openapi.json", _document(api))
     for path, (media_type, content) in documentation_files(_TITLE).items():
-        api.add_route(path, _file(media_type, content))
+        api.add_route(path, _file(media_type, content, CONTENT_SECURITY_POLICY))
     if services.shows_page:
-        page.add_to(api)
-    return Edge(api)
+        for path, (media_type, content) in page.files().items():
+            api.add_route(path, _file(media_type, content, page.CONTENT_SECURITY_POLICY))
+    return Edge(api, frozenset(route.path for route in api.routes if isinstance(route, Route)))
 
 
 def create_api() -> FastAPI:
@@ -64,12 +66,8 @@ def _document(api: FastAPI) -> _Endpoint:
     return answer
 
 
-def _file(media_type: str, content: bytes) -> _Endpoint:
-    headers = {
-        "Content-Type": media_type,
-        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-        "Cache-Control": "no-cache",
-    }
+def _file(media_type: str, content: bytes, security_policy: str) -> _Endpoint:
+    headers = {"Content-Type": media_type, "Content-Security-Policy": security_policy, "Cache-Control": "no-cache"}
 
     async def answer(_request: Request) -> Response:
         return Response(content, headers=headers)

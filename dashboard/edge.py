@@ -9,7 +9,7 @@ from uuid import uuid4
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from telemetry import metrics
+from telemetry import logging, metrics
 
 _UNMATCHED: Final = "unmatched"
 
@@ -30,8 +30,10 @@ _HEADERS: Final = {
 class Edge:
     """The outermost layer, around the error handlers too."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, paths: frozenset[str]) -> None:
+        """Take every path the application knows; requests for others are counted as one."""
         self._app = app
+        self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, dress its response, and count it."""
@@ -40,6 +42,7 @@ class Edge:
             return
         # never one that was sent: it would be logged, and could be anything
         request_id = scope["request_id"] = uuid4().hex
+        logging.bind(request_id=request_id)
         status = 500
 
         async def dressed(message: Message) -> None:
@@ -56,7 +59,6 @@ class Edge:
         try:
             await self._app(scope, receive, dressed)
         finally:
-            # the template, never the path that was asked for
-            route = getattr(scope.get("route"), "path", _UNMATCHED)
+            route = scope["path"] if scope["path"] in self._paths else _UNMATCHED
             metrics.READ_REQUESTS.labels(route, str(status)).inc()
             metrics.READ_DURATION.labels(route).observe(time.perf_counter() - started)

@@ -9,6 +9,7 @@ stream and goes to the next worker.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
@@ -44,6 +45,9 @@ from telemetry.status import status_application
 class Source(Protocol):
     """Where entries come from."""
 
+    async def join(self) -> None:
+        """Make ready for reading. Raises StreamUnavailable."""
+
     async def read(self, count: int, block_ms: int) -> list[Entry]:
         """Return entries; none after `block_ms` without any. Raises StreamUnavailable."""
 
@@ -70,6 +74,8 @@ class PartitionWorker:
 
     async def run(self) -> None:
         """Work until told to stop, then finish what is in hand. Raises StorageUnavailable if that cannot be stored."""
+        with contextlib.suppress(StreamUnavailable):
+            await until_available(self._source.join, self._stop)
         while not self._stop.is_set():
             plan = self._batch.next_read(time.monotonic())
             entries = await self._read(plan.count, plan.block_ms)

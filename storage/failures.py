@@ -26,7 +26,7 @@ _RETRIED: Final = (
     "42501",  # grants not there yet
     "58",  # I/O of the server
 )
-_PARKED: Final = ("22", "23")  # data, constraints
+_PARKED: Final = ("22", "23", "54")  # data, constraints, limits such as the depth of JSON
 _CHECK_VIOLATION: Final = "23514"
 
 

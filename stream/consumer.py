@@ -59,6 +59,10 @@ class Consumer:
         self._claim_cursor: str | None = None
         self._next_claim = clock()
 
+    async def join(self) -> None:
+        """Make the group unless it is there. Raises StreamUnavailable."""
+        await ensure_group(self._redis, self._partition, self._group)
+
     async def read(self, count: int, block_ms: int) -> list[Entry]:
         """Return up to `count` entries, waiting up to `block_ms` for new ones. Raises StreamUnavailable."""
         try:

@@ -89,8 +89,8 @@ function showPlatform(metrics) {
     ["p99", milliseconds(metrics.latency_ms.p99)],
     ["Active users", whole(metrics.active_users)],
   ]);
-  const short = metrics.step_seconds < 3600;
-  const label = (start) => new Date(start).toLocaleString("en-GB", short ? { hour: "2-digit", minute: "2-digit" } : { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit" });
+  const day = Number(at("hours").value) < 24 ? {} : { day: "numeric", month: "short" };
+  const label = (start) => new Date(start).toLocaleString("en-GB", { ...day, hour: "2-digit", minute: "2-digit" });
   whenNew("series", metrics.series, (steps) =>
     bars(at("series"), "Requests", steps.map((step) => ({ label: label(step.start), value: step.requests, bad: step.server_errors }))),
   );

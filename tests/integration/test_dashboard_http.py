@@ -414,7 +414,8 @@ async def test_an_answer_is_no_fresher_than_the_oldest_event_that_waits(
 ) -> None:
     redis = connect(settings)
     await ensure_group(redis, 0, "store")
-    entry: bytes = await redis.xadd("analytics:events:{0}", {"event_id": "x"})
+    entry = await redis.xadd("analytics:events:{0}", {"event_id": "x"})
+    assert isinstance(entry, bytes)
     await services.freshness.refresh()
     await redis.aclose()
     appended_at = datetime.fromtimestamp(int(entry.partition(b"-")[0]) / 1000, UTC)
@@ -507,10 +508,12 @@ async def test_a_service_that_has_everything_is_ready(client: httpx.AsyncClient)
 async def test_requests_are_counted_by_route_never_by_address(client: httpx.AsyncClient) -> None:
     await client.get(OVERVIEW, headers=ANNA, params={"user_id": "anna"})
     await client.get("/some/user/anna")
+    await client.get("/livez")
     reply = await client.get("/metrics")
     assert reply.headers["Content-Type"].startswith("text/plain")
     assert f'analytics_read_requests_total{{code="200",route="{OVERVIEW}"}}' in reply.text
     assert 'analytics_read_requests_total{code="404",route="unmatched"}' in reply.text
+    assert 'analytics_read_requests_total{code="200",route="/livez"}' in reply.text
     assert 'analytics_db_pool_connections{state="idle"} 1.0' in reply.text
     assert "anna" not in reply.text
 

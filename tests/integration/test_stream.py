@@ -21,6 +21,7 @@ from stream.lag import consistent_through, measure
 from stream.producer import Producer, partition_of
 from stream.trimmer import trim
 from telemetry import metrics
+from tests.support.entries import stream_entries
 from tests.support.events import event, learner
 
 KEY = stream_key(0)
@@ -69,7 +70,7 @@ async def test_a_learner_has_one_partition_and_learners_are_spread(redis: Redis)
     await Producer(redis, 4).append(events)
     owners: dict[bytes, int] = {}
     for partition in range(4):
-        for _, fields in await redis.xrange(stream_key(partition)):
+        for _, fields in await stream_entries(redis, partition):
             owner = decode(fields).user_hash
             assert owner is not None
             assert owners.setdefault(owner, partition) == partition
@@ -224,7 +225,7 @@ async def test_lag_counts_what_is_not_settled(redis: Redis) -> None:
 async def test_lag_that_redis_does_not_know_is_unknown_not_zero(redis: Redis) -> None:
     await ensure_group(redis, 0, STORE_GROUP)
     await append(redis, 3)
-    [_, (second, _), _] = await redis.xrange(KEY)
+    [_, (second, _), _] = await stream_entries(redis)
     await redis.xdel(KEY, second)
     lag = await measure(redis, 0)
     assert lag.undelivered is None

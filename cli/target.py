@@ -1,0 +1,59 @@
+"""Where events are sent: a URL and a key, given or taken from a system run by `analytics up`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from cli import dev_file
+from runtime.errors import ConfigurationError
+
+BATCH_PATH = "/api/analytics/events/batch"
+
+Url = Annotated[
+    str | None,
+    typer.Option("--url", envvar="ANALYTICS_INGEST_URL", help="Of ingest. Not given: of the system in --data-dir."),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        envvar="ANALYTICS_WRITE_KEY",
+        help="With the scope events:write. Not given: of the system in --data-dir. Others may see a command line.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An ingest service and the key it knows us by."""
+
+    url: str
+    key: str = field(repr=False)
+
+    def open(self, concurrency: int) -> httpx.AsyncClient:
+        """Return a client for as many requests at once."""
+        return httpx.AsyncClient(
+            base_url=self.url,
+            headers={"authorization": f"Bearer {self.key}", "user-agent": "studyin-analytics-cli"},
+            timeout=httpx.Timeout(30.0, connect=5.0),
+            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+        )
+
+
+def find_target(url: str | None, key: str | None, data_dir: Path) -> Target:
+    """Return what is given, completed from the system in `data_dir`. Raises ConfigurationError with what is missing."""
+    if url is None or key is None:
+        running = dev_file.read(data_dir)
+        if running is None:
+            raise ConfigurationError(f"no system runs on {data_dir}: start `analytics up`, or give --url and --key")
+        url, key = url or running.ingest_url, key or running.write_key
+    if not url.startswith(("http://", "https://")):
+        raise ConfigurationError(f"--url is {url!r}; it begins with http:// or https://")
+    if not key.isascii() or not key.isprintable():
+        raise ConfigurationError("--key holds characters that no key has")
+    return Target(url.rstrip("/"), key)

@@ -1,0 +1,39 @@
+"""JSON Schema of each type of event, for senders in any language. `python -m schemas.export DIR` writes one file each."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Final, get_args
+
+from schemas.events import AnyEvent, Envelope
+
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_MODELS: Final[tuple[type[Envelope], ...]] = get_args(get_args(AnyEvent)[0])
+
+
+def json_schemas() -> dict[str, str]:
+    """Return the text of each schema by the name of its file, `<event_type>.json`."""
+    return {f"{_event_type(model)}.json": _written(model) for model in _MODELS}
+
+
+def export(directory: Path) -> None:
+    """Write every schema into `directory`, which is made when it is missing. Raises OSError."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, text in json_schemas().items():
+        (directory / name).write_text(text, encoding="utf-8")
+
+
+def _event_type(model: type[Envelope]) -> str:
+    [event_type] = get_args(model.model_fields["event_type"].annotation)
+    return str(event_type)
+
+
+def _written(model: type[Envelope]) -> str:
+    schema = {"$schema": _DIALECT} | model.model_json_schema()
+    return json.dumps(schema, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    export(Path(sys.argv[1]))

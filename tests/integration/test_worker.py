@@ -1,0 +1,231 @@
+"""Workers on a real stream and a real database: everything is stored once, whatever comes in between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from processors import maintenance, worker
+from runtime.embedded.postgres import Postgres
+from runtime.settings import Settings
+from storage.migrate import upgrade
+from storage.verify import Books, read_books, verify_aggregates
+from stream.connection import connect
+from stream.groups import ensure_group
+from stream.keys import STORE_GROUP, stream_key
+from stream.lag import GroupLag, measure
+from stream.producer import Producer
+from telemetry import metrics
+from tests.support.entries import stream_entries
+from tests.support.events import event, learner
+from tests.support.waiting import eventually
+
+KEY = stream_key(0)
+Run = Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+async def redis(settings: Settings) -> AsyncIterator[Redis]:
+    client = connect(settings)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(settings.database_dsn)
+    yield connection
+    await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def running(run: Run, settings: Settings) -> AsyncIterator[None]:
+    """Run a process of the pipeline for the block, then stop it in order."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(run(settings, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+async def settled(redis: Redis, partition: int = 0) -> GroupLag:
+    """Wait until nothing is waiting and nothing is in hand."""
+
+    async def nothing_waits() -> bool:
+        lag = await measure(redis, partition)
+        return lag.appended > 0 and lag.undelivered == 0 and lag.pending == 0
+
+    await eventually(nothing_waits)
+    return await measure(redis, partition)
+
+
+async def pending_is(redis: Redis, count: int) -> None:
+    """Wait until workers hold so many entries."""
+
+    async def holds() -> bool:
+        return (await measure(redis, 0)).pending == count
+
+    await eventually(holds)
+
+
+async def books(database: asyncpg.Connection) -> Books:
+    return (await read_books(database))[0]
+
+
+async def assert_no_drift(database: asyncpg.Connection) -> None:
+    found = await verify_aggregates(database, datetime.now(UTC), timedelta(days=30))
+    assert [table for table in found if not table.is_clean] == []
+
+
+async def test_every_event_is_stored_once_by_two_workers(
+    settings: Settings, redis: Redis, database: asyncpg.Connection
+) -> None:
+    events = [event("xp_earned", {"xp_amount": 1}, number=n, user_hash=learner(n % 20)) for n in range(1_000)]
+    await Producer(redis, 1).append(events + events[:100])
+    async with running(worker.run, settings), running(worker.run, settings):
+        lag = await settled(redis)
+    assert await books(database) == Books(1_000, 100, 0, 0)
+    assert (await books(database)).settled == lag.appended
+    assert await database.fetchval("SELECT sum(total_xp)::int FROM gamification_stats") == 1_000
+    await assert_no_drift(database)
+
+
+async def test_partitions_are_all_read(settings: Settings, redis: Redis, database: asyncpg.Connection) -> None:
+    spread = settings.model_copy(update={"stream_partitions": 3})
+    await Producer(redis, 3).append([event("session_start", number=n, user_hash=learner(n)) for n in range(60)])
+    async with running(worker.run, spread):
+        for partition in range(3):
+            await settled(redis, partition)
+    assert await database.fetchval("SELECT count(*) FROM analytics_events") == 60
+
+
+async def test_poison_costs_its_neighbours_nothing(
+    settings: Settings, redis: Redis, database: asyncpg.Connection
+) -> None:
+    good = [event("session_start", number=n) for n in range(99)]
+    bad = [
+        event("xp_earned", number=200, properties='{"xp_amount": "many"}'),
+        event("session_start", number=201, properties='{"a": "\\u0000"}'),
+        event("session_start", number=202, properties="[" * 20_000),
+    ]
+    await Producer(redis, 1).append([*good[:50], *bad, *good[50:]])
+    await redis.xadd(KEY, {"strange": b"\x00\xff"})
+    async with running(worker.run, settings):
+        await settled(redis)
+    assert await database.fetchval("SELECT count(*) FROM analytics_events") == 99
+    letters = await database.fetch("SELECT reason, event_id, entry_id FROM dead_letters ORDER BY entry_id")
+    assert [row["reason"] for row in letters] == ["rejected_by_database"] * 3 + ["missing_field"]
+    assert [row["event_id"] for row in letters[:3]] == [one.event_id for one in bad]
+    assert await books(database) == Books(99, 0, 0, 4)
+    await assert_no_drift(database)
+
+
+async def test_what_a_killed_worker_had_committed_is_not_counted_again(
+    settings: Settings, redis: Redis, database: asyncpg.Connection
+) -> None:
+    events = [event("xp_earned", {"xp_amount": 1}, number=n) for n in range(50)]
+    await ensure_group(redis, 0, STORE_GROUP)
+    await Producer(redis, 1).append(events)
+    # A worker that stored a batch and died before it acknowledged.
+    await redis.xreadgroup(STORE_GROUP, "dead", {KEY: ">"}, count=30)
+    first = settings.model_copy(update={"claim_idle_seconds": 0.001})
+    async with running(worker.run, first):
+        await settled(redis)
+    ids = [entry_id for entry_id, _ in await stream_entries(redis)]
+    await redis.xgroup_setid(KEY, STORE_GROUP, "0")
+    await redis.xreadgroup(STORE_GROUP, "dead", {KEY: ">"}, count=len(ids))
+    before = metrics.REDELIVERED._value.get()
+    async with running(worker.run, first):
+        await pending_is(redis, 0)
+    assert metrics.REDELIVERED._value.get() == before + 50
+    assert await books(database) == Books(50, 0, 0, 0)
+    assert await database.fetchval("SELECT total_xp FROM gamification_stats") == 50
+
+
+async def test_an_outage_of_the_database_parks_nothing_and_loses_nothing(
+    settings: Settings, redis: Redis, own_postgres: Postgres
+) -> None:
+    await upgrade(own_postgres.url)
+    here = settings.model_copy(update={"database_url": SecretStr(own_postgres.url)})
+    own_postgres.kill()
+    await Producer(redis, 1).append([event("session_start", number=n) for n in range(100)])
+    before = metrics.RETRIES.labels("storage", "connection")._value.get()
+    async with running(worker.run, here):
+        await eventually(lambda: metrics.RETRIES.labels("storage", "connection")._value.get() >= before + 2)
+        own_postgres.start()
+        await settled(redis)
+    connection = await asyncpg.connect(own_postgres.url)
+    assert await books(connection) == Books(100, 0, 0, 0)
+    await connection.close()
+
+
+async def test_a_worker_told_to_stop_writes_what_it_has_in_hand(
+    settings: Settings, redis: Redis, database: asyncpg.Connection
+) -> None:
+    patient = settings.model_copy(update={"flush_linger_ms": 60_000, "flush_interval": 50.0})
+    await Producer(redis, 1).append([event("session_start", number=n) for n in range(10)])
+    async with running(worker.run, patient):
+        await pending_is(redis, 10)
+        assert await database.fetchval("SELECT count(*) FROM analytics_events") == 0
+    assert await database.fetchval("SELECT count(*) FROM analytics_events") == 10
+    assert (await measure(redis, 0)).pending == 0
+
+
+async def test_a_worker_that_stops_during_an_outage_leaves_its_entries_to_the_next(
+    settings: Settings, redis: Redis, database: asyncpg.Connection, own_postgres: Postgres
+) -> None:
+    await upgrade(own_postgres.url)
+    there = settings.model_copy(update={"database_url": SecretStr(own_postgres.url)})
+    async with running(worker.run, there):
+        await eventually(lambda: redis.exists(KEY))
+        own_postgres.kill()
+        await Producer(redis, 1).append([event("session_start", number=n) for n in range(10)])
+        await pending_is(redis, 10)
+    assert (await measure(redis, 0)).pending == 10
+    async with running(worker.run, settings.model_copy(update={"claim_idle_seconds": 0.001})):
+        await settled(redis)
+    assert await database.fetchval("SELECT count(*) FROM analytics_events") == 10
+
+
+def runs(chore: str) -> float:
+    count: float = metrics.CHORE_RUNS.labels(chore, "ok")._value.get()
+    return count
+
+
+async def test_maintenance_does_every_chore_and_only_one_leads(
+    settings: Settings, redis: Redis, database: asyncpg.Connection
+) -> None:
+    await ensure_group(redis, 0, STORE_GROUP)
+    await Producer(redis, 1).append([event("session_start", number=1)])
+    async with running(worker.run, settings):
+        await settled(redis)
+    names = [
+        "ensure_partitions",
+        "drop_expired",
+        "prune_system_metrics",
+        "prune_ledger",
+        "refresh_summary",
+        "trim_streams",
+        "remove_idle_consumers",
+        "measure_lag",
+    ]
+    before = {name: runs(name) for name in names}
+    async with running(maintenance.run, settings):
+        await eventually(lambda: all(runs(name) > before[name] for name in names))
+        assert await database.fetchval("SELECT events FROM hourly_analytics_summary") == 1
+        assert metrics.LAG_KNOWN.labels(KEY, STORE_GROUP)._value.get() == 1
+        after = {name: runs(name) for name in names}
+        async with running(maintenance.run, settings):
+            assert await database.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted") == 1
+        assert runs("drop_expired") == after["drop_expired"]
+    assert metrics.IS_LEADER._value.get() == 0
