@@ -192,7 +192,7 @@ def _idle(rng: Random, learners: list[Learner], under_way: list[_Session]) -> Le
 def _begin(rng: Random, learner: Learner | None, moment: datetime) -> _Session:
     if learner is None:
         return _Session(visit(rng), None, None, UTC, moment)
-    session_id = UUID(int=rng.getrandbits(128), version=4)
+    session_id = _uuid7(rng, moment)
     zone = timezone(timedelta(minutes=learner.offset_minutes))
     return _Session(sitting(learner, rng), learner, session_id, zone, moment)
 
@@ -215,7 +215,10 @@ def _event(rng: Random, session: _Session, step: Step, now: datetime, moment: da
 
 
 def _event_id(rng: Random, moment: datetime) -> str:
-    if rng.random() < _FOREIGN_ID:
-        return f"mobile-{rng.getrandbits(96):024x}"
+    own_id = _uuid7(rng, moment)
+    return f"mobile/{own_id.hex}" if rng.random() < _FOREIGN_ID else str(own_id)
+
+
+def _uuid7(rng: Random, moment: datetime) -> UUID:
     milliseconds = int(moment.timestamp() * 1000)
-    return str(UUID(int=(milliseconds << 80) | 0x7 << 76 | rng.getrandbits(12) << 64 | 0x2 << 62 | rng.getrandbits(62)))
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | rng.getrandbits(12) << 64 | 0x2 << 62 | rng.getrandbits(62))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from runtime.errors import AnalyticsError
 from schemas.limits import MAX_BODY_BYTES
@@ -73,12 +74,9 @@ def read_batches(file: Path, *, size: int, after_line: int = 0) -> Iterator[Batc
     Blocks on the disk. Raises OSError, and EventFileDamaged once all that could be read is given.
     """
     with file.open("rb") as raw:
-        is_gzip = raw.read(2) == _GZIP_MAGIC
-        raw.seek(0)
-        content: IO[bytes] = gzip.GzipFile(fileobj=raw) if is_gzip else raw
         cutter = _Cutter(size, after_line)
         try:
-            for number, line in _lines(content):
+            for number, line in _lines(_content(raw)):
                 if number > after_line:
                     yield from cutter.add(number, line, raw.tell())
         except (EOFError, zlib.error, gzip.BadGzipFile) as damage:
@@ -90,11 +88,8 @@ def read_batches(file: Path, *, size: int, after_line: int = 0) -> Iterator[Batc
 def line_digest(file: Path, line: int) -> str | None:
     """Return what `Batch.last_digest` says of a line, None when the file has no such line. Blocks on the disk."""
     with file.open("rb") as raw:
-        is_gzip = raw.read(2) == _GZIP_MAGIC
-        raw.seek(0)
-        content: IO[bytes] = gzip.GzipFile(fileobj=raw) if is_gzip else raw
         try:
-            return next((digest(text) for number, text in _lines(content) if number == line), None)
+            return next((digest(text) for number, text in _lines(_content(raw)) if number == line), None)
         except (EOFError, zlib.error, gzip.BadGzipFile):
             return None
 
@@ -128,7 +123,7 @@ def parse_line(number: int, line: bytes) -> Line | BadLine:
         return _bad(number, line, "not_an_object", "An event is a JSON object.")
     if value.get("event_id") is not None:
         return Line(number, line)
-    own_id = f"line-{hashlib.sha256(b'%d\n%b' % (number, line)).hexdigest()}"
+    own_id = f"line-{digest(b'%d %b' % (number, line))}"
     if "event_id" in value:
         return Line(number, json.dumps({**value, "event_id": own_id}, separators=(",", ":")).encode())
     return Line(number, b'{"event_id":"%b"%b%b' % (own_id.encode(), b"," if value else b"", line[1:].lstrip()))
@@ -138,7 +133,13 @@ def _bad(number: int, line: bytes, code: str, detail: str) -> BadLine:
     return BadLine(number, code, detail, line[:_SHOWN_CHARACTERS].decode(errors="backslashreplace"))
 
 
-def _lines(content: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+def _content(raw: io.BufferedReader) -> io.BufferedReader:
+    is_gzip = raw.read(2) == _GZIP_MAGIC
+    raw.seek(0)
+    return io.BufferedReader(gzip.GzipFile(fileobj=raw)) if is_gzip else raw
+
+
+def _lines(content: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
     """Give each line that is not blank, without the space around it. Of a line too long to send only the beginning."""
     number = 0
     while line := content.readline(_LONGEST_LINE + 2):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from cli.delivery import Courier, IngestUnavailable, RetryPolicy
@@ -67,8 +69,7 @@ def send(
 async def _send(
     file: Path, target: Target, policy: RetryPolicy, batch_size: int, concurrency: int, restart: bool
 ) -> Sent:
-    with _bar() as bar:
-        task = bar.add_task(file.name, total=file.stat().st_size, facts="")
+    with _bar(file) as (bar, task):
 
         def on_progress(sent: Sent, position: int) -> None:
             facts = f"{sent.accepted:,} accepted, {sent.rejected:,} rejected, {_rate(sent):,.0f}/s"
@@ -83,7 +84,8 @@ async def _send(
             return await sender.send(batch_size=batch_size, concurrency=concurrency, restart=restart)
 
 
-def _bar() -> Progress:
+@contextmanager
+def _bar(file: Path) -> Iterator[tuple[Progress, TaskID]]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -91,7 +93,8 @@ def _bar() -> Progress:
         TextColumn("{task.fields[facts]}"),
         TimeRemainingColumn(),
     )
-    return Progress(*columns, console=Console(stderr=True))
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        yield bar, bar.add_task(file.name, total=file.stat().st_size, facts="")
 
 
 def _rate(sent: Sent) -> float:

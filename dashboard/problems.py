@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,8 +16,6 @@ from runtime.errors import DependencyUnavailable
 from runtime.refusal import Refusal
 from schemas.problem import PROBLEM_MEDIA_TYPE, ProblemError
 from telemetry import logging
-
-RETRY_AFTER_SECONDS: Final = 2
 
 _log = logging.get("dashboard")
 
@@ -78,7 +77,8 @@ async def _unavailable(request: Request, error: Exception) -> Response:
             HTTPStatus.SERVICE_UNAVAILABLE,
             f"{error.dependency}_unavailable",
             "The answer cannot be read now; ask again.",
-            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+            # spread, so that readers do not all come back at once
+            headers={"Retry-After": str(random.randint(1, 5))},
         ),
     )
 

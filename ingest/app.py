@@ -21,6 +21,11 @@ Endpoint = Callable[[Mapping[str, str], Receive], Awaitable[Reply]]
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _UNMATCHED: Final = "unmatched"
+_DEFECT: Final = Refusal(
+    HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "A fault of this service; it has been logged. Send the events again."
+)
+
+_log = logging.get("ingest")
 
 SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -41,26 +46,31 @@ class IngestApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        path = scope["path"]
+        path: str = scope["path"]
         endpoint = self._endpoints.get(path)
-        started = time.perf_counter()
-        if endpoint is None and path in self._other_paths:
-            await self._others(scope, receive, send)
-            return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = _request_id(headers)
-        route = path if endpoint else _UNMATCHED
+        if endpoint is None and path in self._other_paths and scope["method"] in ("GET", "HEAD"):
+            await self._others(scope, receive, _dressed(send, request_id))
+            return
+        started = time.perf_counter()
         try:
             reply = await _serve(endpoint, scope["method"], headers, receive)
-            status, body, media_type, extra = reply.status, reply.body, "application/json", {}
         except Refusal as refusal:
-            logging.get("ingest").info("refused", code=refusal.code, status=int(refusal.status), request_id=request_id)
-            document = refusal.problem(request_id).model_dump_json(exclude_none=True, exclude_defaults=True)
-            status, body, media_type = refusal.status, document.encode(), PROBLEM_MEDIA_TYPE
-            extra = dict(refusal.headers)
+            _log.info("refused", code=refusal.code, status=int(refusal.status), request_id=request_id)
+            reply = _problem(refusal, request_id)
         except ClientDisconnect:
             return
-        await _respond(send, status, body, extra | {"content-type": media_type, "x-request-id": request_id})
+        except Exception:
+            await _respond(send, _problem(_DEFECT, request_id), request_id)
+            self._count(path, endpoint, _DEFECT.status, started)
+            raise
+        await _respond(send, reply, request_id)
+        self._count(path, endpoint, reply.status, started)
+
+    def _count(self, path: str, endpoint: Endpoint | None, status: HTTPStatus, started: float) -> None:
+        # The template, never the path that was asked for: strangers must not grow the metrics.
+        route = path if endpoint else _UNMATCHED
         metrics.INGEST_REQUESTS.labels(route, str(int(status))).inc()
         metrics.INGEST_DURATION.labels(route).observe(time.perf_counter() - started)
 
@@ -75,16 +85,35 @@ async def _serve(endpoint: Endpoint | None, method: str, headers: Mapping[str, s
     return await endpoint(headers, receive)
 
 
-async def _respond(send: Send, status: HTTPStatus, body: bytes, headers: Mapping[str, str]) -> None:
-    own = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    length = (b"content-length", str(len(body)).encode())
+def _problem(refusal: Refusal, request_id: str) -> Reply:
+    document = refusal.problem(request_id).model_dump_json(exclude_defaults=True)
+    headers = {"content-type": PROBLEM_MEDIA_TYPE, **refusal.headers}
+    return Reply(refusal.status, document.encode(), headers)
+
+
+async def _respond(send: Send, reply: Reply, request_id: str) -> None:
+    headers = {"content-length": str(len(reply.body)), "content-type": "application/json", **reply.headers}
     start: Message = {
         "type": "http.response.start",
-        "status": int(status),
-        "headers": [*own, length, *SECURITY_HEADERS],
+        "status": int(reply.status),
+        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
     }
-    await send(start)
-    await send({"type": "http.response.body", "body": body})
+    dressed = _dressed(send, request_id)
+    await dressed(start)
+    await dressed({"type": "http.response.body", "body": reply.body})
+
+
+def _dressed(send: Send, request_id: str) -> Send:
+    """Return a `send` that adds the request id and the careful headers; a response's own header wins."""
+
+    async def dressed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            own = {name for name, _ in message["headers"]}
+            careful = [header for header in SECURITY_HEADERS if header[0] not in own]
+            message["headers"] = [*message["headers"], *careful, (b"x-request-id", request_id.encode())]
+        await send(message)
+
+    return dressed
 
 
 def _request_id(headers: Mapping[str, str]) -> str:

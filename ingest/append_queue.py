@@ -55,10 +55,11 @@ class AppendQueue:
                 await self._sink.append(group)
             except StreamUnavailable as error:
                 telemetry.append_failed(error, len(group))
-                for waiter in waiters:
-                    # Who was cancelled meanwhile waits no longer.
-                    if not waiter.done():
-                        waiter.set_exception(error)
+                _fail(waiters, error)
+            except BaseException as error:
+                # A defect or the end of the process: nobody may wait for ever.
+                _fail([*waiters, *(waiter for _, waiter in self._waiting)], error)
+                raise
             else:
                 telemetry.events_appended(len(group), time.perf_counter() - started)
                 for waiter in waiters:
@@ -74,3 +75,10 @@ class AppendQueue:
             waiters.append(waiter)
         self._waiting_events -= len(group)
         return group, waiters
+
+
+def _fail(waiters: Sequence[asyncio.Future[None]], error: BaseException) -> None:
+    for waiter in waiters:
+        # Who was cancelled meanwhile waits no longer.
+        if not waiter.done():
+            waiter.set_exception(error)

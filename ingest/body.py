@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,16 +14,30 @@ from starlette.types import Receive
 from runtime.refusal import Refusal
 from schemas.limits import MAX_BODY_BYTES
 
+BODY_SECONDS: Final = 30
+"""How long a body may take to arrive."""
+
 _GZIP: Final = 16 + zlib.MAX_WBITS
+_MOST_MEMBERS: Final = 100
 _ENCODINGS: Final = ("", "identity", "gzip")
 
 
 async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
-    """Return the inflated body. Raises Refusal (415, 413, 400) and ClientDisconnect.
+    """Return the inflated body. Raises Refusal (415, 413, 408, 400) and ClientDisconnect.
 
     Bytes are counted as they come and as they inflate, so that memory stays bounded whatever the headers claim.
     """
     encoding = check_headers(headers)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await _receive_all(receive)
+    except TimeoutError:
+        detail = f"The body must arrive within {BODY_SECONDS} seconds."
+        raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "body_timeout", detail) from None
+    return inflate(body, MAX_BODY_BYTES) if encoding == "gzip" else body
+
+
+async def _receive_all(receive: Receive) -> bytes:
     parts: list[bytes] = []
     size = 0
     more = True
@@ -36,8 +51,7 @@ async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
             raise _too_large("on the wire")
         parts.append(part)
         more = message.get("more_body", False)
-    body = b"".join(parts)
-    return inflate(body, MAX_BODY_BYTES) if encoding == "gzip" else body
+    return b"".join(parts)
 
 
 def check_headers(headers: Mapping[str, str]) -> str:
@@ -58,7 +72,9 @@ def inflate(body: bytes, limit: int) -> bytes:
     """Return the content of one or more gzip members. Raises Refusal beyond `limit` bytes or for anything but gzip."""
     parts: list[bytes] = []
     size = 0
-    while body:
+    for _ in range(_MOST_MEMBERS):
+        if not body:
+            return b"".join(parts)
         member = zlib.decompressobj(_GZIP)
         try:
             part = member.decompress(body, limit - size + 1)
@@ -71,7 +87,7 @@ def inflate(body: bytes, limit: int) -> bytes:
             raise _unreadable("The gzip body ends too soon.")
         parts.append(part)
         body = member.unused_data
-    return b"".join(parts)
+    raise _unreadable(f"The gzip body has more than {_MOST_MEMBERS} members.")
 
 
 def _is_utf8(parameters: str) -> bool:

@@ -68,15 +68,13 @@ def _told(part: int | str) -> str:
 
 
 def find_unstorable(value: Any, location: tuple[int | str, ...] = ()) -> Rejection | None:
-    """Return the first value inside parsed JSON that no event can hold: too deep, no text, no number. None when all can."""
+    """Return the first value in parsed JSON that no event can hold: too deep, no text or no number."""
     if isinstance(value, dict | list):
         return _find_in_container(value, location)
     if isinstance(value, str) and not _is_text(value):
         return Rejection("invalid_text", pointer(location), "NUL and lone surrogates are not text.")
     if isinstance(value, float) and not math.isfinite(value):
-        return Rejection(
-            "invalid_number", pointer(location), "NaN, Infinity and numbers beyond 64 bits are not numbers."
-        )
+        return Rejection("invalid_number", pointer(location), "Numbers are finite and not absurdly long.")
     return None
 
 

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter, ValidationError
 
 from ingest.faults import Rejection, find_unstorable, from_validation
 from runtime.refusal import Refusal
-from schemas.events import EVENT, EVENTS, AnyEvent
+from schemas.events import EVENT, AnyEvent
 from schemas.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES
 
 _LONGEST_NUMBER: Final = 25
 """Digits beyond which an integer is nobody's count."""
+
+_EVENTS_KEY: Final = b'"events"'
+_DEEPEST: Final = 50
+_STRUCTURE: Final = re.compile(r'[\[\]{}]|"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
 class EventBatch(BaseModel):
@@ -27,10 +32,11 @@ class EventBatch(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    events: list[AnyEvent]
+    events: Annotated[list[AnyEvent], FailFast()]
 
 
 _BATCH: Final = TypeAdapter(EventBatch)
+_ARRAY: Final = TypeAdapter(Annotated[list[AnyEvent], FailFast()])
 
 
 def parse_event(body: bytes) -> AnyEvent | Rejection:
@@ -58,9 +64,12 @@ def parse_batch(body: bytes) -> list[AnyEvent | Rejection]:
 
 
 def _parse_at_once(body: bytes) -> list[AnyEvent | Rejection] | None:
+    if body.count(_EVENTS_KEY) > 1:
+        # Of a key that is given twice a parser keeps the last: the events of the first would be lost.
+        return None
     try:
         if body.lstrip()[:1] == b"[":
-            return list(EVENTS.validate_json(body))
+            return list(_ARRAY.validate_json(body))
         return list(_BATCH.validate_json(body).events)
     except ValidationError:
         return None
@@ -96,15 +105,40 @@ def _judge(raw: Any) -> AnyEvent | Rejection:
 
 def load(body: bytes) -> Any:
     """Parse JSON leniently, so that what is wrong inside one event can be told of that event. Raises Refusal."""
+    # Bytes that are not UTF-8 become lone surrogates, which no event may hold.
+    text = body.decode("utf-8", "surrogateescape")
     try:
-        # Not the bytes: the parser would guess at other encodings.
-        return json.loads(body.decode(), parse_int=_integer)
-    except UnicodeDecodeError as error:
-        raise _unreadable(f"The body is not UTF-8 at byte {error.start}.") from None
+        try:
+            return _loads(text)
+        except RecursionError:
+            return _loads(without_depths(text))
     except json.JSONDecodeError as error:
         raise _unreadable(f"The body is not JSON: {error.msg}, at character {error.pos}.") from None
-    except RecursionError:
-        raise _unreadable("The body is nested too deep.") from None
+
+
+def _loads(text: str) -> Any:
+    return json.loads(text, parse_int=_integer, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs) and "events" in members:
+        raise Refusal(HTTPStatus.BAD_REQUEST, "invalid_envelope", "A batch has its events under one key, once.")
+    return members
+
+
+def without_depths(text: str) -> str:
+    """Return JSON without what is nested deeper than any event may be and any parser must be; a scan, no recursion."""
+    kept = []
+    depth = start = 0
+    for token in _STRUCTURE.finditer(text):
+        opens, closes = token[0] in "[{", token[0] in "]}"
+        depth += opens - closes
+        if opens and depth == _DEEPEST + 1:
+            kept.append(text[start : token.start()] + "null")
+        elif closes and depth == _DEEPEST:
+            start = token.end()
+    return "".join(kept) + (text[start:] if depth <= _DEEPEST else "")
 
 
 def _integer(digits: str) -> int | float:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -24,7 +25,6 @@ from schemas.accepted import AcceptedEvent
 from schemas.events import AnyEvent
 from schemas.problem import ProblemError
 from telemetry import events as telemetry
-from telemetry import metrics
 
 TRACK: Final = "/api/analytics/events/track"
 BATCH: Final = "/api/analytics/events/batch"
@@ -32,10 +32,11 @@ BATCH: Final = "/api/analytics/events/batch"
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer with a JSON body."""
+    """An answer; its body is JSON unless a header says otherwise."""
 
     status: HTTPStatus
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,26 +51,24 @@ class EventRoutes:
         """Accept one event. Raises Refusal: 422 names what is wrong with it."""
         key = self._authenticate(headers)
         [judged] = self._accept_all([parse_event(await read_body(headers, receive))], key)
+        await self._append([judged])
         if isinstance(judged, Rejection):
             fault = ProblemError(code=judged.code, pointer=judged.pointer, detail=judged.detail)
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, judged.code, judged.detail, errors=[fault])
-        await self._append([judged])
         return Reply(HTTPStatus.ACCEPTED, b'{"event_id":"%s","status":"accepted"}' % str(judged.event_id).encode())
 
     async def batch(self, headers: Mapping[str, str], receive: Receive) -> Reply:
         """Accept what is good of a batch and say what is not: 202 when all was, else 207. Raises Refusal."""
         key = self._authenticate(headers)
         judged = self._accept_all(parse_batch(await read_body(headers, receive)), key)
-        good = [one for one in judged if isinstance(one, AcceptedEvent)]
-        if good:
-            await self._append(good)
+        accepted = await self._append(judged)
         body = {
             "received": len(judged),
-            "accepted": len(good),
-            "rejected": len(judged) - len(good),
+            "accepted": accepted,
+            "rejected": len(judged) - accepted,
             "results": [_verdict(index, one) for index, one in enumerate(judged)],
         }
-        status = HTTPStatus.ACCEPTED if len(good) == len(judged) else HTTPStatus.MULTI_STATUS
+        status = HTTPStatus.ACCEPTED if accepted == len(judged) else HTTPStatus.MULTI_STATUS
         return Reply(status, json.dumps(body, separators=(",", ":")).encode())
 
     def _authenticate(self, headers: Mapping[str, str]) -> ApiKey:
@@ -89,15 +88,14 @@ class EventRoutes:
 
     def _accept_all(self, parsed: Sequence[AnyEvent | Rejection], key: ApiKey) -> list[AcceptedEvent | Rejection]:
         now = utc_now()
-        judged = [one if isinstance(one, Rejection) else accept(one, self.policy, key.source, now) for one in parsed]
-        accepted = sum(isinstance(one, AcceptedEvent) for one in judged)
-        metrics.INGEST_BATCH_EVENTS.observe(len(judged))
-        telemetry.events_judged(accepted, len(judged) - accepted)
-        return judged
+        return [one if isinstance(one, Rejection) else accept(one, self.policy, key.source, now) for one in parsed]
 
-    async def _append(self, events: Sequence[AcceptedEvent]) -> None:
+    async def _append(self, judged: Sequence[AcceptedEvent | Rejection]) -> int:
+        """Append what was accepted; return how many that are."""
+        events = [one for one in judged if isinstance(one, AcceptedEvent)]
         try:
-            await self.queue.append(events)
+            if events:
+                await self.queue.append(events)
         except StreamUnavailable as error:
             telemetry.ingest_refused("queue_full" if error.reason == "queue_full" else "stream_unavailable")
             raise Refusal(
@@ -106,8 +104,10 @@ class EventRoutes:
                 "The events may not have been stored: send them again with the same event_ids.",
                 # Spread, so that senders do not all come back at once.
                 headers={"retry-after": str(random.randint(1, 5))},
-                event_ids=[str(event.event_id) for event in events],
+                event_ids=[str(one.event_id) if isinstance(one, AcceptedEvent) else None for one in judged],
             ) from error
+        telemetry.events_judged(Counter(event.event_type for event in events), len(judged) - len(events))
+        return len(events)
 
 
 def _verdict(index: int, judged: AcceptedEvent | Rejection) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,7 +19,7 @@ from runtime.http_server import serve_http
 from runtime.lifecycle import stop_on_signals
 from runtime.offline_docs import CONTENT_SECURITY_POLICY, documentation_files
 from runtime.settings import Settings
-from stream.connection import connect
+from stream.connection import Redis, connect
 from stream.health import ping
 from stream.producer import Producer
 from telemetry import events as telemetry

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-import asyncpg
-from redis.asyncio import Redis
-
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage import partitions, retention, summary
+from storage.pool import Pool
 from stream import groups, health, lag, trimmer
+from stream.connection import Redis
 from stream.keys import STORE_GROUP, stream_key
 from telemetry import metrics
 
@@ -30,7 +29,7 @@ class Chore:
     run: Callable[[], Awaitable[str]]
 
 
-def chores(settings: Settings, redis: Redis, pool: asyncpg.Pool) -> list[Chore]:
+def chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
     """Return every chore of the leader."""
     streams = range(settings.stream_partitions)
 

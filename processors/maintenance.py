@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-import asyncpg
-
 from processors.chores import Chore, chores
 from processors.retry import until_available
 from runtime.errors import DependencyUnavailable, StorageUnavailable
@@ -18,7 +16,7 @@ from runtime.lifecycle import stop_on_signals, wait
 from runtime.settings import Settings
 from storage.health import ping as ping_storage
 from storage.leadership import Leadership, leadership
-from storage.pool import open_pool
+from storage.pool import Pool, open_pool
 from stream.connection import connect
 from stream.health import ping as ping_stream
 from telemetry import events as telemetry
@@ -61,7 +59,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         telemetry.process_stopped("maintenance")
 
 
-async def _open_pool(settings: Settings, stop: asyncio.Event) -> asyncpg.Pool | None:
+async def _open_pool(settings: Settings, stop: asyncio.Event) -> Pool | None:
     try:
         return await until_available(
             lambda: open_pool(
@@ -76,7 +74,7 @@ async def _open_pool(settings: Settings, stop: asyncio.Event) -> asyncpg.Pool | 
         return None
 
 
-async def _lead_or_stand_by(pool: asyncpg.Pool, duties: Sequence[Chore], stop: asyncio.Event) -> None:
+async def _lead_or_stand_by(pool: Pool, duties: Sequence[Chore], stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             async with leadership(pool) as term:

@@ -19,7 +19,7 @@ class Refusal(Exception):
         *,
         headers: Mapping[str, str] | None = None,
         errors: Sequence[ProblemError] = (),
-        event_ids: Sequence[str] = (),
+        event_ids: Sequence[str | None] = (),
     ) -> None:
         super().__init__(code)
         self.status = status

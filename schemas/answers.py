@@ -15,7 +15,7 @@ class _Meta(BaseModel):
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
     consistent_through: datetime | None = Field(
-        description="Every event received before this moment is counted; null while the stream cannot be asked."
+        description="Every event accepted (202) before this moment of Redis' clock is settled; null until that is known."
     )
     generated_at: datetime = Field(description="When the database was about to be read.")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic_core import PydanticCustomError
 
 from schemas import properties as typed
 from schemas.event_types import EventType
@@ -15,6 +17,21 @@ __all__ = ["EVENT", "AnyEvent", "Envelope", "EventType"]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 EventId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
+_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})?")
+
+
+def _rfc_3339(value: object) -> object:
+    if not isinstance(value, str):
+        raise PydanticCustomError("datetime_type", "Input should be a text")
+    if not _RFC_3339.fullmatch(value):
+        # The parser would take "1790000000" for seconds.
+        raise PydanticCustomError("datetime_parsing", "Input should be an RFC 3339 date and time")
+    return value
+
+
+# Not strict: after a validator of ours the text counts as no longer JSON, of which a strict datetime is not made.
+Timestamp = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_rfc_3339)]
+
 
 class Envelope(BaseModel):
     """What every event carries beside its type and properties."""
@@ -23,7 +40,7 @@ class Envelope(BaseModel):
 
     event_id: EventId | None = Field(default=None, description="Idempotency key; a UUIDv7 is kept as it is.")
     session_id: UUID | None = None
-    timestamp: AwareDatetime | None = Field(default=None, description="When it happened: RFC 3339 with an offset.")
+    timestamp: Timestamp | None = Field(default=None, description="When it happened: RFC 3339 with an offset.")
     schema_version: Literal[1] = 1
 
 
@@ -128,4 +145,3 @@ AnyEvent = Annotated[
 ]
 
 EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
-EVENTS: TypeAdapter[list[AnyEvent]] = TypeAdapter(list[AnyEvent])

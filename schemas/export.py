@@ -1,4 +1,4 @@
-"""JSON Schema of each type of event, for senders in any language. `python -m schemas.export DIR` writes one file each."""
+"""JSON Schema of each type of event, for senders in any language; `python -m schemas.export DIR` writes the files."""
 
 from __future__ import annotations
 

@@ -28,4 +28,7 @@ class Problem(BaseModel):
     detail: str
     instance: str | None = Field(default=None, description="The request id.")
     errors: list[ProblemError] = Field(default_factory=list)
-    event_ids: list[str] = Field(default_factory=list, description="Ids to retry the same events with.")
+    event_ids: list[str | None] = Field(
+        default_factory=list,
+        description="Ids to send the events with again, by position; null for a rejected one.",
+    )

@@ -10,6 +10,7 @@ import asyncpg
 from runtime.settings import STATEMENT_TIMEOUT
 from storage.failures import translated_errors
 
+Pool = asyncpg.Pool
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)

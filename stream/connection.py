@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis as Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runtime.errors import DependencyUnavailable
@@ -22,10 +23,14 @@ def process_stopped(service: str) -> None:
     _log.info("process_stopped", service=service)
 
 
-def events_judged(accepted: int, rejected: int) -> None:
-    """Ingest has looked at the events of a request."""
-    metrics.INGEST_EVENTS.labels("accepted").inc(accepted)
+def events_judged(accepted: Mapping[str, int], rejected: int) -> None:
+    """A request was answered; `accepted` counts, by type, the events that are in the stream."""
+    count = sum(accepted.values())
+    metrics.INGEST_EVENTS.labels("accepted").inc(count)
     metrics.INGEST_EVENTS.labels("rejected").inc(rejected)
+    for event_type, number in accepted.items():
+        metrics.INGEST_ACCEPTED.labels(event_type).inc(number)
+    metrics.INGEST_BATCH_EVENTS.observe(count + rejected)
 
 
 def events_appended(count: int, seconds: float) -> None:

@@ -27,10 +27,12 @@ def configure(settings: Settings) -> None:
         _describe_exception,
     ]
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
-    render: Processor = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    render: list[Processor] = (
+        [structlog.processors.JSONRenderer()] if as_json else [_exception_as_text, structlog.dev.ConsoleRenderer()]
+    )
     level = _LEVELS[settings.log_level]
     structlog.configure(
-        processors=[*shared, render],
+        processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
@@ -39,7 +41,7 @@ def configure(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render], foreign_pre_chain=shared
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render], foreign_pre_chain=shared
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
@@ -69,6 +71,15 @@ def _describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) 
     error = found[1] if isinstance(found, tuple) else found
     if isinstance(error, BaseException):
         event["exception"] = [_description(link) for link in _chain(error)]
+    return event
+
+
+def _exception_as_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Lay the description out for people, innermost cause last."""
+    if described := event.get("exception"):
+        lines = [": ".join(filter(None, (link["type"], link.get("message")))) for link in described]
+        places = ["".join(f"\n    {place}" for place in link["frames"]) for link in described]
+        event["exception"] = "\n".join(line + place for line, place in zip(lines, places, strict=True))
     return event
 
 

@@ -16,7 +16,6 @@ _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 _BATCH_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _END_TO_END_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 _SIZES: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)
-_BYTES: Final = (256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576)
 
 registry: Final = REGISTRY
 
@@ -34,7 +33,6 @@ INGEST_DURATION = Histogram(
     buckets=_REQUEST_SECONDS,
 )
 INGEST_BATCH_EVENTS = Histogram("analytics_ingest_batch_events", "Events of one request.", buckets=_SIZES)
-INGEST_BODY_BYTES = Histogram("analytics_ingest_body_bytes", "Inflated size of one request's body.", buckets=_BYTES)
 INGEST_BACKPRESSURE = Counter(
     "analytics_ingest_backpressure_total", "Requests refused with 429 or 503 for now.", ["reason"]
 )

@@ -127,7 +127,9 @@ export function calendar(place, days) {
   const active = days.filter((day) => day.activity_count > 0);
   const count = active.reduce((sum, day) => sum + day.activity_count, 0);
   grid.setAttribute("aria-label", `${whole(count)} activities on ${active.length} of ${days.length} days`);
+  const isFirst = !place.hasChildNodes();
   picture(place, grid);
+  if (isFirst) place.scrollLeft = place.scrollWidth;
   asTable(
     place,
     ["Date", "Activities", "Time", "XP"],

@@ -16,8 +16,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from ingest.append_queue import AppendQueue
 from ingest.routes import BATCH, TRACK
 from ingest.server import create_app
+from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.identifiers import canonical_event_id
@@ -26,7 +28,7 @@ from stream.connection import connect
 from stream.keys import stream_key
 from tests.support.access import ADMIN_KEY, API_KEYS, PSEUDONYM_KEYS, WRITE_KEY
 from tests.support.entries import stream_entries
-from tests.support.events import uuid7
+from tests.support.events import event, uuid7
 
 AUTHORIZED = {"Authorization": f"Bearer {WRITE_KEY}"}
 GOOD = {"event_type": "xp_earned", "user_id": "u", "properties": {"xp_amount": 5}}
@@ -71,20 +73,20 @@ async def test_an_accepted_event_is_in_the_stream_under_its_pseudonym(
 ) -> None:
     reply = await client.post(TRACK, json=GOOD)
     assert reply.status_code == 202
-    [event] = await stored(redis)
-    assert reply.json() == {"event_id": str(event.event_id), "status": "accepted"}
-    assert event.user_hash == settings.pseudonymizer().pseudonym("u")
-    assert (event.event_type, event.source, json.loads(event.properties)) == ("xp_earned", "tests", {"xp_amount": 5})
-    assert event.event_id.version == 7
+    [found] = await stored(redis)
+    assert reply.json() == {"event_id": str(found.event_id), "status": "accepted"}
+    assert found.user_hash == settings.pseudonymizer().pseudonym("u")
+    assert (found.event_type, found.source, json.loads(found.properties)) == ("xp_earned", "tests", {"xp_amount": 5})
+    assert found.event_id.version == 7
 
 
 async def test_the_day_is_the_learners_and_the_time_is_utc(client: httpx.AsyncClient, redis: Redis) -> None:
     moment = (now() - timedelta(days=2)).replace(hour=23, minute=30, second=0, microsecond=123456)
     local = moment.astimezone(UTC).isoformat().replace("+00:00", "-05:00")
     await client.post(TRACK, json=GOOD | {"timestamp": local})
-    [event] = await stored(redis)
-    assert event.activity_date == moment.date()
-    assert event.occurred_at == moment + timedelta(hours=5)
+    [found] = await stored(redis)
+    assert found.activity_date == moment.date()
+    assert found.occurred_at == moment + timedelta(hours=5)
 
 
 async def test_a_key_the_sender_chose_is_kept_or_mapped(client: httpx.AsyncClient, redis: Redis) -> None:
@@ -144,6 +146,9 @@ BAD = {
     "session is no UUID": (SEARCH % '"17"', "invalid_value", "/session_id"),
     "no offset": (SEARCH % 'null,"timestamp":"2026-01-01T00:00:00"', "timestamp_without_offset", "/timestamp"),
     "no timestamp": (SEARCH % 'null,"timestamp":"yesterday"', "invalid_timestamp", "/timestamp"),
+    "seconds for a timestamp": (SEARCH % 'null,"timestamp":"1790000000"', "invalid_timestamp", "/timestamp"),
+    "bytes that are no text": (XP % '5,"source":"\udcff"', "invalid_text", "/properties/source"),
+    "a nesting bomb": (XP % ("[" * 100_000 + "]" * 100_000), "nesting_too_deep", None),
     "number for a timestamp": (SEARCH % 'null,"timestamp":1700000000', "invalid_type", "/timestamp"),
     "too old": (SEARCH % 'null,"timestamp":"2001-01-01T00:00:00Z"', "timestamp_too_old", "/timestamp"),
     "year one": (SEARCH % 'null,"timestamp":"0001-01-01T00:00:00+14:00"', "timestamp_too_old", "/timestamp"),
@@ -167,7 +172,11 @@ async def test_a_bad_event_is_told_what_is_wrong_and_its_neighbours_are_kept(
     client: httpx.AsyncClient, redis: Redis, bad: str, code: str, pointer: str | None
 ) -> None:
     good = json.dumps(GOOD)
-    reply = await client.post(BATCH, content=f"[{good},{bad},{good}]", headers={"content-type": "application/json"})
+    reply = await client.post(
+        BATCH,
+        content=f"[{good},{bad},{good}]".encode("utf-8", "surrogateescape"),
+        headers={"content-type": "application/json"},
+    )
     assert reply.status_code == 207
     first, second, third = reply.json()["results"]
     assert (first["status"], second["status"], third["status"]) == ("accepted", "rejected", "accepted")
@@ -176,9 +185,11 @@ async def test_a_bad_event_is_told_what_is_wrong_and_its_neighbours_are_kept(
     assert len(second["detail"]) > 10
     assert len(await stored(redis)) == 2
 
-    single = await client.post(TRACK, content=bad, headers={"content-type": "application/json"})
+    single = await client.post(
+        TRACK, content=bad.encode("utf-8", "surrogateescape"), headers={"content-type": "application/json"}
+    )
     assert single.headers["content-type"] == "application/problem+json"
-    if code == "event_too_large":
+    if code == "event_too_large" or len(bad) > 32_768:
         assert single.status_code == 413
     else:
         assert single.status_code == 422
@@ -194,6 +205,8 @@ async def test_a_bad_event_is_told_what_is_wrong_and_its_neighbours_are_kept(
         (b"\xff\xfe", {}, 400),
         (b"[" * 100_000, {}, 400),
         (b"[]", {}, 400),
+        (b'{"events":[1],"events":[2]}', {}, 400),
+        (gzip.compress(b"") * 101, {"content-encoding": "gzip"}, 400),
         (b"{}", {}, 400),
         (b'"events"', {}, 400),
         (b'{"events": [], "sent_at": 1}', {}, 400),
@@ -279,6 +292,31 @@ async def test_a_redis_that_is_away_is_a_503(settings: Settings) -> None:
         assert (await client.get("/livez")).status_code == 200
         assert (await client.get("/readyz")).status_code == 503
     await redis.aclose()
+
+
+class Broken:
+    async def append(self, _events: Any) -> None:
+        raise ZeroDivisionError
+
+
+async def test_a_defect_is_told_to_everybody_who_waits_and_to_nobody_for_ever() -> None:
+    queue = AppendQueue(Broken())
+    outcomes = await asyncio.gather(*(queue.append([]) for _ in range(3)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError] * 3
+
+
+async def test_a_full_queue_refuses_at_once() -> None:
+    with pytest.raises(StreamUnavailable, match="queue_full"):
+        await AppendQueue(Broken(), max_waiting=1).append([event("session_start"), event("session_start")])
+
+
+async def test_every_answer_has_a_request_id_and_careful_headers(client: httpx.AsyncClient) -> None:
+    for path in ("/livez", "/docs", "/openapi.json", "/nowhere"):
+        headers = (await client.get(path, headers={"x-request-id": "mine-1"})).headers
+        assert headers["x-request-id"] == "mine-1"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in headers["content-security-policy"]
+    assert (await client.get("/livez", headers={"x-request-id": "a b"})).headers["x-request-id"] != "a b"
 
 
 async def test_what_every_process_answers(client: httpx.AsyncClient) -> None:

@@ -1,0 +1,127 @@
+"""What is committed for senders is what the code does: OpenAPI of ingest, JSON Schemas, the codes in docs/api.md."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from ingest import faults
+from ingest.openapi import openapi, written
+from schemas.event_types import EventType
+from schemas.events import EVENT
+from schemas.export import export, json_schemas
+from stream import failures
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+SCHEMAS = DOCS / "schemas"
+
+
+def test_the_committed_openapi_document_is_current() -> None:
+    message = "run: python -m ingest.openapi > docs/openapi-ingest.json"
+    assert (DOCS / "openapi-ingest.json").read_text(encoding="utf-8") == written(), message
+
+
+def test_the_committed_json_schemas_are_current() -> None:
+    committed = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.iterdir()}
+    assert committed == json_schemas(), "run: python -m schemas.export docs/schemas"
+
+
+def test_there_is_a_schema_for_every_type_and_the_export_writes_them_all(tmp_path: Path) -> None:
+    export(tmp_path / "new")
+    names = {f"{event_type}.json" for event_type in EventType}
+    assert {path.name for path in (tmp_path / "new").iterdir()} == names
+
+
+def references(node: Any) -> set[str]:
+    if isinstance(node, dict):
+        own = {node["$ref"]} if "$ref" in node else set()
+        return own.union(*(references(child) for child in node.values()))
+    if isinstance(node, list):
+        return set().union(*(references(child) for child in node))
+    return set()
+
+
+def test_the_openapi_document_names_what_it_holds_and_holds_what_it_names() -> None:
+    document = openapi()
+    held = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert references(document) == held
+    assert set(document["components"]["schemas"]["Event"]["discriminator"]["mapping"]) == set(EventType)
+
+
+def check_jsonschema(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", *arguments], check=False, capture_output=True, text=True
+    )
+
+
+def test_the_json_schemas_are_json_schemas() -> None:
+    result = check_jsonschema("--check-metaschema", *map(str, sorted(SCHEMAS.iterdir())))
+    assert result.returncode == 0, result.stdout
+
+
+ENVELOPE = {"event_type": "xp_earned", "user_id": "learner-7"}
+
+
+@pytest.mark.parametrize(
+    ("event", "valid"),
+    [
+        (ENVELOPE | {"properties": {"xp_amount": 5}}, True),
+        (ENVELOPE | {"properties": {"xp_amount": 5}, "timestamp": None, "schema_version": 1}, True),
+        (ENVELOPE | {"properties": {"xp_amount": -1}}, False),
+        (ENVELOPE | {"properties": {"xp_amount": "5"}}, False),
+        (ENVELOPE | {"properties": {"xp_amount": 5, "email": "a"}}, False),
+        (ENVELOPE | {"properties": {"xp_amount": 5}, "ip": "a"}, False),
+        (ENVELOPE | {"properties": {"xp_amount": 5}, "session_id": "17"}, False),
+        (ENVELOPE, False),
+        ({"event_type": "xp_earned", "properties": {"xp_amount": 5}}, False),
+    ],
+)
+def test_a_sender_with_the_schema_judges_as_ingest_does(tmp_path: Path, event: dict[str, Any], valid: bool) -> None:
+    instance = tmp_path / "event.json"
+    instance.write_text(json.dumps(event), encoding="utf-8")
+    result = check_jsonschema("--schemafile", str(SCHEMAS / "xp_earned.json"), str(instance))
+    assert (result.returncode == 0) == valid, result.stdout
+    try:
+        EVENT.validate_json(instance.read_bytes())
+    except ValidationError:
+        assert not valid
+    else:
+        assert valid
+
+
+def codes_given_to(function: str, position: int) -> set[str]:
+    """Return the literal codes that ingest's source passes to `function`."""
+    calls = [
+        node
+        for path in (ROOT / "ingest").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function
+    ]
+    assert calls
+    codes = [call.args[position] for call in calls if len(call.args) > position]
+    return {code.value for code in codes if isinstance(code, ast.Constant) and isinstance(code.value, str)}
+
+
+def codes_in_the_code() -> set[str]:
+    of_events = codes_given_to("Rejection", 0) | {code for code, _ in faults._TYPES.values()}
+    of_content = {faults._code(kind) for kind in ("string_type", "datetime_parsing", "less_than_equal")}
+    of_the_stream = codes_given_to("StreamUnavailable", 0) | set(failures._WORDS.values())
+    return of_events | of_content | codes_given_to("Refusal", 1) | of_the_stream
+
+
+def test_every_code_a_sender_may_meet_is_documented_and_no_other() -> None:
+    text = (DOCS / "api.md").read_text(encoding="utf-8").partition("## Sending events")[2]
+    rows = re.findall(r"^\|(?: \d{3} \|)? ((?:`[a-z_]+`(?:, )?)+) \|", text, flags=re.MULTILINE)
+    documented = {code for row in rows for code in re.findall(r"`([a-z_]+)`", row)}
+    documented -= {"event_type", "user_id", "properties", "event_id", "timestamp", "session_id", "schema_version"}
+    # these two are made where redis-py's own error classes are translated
+    assert documented == codes_in_the_code() | {"timeout", "connection"}

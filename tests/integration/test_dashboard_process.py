@@ -1,0 +1,145 @@
+"""The read service as a process: it starts, stops when told, finishes what it began, and tells nobody's name."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import asyncpg
+import httpx
+import jwt
+import pytest
+
+from runtime.embedded.ports import LOOPBACK, any_free
+from tests.support import access
+from tests.support.waiting import eventually
+
+OVERVIEW = "/api/analytics/learning/overview"
+CANARY = "canary-anna-7f3a"
+TOKEN = jwt.encode({"sub": CANARY, "exp": int(time.time()) + 600}, access.JWT_SECRET)
+
+RUN = """
+import asyncio
+from dashboard.server import serve
+from runtime.settings import load_settings
+from telemetry import logging
+settings = load_settings()
+logging.configure(settings)
+asyncio.run(serve(settings))
+"""
+
+
+@dataclass
+class Process:
+    child: asyncio.subprocess.Process
+    client: httpx.AsyncClient
+
+    async def stopped(self) -> tuple[int, str]:
+        """Wait for its end; return its exit code and all it said."""
+        out, err = await self.child.communicate()
+        assert self.child.returncode is not None
+        return self.child.returncode, (out + err).decode()
+
+
+def environment(redis_url: str, database_url: str, port: int, **more: str) -> dict[str, str]:
+    return {
+        "REDIS_URL": redis_url,
+        "DATABASE_URL": database_url,
+        "ANALYTICS_PSEUDONYM_KEYS": access.PSEUDONYM_KEYS,
+        "ANALYTICS_API_KEYS": access.API_KEYS,
+        "ANALYTICS_JWT_SECRET": access.JWT_SECRET,
+        "ANALYTICS_DASHBOARD_PORT": str(port),
+        "ANALYTICS_LOG_LEVEL": "debug",
+        "PYTHONWARNINGS": "error",
+        **more,
+    }
+
+
+async def start(variables: dict[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        RUN,
+        env=variables,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def answers(client: httpx.AsyncClient, path: str) -> bool:
+    try:
+        return (await client.get(path)).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def refuses(base_url: httpx.URL) -> bool:
+    """Whether a newcomer is not let in; a connection that is kept open would be."""
+    async with httpx.AsyncClient(base_url=base_url) as newcomer:
+        return not await answers(newcomer, "/livez")
+
+
+@pytest.fixture
+async def process(redis_url: str, database_url: str) -> AsyncIterator[Process]:
+    port = any_free()
+    child = await start(environment(redis_url, database_url, port))
+    async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", timeout=20) as client:
+        await eventually(lambda: answers(client, "/readyz"))
+        yield Process(child, client)
+    if child.returncode is None:
+        child.kill()
+        await child.communicate()
+
+
+async def test_it_says_neither_who_was_asked_about_nor_who_asked(process: Process) -> None:
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    reader = {"Authorization": f"Bearer {access.READ_KEY}"}
+    for path, headers in (
+        (OVERVIEW, bearer),
+        (f"{OVERVIEW}?user_id={CANARY}", bearer),
+        (f"{OVERVIEW}?user_id={CANARY}", reader),
+        (f"{OVERVIEW}?user_id={CANARY}&days=x", reader),
+        (f"/users/{CANARY}", reader),
+        (f"{OVERVIEW}?user_id={CANARY}", {"Authorization": f"Bearer {TOKEN}x"}),
+    ):
+        reply = await process.client.get(path, headers=headers)
+        assert reply.status_code < 500
+        assert CANARY not in reply.text
+        assert CANARY not in str(reply.headers)
+    exposed = (await process.client.get("/metrics")).text
+    process.child.send_signal(signal.SIGTERM)
+    code, said = await process.stopped()
+    assert code == 0
+    for secret in (CANARY, TOKEN, access.READ_KEY, access.JWT_SECRET):
+        assert secret not in said + exposed
+    assert [json.loads(line)["event"] for line in said.splitlines()] == ["process_started", "process_stopped"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_told_to_stop_it_finishes_what_it_began(
+    process: Process, database_url: str, number: signal.Signals
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute("LOCK TABLE daily_activity_summary IN ACCESS EXCLUSIVE MODE")
+    asked = asyncio.create_task(process.client.get(OVERVIEW, headers={"Authorization": f"Bearer {TOKEN}"}))
+    await eventually(lambda: connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+    process.child.send_signal(number)
+    await eventually(lambda: refuses(process.client.base_url))
+    await transaction.rollback()
+    await connection.close()
+    assert (await asked).status_code == 200
+    assert (await process.stopped())[0] == 0
+
+
+async def test_a_short_secret_is_refused_at_the_start(redis_url: str, database_url: str) -> None:
+    child = await start(environment(redis_url, database_url, any_free(), ANALYTICS_JWT_SECRET="short"))
+    _, said = await child.communicate()
+    assert child.returncode != 0
+    assert b"ANALYTICS_JWT_SECRET" in said

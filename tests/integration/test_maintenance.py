@@ -1,0 +1,91 @@
+"""Maintenance under trouble: an outage delays a chore, a lost leader is replaced, a defect is not hidden."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from processors import maintenance
+from runtime.settings import Settings
+from storage.leadership import LEADER_LOCK
+from telemetry import metrics
+from tests.support.waiting import eventually
+
+OF_REDIS = ("trim_streams", "remove_idle_consumers", "measure_lag")
+OF_POSTGRES = ("ensure_partitions", "drop_expired", "prune_system_metrics", "prune_ledger", "refresh_summary")
+
+HOLDER = f"""
+SELECT pid FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (classid::bigint << 32 | objid::bigint) = {LEADER_LOCK}
+"""
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(settings.database_dsn)
+    yield connection
+    await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def maintained(settings: Settings) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(maintenance.run(settings, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+def turns(names: tuple[str, ...], outcome: str) -> dict[str, float]:
+    return {name: metrics.CHORE_RUNS.labels(name, outcome)._value.get() for name in names}
+
+
+def grown(names: tuple[str, ...], outcome: str, before: dict[str, float]) -> bool:
+    return all(count > before[name] for name, count in turns(names, outcome).items())
+
+
+async def test_a_chore_whose_server_is_away_is_counted_and_the_others_go_on(settings: Settings) -> None:
+    alone = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1/0")})
+    failed, done = turns(OF_REDIS, "failed"), turns(OF_POSTGRES, "ok")
+    async with maintained(alone):
+        await eventually(lambda: grown(OF_REDIS, "failed", failed) and grown(OF_POSTGRES, "ok", done))
+        assert metrics.IS_LEADER._value.get() == 1
+
+
+async def test_who_loses_the_lock_stops_leading_and_somebody_leads_again(
+    settings: Settings, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "STAND_BY_SECONDS", 0.05)
+    async with maintained(settings), maintained(settings):
+        await eventually(lambda: database.fetchval(HOLDER))
+        first = await database.fetchval(HOLDER)
+        done = turns(OF_POSTGRES, "ok")
+        await database.execute("SELECT pg_terminate_backend($1)", first)
+
+        async def another_leads() -> bool:
+            return await database.fetchval(HOLDER) not in (None, first)
+
+        await eventually(another_leads)
+        await eventually(lambda: grown(OF_POSTGRES, "ok", done))
+    assert await database.fetchval(HOLDER) is None
+    assert metrics.IS_LEADER._value.get() == 0
+
+
+async def test_a_defect_ends_the_process_and_frees_the_lock(settings: Settings, database: asyncpg.Connection) -> None:
+    await database.execute("ALTER TABLE settled_entries RENAME COLUMN settled_at TO renamed")
+    with pytest.raises(ExceptionGroup) as ended:
+        await maintenance.run(settings, asyncio.Event())
+    assert ended.group_contains(asyncpg.UndefinedColumnError)
+    await eventually(lambda: _is_free(database))
+
+
+async def _is_free(database: asyncpg.Connection) -> bool:
+    return await database.fetchval(HOLDER) is None

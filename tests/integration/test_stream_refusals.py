@@ -1,0 +1,54 @@
+"""What a server that refuses to write really says, and that nothing was appended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from runtime.embedded.valkey import Valkey
+from runtime.errors import StreamUnavailable
+from runtime.settings import Settings
+from stream.connection import connect
+from stream.keys import stream_key
+from stream.producer import MAX_EVENTS_PER_CALL, Producer
+from tests.support.events import event
+
+
+@pytest.fixture
+async def redis(own_valkey: Valkey) -> AsyncIterator[Redis]:
+    client = connect(Settings.model_validate({"redis_url": own_valkey.url}))
+    yield client
+    await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("CONFIG SET min-replicas-to-write 1", "no_replicas"),
+        ("REPLICAOF 127.0.0.1 1", "read_only"),
+        ("CONFIG SET maxmemory 1", "out_of_memory"),
+    ],
+)
+async def test_a_refused_append_is_said_and_leaves_nothing(redis: Redis, command: str, reason: str) -> None:
+    producer = Producer(redis, 1)
+    await producer.append([event("session_start")])
+    await redis.execute_command(*command.split())
+    with pytest.raises(StreamUnavailable) as refused:
+        await producer.append([event("session_start", number=number) for number in range(2 * MAX_EVENTS_PER_CALL)])
+    assert refused.value.reason == reason
+    assert await redis.xlen(stream_key(0)) == 1
+
+
+async def test_a_server_that_forgot_the_script_is_given_it_again(redis: Redis, own_valkey: Valkey) -> None:
+    producer = Producer(redis, 1)
+    await producer.append([event("session_start", number=1)])
+    own_valkey.restart()
+    with pytest.raises(StreamUnavailable):
+        # the connection that was open; the client never repeats an append by itself
+        await producer.append([event("session_start", number=2)])
+    await producer.append([event("session_start", number=2)])
+    await redis.script_flush()
+    await producer.append([event("session_start", number=3)])
+    assert await redis.xlen(stream_key(0)) == 3

@@ -1,0 +1,65 @@
+"""What an error of Redis means: not now, no group, or a defect."""
+
+from __future__ import annotations
+
+import pytest
+from redis import exceptions
+
+from runtime.errors import StreamUnavailable
+from stream.failures import GroupMissing, translated_errors
+
+
+def translated(error: Exception) -> StreamUnavailable:
+    with pytest.raises(StreamUnavailable) as raised, translated_errors():
+        raise error
+    assert raised.value.__cause__ is error
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        # redis-py strips the word OOM and keeps it in the class
+        (exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "out_of_memory"),
+        (exceptions.ResponseError("OOM command not allowed. script: 5f, on @user_script:1."), "out_of_memory"),
+        (exceptions.ResponseError("MISCONF Errors writing to the AOF file: No space left on device"), "cannot_persist"),
+        (exceptions.ResponseError("NOREPLICAS Not enough good replicas to write."), "no_replicas"),
+        (exceptions.ReadOnlyError("READONLY You can't write against a read only replica."), "read_only"),
+        (exceptions.BusyLoadingError("LOADING Redis is loading the dataset in memory"), "loading"),
+        (exceptions.MasterDownError("MASTERDOWN Link with MASTER is down"), "master_down"),
+        (exceptions.ResponseError("CLUSTERDOWN The cluster is down"), "cluster_down"),
+        (exceptions.ResponseError("BUSY Redis is busy running a script."), "busy"),
+        (exceptions.ResponseError("UNBLOCKED force unblock from blocking operation"), "unblocked"),
+        (exceptions.ResponseError("WRONGPASS invalid username-password pair"), "not_authenticated"),
+        (exceptions.AuthenticationError("invalid username-password pair"), "not_authenticated"),
+        (exceptions.TimeoutError("Timeout reading from socket"), "timeout"),
+        (exceptions.ConnectionError("Connection closed by server."), "connection"),
+        (ConnectionResetError(), "connection"),
+    ],
+)
+def test_what_may_work_later_is_unavailability_with_a_stable_word(error: Exception, reason: str) -> None:
+    assert translated(error).reason == reason
+
+
+def test_a_timeout_says_that_the_call_may_have_worked() -> None:
+    assert "unknown" in translated(exceptions.TimeoutError()).detail
+
+
+def test_a_missing_group_is_told_apart() -> None:
+    missing = translated(exceptions.ResponseError("NOGROUP No such key 'k' or consumer group 'g' in XREADGROUP"))
+    assert isinstance(missing, GroupMissing)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        exceptions.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"),
+        exceptions.ResponseError("ERR unknown command 'XREADGROUP'"),
+        exceptions.ResponseError("BUSYGROUP Consumer Group name already exists"),
+        ZeroDivisionError(),
+    ],
+)
+def test_a_defect_stays_what_it_is(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised, translated_errors():
+        raise error
+    assert raised.value is error
