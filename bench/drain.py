@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -65,7 +64,7 @@ async def drain(directory: Path, events: int, batch_size: int, workers: int) -> 
             "ANALYTICS_BATCH_SIZE": str(batch_size),
         }
         command = [sys.executable, "-m", "cli.main", "worker"]
-        processes = [subprocess.Popen(command, env=environment) for _ in range(workers)]
+        processes = [await asyncio.create_subprocess_exec(*command, env=environment) for _ in range(workers)]
         while not (await measure(redis, 0)).pending:
             await asyncio.sleep(0.001)
         started = time.perf_counter()
@@ -75,7 +74,7 @@ async def drain(directory: Path, events: int, batch_size: int, workers: int) -> 
         for process in processes:
             process.terminate()
         for process in processes:
-            process.wait()
+            await process.wait()
         await redis.aclose()
     finally:
         redis_server.stop()

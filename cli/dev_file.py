@@ -10,11 +10,13 @@ from typing import Annotated
 
 import typer
 
+from cli.dev_access import keep_access
 from runtime.embedded.secret_file import write_private
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings, load_settings
 
 NAME = "dev.json"
+ACCESS_NAME = "access.json"
 
 DataDir = Annotated[
     Path,
@@ -58,7 +60,7 @@ def remove(data_dir: Path) -> None:
 
 
 def settings_of(data_dir: Path) -> Settings:
-    """Read the settings; servers that the environment does not name are those of the system run in `data_dir`.
+    """Read the settings; what the environment does not say is as in the system run in `data_dir`, if one runs.
 
     Raises ConfigurationError.
     """
@@ -67,4 +69,6 @@ def settings_of(data_dir: Path) -> Settings:
         if not os.environ.get("REDIS_HOST"):
             os.environ.setdefault("REDIS_URL", running.redis_url)
         os.environ.setdefault("DATABASE_URL", running.database_url)
+        for name, value in keep_access(data_dir / ACCESS_NAME, os.environ).environment().items():
+            os.environ.setdefault(name, value)
     return load_settings()

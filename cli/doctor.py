@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from runtime.clock import utc_now
@@ -35,7 +35,7 @@ def doctor(
     if as_json:
         typer.echo(json.dumps({"healthy": healthy, "checks": [asdict(finding) for finding in findings]}, indent=2))
     else:
-        Console().print(_table(findings))
+        _print(findings)
     if not healthy:
         raise typer.Exit(UNHEALTHY)
 
@@ -118,11 +118,12 @@ def _judge_disk(data_dir: Path) -> Finding:
     )
 
 
-def _table(findings: list[Finding]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("check", "", "detail", "fix"):
-        table.add_column(column, overflow="fold")
+def _print(findings: list[Finding]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    width = max(len(finding.name) for finding in findings)
     for finding in findings:
-        colour = _COLOURS[finding.status]
-        table.add_row(finding.name, f"[{colour}]{finding.status}[/]", finding.detail, finding.fix)
-    return table
+        line = Text(f"{finding.status:5}", style=_COLOURS[finding.status])
+        line.append(f"{finding.name:{width}}  {finding.detail}", style="not bold default")
+        console.print(line)
+        if finding.fix:
+            console.print(Text(f"{'':{width + 7}}{finding.fix}", style="italic"))

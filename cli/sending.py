@@ -186,7 +186,17 @@ def rejected_of(batch: Batch, verdicts: Sequence[Verdict]) -> list[dict[str, Any
 
 def _rejected(line: Line, verdict: Verdict) -> dict[str, Any]:
     facts = {"code": verdict.code, "pointer": verdict.pointer, "detail": verdict.detail}
-    return {"line": line.number, **facts, "event": json.loads(line.event)}
+    return {"line": line.number, **facts, **_content(line)}
+
+
+def _content(line: Line) -> dict[str, Any]:
+    event = json.loads(line.event)
+    try:
+        json.dumps(event, allow_nan=False)
+    except ValueError:
+        # NaN and its like are no JSON, so the event is quoted as a text
+        return {"text": line.event.decode()}
+    return {"event": event}
 
 
 def _unsendable(line: BadLine) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class System:
         Raises ConfigurationError or DependencyUnavailable.
         """
         plan = self._plan
-        access = keep_access(plan.data_dir / "access.json", os.environ)
+        access = keep_access(plan.data_dir / dev_file.ACCESS_NAME, os.environ)
         redis_url, database_url = await self._start_servers()
         if stop.is_set():
             return None

@@ -122,16 +122,13 @@ async def _verify(settings: Settings) -> tuple[list[TableDrift], list[Balance]]:
 
 
 def _print(drifts: list[TableDrift], balances: list[Balance]) -> None:
-    console = Console()
+    console = Console(highlight=False, soft_wrap=True)
     console.print(drift_table(drifts))
-    console.print()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    columns = ("partition", "appended", "stored", "duplicate", "suppressed", "dead_lettered", "in_flight")
-    for column in columns:
-        table.add_column(column.replace("_", " "), justify="right")
-    table.add_column("")
     words = {True: "[green]balanced[/]", False: "[red]not balanced[/]", None: "[yellow]Redis cannot tell[/]"}
     for balance in balances:
         row = balance.as_json()
-        table.add_row(*(f"{row[column]:,}" for column in columns), words[balance.is_balanced])
-    console.print(table)
+        fates = ("stored", "duplicate", "suppressed", "dead_lettered", "in_flight")
+        terms = " + ".join(f"{row[fate]:,} {fate.replace('_', ' ')}" for fate in fates)
+        console.print(
+            f"\npartition {balance.partition}: {row['appended']:,} appended = {terms}: {words[balance.is_balanced]}"
+        )

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from schemas.problem import PROBLEM_MEDIA_TYPE, Problem
+from dashboard.api import create_api
+from schemas.problem import Problem
 from telemetry.health import HealthReport
 
 _SCHEMA_REF: Final = "#/components/schemas/{model}"
-
-
-def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that may answer with these problems."""
-    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": _SCHEMA_REF.format(model=Problem.__name__)}}}
-    return {status.value: {"description": status.phrase, "content": content} for status in statuses}
 
 
 def describe(api: FastAPI) -> dict[str, Any]:
@@ -59,6 +53,4 @@ def written(document: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    from dashboard.app import create_api
-
     sys.stdout.write(written(describe(create_api())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,10 +14,23 @@ from starlette.responses import Response
 
 from runtime.errors import DependencyUnavailable
 from runtime.refusal import Refusal
-from schemas.problem import PROBLEM_MEDIA_TYPE, ProblemError
+from schemas.problem import PROBLEM_MEDIA_TYPE, Problem, ProblemError
 from telemetry import logging
 
+_DESCRIPTIONS: Final = {
+    401: "No valid credentials.",
+    403: "The credentials do not cover this.",
+    422: "A parameter is missing, unknown or out of range; `errors` names it.",
+    503: "The answer cannot be read now: ask again after Retry-After seconds.",
+}
+
 _log = logging.get("dashboard")
+
+
+def described() -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI `responses` of the problems a question may be answered with."""
+    content = {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
+    return {status: {"description": text, "content": content} for status, text in _DESCRIPTIONS.items()}
 
 
 def install(app: FastAPI) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -11,8 +10,8 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from dashboard import learner_answers, system_answers
 from dashboard.callers import Caller, require
-from dashboard.openapi import problems
 from dashboard.parameters import LastDay, LastMonth, LastYear, zone
+from dashboard.problems import described
 from dashboard.services import Services, services_of
 from dashboard.windows import DayWindow, last_days, last_hours
 from schemas.answers import (
@@ -25,15 +24,7 @@ from schemas.answers import (
 )
 from storage.answers import LearnerRecord
 
-router = APIRouter(
-    prefix="/api/analytics",
-    responses=problems(
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
-)
+router = APIRouter(prefix="/api/analytics", responses=described())
 
 # Only for the description: the gate reads the headers itself.
 _BEARER = HTTPBearer(auto_error=False, description="A learner's token (JWT, HS256) or a service's key.")

@@ -15,7 +15,7 @@ class _Meta(BaseModel):
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
     consistent_through: datetime | None = Field(
-        description="Every event accepted (202) before this moment of Redis' clock is settled; null until that is known."
+        description="Every event accepted (202) before this moment of Redis' clock is settled; null until known."
     )
     generated_at: datetime = Field(description="When the database was about to be read.")
 
@@ -108,12 +108,15 @@ class LatencyMs(BaseModel):
     p99: float | None
 
 
-class EndpointMetrics(LatencyMs):
-    """Health of one endpoint."""
+class EndpointMetrics(BaseModel):
+    """Health of one endpoint; percentiles as in `latency_ms`."""
 
     endpoint: str
     requests: Count
     error_rate: Ratio
+    p50: float | None
+    p95: float | None
+    p99: float | None
 
 
 class RequestStep(BaseModel):

@@ -34,7 +34,7 @@ class Valkey:
 
         Raises ConfigurationError when there is no server program.
         """
-        self._home = home
+        self.home = home
         self._program = program or find_valkey()
         self._max_memory_bytes = max_memory_bytes
         self._fsync = fsync
@@ -63,10 +63,10 @@ class Valkey:
 
         A server left over by a killed starter is ended first. Raises ServerFailed or ConfigurationError.
         """
-        self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._process.end_leftover()
-        self._password = keep_secret(self._home / "password")
-        port_file = self._home / "port"
+        self._password = keep_secret(self.home / "password")
+        port_file = self.home / "port"
         self.port = ports.remembered(port_file)
         for tries_left in reversed(range(_PORT_TRIES)):
             try:
@@ -93,7 +93,7 @@ class Valkey:
         self._launch()
 
     def _launch(self) -> None:
-        configuration = self._home / "valkey.conf"
+        configuration = self.home / "valkey.conf"
         # in a file, because arguments are readable by every user of the machine
         write_private(configuration, self._configuration())
         self._process.launch([self._program, configuration], account=None, environment=dict(os.environ))
@@ -105,7 +105,7 @@ class Valkey:
                 f"bind {ports.LOOPBACK}",
                 f"port {self.port}",
                 f"requirepass {self._password}",
-                f'dir "{self._home.resolve()}"',
+                f'dir "{self.home.resolve()}"',
                 "daemonize no",
                 "appendonly yes",
                 f"appendfsync {self._fsync}",

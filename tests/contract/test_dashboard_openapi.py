@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.app import create_api
+from dashboard.api import create_api
 from dashboard.openapi import describe, written
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi-dashboard.json"

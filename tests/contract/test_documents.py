@@ -119,7 +119,8 @@ def codes_in_the_code() -> set[str]:
 
 
 def test_every_code_a_sender_may_meet_is_documented_and_no_other() -> None:
-    text = (DOCS / "api.md").read_text(encoding="utf-8").partition("## Sending events")[2]
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    text = text.partition("## Sending events")[2].partition("## Asking questions")[0]
     rows = re.findall(r"^\|(?: \d{3} \|)? ((?:`[a-z_]+`(?:, )?)+) \|", text, flags=re.MULTILINE)
     documented = {code for row in rows for code in re.findall(r"`([a-z_]+)`", row)}
     documented -= {"event_type", "user_id", "properties", "event_id", "timestamp", "session_id", "schema_version"}

@@ -24,7 +24,8 @@ async def relations(url: str) -> set[tuple[str, str]]:
     try:
         rows = await connection.fetch(
             "SELECT relname, relkind::text AS kind FROM pg_class"
-            " WHERE relnamespace = ANY (ARRAY(SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'retired'))) AND relname NOT LIKE 'alembic%'"
+            " WHERE relnamespace = ANY (ARRAY(SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'retired')))"
+            " AND relname NOT LIKE 'alembic%'"
         )
     finally:
         await connection.close()

@@ -174,20 +174,22 @@ class TestFile:
         self, ingest: ScriptedIngest, sender: Sender, tmp_path: Path
     ) -> None:
         file = tmp_path / "events.ndjson"
-        file.write_text('oops\n{"event_id":"2"}\n[3]\n{"event_id":"4"}\n{"event_id":"5"}\n')
+        file.write_text('oops\n{"event_id":"2"}\n[3]\n{"event_id":"4"}\n{"event_id":"5","n":NaN}\n')
         ingest.script = lambda events: verdicts(
-            ["rejected" if event["event_id"] == "4" else "accepted" for event in events]
+            ["rejected" if event["event_id"] in ("4", "5") else "accepted" for event in events]
         )
         progress = await sender.send(file, batch_size=10)
-        assert (progress.read, progress.accepted, progress.rejected) == (5, 2, 3)
+        assert (progress.read, progress.accepted, progress.rejected) == (5, 1, 4)
         assert [(each["line"], each["code"]) for each in rejected(file)] == [
             (1, "invalid_json"),
             (3, "not_an_object"),
             (4, "rejected_by_test"),
+            (5, "rejected_by_test"),
         ]
         assert rejected(file)[0]["text"] == "oops"
         assert rejected(file)[2]["event"] == {"event_id": "4"}
         assert rejected(file)[2]["pointer"] == "/x"
+        assert rejected(file)[3]["text"] == '{"event_id":"5","n":NaN}'
 
     async def test_the_next_run_forgets_what_the_last_one_rejected(
         self, ingest: ScriptedIngest, sender: Sender, tmp_path: Path

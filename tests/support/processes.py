@@ -7,11 +7,8 @@ from pathlib import Path
 
 def is_running(pid: int) -> bool:
     """Whether the process is there; one that ended and only waits to be asked for its code counts as gone."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
+    facts = _facts(pid)
+    return facts is not None and facts[0] != "Z"
 
 
 def arguments(pid: int) -> str:
@@ -27,3 +24,22 @@ def owner(pid: int) -> int:
 def program(pid: int) -> Path:
     """Return the file it runs."""
     return Path(f"/proc/{pid}/exe").resolve()
+
+
+def children(pid: int) -> dict[int, str]:
+    """Return the processes it started that run now, each with its command line."""
+    found = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        facts = _facts(int(place.name))
+        if facts is not None and facts[0] != "Z" and int(facts[1]) == pid:
+            found[int(place.name)] = arguments(int(place.name))
+    return found
+
+
+def _facts(pid: int) -> list[str] | None:
+    """Return state and parent, None when there is no such process."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return status.rpartition(")")[2].split()[:2]

@@ -108,11 +108,10 @@ def test_a_token_is_no_key() -> None:
 
 
 def test_without_a_secret_no_token_is_good() -> None:
-    with pytest.raises(Refusal):
-        Gate(KEYS, None, OLD_AND_NEW).identify(f"Bearer {GOOD}", None)
-    with pytest.raises(Refusal):
-        unsecret = signed(HEADER, b'{"sub":"anna","exp":9999999999}', secret="")
-        Gate(KEYS, None, OLD_AND_NEW).identify(f"Bearer {unsecret}", None)
+    gate = Gate(KEYS, None, OLD_AND_NEW)
+    for presented in (GOOD, signed(HEADER, b'{"sub":"anna","exp":9999999999}', secret="")):
+        with pytest.raises(Refusal):
+            gate.identify(f"Bearer {presented}", None)
 
 
 @pytest.mark.parametrize("user_id", [None, "anna"])

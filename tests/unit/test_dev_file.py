@@ -48,16 +48,19 @@ def test_commands_find_the_running_system(tmp_path: Path) -> None:
     settings = dev_file.settings_of(tmp_path)
 
     assert (settings.redis_dsn, settings.database_dsn) == ("redis://dev", "postgresql://dev")
+    assert settings.pseudonymizer().pseudonym("ada") == dev_file.settings_of(tmp_path).pseudonymizer().pseudonym("ada")
 
 
 def test_the_environment_wins_over_the_running_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dev_file.write(tmp_path, WHERE)
     monkeypatch.setitem(os.environ, "REDIS_HOST", "elsewhere")
     monkeypatch.setitem(os.environ, "DATABASE_URL", "postgresql://elsewhere")
+    monkeypatch.setitem(os.environ, "ANALYTICS_API_KEYS", "[]")
 
     settings = dev_file.settings_of(tmp_path)
 
     assert (settings.redis_dsn, settings.database_dsn) == ("redis://elsewhere:6379/0", "postgresql://elsewhere")
+    assert settings.api_keys == ()
 
 
 def test_a_damaged_file_says_so(tmp_path: Path) -> None:

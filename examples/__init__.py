@@ -1,0 +1,1 @@
+"""Real data, and programs that use the system."""

@@ -1,0 +1,1 @@
+"""Educational process mining: 105 students, three laboratory sessions."""

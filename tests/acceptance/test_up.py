@@ -1,0 +1,99 @@
+"""The whole system as a newcomer meets it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli import dev_file
+from tests.support import processes
+from tests.support.up import Up, remove_leftovers, send, until_total_xp, up
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def system(data_directory: Path) -> Iterator[Up]:
+    with up(data_directory) as running:
+        yield running
+
+
+async def test_an_event_becomes_an_answer_and_is_found_by_the_next_start(system: Up, data_directory: Path) -> None:
+    where = await system.ready()
+    await send(where, "ada", 50)
+    await until_total_xp(where, "ada", 50)
+    started = {system.process.pid, *system.children}
+
+    assert (data_directory / dev_file.NAME).stat().st_mode & 0o777 == 0o600
+    assert where.ingest_url in system.output
+    assert len(started) == 1 + 2 + 4
+    assert system.interrupt() == 0
+    assert dev_file.read(data_directory) is None
+    assert [pid for pid in started if processes.is_running(pid)] == []
+
+    with up(data_directory) as second:
+        again = await second.ready()
+        assert (again.write_key, again.database_url, again.redis_url) == (
+            where.write_key,
+            where.database_url,
+            where.redis_url,
+        )
+        await until_total_xp(again, "ada", 50)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("worker-1", "cli.main worker"),
+        ("ingest", "cli.main ingest"),
+        ("dashboard", "cli.main dashboard"),
+        ("Redis", "valkey-server"),
+        ("Postgres", "bin/postgres"),
+    ],
+)
+async def test_what_is_killed_is_started_again_and_events_flow(system: Up, name: str, words: str) -> None:
+    where = await system.ready()
+    await send(where, "ada", 1)
+    killed = system.child(words)
+    assert killed is not None, system.children
+
+    os.kill(killed, signal.SIGKILL)
+    await send(where, "ada", 2)
+    await eventually(lambda: system.child(words) not in (None, killed))
+
+    await until_total_xp(where, "ada", 3)
+    assert re.search(rf"{name} .*starting again in 0\.5 s", system.output)
+    assert system.interrupt() == 0
+
+
+async def test_nothing_of_ours_outlives_a_killed_starter(system: Up, data_directory: Path) -> None:
+    where = await system.ready()
+    await send(where, "ada", 50)
+    services = [pid for pid, arguments in system.children.items() if "cli.main" in arguments]
+    system.process.kill()
+    system.process.wait()
+
+    await eventually(lambda: not any(processes.is_running(pid) for pid in services))
+    with up(data_directory) as second:
+        await until_total_xp(await second.ready(), "ada", 50)
+    remove_leftovers(data_directory)
+
+
+async def test_one_directory_belongs_to_one_system(system: Up, data_directory: Path, tmp_path: Path) -> None:
+    where = await system.ready()
+    taken = where.ingest_url.rpartition(":")[2]
+
+    for options, word in (
+        (["--data-dir", str(data_directory)], "another `analytics up` runs on"),
+        (["--data-dir", str(tmp_path), "--ingest-port", taken], f"port {taken} is taken; give --ingest-port another"),
+    ):
+        with up(tmp_path, *options) as second:
+            assert second.process.wait() == 2
+            assert word in second.output
+    assert dev_file.read(data_directory) == where

@@ -1,0 +1,71 @@
+"""The whole system as a user runs it: `analytics up` and the other commands, as real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from cli import dev_file
+from runtime.settings import Settings
+from stream.connection import connect
+from stream.lag import measure
+from tests.support.waiting import eventually
+
+
+def analytics(*arguments: str) -> str:
+    """Run a command to its end and return what it said; it must succeed."""
+    command = [sys.executable, "-m", "cli.main", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+class System:
+    """A running system."""
+
+    def __init__(self, data_dir: Path, facts: dev_file.DevFile) -> None:
+        self.data_dir = data_dir
+        self.ingest_url = facts.ingest_url
+        self.dashboard_url = facts.dashboard_url
+        self.database_url = facts.database_url
+        self.redis_url = facts.redis_url
+        self.write_key = facts.write_key
+        self.read_key = facts.read_key
+
+    async def settled(self) -> None:
+        """Wait until every event that was accepted is in the tables."""
+        redis = connect(Settings.model_validate({"redis_url": self.redis_url}))
+
+        async def nothing_waits() -> bool:
+            lag = await measure(redis, 0)
+            return lag.undelivered == 0 and lag.pending == 0
+
+        await eventually(nothing_waits)
+        await redis.aclose()
+
+
+@asynccontextmanager
+async def running_system(data_dir: Path, *options: str, **environment: str) -> AsyncIterator[System]:
+    """Run `analytics up` without demo traffic on free ports; it must end cleanly."""
+    ports = ("--ingest-port", "0", "--dashboard-port", "0")
+    command = [sys.executable, "-m", "cli.main", "up", "--no-demo", "--data-dir", str(data_dir), *ports, *options]
+    log_file = data_dir / "up.log"
+    with log_file.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=log, stderr=log, env={**os.environ, **environment}
+        )
+    try:
+        await eventually(lambda: process.returncode is not None or dev_file.read(data_dir))
+        facts = dev_file.read(data_dir)
+        assert facts is not None, log_file.read_text()
+        yield System(data_dir, facts)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = await process.wait()
+    assert code == 0, log_file.read_text()
