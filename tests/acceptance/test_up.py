@@ -60,6 +60,8 @@ async def test_an_event_becomes_an_answer_and_is_found_by_the_next_start(system:
 async def test_what_is_killed_is_started_again_and_events_flow(system: Up, name: str, words: str) -> None:
     where = await system.ready()
     await send(where, "ada", 1)
+    # what a killed worker has in hand is only taken over after ANALYTICS_CLAIM_IDLE_SECONDS
+    await until_total_xp(where, "ada", 1)
     killed = system.child(words)
     assert killed is not None, system.children
 

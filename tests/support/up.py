@@ -45,7 +45,7 @@ class Up:
 
     async def ready(self) -> DevFile:
         """Wait until the system says where it is."""
-        await eventually(lambda: self.process.poll() is not None or dev_file.read(self.data_dir))
+        await eventually(lambda: self.process.poll() is not None or "Ctrl-C stops it" in self.output)
         where = dev_file.read(self.data_dir)
         assert where is not None, self.output
         return where
@@ -65,6 +65,7 @@ def up(data_dir: Path, *options: str) -> Iterator[Up]:
     finally:
         if system.process.poll() is None:
             system.interrupt()
+    assert "by force" not in system.output, system.output
 
 
 def remove_leftovers(data_dir: Path) -> None:
