@@ -87,28 +87,32 @@ async def _lead_or_stand_by(pool: Pool, duties: Sequence[Chore], stop: asyncio.E
 
 async def _lead(term: Leadership, duties: Sequence[Chore], stop: asyncio.Event) -> None:
     telemetry.leadership_changed(leads=True)
+    over = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_guard(term, stop), name="guard")
+            tasks.create_task(_guard(term, stop, over), name="guard")
             for chore in duties:
-                tasks.create_task(_repeat(chore), name=chore.name)
+                tasks.create_task(_repeat(chore, over), name=chore.name)
     except* _Over:
         pass
     finally:
         telemetry.leadership_changed(leads=False)
 
 
-async def _guard(term: Leadership, stop: asyncio.Event) -> None:
-    while not await wait(stop, STAND_BY_SECONDS):
-        try:
+async def _guard(term: Leadership, stop: asyncio.Event, over: asyncio.Event) -> None:
+    try:
+        while not await wait(stop, STAND_BY_SECONDS):
             await term.confirm()
-        except StorageUnavailable as error:
-            raise _Over from error
+    except StorageUnavailable as error:
+        raise _Over from error
+    finally:
+        over.set()
     raise _Over
 
 
-async def _repeat(chore: Chore) -> None:
-    while True:
+async def _repeat(chore: Chore, over: asyncio.Event) -> None:
+    # A chore that is cancelled may end with its connection's error instead, so the flag ends the loop as well.
+    while not over.is_set():
         started = time.monotonic()
         try:
             outcome = await chore.run()
@@ -116,4 +120,4 @@ async def _repeat(chore: Chore) -> None:
             telemetry.chore_failed(chore.name, error)
         else:
             telemetry.chore_done(chore.name, time.monotonic() - started, outcome)
-        await asyncio.sleep(chore.every.total_seconds())
+        await wait(over, chore.every.total_seconds())

@@ -10,7 +10,7 @@ from redis import exceptions
 
 from runtime.errors import StreamUnavailable
 
-# Replies that say "not now"; redis-py tells most of them apart by their first word only.
+# Replies that say "not now". redis-py cuts the word off a reply it has a class for, and keeps it as `status_code`.
 _WORDS: Final = {
     "OOM": "out_of_memory",
     "MISCONF": "cannot_persist",
@@ -62,7 +62,7 @@ def _refusal(error: exceptions.ResponseError) -> StreamUnavailable | None:
     return StreamUnavailable(reason) if reason else None
 
 
-def _reason(error: Exception) -> str | None:
+def _reason(error: exceptions.RedisError) -> str | None:
     # A script's errors carry the word behind the name of the script or command.
-    words = str(error).replace(":", " ").replace("-", " ").split()
+    words = [error.status_code or "", *str(error).replace(":", " ").replace("-", " ").split()]
     return next((_WORDS[word] for word in words if word in _WORDS), None)

@@ -15,6 +15,9 @@ from stream.keys import stream_key
 # One script, so that no consumer can be given an entry between the look and the removal.
 _REMOVE_IDLE: Final = """#!lua
 local removed = 0
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return removed
+end
 for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   local facts = {}
   for i = 1, #consumer, 2 do
@@ -45,7 +48,10 @@ async def ensure_group(redis: Redis, partition: int, group: str) -> bool:
 
 
 async def remove_idle_consumers(redis: Redis, partition: int, group: str, idle: timedelta) -> int:
-    """Remove consumers that were idle for long and hold nothing; return how many. Never drops a pending entry."""
+    """Remove consumers that were idle for long and hold nothing; return how many. Never drops a pending entry.
+
+    Raises StreamUnavailable, GroupMissing among it.
+    """
     script = redis.register_script(_REMOVE_IDLE)
     with translated_errors():
         removed: int = await script(keys=[stream_key(partition)], args=[group, idle // timedelta(milliseconds=1)])

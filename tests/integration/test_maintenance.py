@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import asyncpg
 import pytest
 from pydantic import SecretStr
 
 from processors import maintenance
+from processors.chores import Chore
+from runtime.errors import StorageUnavailable
 from runtime.settings import Settings
 from storage.leadership import LEADER_LOCK
 from telemetry import metrics
@@ -77,6 +80,24 @@ async def test_who_loses_the_lock_stops_leading_and_somebody_leads_again(
         await eventually(lambda: grown(OF_POSTGRES, "ok", done))
     assert await database.fetchval(HOLDER) is None
     assert metrics.IS_LEADER._value.get() == 0
+
+
+async def test_a_chore_that_fails_instead_of_being_cancelled_does_not_keep_the_process(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = asyncio.Event()
+
+    async def lose_the_connection_when_cancelled() -> str:
+        started.set()
+        try:
+            return str(await asyncio.Event().wait())
+        except asyncio.CancelledError as error:
+            raise StorageUnavailable("connection") from error
+
+    stubborn = Chore("trim_streams", timedelta(hours=1), lose_the_connection_when_cancelled)
+    monkeypatch.setattr(maintenance, "chores", lambda *_: [stubborn])
+    async with maintained(settings):
+        await started.wait()
 
 
 async def test_a_defect_ends_the_process_and_frees_the_lock(settings: Settings, database: asyncpg.Connection) -> None:

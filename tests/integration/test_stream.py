@@ -299,6 +299,12 @@ async def test_idle_consumers_go_unless_they_hold_something(redis: Redis) -> Non
     assert (await measure(redis, 0)).pending == len(holder) == 2
 
 
+async def test_an_empty_server_has_nothing_to_trim_measure_or_remove(redis: Redis) -> None:
+    assert (await trim(redis, 0, WEEK, AMPLE)).removed == 0
+    assert (await measure(redis, 0)).undelivered == 0
+    assert await remove_idle_consumers(redis, 0, STORE_GROUP, timedelta(0)) == 0
+
+
 async def _idle(redis: Redis) -> AsyncIterator[list[dict[str, Any]]]:
     while True:
         yield await redis.xinfo_consumers(KEY, STORE_GROUP)

@@ -24,17 +24,20 @@ async def redis(own_valkey: Valkey) -> AsyncIterator[Redis]:
 
 
 @pytest.mark.parametrize(
-    ("command", "reason"),
+    ("setting", "value", "reason"),
     [
-        ("CONFIG SET min-replicas-to-write 1", "no_replicas"),
-        ("REPLICAOF 127.0.0.1 1", "read_only"),
-        ("CONFIG SET maxmemory 1", "out_of_memory"),
+        ("min-replicas-to-write", "1", "no_replicas"),
+        ("replicaof", "127.0.0.1 1", "read_only"),
+        ("maxmemory", "1", "out_of_memory"),
     ],
 )
-async def test_a_refused_append_is_said_and_leaves_nothing(redis: Redis, command: str, reason: str) -> None:
+async def test_a_refused_append_is_said_and_leaves_nothing(redis: Redis, setting: str, value: str, reason: str) -> None:
     producer = Producer(redis, 1)
     await producer.append([event("session_start")])
-    await redis.execute_command(*command.split())
+    if setting == "replicaof":
+        await redis.replicaof(*value.split())
+    else:
+        await redis.config_set(setting, value)
     with pytest.raises(StreamUnavailable) as refused:
         await producer.append([event("session_start", number=number) for number in range(2 * MAX_EVENTS_PER_CALL)])
     assert refused.value.reason == reason

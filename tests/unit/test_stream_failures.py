@@ -19,15 +19,23 @@ def translated(error: Exception) -> StreamUnavailable:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        # redis-py strips the word OOM and keeps it in the class
+        # redis-py cuts the first word off where it has a class for it
         (exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "out_of_memory"),
         (exceptions.ResponseError("OOM command not allowed. script: 5f, on @user_script:1."), "out_of_memory"),
         (exceptions.ResponseError("MISCONF Errors writing to the AOF file: No space left on device"), "cannot_persist"),
         (exceptions.ResponseError("NOREPLICAS Not enough good replicas to write."), "no_replicas"),
-        (exceptions.ReadOnlyError("READONLY You can't write against a read only replica."), "read_only"),
-        (exceptions.BusyLoadingError("LOADING Redis is loading the dataset in memory"), "loading"),
-        (exceptions.MasterDownError("MASTERDOWN Link with MASTER is down"), "master_down"),
-        (exceptions.ResponseError("CLUSTERDOWN The cluster is down"), "cluster_down"),
+        (exceptions.ReadOnlyError("You can't write against a read only replica.", status_code="READONLY"), "read_only"),
+        (exceptions.BusyLoadingError("Redis is loading the dataset in memory", status_code="LOADING"), "loading"),
+        (exceptions.MasterDownError("Link with MASTER is down", status_code="MASTERDOWN"), "master_down"),
+        (exceptions.ClusterDownError("The cluster is down", status_code="CLUSTERDOWN"), "cluster_down"),
+        (
+            exceptions.TryAgainError("Multiple keys request during rehashing of slot", status_code="TRYAGAIN"),
+            "try_again",
+        ),
+        (
+            exceptions.NoPermissionError("this user has no permissions to run this command", status_code="NOPERM"),
+            "not_permitted",
+        ),
         (exceptions.ResponseError("BUSY Redis is busy running a script."), "busy"),
         (exceptions.ResponseError("UNBLOCKED force unblock from blocking operation"), "unblocked"),
         (exceptions.ResponseError("WRONGPASS invalid username-password pair"), "not_authenticated"),
