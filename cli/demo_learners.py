@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 class Step(NamedTuple):
@@ -75,6 +75,10 @@ class Learner:
     achievements: set[str] = field(default_factory=set)
 
 
+DEMO_USER: Final = "demo-user-"
+"""With a number from 1 behind it, the user id of an invented learner."""
+
+
 def make_learners(rng: Random, users: int) -> list[Learner]:
     """Return the learners `demo-user-1` to `demo-user-{users}`, all at the start of their way."""
     return [_make_learner(rng, number) for number in range(1, users + 1)]
@@ -83,7 +87,7 @@ def make_learners(rng: Random, users: int) -> list[Learner]:
 def _make_learner(rng: Random, number: int) -> Learner:
     offset = rng.choice(_OFFSETS)
     return Learner(
-        user_id=f"demo-user-{number}",
+        user_id=f"{DEMO_USER}{number}",
         offset_minutes=offset,
         habit=rng.betavariate(2.2, 1.6),
         hour_utc=(rng.choice((8.0, 13.0, 19.0, 21.0)) + rng.gauss(0.0, 1.0) - offset / 60) % 24,

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from cli import dev_file
+from cli.demo_learners import DEMO_USER
 from cli.dev_file import DATA_DIR, DataDir, DevFile
 from cli.programs import Plan
 from runtime.embedded import ports
@@ -114,11 +115,13 @@ def _say(text: str) -> None:
 
 
 def _welcome(where: DevFile, plan: Plan) -> str:
+    learner = f"{DEMO_USER}1" if plan.demo else "ada"
     return f"""
 StudyIn Analytics runs{" with demo traffic" if plan.demo else ""}; Ctrl-C stops it.
 
+  page       {where.dashboard_url}/#key={where.read_key}&user_id={learner}
   events     {where.ingest_url}   (API at /docs)
-  dashboard  {where.dashboard_url}   (API at /docs)
+  answers    {where.dashboard_url}   (API at /docs)
   keys       {plan.data_dir / dev_file.NAME}
   logs       {plan.logs}
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -12,7 +13,7 @@ from processors.chores import Chore, chores
 from processors.retry import until_available
 from runtime.errors import DependencyUnavailable, StorageUnavailable
 from runtime.http_server import serve_http
-from runtime.lifecycle import stop_on_signals, wait
+from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
 from storage.health import ping as ping_storage
 from storage.leadership import Leadership, leadership
@@ -47,12 +48,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         return
     checks = [Check("redis", lambda: ping_stream(redis)), Check("postgres", lambda: ping_storage(pool))]
     try:
-        async with asyncio.TaskGroup() as tasks:
-            if settings.metrics_port:
-                status = status_application(checks, stop=stop)
-                tasks.create_task(serve_http(status, settings.metrics_host, settings.metrics_port, stop))
-            tasks.create_task(_lead_or_stand_by(pool, chores(settings, redis, pool), stop), name="leadership")
-            telemetry.process_started("maintenance", publish_build())
+        loops = [_lead_or_stand_by(pool, chores(settings, redis, pool), stop)]
+        if settings.metrics_port:
+            status = status_application(checks, stop=stop)
+            loops.append(serve_http(status, settings.metrics_host, settings.metrics_port, stop))
+        telemetry.process_started("maintenance", publish_build())
+        await run_together(stop, *loops)
     finally:
         await pool.close()
         await redis.aclose()
@@ -100,24 +101,32 @@ async def _lead(term: Leadership, duties: Sequence[Chore], stop: asyncio.Event) 
 
 
 async def _guard(term: Leadership, stop: asyncio.Event, over: asyncio.Event) -> None:
-    try:
-        while not await wait(stop, STAND_BY_SECONDS):
-            await term.confirm()
-    except StorageUnavailable as error:
-        raise _Over from error
-    finally:
-        over.set()
-    raise _Over
+    with _ending(over):
+        try:
+            while not (over.is_set() or await wait(stop, STAND_BY_SECONDS)):
+                await term.confirm()
+        except StorageUnavailable as error:
+            raise _Over from error
+        raise _Over
 
 
 async def _repeat(chore: Chore, over: asyncio.Event) -> None:
-    # A chore that is cancelled may end with its connection's error instead, so the flag ends the loop as well.
-    while not over.is_set():
-        started = time.monotonic()
-        try:
-            outcome = await chore.run()
-        except DependencyUnavailable as error:
-            telemetry.chore_failed(chore.name, error)
-        else:
-            telemetry.chore_done(chore.name, time.monotonic() - started, outcome)
-        await wait(over, chore.every.total_seconds())
+    with _ending(over):
+        while not over.is_set():
+            started = time.monotonic()
+            try:
+                outcome = await chore.run()
+            except DependencyUnavailable as error:
+                telemetry.chore_failed(chore.name, error)
+            else:
+                telemetry.chore_done(chore.name, time.monotonic() - started, outcome)
+            await wait(over, chore.every.total_seconds())
+
+
+@contextlib.contextmanager
+def _ending(over: asyncio.Event) -> Iterator[None]:
+    """Say that the term is over. A cancelled chore may end with its connection's error, so each loop needs the word."""
+    try:
+        yield
+    finally:
+        over.set()

@@ -26,7 +26,7 @@ from processors.store import BatchStore
 from runtime.clock import utc_now
 from runtime.errors import StorageUnavailable, StreamUnavailable
 from runtime.http_server import serve_http
-from runtime.lifecycle import stop_on_signals
+from runtime.lifecycle import run_together, stop_on_signals
 from runtime.settings import Settings
 from storage.health import ping as ping_storage
 from storage.pool import open_pool
@@ -125,7 +125,7 @@ async def serve(settings: Settings) -> None:
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Run a store worker until `stop` is set; a defect in any of its tasks ends all and is raised."""
+    """Run a store worker until `stop` is set; a defect in any of its loops ends all and is raised."""
     name = consumer_name()
     logging.bind(consumer=name)
     redis = connect(settings, blocking=True)
@@ -143,16 +143,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     policy = BatchPolicy(settings.batch_size, settings.flush_interval, settings.flush_linger_ms)
     checks = [Check("redis", lambda: ping_stream(redis)), Check("postgres", lambda: ping_storage(pool))]
     try:
-        async with asyncio.TaskGroup() as tasks:
-            if settings.metrics_port:
-                status = status_application(checks, stop=stop)
-                tasks.create_task(serve_http(status, settings.metrics_host, settings.metrics_port, stop))
-            for partition in range(settings.stream_partitions):
-                consumer = Consumer(redis, partition, STORE_GROUP, name, claim_idle_seconds=settings.claim_idle_seconds)
-                store = BatchStore(writer, partition, stop)
-                worker = PartitionWorker(consumer, store, policy, settings.raw_retention, stop)
-                tasks.create_task(worker.run(), name=f"partition-{partition}")
-            telemetry.process_started("worker", publish_build())
+        loops = []
+        for partition in range(settings.stream_partitions):
+            consumer = Consumer(redis, partition, STORE_GROUP, name, claim_idle_seconds=settings.claim_idle_seconds)
+            store = BatchStore(writer, partition, stop)
+            loops.append(PartitionWorker(consumer, store, policy, settings.raw_retention, stop).run())
+        if settings.metrics_port:
+            status = status_application(checks, stop=stop)
+            loops.append(serve_http(status, settings.metrics_host, settings.metrics_port, stop))
+        telemetry.process_started("worker", publish_build())
+        await run_together(stop, *loops)
     except* StorageUnavailable:
         # Told to stop during an outage: the entries stay pending and go to the next worker.
         pass

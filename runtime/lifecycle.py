@@ -1,12 +1,11 @@
-"""Orderly ends: signals only raise a flag, loops look at it, heartbeats show that they still turn."""
+"""Orderly ends: signals only raise a flag, and loops look at it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Coroutine, Iterator
 
 
 @contextlib.contextmanager
@@ -30,17 +29,21 @@ async def wait(stop: asyncio.Event, seconds: float) -> bool:
     return stop.is_set()
 
 
-class Heartbeat:
-    """When a loop last turned. Liveness is about turning, not about success: an outage must not cause restarts."""
+async def run_together(stop: asyncio.Event, *works: Coroutine[None, None, None]) -> None:
+    """Run loops that end when `stop` is set. When one fails it is set for the others; failures are raised as a group.
 
-    def __init__(self, now: datetime, limit: timedelta) -> None:
-        self._last = now
-        self._limit = limit
+    Nobody is cancelled, so each loop finishes what it has in hand. Before Python 3.12 a cancellation can also get lost
+    on its way (bpo-37658: asyncio.wait_for, which redis-py uses), and a loop that waits for one would go on for ever.
+    """
 
-    def beat(self, now: datetime) -> None:
-        """Say that the loop turned."""
-        self._last = now
+    async def watched(work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except BaseException:
+            stop.set()
+            raise
 
-    def is_alive(self, now: datetime) -> bool:
-        """Whether the last beat is younger than the limit."""
-        return now - self._last < self._limit
+    results = await asyncio.gather(*map(watched, works), return_exceptions=True)
+    failures = [result for result in results if result is not None]
+    if failures:
+        raise BaseExceptionGroup("the process ends", failures)

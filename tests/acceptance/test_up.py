@@ -31,7 +31,7 @@ async def test_an_event_becomes_an_answer_and_is_found_by_the_next_start(system:
     started = {system.process.pid, *system.children}
 
     assert (data_directory / dev_file.NAME).stat().st_mode & 0o777 == 0o600
-    assert where.ingest_url in system.output
+    assert f"{where.dashboard_url}/#key={where.read_key}&user_id=ada" in system.output
     assert len(started) == 1 + 2 + 4
     assert system.interrupt() == 0
     assert dev_file.read(data_directory) is None

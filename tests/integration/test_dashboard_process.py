@@ -120,6 +120,18 @@ async def test_it_says_neither_who_was_asked_about_nor_who_asked(process: Proces
     assert [json.loads(line)["event"] for line in said.splitlines()] == ["process_started", "process_stopped"]
 
 
+async def test_it_starts_while_postgres_is_away(redis_url: str) -> None:
+    port = any_free()
+    child = await start(environment(redis_url, "postgresql://127.0.0.1:1/away", port))
+    async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", timeout=20) as client:
+        await eventually(lambda: answers(client, "/livez"))
+        assert (await client.get("/readyz")).status_code == 503
+        reply = await client.get(OVERVIEW, headers={"Authorization": f"Bearer {TOKEN}"})
+    child.send_signal(signal.SIGTERM)
+    await child.communicate()
+    assert (reply.status_code, child.returncode) == (503, 0)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_told_to_stop_it_finishes_what_it_began(
     process: Process, database_url: str, number: signal.Signals

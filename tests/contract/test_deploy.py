@@ -1,0 +1,137 @@
+"""deploy/ fits the code: linted, valid against the published schemas, and true to the names it uses."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import Metric
+
+from cli.main import app
+from runtime.settings import Settings
+from telemetry import metrics
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+BIN = Path(sys.executable).parent
+ALERTS = DEPLOY / "prometheus" / "alerts.yml"
+DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
+
+
+def passes(*command: str | Path) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def compose() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    return found
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def series() -> set[str]:
+    """Every name under which Prometheus knows a metric of ours."""
+    collected: list[Metric] = list(metrics.registry.collect())
+    names = {sample.name for metric in collected for sample in metric.samples} | {metric.name for metric in collected}
+    return names | {f"{name}_total" for name in names} | {f"{name}_bucket" for name in names}
+
+
+def test_the_dockerfile_is_what_hadolint_asks_for() -> None:
+    passes(BIN / "hadolint", DEPLOY / "Dockerfile")
+
+
+def test_the_compose_file_follows_its_specification() -> None:
+    passes(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
+
+
+def test_every_yaml_file_is_tidy() -> None:
+    passes(BIN / "yamllint", "--strict", "--config-file", ROOT / ".yamllint.yaml", DEPLOY)
+
+
+def test_every_service_runs_a_command_there_is() -> None:
+    ours = {name: s for name, s in compose()["services"].items() if s["image"].startswith("studyin-analytics")}
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    known |= {group.name for group in app.registered_groups if group.name}
+
+    assert set(ours) == {"migrate", "ingest", "worker", "maintenance", "dashboard"}
+    assert {service["command"][0] for service in ours.values()} <= known
+
+
+def test_every_long_running_service_says_whether_it_is_well() -> None:
+    services = compose()["services"]
+
+    assert [name for name, service in services.items() if "healthcheck" not in service] == ["migrate"]
+
+
+def test_ingest_is_given_no_address_of_postgres() -> None:
+    environment = compose()["services"]["ingest"]["environment"]
+
+    assert "DATABASE_URL" not in environment
+    assert "postgres" not in json.dumps(environment)
+
+
+def test_every_variable_is_a_setting() -> None:
+    texts = [path.read_text() for path in (DEPLOY / "compose.yaml", DEPLOY / "Dockerfile", DEPLOY / ".env.example")]
+    used = set(re.findall(r"\bANALYTICS_[A-Z_]+", "\n".join(texts)))
+
+    assert used
+    assert used - {f"ANALYTICS_{name.upper()}" for name in Settings.model_fields} == set()
+
+
+def test_every_secret_is_asked_for_and_explained() -> None:
+    text = (DEPLOY / "compose.yaml").read_text()
+    required = set(re.findall(r"\$\{(\w+):\?", text))
+    example = re.findall(r"^(\w+)=(.*)$", (DEPLOY / ".env.example").read_text(), flags=re.MULTILINE)
+
+    assert required == {name for name, _ in example}
+    assert [name for name, value in example if value and not value.startswith("'[")] == []
+
+
+def test_the_image_holds_every_package() -> None:
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
+    kept = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), flags=re.MULTILINE)
+
+    assert {name.rstrip("*") for name in packages} - set(kept) == set()
+
+
+@pytest.mark.needs_tool("promtool")
+def test_prometheus_takes_its_configuration() -> None:
+    passes("promtool", "check", "config", "--lint-fatal", DEPLOY / "prometheus" / "prometheus.yml")
+
+
+@pytest.mark.needs_tool("promtool")
+def test_alerts_fire_when_they_should_and_not_else() -> None:
+    passes("promtool", "test", "rules", DEPLOY / "prometheus" / "alerts_test.yml")
+
+
+@pytest.mark.parametrize("file", [ALERTS, *DASHBOARDS], ids=lambda path: path.name)
+def test_every_metric_named_is_one_we_have(file: Path) -> None:
+    named = set(re.findall(r"(?<![:\w])analytics_\w+", file.read_text()))
+
+    assert named
+    assert named - series() == set()
+
+
+def test_every_alert_has_its_runbook() -> None:
+    rules = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
+    links = [rule["annotations"]["runbook"] for rule in rules if "alert" in rule]
+
+    assert links
+    missing = [
+        link
+        for page, _, title in (link.partition("#") for link in links)
+        if title not in anchors(ROOT / page)
+        for link in [f"{page}#{title}"]
+    ]
+    assert missing == []
