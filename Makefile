@@ -1,7 +1,7 @@
 # Needs Python >= 3.11 and make; everything else goes into .venv
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install run test check fmt bench lock clean
+.PHONY: help install run test check fmt bench docs lock clean
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -28,8 +28,14 @@ fmt: $(INSTALLED) ## format and sort imports
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## measure throughput on this machine
-	$(BIN)/python -m bench $(ARGS)
+bench: $(INSTALLED) ## measure how fast workers drain a backlog on this machine
+	$(BIN)/python -m bench.drain $(ARGS)
+
+docs: $(INSTALLED) ## write the documents that are made from the code
+	$(BIN)/python -m schemas.export docs/schemas
+	$(BIN)/python -m ingest.openapi > docs/openapi-ingest.json
+	$(BIN)/python -m dashboard.openapi > docs/openapi-dashboard.json
+	$(BIN)/python -m runtime.settings_table README.md
 
 COMPILE = uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command 'make lock' --group build

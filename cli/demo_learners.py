@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -72,7 +73,16 @@ class Learner:
     level: int = 1
     completed: int = 0
     streak: int = 0
+    last_day: date | None = None
     achievements: set[str] = field(default_factory=set)
+
+    def come(self, day: date) -> None:
+        """Count a day the learner studies on; an earlier one than the last changes nothing."""
+        if self.last_day is None or day > self.last_day + timedelta(days=1):
+            self.streak = 1
+        elif day > self.last_day:
+            self.streak += 1
+        self.last_day = max(day, self.last_day or day)
 
 
 DEMO_USER: Final = "demo-user-"
@@ -186,7 +196,6 @@ def _level_up(learner: Learner) -> Iterator[Step]:
 
 
 def _streak(learner: Learner, rng: Random) -> Iterator[Step]:
-    learner.streak = max(learner.streak, 1)
     yield Step(rng.uniform(0.1, 1.0), "streak_update", {"streak_days": learner.streak})
     if learner.streak in _STREAKS:
         yield from _achieve(learner, *_STREAKS[learner.streak], reward=10 * learner.streak)

@@ -108,11 +108,7 @@ class _History:
 
     def _who_studies(self) -> list[Learner]:
         rng = self._rng
-        present = []
-        for learner in self._learners:
-            learner.streak = learner.streak + 1 if rng.random() < learner.habit else 0
-            if learner.streak:
-                present.append(learner)
+        present = [learner for learner in self._learners if rng.random() < learner.habit]
         return present or [rng.choice(self._learners)]
 
     def _session(self, present: list[Learner], start: datetime, end: datetime, now: datetime) -> Iterator[_Delivery]:
@@ -194,6 +190,7 @@ def _begin(rng: Random, learner: Learner | None, moment: datetime) -> _Session:
         return _Session(visit(rng), None, None, UTC, moment)
     session_id = _uuid7(rng, moment)
     zone = timezone(timedelta(minutes=learner.offset_minutes))
+    learner.come(moment.astimezone(zone).date())
     return _Session(sitting(learner, rng), learner, session_id, zone, moment)
 
 

@@ -39,21 +39,25 @@ class Settings(BaseSettings):
         env_prefix="ANALYTICS_", frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
     )
 
-    environment: Literal["dev", "production"] = Field("production", description="`dev` relaxes checks of secrets.")
+    environment: Literal["dev", "production"] = Field("production", description="`production`, or `dev`: the read service shows its page.")
 
-    redis_url: SecretStr | None = Field(None, alias="REDIS_URL", description="Wins over the REDIS_* parts.")
-    redis_host: str = Field("localhost", alias="REDIS_HOST")
-    redis_port: Port = Field(6379, alias="REDIS_PORT")
-    redis_db: int = Field(0, alias="REDIS_DB", ge=0)
-    redis_password: SecretStr | None = Field(None, alias="REDIS_PASSWORD")
-    database_url: SecretStr | None = Field(None, alias="DATABASE_URL", description="Postgres; ingest needs none.")
+    redis_url: SecretStr | None = Field(
+        None, alias="REDIS_URL", description="URL of Redis; wins over the REDIS_* parts."
+    )
+    redis_host: str = Field("localhost", alias="REDIS_HOST", description="Host of Redis.")
+    redis_port: Port = Field(6379, alias="REDIS_PORT", description="Port of Redis.")
+    redis_db: int = Field(0, alias="REDIS_DB", ge=0, description="Database number in Redis.")
+    redis_password: SecretStr | None = Field(None, alias="REDIS_PASSWORD", description="Password of Redis.")
+    database_url: SecretStr | None = Field(
+        None, alias="DATABASE_URL", description="URL of Postgres; ingest needs none."
+    )
     db_pool_size: int = Field(10, ge=1, description="Most Postgres connections of one process.")
 
     stream_partitions: int = Field(1, ge=1, le=1024, description="Streams events are spread over, by learner.")
     stream_max_bytes: int = Field(
         2 * 1024**3,
         ge=1024**2,
-        description="Memory of Redis past which processed entries go early, then ingest says 503.",
+        description="Memory of the streams past which processed entries go early; the hard limit is Redis' maxmemory.",
     )
     event_retention_days: int = Field(7, ge=1, description="Days a processed event stays in Redis.")
     raw_retention_days: int = Field(
@@ -79,15 +83,17 @@ class Settings(BaseSettings):
     api_keys: tuple[ApiKeySetting, ...] = Field((), description="JSON list of {source, key, scopes}.")
     jwt_secret: SecretStr | None = Field(None, description="HS256 secret of learners' tokens, at least 32 bytes.")
 
-    ingest_host: str = "127.0.0.1"
-    ingest_port: Port = 8080
-    dashboard_host: str = "127.0.0.1"
-    dashboard_port: Port = 8081
-    metrics_host: str = "127.0.0.1"
-    metrics_port: Port = Field(0, description="Metrics and health of worker and maintenance; 0 is off.")
+    ingest_host: str = Field("127.0.0.1", description="Address ingest listens on.")
+    ingest_port: Port = Field(8080, description="Port ingest listens on.")
+    dashboard_host: str = Field("127.0.0.1", description="Address the read service listens on.")
+    dashboard_port: Port = Field(8081, description="Port the read service listens on.")
+    metrics_host: str = Field("127.0.0.1", description="Address of metrics and health of worker and maintenance.")
+    metrics_port: Port = Field(0, description="Port of metrics and health of worker and maintenance; 0 is off.")
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: console on a terminal.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`json`, `console`, or `auto`: console on a terminal."
+    )
 
     @model_validator(mode="after")
     def _claims_wait_for_batches(self) -> Self:

@@ -1,4 +1,4 @@
-"""What is committed for senders is what the code does: OpenAPI of ingest, JSON Schemas, the codes in docs/api.md."""
+"""What is committed for readers is what the code does: OpenAPI of ingest, JSON Schemas, codes, settings."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from ingest import faults
 from ingest.openapi import openapi, written
+from runtime.settings import Settings
+from runtime.settings_table import with_table
 from schemas.event_types import EventType
 from schemas.events import EVENT
 from schemas.export import export, json_schemas
@@ -28,6 +30,22 @@ SCHEMAS = DOCS / "schemas"
 def test_the_committed_openapi_document_is_current() -> None:
     message = "run: python -m ingest.openapi > docs/openapi-ingest.json"
     assert (DOCS / "openapi-ingest.json").read_text(encoding="utf-8") == written(), message
+
+
+def test_the_table_of_settings_is_current_and_explains_each() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme == with_table(readme), "run: make docs"
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_no_document_links_to_a_file_that_is_not_there() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in (ROOT / "README.md", *DOCS.rglob("*.md"))
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert broken == []
 
 
 def test_the_committed_json_schemas_are_current() -> None:

@@ -1,0 +1,35 @@
+"""The table of settings in the README, made from their one home: `python -m runtime.settings_table README.md`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from runtime.settings import Settings
+
+_START: Final = "<!-- settings -->\n"
+_END: Final = "<!-- /settings -->\n"
+
+
+def with_table(document: str) -> str:
+    """Return the document with the current table between its two marks. Raises ValueError without them."""
+    before, start, rest = document.partition(_START)
+    _, end, after = rest.partition(_END)
+    if not (start and end):
+        raise ValueError("the document has no marks for the table of settings")
+    return f"{before}{start}{_rows()}{end}{after}"
+
+
+def _rows() -> str:
+    lines = ["| variable | default | |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        variable = field.alias or f"ANALYTICS_{name.upper()}"
+        default = "" if field.default in (None, ()) else f"`{field.default}`"
+        lines.append(f"| `{variable}` | {default} | {field.description} |")
+    return "".join(f"{line}\n" for line in lines)
+
+
+if __name__ == "__main__":
+    file = Path(sys.argv[1])
+    file.write_text(with_table(file.read_text(encoding="utf-8")), encoding="utf-8")
