@@ -39,7 +39,9 @@ class Settings(BaseSettings):
         env_prefix="ANALYTICS_", frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
     )
 
-    environment: Literal["dev", "production"] = Field("production", description="`production`, or `dev`: the read service shows its page.")
+    environment: Literal["dev", "production"] = Field(
+        "production", description="`production`, or `dev`: the read service shows its page."
+    )
 
     redis_url: SecretStr | None = Field(
         None, alias="REDIS_URL", description="URL of Redis; wins over the REDIS_* parts."
