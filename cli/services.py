@@ -8,6 +8,7 @@ from typing import Any
 
 import uvloop
 
+from runtime import failpoints
 from runtime.settings import Settings, load_settings
 
 Serve = Callable[[Settings], Coroutine[Any, Any, None]]
@@ -45,6 +46,7 @@ def _run(serve: Serve) -> None:
     from telemetry import logging
 
     settings = load_settings()
+    failpoints.arm(settings.failpoint)
     logging.configure(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings))

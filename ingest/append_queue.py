@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from runtime.errors import StreamUnavailable
+from runtime.failpoints import Failpoint, reach
 from schemas.accepted import AcceptedEvent
 from telemetry import events as telemetry
 
@@ -52,7 +53,9 @@ class AppendQueue:
             group, waiters = self._take_group()
             started = time.perf_counter()
             try:
+                reach(Failpoint.BEFORE_APPEND)
                 await self._sink.append(group)
+                reach(Failpoint.AFTER_APPEND)
             except StreamUnavailable as error:
                 telemetry.append_failed(error, len(group))
                 _fail(waiters, error)

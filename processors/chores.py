@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from runtime.clock import utc_now
+from runtime.failpoints import Failpoint, reach
 from runtime.settings import Settings
 from storage import partitions, retention, summary
 from storage.pool import Pool
@@ -50,12 +51,15 @@ def chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         return f"removed {await retention.prune_ledger(pool, utc_now(), settings.event_retention)}"
 
     async def refresh_summary() -> str:
+        reach(Failpoint.BEFORE_REFRESH)
         await summary.refresh(pool)
         return "refreshed"
 
     async def trim_streams() -> str:
         budget = settings.stream_max_bytes // settings.stream_partitions
+        reach(Failpoint.BEFORE_TRIM)
         results = [await trimmer.trim(redis, stream, settings.event_retention, budget) for stream in streams]
+        reach(Failpoint.AFTER_TRIM)
         return f"removed {sum(result.removed for result in results)}"
 
     async def remove_idle_consumers() -> str:

@@ -25,6 +25,7 @@ from processors.retry import until_available
 from processors.store import BatchStore
 from runtime.clock import utc_now
 from runtime.errors import StorageUnavailable, StreamUnavailable
+from runtime.failpoints import Failpoint, reach
 from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals
 from runtime.settings import Settings
@@ -79,6 +80,8 @@ class PartitionWorker:
         while not self._stop.is_set():
             plan = self._batch.next_read(time.monotonic())
             entries = await self._read(plan.count, plan.block_ms)
+            if entries:
+                reach(Failpoint.AFTER_READ)
             self._batch.add(entries, time.monotonic())
             if self._batch.is_due(time.monotonic(), ran_dry=not entries):
                 await self._settle(self._batch.take())
@@ -97,10 +100,13 @@ class PartitionWorker:
         now = utc_now()
         events, letters = decode_entries(entries, StorableRange.around(now, self._raw_retention))
         times.decode = times.lap()
+        reach(Failpoint.AFTER_DECODE)
         counts = await self._store.store(events, letters, {entry.id: entry for entry in entries})
         times.write = times.lap()
+        reach(Failpoint.AFTER_COMMIT)
         await self._acknowledge([entry.id for entry in entries])
         times.ack = times.lap()
+        reach(Failpoint.AFTER_ACK)
         received = [event.received_at for _, event in events]
         age = (utc_now() - min(received)).total_seconds() if received else 0.0
         telemetry.batch_committed(STORE_GROUP, counts._asdict(), times, age)

@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     metrics_host: str = Field("127.0.0.1", description="Address of metrics and health of worker and maintenance.")
     metrics_port: Port = Field(0, description="Port of metrics and health of worker and maintenance; 0 is off.")
 
+    failpoint: str | None = Field(
+        None, description="For tests, in `dev` only: a moment at which the process dies, see `runtime/failpoints.py`."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`json`, `console`, or `auto`: console on a terminal."
@@ -105,6 +108,12 @@ class Settings(BaseSettings):
                 f"ANALYTICS_CLAIM_IDLE_SECONDS must exceed ANALYTICS_FLUSH_INTERVAL plus "
                 f"{STATEMENT_TIMEOUT.total_seconds():.0f} s, else workers take batches from each other's hands"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _only_tests_die_on_purpose(self) -> Self:
+        if self.failpoint is not None and self.environment != "dev":
+            raise ValueError("ANALYTICS_FAILPOINT is for tests; unset it, or set ANALYTICS_ENVIRONMENT=dev")
         return self
 
     @property

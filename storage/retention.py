@@ -11,6 +11,7 @@ from typing import Final
 
 import asyncpg
 
+from runtime.failpoints import Failpoint, reach
 from storage.failures import translated_errors
 from storage.partitions import is_expired, partition_names
 from storage.pool import Connection
@@ -58,12 +59,14 @@ async def _drop_partition(pool: asyncpg.Pool, name: str) -> int:
                 gone: int = await connection.fetchval(f'SELECT count(*) FROM "{name}"')
                 await _retire(connection, f'"{name}"')
                 await connection.execute(f'TRUNCATE "{name}"')
+            reach(Failpoint.AFTER_RETIRE)
             # Outside a transaction and of an empty table, so that writers of other weeks never wait.
             pending = await connection.fetchval(
                 "SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = $1::text::regclass", f'"{name}"'
             )
             mode = "FINALIZE" if pending else "CONCURRENTLY"
             await connection.execute(f'ALTER TABLE analytics_events DETACH PARTITION "{name}" {mode}')
+            reach(Failpoint.AFTER_DETACH)
             await connection.execute(f'DROP TABLE "{name}"')
     return gone
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import asyncpg
 
+from runtime.failpoints import Failpoint, reach
 from schemas.accepted import AcceptedEvent
 from storage.failures import translated_errors
 from storage.pool import Connection
@@ -168,6 +169,7 @@ class BatchWriter:
         settled = stored + duplicate + suppressed + parked
         counts = BatchCounts(stored, duplicate, suppressed, parked, len(events) + len(dead_letters) - settled)
         await connection.fetch(_BOOK, partition, self._slot, *counts)
+        reach(Failpoint.BEFORE_COMMIT)
         return counts
 
     async def _store(
@@ -183,8 +185,10 @@ class BatchWriter:
             records=[(*event, partition, entry_id) for entry_id, event in events],
             columns=_COLUMNS,
         )
+        reach(Failpoint.AFTER_COPY)
         [erased] = await connection.fetch(_SUPPRESS)
         stored: int = await connection.fetchval(_INSERT)
+        reach(Failpoint.AFTER_INSERT)
         if stored:
             await self._roll_up(connection, {event.event_type for _, event in events})
         duplicate = 0
@@ -200,6 +204,7 @@ class BatchWriter:
                 await connection.fetch(statement, self._slot)
             else:
                 await connection.fetch(statement)
+            reach(Failpoint.AFTER_ROLLUP)
 
     async def _park(
         self,
@@ -218,4 +223,5 @@ class BatchWriter:
             [letter.detail for letter in dead_letters],
             [letter.payload for letter in dead_letters],
         )
+        reach(Failpoint.AFTER_DEAD_LETTERS)
         return parked

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from redis.asyncio import Redis
 
 from runtime.errors import StreamUnavailable
+from runtime.failpoints import Failpoint, reach
 from stream.connection import LONGEST_BLOCK_SECONDS
 from stream.failures import GroupMissing, translated_errors
 from stream.groups import ensure_group
@@ -126,6 +127,7 @@ class Consumer:
             telemetry.entries_lost(self._key, [entry_id.decode() for entry_id in deleted])
         taken = await self._take(entries)
         if taken:
+            reach(Failpoint.AFTER_CLAIM)
             telemetry.entries_claimed(self._key, len(taken))
         return taken
 

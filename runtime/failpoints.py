@@ -1,0 +1,85 @@
+"""Named moments at which a test may make this process die or freeze. Off, they cost one comparison per batch.
+
+`ANALYTICS_FAILPOINT=after_commit:kill:2` kills the process (SIGKILL) the second time it is at that moment; `stop` in
+place of `kill` freezes it (SIGSTOP). The idea is that of fail-rs and of FreeBSD's fail(9).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from runtime.errors import ConfigurationError
+
+
+class Failpoint(StrEnum):
+    """Every moment there is."""
+
+    #: worker: entries are delivered to this consumer, nothing is done with them
+    AFTER_READ = "after_read"
+    #: worker: entries of a silent consumer are taken over
+    AFTER_CLAIM = "after_claim"
+    AFTER_DECODE = "after_decode"
+    #: worker: events are in the stage of an open transaction
+    AFTER_COPY = "after_copy"
+    AFTER_INSERT = "after_insert"
+    #: worker: between two aggregates; it is passed once for each
+    AFTER_ROLLUP = "after_rollup"
+    AFTER_DEAD_LETTERS = "after_dead_letters"
+    BEFORE_COMMIT = "before_commit"
+    #: worker: stored and not acknowledged
+    AFTER_COMMIT = "after_commit"
+    AFTER_ACK = "after_ack"
+    #: ingest: accepted and not appended
+    BEFORE_APPEND = "before_append"
+    #: ingest: appended and not answered
+    AFTER_APPEND = "after_append"
+    BEFORE_TRIM = "before_trim"
+    AFTER_TRIM = "after_trim"
+    #: maintenance: what a partition gave is in `retired`, the partition is empty and still attached
+    AFTER_RETIRE = "after_retire"
+    AFTER_DETACH = "after_detach"
+    BEFORE_REFRESH = "before_refresh"
+
+
+_SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+_SPEC: Final = re.compile(r"(?P<point>[a-z_]+):(?P<action>kill|stop)(?::(?P<hit>[1-9][0-9]*))?")
+
+
+@dataclass(slots=True)
+class _Armed:
+    point: Failpoint
+    signal: signal.Signals
+    hits_left: int
+
+
+# of the whole process, as the death it brings
+_armed: _Armed | None = None
+
+
+def arm(spec: str | None) -> None:
+    """Set the failpoint of this process, `point:action[:hit]`; None is none. Raises ConfigurationError."""
+    global _armed
+    _armed = None if spec is None else _parse(spec)
+
+
+def reach(point: Failpoint) -> None:
+    """Say that the process is at `point`. Does not return when that is where it should die."""
+    if _armed is None or _armed.point is not point:
+        return
+    _armed.hits_left -= 1
+    if _armed.hits_left == 0:
+        os.kill(os.getpid(), _armed.signal)
+
+
+def _parse(spec: str) -> _Armed:
+    match = _SPEC.fullmatch(spec)
+    if match is None or match["point"] not in set(Failpoint):
+        raise ConfigurationError(
+            f"ANALYTICS_FAILPOINT must be point:kill or point:stop, and :hit or not; points: {', '.join(Failpoint)}"
+        )
+    return _Armed(Failpoint(match["point"]), _SIGNALS[match["action"]], int(match["hit"] or 1))
