@@ -1,0 +1,46 @@
+"""Realistic accepted events and poison, put into a stream past ingest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from uuid import UUID
+
+from redis.asyncio import Redis
+
+from cli.demo_traffic import demo_events
+from ingest.accept import AcceptancePolicy, accept
+from runtime.pseudonym import Pseudonymizer
+from runtime.settings import Settings
+from schemas.accepted import AcceptedEvent
+from schemas.events import EVENT
+from stream.keys import stream_key
+from stream.producer import Producer
+from tests.support import access
+
+POISON = {b"event_type": b"no_such_type"}
+
+
+@cache
+def demo_traffic(count: int, seed: int = 7) -> tuple[AcceptedEvent, ...]:
+    """Return accepted events of twenty learners, all types, duplicates and latecomers among them."""
+    settings = Settings.model_validate({"pseudonym_keys": access.PSEUDONYM_KEYS})
+    pseudonymizer: Pseudonymizer = settings.pseudonymizer()
+    policy = AcceptancePolicy(pseudonymizer, settings.raw_retention)
+    now = datetime.now(UTC)
+    events = []
+    for raw in demo_events(seed=seed, users=20, count=count, now=now, history_days=10):
+        accepted = accept(EVENT.validate_python(raw, strict=False), policy, "tests", now)
+        assert isinstance(accepted, AcceptedEvent), accepted
+        events.append(accepted)
+    return tuple(events)
+
+
+async def append_with_poison(redis: Redis, events: Sequence[AcceptedEvent], every: int) -> set[UUID]:
+    """Append the events, one entry of poison before each `every` of them; return their ids."""
+    producer = Producer(redis, 1)
+    for start in range(0, len(events), every):
+        await redis.xadd(stream_key(0), dict(POISON.items()))
+        await producer.append(events[start : start + every])
+    return {event.event_id for event in events}
