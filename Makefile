@@ -1,7 +1,7 @@
 # Needs Python >= 3.11 and make; everything else goes into .venv
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install run test check fmt bench docs lock clean
+.PHONY: help install run test chaos check fmt bench docs lock clean
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -17,6 +17,9 @@ run: $(INSTALLED) ## start everything with demo traffic; Ctrl-C stops it
 
 test: check ## all checks, then the whole test suite
 	$(BIN)/pytest $(ARGS)
+
+chaos: $(INSTALLED) ## kill processes at random for long; ARGS="--chaos-seed 7 --chaos-rounds 1" repeats one round
+	$(BIN)/pytest tests/crashes/test_random_kills.py --chaos-seed $$(date +%s) --chaos-rounds 60 $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types, layers
 	$(BIN)/ruff check .

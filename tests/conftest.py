@@ -19,12 +19,19 @@ from tests.support.places import reachable_directory
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     tools.add_options(parser)
-    parser.getgroup("analytics").addoption(
+    group = parser.getgroup("analytics")
+    add_chaos_options(group)
+    group.addoption(
         "--services",
         choices=services.CHOICES,
         default="auto",
         help="where Redis and Postgres come from; auto takes the first of the others that works",
     )
+
+
+def add_chaos_options(group: pytest.OptionGroup) -> None:
+    group.addoption("--chaos-seed", type=int, default=1, help="first seed of the tests that kill at random")
+    group.addoption("--chaos-rounds", type=int, default=2, help="how many seeds they try")
 
 
 def pytest_configure() -> None:

@@ -25,7 +25,7 @@ from stream.producer import Producer
 from telemetry import metrics
 from tests.support.access import WRITE_KEY
 from tests.support.checker import assert_nothing_lost
-from tests.support.doomed import killed_at, started
+from tests.support.doomed import Doomed, killed_at
 from tests.support.events import NOW, event, uuid7
 from tests.support.traffic import append_with_poison, demo_traffic
 from tests.support.waiting import eventually
@@ -104,7 +104,7 @@ async def test_a_killed_ingest(settings: Settings, redis: Redis, point: Failpoin
     url = f"http://{LOOPBACK}:{port}/api/analytics/events/batch"
     batches = [[sent_event(10 * batch + number) for number in range(10)] for batch in range(6)]
     dying = asyncio.create_task(killed_at(point, hit, "ingest", settings, **environment))
-    heir: asyncio.subprocess.Process | None = None
+    heir: Doomed | None = None
 
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {WRITE_KEY}"}) as client, heirs(settings):
         for batch in batches:
@@ -112,7 +112,7 @@ async def test_a_killed_ingest(settings: Settings, redis: Redis, point: Failpoin
             async def is_accepted(events: object = batch) -> bool:
                 nonlocal heir
                 if dying.done() and heir is None:
-                    heir = await started("ingest", settings, environment)
+                    heir = await Doomed.start("ingest", settings, environment)
                 try:
                     reply = await client.post(url, json=events)
                 except httpx.TransportError:
@@ -124,9 +124,7 @@ async def test_a_killed_ingest(settings: Settings, redis: Redis, point: Failpoin
         assert heir is not None
         sent = {str(one["event_id"]) for batch in batches for one in batch}
         await assert_nothing_lost(settings, accepted=sent, sent=sent)
-    heir.terminate()
-    await heir.communicate()
-    assert heir.returncode == 0
+    assert await heir.stop() == 0
 
 
 def sent_event(number: int) -> dict[str, object]:

@@ -33,35 +33,58 @@ asyncio.run(importlib.import_module(sys.argv[1]).serve(settings))
 """
 
 
-async def started(service: str, settings: Settings, environment: Mapping[str, str]) -> asyncio.subprocess.Process:
-    """Start a service on the servers of `settings`."""
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        _RUN,
-        SERVICES[service],
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONWARNINGS": "error",
-            "ANALYTICS_ENVIRONMENT": "dev",
-            "ANALYTICS_LOG_LEVEL": "warning",
-            "ANALYTICS_PSEUDONYM_KEYS": access.PSEUDONYM_KEYS,
-            "ANALYTICS_API_KEYS": access.API_KEYS,
-            "REDIS_URL": settings.redis_dsn,
-            "DATABASE_URL": settings.database_dsn,
-            **environment,
-        },
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
+class Doomed:
+    """A service in a process of its own."""
+
+    def __init__(self, service: str, process: asyncio.subprocess.Process) -> None:
+        self.service = service
+        self._process = process
+
+    @classmethod
+    async def start(cls, service: str, settings: Settings, environment: Mapping[str, str]) -> Doomed:
+        """Start a service on the servers of `settings`; `environment` may arm a failpoint."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _RUN,
+            SERVICES[service],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONWARNINGS": "error",
+                "ANALYTICS_ENVIRONMENT": "dev",
+                "ANALYTICS_LOG_LEVEL": "warning",
+                "ANALYTICS_PSEUDONYM_KEYS": access.PSEUDONYM_KEYS,
+                "ANALYTICS_API_KEYS": access.API_KEYS,
+                "REDIS_URL": settings.redis_dsn,
+                "DATABASE_URL": settings.database_dsn,
+                **environment,
+            },
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        return cls(service, process)
+
+    async def end(self) -> int:
+        """Wait for its end and return its exit code, which must be of a SIGKILL or of an orderly end."""
+        _, said = await self._process.communicate()
+        assert self._process.returncode in (-signal.SIGKILL, 0), said.decode()
+        return self._process.returncode
+
+    def kill(self) -> None:
+        """SIGKILL, wherever it is."""
+        if self._process.returncode is None:
+            self._process.kill()
+
+    async def stop(self) -> int:
+        """SIGTERM; return the exit code."""
+        self._process.terminate()
+        return await self.end()
 
 
 async def killed_at(point: Failpoint, hit: int, service: str, settings: Settings, **environment: str) -> None:
     """Run a service until the failpoint kills it; fail when it ends in any other way."""
-    process = await started(service, settings, {"ANALYTICS_FAILPOINT": f"{point}:kill:{hit}", **environment})
+    doomed = await Doomed.start(service, settings, {"ANALYTICS_FAILPOINT": f"{point}:kill:{hit}", **environment})
     try:
-        _, said = await process.communicate()
+        assert await doomed.end() == -signal.SIGKILL
     finally:
-        if process.returncode is None:
-            process.kill()
-    assert process.returncode == -signal.SIGKILL, said.decode()
+        doomed.kill()
