@@ -1,7 +1,7 @@
 # Needs Python >= 3.11 and make; everything else goes into .venv
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install run test chaos check fmt bench docs lock clean
+.PHONY: help install run test chaos soak check fmt bench docs lock clean
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -20,6 +20,9 @@ test: check ## all checks, then the whole test suite
 
 chaos: $(INSTALLED) ## kill processes at random for long; ARGS="--chaos-seed 7 --chaos-rounds 1" repeats one round
 	$(BIN)/pytest tests/crashes/test_random_kills.py --chaos-seed $$(date +%s) --chaos-rounds 60 $(ARGS)
+
+soak: $(INSTALLED) ## ten minutes of traffic with faults, then a report; ARGS="--minutes 2 --seed 7"
+	$(BIN)/python -m bench.soak $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types, layers
 	$(BIN)/ruff check .

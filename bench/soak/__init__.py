@@ -1,0 +1,1 @@
+"""Long runs with faults, and what came of them."""

@@ -1,0 +1,126 @@
+"""Mixed traffic with faults, then a report: `python -m bench.soak [--minutes 10] [--seed N] [--report FILE]`.
+
+Starts `analytics up` with two workers in a directory of its own. Exit code 1 when anything was lost, counted twice, or
+drifted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bench.soak.faults import Faults, resident_bytes
+from bench.soak.judge import judge
+from bench.soak.report import Sample, written
+from bench.soak.traffic import Traffic
+from cli import dev_file
+from runtime.errors import StreamUnavailable
+from runtime.settings import Settings
+from stream.connection import Redis, connect
+from stream.lag import measure
+
+_SAMPLE_SECONDS = 2.0
+# so that what a killed worker held is taken over within the soak
+_ENVIRONMENT = {
+    "ANALYTICS_FLUSH_INTERVAL": "2",
+    "ANALYTICS_CLAIM_IDLE_SECONDS": "25",
+    "ANALYTICS_BATCH_SIZE": "500",
+    "ANALYTICS_LOG_LEVEL": "warning",
+}
+
+
+async def soak(data_dir: Path, arguments: argparse.Namespace) -> tuple[str, bool]:
+    """Run one; return the report and whether it is clean."""
+    async with running(data_dir) as (process, where):
+        traffic = Traffic(where.ingest_url, where.write_key, arguments.rate, arguments.seed)
+        faults = Faults(process.pid, where.database_url, arguments.seed, arguments.pause)
+        redis = connect(Settings.model_validate({"redis_url": where.redis_url}))
+        over, settled = asyncio.Event(), asyncio.Event()
+        samples: list[Sample] = []
+        harm = asyncio.create_task(faults.run(over))
+        watch = asyncio.create_task(sample(process.pid, redis, samples, settled))
+        await traffic.run(arguments.minutes * 60)
+        over.set()
+        await harm
+        while not (samples and samples[-1].lag_seconds == 0.0 and samples[-1].backlog == 0):
+            await asyncio.sleep(_SAMPLE_SECONDS)
+        settled.set()
+        await watch
+        await redis.aclose()
+        verdict = await judge(where.database_url, data_dir, traffic.score)
+    return written(arguments.seed, arguments.minutes, traffic.score, faults.done, samples, verdict), verdict.is_clean
+
+
+@asynccontextmanager
+async def running(data_dir: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, dev_file.DevFile]]:
+    """Run a system of two workers; give its process and where it is."""
+    ports = ("--ingest-port", "0", "--dashboard-port", "0")
+    command = [
+        sys.executable,
+        "-m",
+        "cli.main",
+        "up",
+        "--no-demo",
+        "--workers",
+        "2",
+        "--data-dir",
+        str(data_dir),
+        *ports,
+    ]
+    with (data_dir / "up.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, env=os.environ | _ENVIRONMENT)
+    try:
+        while (where := dev_file.read(data_dir)) is None:
+            if process.returncode is not None:
+                raise RuntimeError((data_dir / "up.log").read_text())
+            await asyncio.sleep(0.1)
+        yield process, where
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+async def sample(starter: int, redis: Redis, samples: list[Sample], over: asyncio.Event) -> None:
+    """Look at lag and memory every two seconds until `over` is set."""
+    start = time.monotonic()
+    while not over.is_set():
+        lag: float | None
+        backlog: int | None
+        try:
+            measured = await measure(redis, 0)
+            lag, backlog = measured.seconds, (measured.undelivered or 0) + measured.pending
+        except StreamUnavailable:
+            lag = backlog = None
+        samples.append(Sample(time.monotonic() - start, lag, backlog, resident_bytes(starter)))
+        await asyncio.sleep(_SAMPLE_SECONDS)
+
+
+def main() -> None:
+    """Run a soak, print its report, exit 1 unless it is clean."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--rate", type=float, default=300.0, help="events a second")
+    parser.add_argument("--pause", type=float, default=12.0, help="most seconds between two faults")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--report", type=Path, help="also write the report here")
+    arguments = parser.parse_args()
+    print(f"soaking for {arguments.minutes:g} minutes with seed {arguments.seed}", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="studyin-analytics-soak-", ignore_cleanup_errors=True) as place:
+        Path(place).chmod(0o711)
+        report, is_clean = asyncio.run(soak(Path(place), arguments))
+    print(report)
+    if arguments.report:
+        arguments.report.write_text(report, encoding="utf-8")
+    sys.exit(0 if is_clean else 1)
+
+
+if __name__ == "__main__":
+    main()
