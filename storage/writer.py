@@ -29,9 +29,10 @@ SLOTS: Final = 8
 _COLUMNS: Final = (*AcceptedEvent._fields, "stream_partition", "entry_id")
 _COLUMN_LIST: Final = ", ".join(_COLUMNS)
 
+# With defaults, so that a column the next release adds does not stop this one.
 _CREATE_STAGE: Final = """
-CREATE TEMP TABLE IF NOT EXISTS staged_events (LIKE analytics_events) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS fresh_events (LIKE analytics_events) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS staged_events (LIKE analytics_events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS fresh_events (LIKE analytics_events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS;
 """
 
 _LOCK: Final = f"SELECT pg_advisory_xact_lock_shared({BATCH_LOCK})"
