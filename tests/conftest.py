@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 import redis
 
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
+from stream.connection import Redis, connect
 from tests.support import access, databases, services, tools
 from tests.support.places import reachable_directory
 
@@ -102,6 +104,22 @@ def settings(redis_url: str, database_url: str) -> Settings:
             "jwt_secret": access.JWT_SECRET,
         }
     )
+
+
+@pytest.fixture(name="redis")
+async def redis_client(settings: Settings) -> AsyncIterator[Redis]:
+    """A client of this test's Redis, connected as our processes are."""
+    client = connect(settings)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to this test's database."""
+    connection = await asyncpg.connect(settings.database_dsn)
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture

@@ -17,9 +17,8 @@ from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from storage.rollups import ROLLUPS
 from storage.verify import verify_aggregates
-from stream.connection import Redis, connect
+from stream.connection import Redis
 from stream.consumer import Consumer
-from stream.groups import ensure_group
 from stream.keys import STORE_GROUP, stream_key
 from stream.producer import Producer
 from telemetry import metrics
@@ -57,21 +56,6 @@ def test_every_failpoint_is_in_the_matrix() -> None:
     assert {*OF_WORKERS, *OF_INGEST, *OF_TRIMMING, *OF_RETENTION} == set(Failpoint)
 
 
-@pytest.fixture
-async def redis(settings: Settings) -> AsyncIterator[Redis]:
-    client = connect(settings)
-    await ensure_group(client, 0, STORE_GROUP)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(settings.database_dsn)
-    yield connection
-    await connection.close()
-
-
 @asynccontextmanager
 async def heirs(settings: Settings) -> AsyncIterator[None]:
     """Two workers that take over at once what a dead one held."""
@@ -90,6 +74,7 @@ async def test_a_killed_worker(settings: Settings, redis: Redis, point: Failpoin
     sent = await append_with_poison(redis, demo_traffic(EVENTS), every=BATCH - 1)
     if point is Failpoint.AFTER_CLAIM:
         deserter = Consumer(redis, 0, STORE_GROUP, "deserter", claim_idle_seconds=120)
+        await deserter.join()
         assert await deserter.read(2 * BATCH, 1)
     await killed_at(point, hit, "worker", settings, ANALYTICS_BATCH_SIZE=str(BATCH), CLAIM_IDLE_SECONDS="0.001")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +16,7 @@ import pytest
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from stream.connection import Redis, connect
-from stream.groups import ensure_group
-from stream.keys import STORE_GROUP
+from stream.connection import Redis
 from stream.lag import measure
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import Doomed
@@ -37,14 +35,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     first: int = metafunc.config.getoption("chaos_seed")
     rounds: int = metafunc.config.getoption("chaos_rounds")
     metafunc.parametrize("seed", range(first, first + rounds), ids=lambda seed: f"seed-{seed}")
-
-
-@pytest.fixture
-async def redis(settings: Settings) -> AsyncIterator[Redis]:
-    client = connect(settings)
-    await ensure_group(client, 0, STORE_GROUP)
-    yield client
-    await client.aclose()
 
 
 async def test_any_number_of_deaths_changes_nothing(settings: Settings, redis: Redis, seed: int) -> None:

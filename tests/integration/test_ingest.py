@@ -47,13 +47,6 @@ def settings(redis_url: str) -> Settings:
 
 
 @pytest.fixture
-async def redis(settings: Settings) -> AsyncIterator[Redis]:
-    client = connect(settings)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
 async def client(settings: Settings, redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(create_app(settings, redis, asyncio.Event()))
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest", headers=AUTHORIZED) as client:

@@ -29,13 +29,6 @@ WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_datab
 """
 
 
-@pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(settings.database_dsn)
-    yield connection
-    await connection.close()
-
-
 @contextlib.asynccontextmanager
 async def maintained(settings: Settings) -> AsyncIterator[None]:
     stop = asyncio.Event()

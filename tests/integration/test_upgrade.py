@@ -11,17 +11,10 @@ import pytest
 from processors import worker
 from runtime.settings import Settings
 from schemas.stream_entry import FIELDS, encode
-from stream.connection import Redis, connect
+from stream.connection import Redis
 from stream.keys import stream_key
 from tests.support.checker import assert_nothing_lost
 from tests.support.events import event
-
-
-@pytest.fixture
-async def redis(settings: Settings) -> AsyncIterator[Redis]:
-    client = connect(settings)
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
-import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
@@ -18,7 +17,6 @@ from runtime.embedded.postgres import Postgres
 from runtime.settings import Settings
 from storage.migrate import upgrade
 from storage.verify import Books, read_books, verify_aggregates
-from stream.connection import connect
 from stream.groups import ensure_group
 from stream.keys import STORE_GROUP, stream_key
 from stream.lag import GroupLag, measure
@@ -30,20 +28,6 @@ from tests.support.waiting import eventually
 
 KEY = stream_key(0)
 Run = Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]
-
-
-@pytest.fixture
-async def redis(settings: Settings) -> AsyncIterator[Redis]:
-    client = connect(settings)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(settings.database_dsn)
-    yield connection
-    await connection.close()
 
 
 @contextlib.asynccontextmanager

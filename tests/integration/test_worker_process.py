@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -18,7 +17,6 @@ from runtime.settings import Settings
 from storage.pool import open_pool
 from storage.verify import Books, read_books
 from storage.writer import BatchWriter
-from stream.connection import connect
 from stream.consumer import Consumer
 from stream.keys import STORE_GROUP, stream_key
 from stream.lag import measure
@@ -40,20 +38,6 @@ asyncio.run(serve(settings))
 
 FILLING = {"ANALYTICS_BATCH_SIZE": "1000", "ANALYTICS_FLUSH_LINGER_MS": "60000", "ANALYTICS_FLUSH_INTERVAL": "90"}
 """A worker that keeps what it has in hand, so that its end comes before its batch does."""
-
-
-@pytest.fixture
-async def redis(settings: Settings) -> AsyncIterator[Redis]:
-    client = connect(settings)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(settings.database_dsn)
-    yield connection
-    await connection.close()
 
 
 async def started(settings: Settings, **more: str) -> asyncio.subprocess.Process:
