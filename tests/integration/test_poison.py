@@ -154,6 +154,28 @@ async def test_many_in_one_batch_are_all_found(redis: Redis, pool: asyncpg.Pool)
     assert await drift(pool) == []
 
 
+@pytest.mark.parametrize(
+    ("event_type", "name"),
+    [
+        ("xp_earned", "xp_amount"),
+        ("achievement_earned", "xp_reward"),
+        ("ai_message_sent", "message_length"),
+        ("ai_message_received", "response_time_ms"),
+        ("ai_message_received", "tokens"),
+        ("ai_feedback_rated", "rating"),
+    ],
+)
+async def test_a_value_that_fills_a_sum_is_refused_before_it_spoils_its_neighbours(
+    redis: Redis, pool: asyncpg.Pool, event_type: str, name: str
+) -> None:
+    facts = {"achievement_id": "a"} if event_type == "achievement_earned" else {}
+    full = event(event_type, facts | {name: 2**63 - 1}, number=1)
+    await Producer(redis, 1).append([full, *(event(event_type, facts | {name: 1}, number=n) for n in range(2, 10))])
+    await drain(redis, BatchWriter(pool, 0))
+    assert await pool.fetchval("SELECT event_id FROM dead_letters") == full.event_id
+    assert await books(pool) == Books(8, 0, 0, 1)
+
+
 async def test_sums_that_overflow_only_together_cost_one_of_them(redis: Redis, pool: asyncpg.Pool) -> None:
     await Producer(redis, 1).append([event("xp_earned", {"xp_amount": 1}, number=1)])
     await drain(redis, BatchWriter(pool, 0))

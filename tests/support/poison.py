@@ -64,7 +64,6 @@ def copy_poison(first: int) -> dict[str, Poison]:
         ),
         "a word for a number": refused(b'{"xp_amount": "many"}', EventType.XP_EARNED.value),
         "XP beyond bigint": refused(b'{"xp_amount": 99999999999999999999}', EventType.XP_EARNED.value),
-        # Alone it would fit, and make the sums of all who come after it overflow.
         "XP that fills a bigint": refused(b'{"xp_amount": 9223372036854775807}', EventType.XP_EARNED.value),
         "a latency beyond every bucket": refused(
             b'{"endpoint":"/","status_code":200,"duration_ms":1e300}', EventType.API_REQUEST.value
