@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from cli import doctor, lifeline, migrate, rebuild, services, up, verify
+from cli import dlq, doctor, lifeline, migrate, rebuild, services, up, verify
 from cli.demo import demo
 from cli.send import send
 from runtime.errors import AnalyticsError, ConfigurationError, DependencyUnavailable
@@ -37,6 +38,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(migrate.app, name="migrate")
+app.add_typer(dlq.app, name="dlq")
 
 
 def _print_version(wanted: bool) -> None:
@@ -59,8 +61,19 @@ def main() -> None:
     try:
         app()
     except AnalyticsError as error:
-        typer.echo(f"analytics: {error}", err=True)
-        sys.exit(exit_code(error))
+        _end([error])
+    except ExceptionGroup as group:
+        # Loops of one process that end together; a defect among them is worth its traceback.
+        errors = [error for error in group.exceptions if isinstance(error, AnalyticsError)]
+        if len(errors) < len(group.exceptions):
+            raise
+        _end(errors)
+
+
+def _end(errors: Sequence[AnalyticsError]) -> NoReturn:
+    for text in dict.fromkeys(map(str, errors)):
+        typer.echo(f"analytics: {text}", err=True)
+    sys.exit(max(map(exit_code, errors)))
 
 
 def exit_code(error: AnalyticsError) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+from schemas.dead_letter import scrub
 from schemas.identifiers import is_reserved, unix_milliseconds, uuid7_milliseconds
 from schemas.stream_entry import MalformedEntry, decode
 from storage.partitions import AHEAD, GRACE
@@ -51,9 +51,5 @@ def decode_entries(entries: Sequence[Entry], storable: StorableRange) -> tuple[l
 
 
 def dead_letter(entry: Entry, reason: str, detail: str, event_id: UUID | None = None) -> DeadLetter:
-    """Return the dead letter of an entry, its fields kept as ASCII JSON that any column can hold."""
-    fields = {
-        name.decode(errors="backslashreplace"): value.decode(errors="backslashreplace")
-        for name, value in entry.fields.items()
-    }
-    return DeadLetter(entry.id, reason, detail, json.dumps(fields, ensure_ascii=True), event_id)
+    """Return the dead letter of an entry, with what may be kept of its fields."""
+    return DeadLetter(entry.id, reason, detail, scrub(entry.fields), event_id)

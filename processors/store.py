@@ -1,4 +1,9 @@
-"""Stores one batch for certain: retries what may succeed later, parks the one event the database refuses."""
+"""Stores one batch for certain: retries what may succeed later, parks the events the database refuses.
+
+    write -> refused? find the first event that is, make it a dead letter -> write again
+
+Finding it takes a binary search of trials that are taken back, so what is parked is committed with its neighbours.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from processors.breaker import Breaker
 from processors.decode import dead_letter
 from processors.retry import until_available
-from runtime.errors import EventRejected
+from runtime.errors import DeadLetterLimitReached, EventRejected
 from storage.writer import BatchCounts, DeadLetter, ReceivedEvent
 from stream.consumer import Entry
 from telemetry import events as telemetry
@@ -22,14 +28,18 @@ class Writer(Protocol):
     ) -> BatchCounts:
         """Store all or nothing. Raises StorageUnavailable or EventRejected."""
 
+    async def rehearse(self, partition: int, events: Sequence[ReceivedEvent]) -> None:
+        """Do what `write` does and take it back. Raises StorageUnavailable or EventRejected."""
+
 
 class BatchStore:
     """Writes batches of one partition."""
 
-    def __init__(self, writer: Writer, partition: int, stop: asyncio.Event) -> None:
+    def __init__(self, writer: Writer, partition: int, stop: asyncio.Event, breaker: Breaker) -> None:
         self._writer = writer
         self._partition = partition
         self._stop = stop
+        self._breaker = breaker
 
     async def store(
         self,
@@ -37,34 +47,69 @@ class BatchStore:
         letters: Sequence[DeadLetter],
         entries: Mapping[str, Entry],
     ) -> BatchCounts:
-        """Store events and dead letters; `entries` are theirs, by id.
+        """Store events and dead letters in one transaction; `entries` are theirs, by id, in the stream's order.
 
-        While the database is away it waits for ever; once told to stop, raises StorageUnavailable instead: then part of
-        the batch may be stored, which redelivery makes right. An event the database refuses is found by halving.
+        While the database is away it waits for ever; once told to stop, raises StorageUnavailable instead. Each event
+        the database refuses is parked, at the cost of log2(n) + 1 transactions, rounded up. Raises
+        DeadLetterLimitReached when too much would be parked. Nothing is stored when it raises, unless a commit's
+        answer was lost.
         """
-        try:
-            counts = await until_available(lambda: self._writer.write(self._partition, events, letters), self._stop)
-        except EventRejected as rejection:
-            if not events:
-                raise
-            return await self._store_halves(events, letters, entries, rejection)
+        events, letters = list(events), list(letters)
+        accepted = 0
+        while True:
+            parked = self._judge(letters, entries)
+            try:
+                counts = await self._write(events, letters)
+            except EventRejected as rejection:
+                if not events:
+                    raise
+                # All were accepted a moment ago, and are refused now: look again from the first.
+                accepted = 0 if accepted == len(events) else accepted
+                accepted, cause = await self._first_refused(events, accepted, rejection)
+                letters.append(_refused(events.pop(accepted), cause, entries))
+            else:
+                break
+        self._breaker.record(parked)
         if letters:
             telemetry.entries_parked([letter.reason for letter in letters])
         return counts
 
-    async def _store_halves(
-        self,
-        events: Sequence[ReceivedEvent],
-        letters: Sequence[DeadLetter],
-        entries: Mapping[str, Entry],
-        rejection: EventRejected,
-    ) -> BatchCounts:
-        if len(events) == 1:
-            [(entry_id, event)] = events
-            detail = f"{rejection.code} {rejection.detail}"
-            letter = dead_letter(entries[entry_id], "rejected_by_database", detail, event.event_id)
-            return await self.store([], [*letters, letter], entries)
-        middle = len(events) // 2
-        first = await self.store(events[:middle], letters, entries)
-        second = await self.store(events[middle:], [], entries)
-        return BatchCounts(*map(sum, zip(first, second, strict=True)))
+    def _judge(self, letters: Sequence[DeadLetter], entries: Mapping[str, Entry]) -> list[bool]:
+        """Return which entries are parked, as far as it is known. Raises DeadLetterLimitReached."""
+        ids = {letter.entry_id for letter in letters}
+        parked = [entry_id in ids for entry_id in entries]
+        excess = self._breaker.judge(parked)
+        if excess is not None:
+            reasons = sorted({letter.reason for letter in letters})
+            telemetry.parking_stopped(excess, reasons)
+            raise DeadLetterLimitReached(excess, reasons)
+        return parked
+
+    async def _write(self, events: Sequence[ReceivedEvent], letters: Sequence[DeadLetter]) -> BatchCounts:
+        return await until_available(lambda: self._writer.write(self._partition, events, letters), self._stop)
+
+    async def _first_refused(
+        self, events: Sequence[ReceivedEvent], accepted: int, rejection: EventRejected
+    ) -> tuple[int, EventRejected]:
+        """Return where the first event is that is refused after all before it are accepted, and why.
+
+        All of them together were refused for `rejection`, the first `accepted` of them are known to be good.
+        """
+        refused = len(events)
+        while refused - accepted > 1:
+            middle = (accepted + refused) // 2
+            try:
+                await self._rehearse(events[:middle])
+            except EventRejected as earlier:
+                refused, rejection = middle, earlier
+            else:
+                accepted = middle
+        return refused - 1, rejection
+
+    async def _rehearse(self, events: Sequence[ReceivedEvent]) -> None:
+        await until_available(lambda: self._writer.rehearse(self._partition, events), self._stop)
+
+
+def _refused(event: ReceivedEvent, cause: EventRejected, entries: Mapping[str, Entry]) -> DeadLetter:
+    detail = f"{cause.code} {cause.detail}"
+    return dead_letter(entries[event.entry_id], "rejected_by_database", detail, event.event.event_id)

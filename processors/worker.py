@@ -20,6 +20,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from processors.batch import Batch, BatchPolicy
+from processors.breaker import Breaker, BreakerPolicy
 from processors.decode import StorableRange, decode_entries
 from processors.retry import until_available
 from processors.store import BatchStore
@@ -74,7 +75,10 @@ class PartitionWorker:
         self._stop = stop
 
     async def run(self) -> None:
-        """Work until told to stop, then finish what is in hand. Raises StorageUnavailable if that cannot be stored."""
+        """Work until told to stop, then finish what is in hand.
+
+        Raises StorageUnavailable if that cannot be stored, and DeadLetterLimitReached; the entries then stay pending.
+        """
         with contextlib.suppress(StreamUnavailable):
             await until_available(self._source.join, self._stop)
         while not self._stop.is_set():
@@ -147,12 +151,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         return
     writer = BatchWriter(pool, zlib.crc32(name.encode()))
     policy = BatchPolicy(settings.batch_size, settings.flush_interval, settings.flush_linger_ms)
+    limits = BreakerPolicy(
+        settings.dead_letter_max_ratio, settings.dead_letter_max_consecutive, settings.dead_letter_window
+    )
     checks = [Check("redis", lambda: ping_stream(redis)), Check("postgres", lambda: ping_storage(pool))]
     try:
         loops = []
         for partition in range(settings.stream_partitions):
             consumer = Consumer(redis, partition, STORE_GROUP, name, claim_idle_seconds=settings.claim_idle_seconds)
-            store = BatchStore(writer, partition, stop)
+            store = BatchStore(writer, partition, stop, Breaker(limits))
             loops.append(PartitionWorker(consumer, store, policy, settings.raw_retention, stop).run())
         if settings.metrics_port:
             status = status_application(checks, stop=stop)

@@ -5,12 +5,15 @@
     ├── DependencyUnavailable     retry: nothing is lost, nothing is parked
     │   ├── StreamUnavailable
     │   └── StorageUnavailable
-    └── EventRejected             park: bisect the batch down to the event the database refuses
+    ├── EventRejected             park: find the event of the batch that the database refuses
+    └── DeadLetterLimitReached    stop: too much would be parked, somebody must look
 
 Anything else is a defect and stops the process.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class AnalyticsError(Exception):
@@ -53,3 +56,14 @@ class EventRejected(AnalyticsError):
         self.code = code
         """SQLSTATE, or `encoding` when the value could not even be sent."""
         self.detail = detail
+
+
+class DeadLetterLimitReached(AnalyticsError):
+    """So much of the stream would be parked that the entries are not what is wrong; none of the batch was."""
+
+    def __init__(self, excess: str, reasons: Sequence[str]) -> None:
+        super().__init__(
+            f"stopped rather than dead-letter {excess} ({', '.join(reasons)}); the entries stay in the stream."
+            " See `Workers stop` in docs/operations.md; ANALYTICS_DEAD_LETTER_MAX_RATIO and"
+            " ANALYTICS_DEAD_LETTER_MAX_CONSECUTIVE are the limits, 0 is off"
+        )

@@ -44,6 +44,8 @@ class Failpoint(StrEnum):
     AFTER_RETIRE = "after_retire"
     AFTER_DETACH = "after_detach"
     BEFORE_REFRESH = "before_refresh"
+    #: dlq retry: appended to the stream again, not marked
+    AFTER_REDRIVE = "after_redrive"
 
 
 _SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}

@@ -75,6 +75,16 @@ class Settings(BaseSettings):
     claim_idle_seconds: float = Field(
         120, gt=0, description="Idle time after which another worker's entry is taken over."
     )
+    dead_letter_max_ratio: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of the last entries a worker may park before it stops instead; 0 is no limit.",
+    )
+    dead_letter_window: int = Field(1_000, ge=1, description="How many last entries that share is of.")
+    dead_letter_max_consecutive: int = Field(
+        50, ge=0, description="Entries in a row a worker may park before it stops instead; 0 is no limit."
+    )
 
     session_timeout_minutes: int = Field(30, ge=1, description="Silence after which a session counts as closed.")
     level_base_xp: int = Field(100, ge=1, description="XP from level 1 to 2.")

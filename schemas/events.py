@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, get_args
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
@@ -12,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from schemas import properties as typed
 from schemas.event_types import EventType
 
-__all__ = ["EVENT", "AnyEvent", "Envelope", "EventType"]
+__all__ = ["EVENT", "MODELS", "AnyEvent", "Envelope", "EventType"]
 
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 EventId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -145,3 +146,8 @@ AnyEvent = Annotated[
 ]
 
 EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+
+MODELS: Final[Mapping[str, type[Envelope]]] = {
+    get_args(model.model_fields["event_type"].annotation)[0]: model for model in get_args(get_args(AnyEvent)[0])
+}
+"""The model of each type of event, by its name."""

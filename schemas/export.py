@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
-from schemas.events import AnyEvent, Envelope
+from schemas.events import MODELS, Envelope
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_MODELS: Final[tuple[type[Envelope], ...]] = get_args(get_args(AnyEvent)[0])
 
 
 def json_schemas() -> dict[str, str]:
     """Return the text of each schema by the name of its file, `<event_type>.json`."""
-    return {f"{_event_type(model)}.json": _written(model) for model in _MODELS}
+    return {f"{event_type}.json": _written(model) for event_type, model in MODELS.items()}
 
 
 def export(directory: Path) -> None:
@@ -23,11 +22,6 @@ def export(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in json_schemas().items():
         (directory / name).write_text(text, encoding="utf-8")
-
-
-def _event_type(model: type[Envelope]) -> str:
-    [event_type] = get_args(model.model_fields["event_type"].annotation)
-    return str(event_type)
 
 
 def _written(model: type[Envelope]) -> str:

@@ -2,7 +2,8 @@
 
 The worker runs a rollup over the rows of a batch, `rebuild` and `verify` over all raw rows: what is counted as events
 come in and what is recomputed is the same by construction. Every merge is exact and commutative (sums of integers,
-least, greatest, the value at the first or last event), so the order of batches does not matter.
+least, greatest, the value at the first or last event), so the order of batches does not matter. What is summed is cast
+to integer first: a value too large is refused with its own event, and no sum of 64 bits overflows for a neighbour's.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class DeadLetter(NamedTuple):
     detail: str
     """For people; repeats no value of the entry."""
     payload: str
-    """The entry's fields as ASCII JSON."""
+    """What may be kept of the entry's fields, as ASCII JSON."""
     event_id: UUID | None = None
 
 
@@ -156,6 +156,19 @@ class BatchWriter:
                 await connection.execute(_CREATE_STAGE)
                 async with connection.transaction():
                     return await self._write(connection, partition, events, dead_letters)
+
+    async def rehearse(self, partition: int, events: Sequence[ReceivedEvent]) -> None:
+        """Store the events and take it back, to see whether the database accepts them. Raises as `write` does."""
+        with translated_errors():
+            async with self._pool.acquire() as connection:
+                await connection.execute(_CREATE_STAGE)
+                transaction = connection.transaction()
+                await transaction.start()
+                try:
+                    await connection.fetchval(_LOCK)
+                    await self._store(connection, partition, events)
+                finally:
+                    await transaction.rollback()
 
     async def _write(
         self,

@@ -90,6 +90,11 @@ def entries_parked(reasons: list[str]) -> None:
     _log.error("entries_parked", count=len(reasons), reasons=sorted(set(reasons)))
 
 
+def parking_stopped(excess: str, reasons: list[str]) -> None:
+    """A worker stops, since it would have to park too much."""
+    _log.error("parking_stopped", excess=excess, reasons=reasons)
+
+
 def retrying(error: DependencyUnavailable, attempt: int, wait: float) -> None:
     """A call failed and is tried again after `wait` seconds."""
     metrics.RETRIES.labels(error.dependency, error.reason).inc()

@@ -109,7 +109,14 @@ FAILURES: Final = {
     "stream": ("connection", "timeout", "out_of_memory"),
     "storage": ("connection", "timeout", "missing_partition"),
 }
-DEAD_LETTER_REASONS: Final = ("unknown_event_type", "missing_field", "invalid_field", "invalid_text", "encoding")
+DEAD_LETTER_REASONS: Final = (
+    "unknown_event_type",
+    "missing_field",
+    "invalid_field",
+    "invalid_text",
+    "event_id_time_out_of_range",
+    "rejected_by_database",
+)
 RESULTS: Final = ("stored", "duplicate", "suppressed", "dead_lettered", "redelivered")
 STAGES: Final = ("read", "decode", "write", "ack")
 POOL_STATES: Final = ("idle", "used")

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from processors import worker
 from processors.batch import BatchPolicy
+from processors.breaker import Breaker, BreakerPolicy
 from processors.store import BatchStore
 from runtime.settings import Settings
 from storage.pool import open_pool
@@ -129,7 +130,7 @@ async def test_what_died_between_commit_and_acknowledgement_counts_as_redelivere
     await append(redis, 30)
     pool = await open_pool(settings.database_dsn, size=1, application_name="tests")
     source = CutOff(redis, "cut-off")
-    store = BatchStore(BatchWriter(pool, 0), 0, asyncio.Event())
+    store = BatchStore(BatchWriter(pool, 0), 0, asyncio.Event(), Breaker(BreakerPolicy(0, 0, 1)))
     policy = BatchPolicy(size=30, interval=60, linger_ms=50)
     dying = asyncio.create_task(
         worker.PartitionWorker(source, store, policy, settings.raw_retention, asyncio.Event()).run()
@@ -151,19 +152,3 @@ async def test_what_died_between_commit_and_acknowledgement_counts_as_redelivere
     assert metrics.REDELIVERED._value.get() == before + 30
     assert await books(database) == Books(30, 0, 0, 0)
     assert await database.fetchval("SELECT total_xp FROM gamification_stats") == 30
-
-
-async def test_one_bad_event_costs_a_batch_few_transactions(
-    settings: Settings, redis: Redis, database: asyncpg.Connection
-) -> None:
-    events = [event("session_start", number=number) for number in range(64)]
-    events[21] = event("session_start", number=21, properties='{"a": "\\u0000"}')
-    await Producer(redis, 1).append(events)
-    stop = asyncio.Event()
-    running = asyncio.create_task(worker.run(settings.model_copy(update={"batch_size": 64}), stop))
-    await eventually(lambda: database.fetchval("SELECT count(*) FROM dead_letters"))
-    stop.set()
-    await running
-    assert await books(database) == Books(63, 0, 0, 1)
-    # halving 64 six times stores six good halves, then the dead letter
-    assert await database.fetchval("SELECT sum(batches) FROM batch_books") == 7

@@ -1,7 +1,8 @@
-"""What is in a stream, as bytes."""
+"""What is in a stream, as bytes, and how anything gets there."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from redis.asyncio import Redis
@@ -13,3 +14,10 @@ async def stream_entries(redis: Redis, partition: int = 0) -> list[tuple[bytes, 
     """Return the ids and fields of every entry of a partition, oldest first."""
     entries: Any = await redis.xrange(stream_key(partition))
     return list(entries)
+
+
+async def append_entry(redis: Redis, fields: Mapping[bytes, bytes], partition: int = 0) -> str:
+    """Append an entry as it is, past ingest; return its id."""
+    written: Any = dict(fields)
+    entry_id: Any = await redis.xadd(stream_key(partition), written)
+    return str(entry_id.decode())

@@ -3,12 +3,12 @@ SELECT user_hash,
        activity_date,
        count(*) FILTER (WHERE event_type = 'ai_message_sent')                     AS messages_sent,
        count(*) FILTER (WHERE event_type = 'ai_message_received')                 AS messages_received,
-       coalesce(sum((properties ->> 'message_length')::bigint), 0)::bigint        AS message_length_sum,
-       coalesce(sum(round((properties ->> 'response_time_ms')::numeric)), 0)::bigint AS response_time_ms_sum,
+       coalesce(sum((properties ->> 'message_length')::integer), 0)::bigint       AS message_length_sum,
+       coalesce(sum(round((properties ->> 'response_time_ms')::numeric)::integer), 0)::bigint AS response_time_ms_sum,
        max(round((properties ->> 'response_time_ms')::numeric))::bigint           AS response_time_ms_max,
-       coalesce(sum((properties ->> 'tokens')::bigint), 0)::bigint                AS tokens_sum,
+       coalesce(sum((properties ->> 'tokens')::integer), 0)::bigint               AS tokens_sum,
        count(*) FILTER (WHERE event_type = 'ai_feedback_rated')                   AS ratings_count,
-       coalesce(sum((properties ->> 'rating')::bigint), 0)::bigint                AS ratings_sum
+       coalesce(sum((properties ->> 'rating')::integer), 0)::bigint               AS ratings_sum
 FROM {events} AS events
 WHERE event_type IN ('ai_message_sent', 'ai_message_received', 'ai_feedback_rated') AND user_hash IS NOT NULL
 GROUP BY user_hash, activity_date

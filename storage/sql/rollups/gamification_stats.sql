@@ -1,8 +1,8 @@
 -- What a learner has gathered. XP: xp_earned.xp_amount and achievement_earned.xp_reward, nothing else.
 SELECT user_hash,
        coalesce(sum(CASE event_type
-                        WHEN 'xp_earned' THEN (properties ->> 'xp_amount')::bigint
-                        WHEN 'achievement_earned' THEN (properties ->> 'xp_reward')::bigint
+                        WHEN 'xp_earned' THEN (properties ->> 'xp_amount')::integer
+                        WHEN 'achievement_earned' THEN (properties ->> 'xp_reward')::integer
                     END), 0)::bigint                                              AS total_xp,
        max((properties ->> 'new_level')::integer) FILTER (WHERE event_type = 'level_up') AS highest_level,
        (array_agg((properties ->> 'streak_days')::integer ORDER BY occurred_at DESC, event_id DESC)

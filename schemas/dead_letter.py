@@ -1,0 +1,127 @@
+"""What is kept of an entry that cannot be stored: nothing that ingest would not have let in.
+
+An entry that is no event may hold anything, a name or an address too. A field is kept when it has the form of that
+field, a property when its type of event has it and its value is allowed. Anything else leaves its length behind,
+`{"bytes": n}`. So an event that ingest wrote is kept whole, and can be decoded again from its letter.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from schemas.events import MODELS
+from schemas.limits import MAX_EVENT_BYTES
+from schemas.stream_entry import FIELDS
+
+OTHERS: Final = "(others)"
+"""Stands for all fields, or all properties, whose names are not known: how many, and how many bytes."""
+
+_PROPERTIES: Final = b"properties"
+_UUID: Final = rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_DATE: Final = rb"\d{4}-\d{2}-\d{2}"
+_TIME: Final = _DATE + rb"T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:[+-]\d{2}:\d{2})?"
+
+_FORMS: Final[Mapping[bytes, re.Pattern[bytes]]] = {
+    name: re.compile(form)
+    for name, form in {
+        b"event_id": _UUID,
+        # Of a newer version perhaps, so any name that could be one.
+        b"event_type": rb"[a-z][a-z0-9_]{0,63}",
+        b"user_hash": rb"(?:[0-9a-f]{64})?",
+        b"session_id": rb"(?:%b)?" % _UUID,
+        b"occurred_at": _TIME,
+        b"received_at": _TIME,
+        b"activity_date": _DATE,
+        b"schema_version": rb"\d{1,5}",
+        b"source": rb"[A-Za-z0-9._-]{1,64}",
+    }.items()
+}
+
+
+class NotKept(ValueError):
+    """A letter lacks what is needed to decode its entry again; the message names the fields."""
+
+
+def scrub(fields: Mapping[bytes, bytes]) -> str:
+    """Return what may be kept of an entry, as an ASCII JSON object that any text column can hold."""
+    kept: dict[str, Any] = {}
+    for name in FIELDS:
+        if name not in fields:
+            continue
+        value = fields[name]
+        if name == _PROPERTIES:
+            kept[name.decode()] = _scrub_properties(fields.get(b"event_type", b""), value)
+        else:
+            kept[name.decode()] = value.decode() if _FORMS[name].fullmatch(value) else _gap(len(value))
+    others = [len(name) + len(value) for name, value in fields.items() if name not in FIELDS]
+    if others:
+        kept[OTHERS] = {"count": len(others), **_gap(sum(others))}
+    return json.dumps(kept, ensure_ascii=True, allow_nan=False)
+
+
+def restore(payload: str) -> dict[bytes, bytes]:
+    """Return the fields that `scrub` kept whole. Raises NotKept when it did not keep the value of one of them."""
+    kept: dict[str, Any] = json.loads(payload)
+    kept.pop(OTHERS, None)
+    properties = kept.get("properties")
+    gaps = [name for name, value in kept.items() if isinstance(value, dict) and name != "properties"]
+    # No property is an object, so an object stands for a value, or for all of them.
+    if isinstance(properties, dict) and (
+        properties.keys() == {"bytes"} or any(isinstance(value, dict) for value in properties.values())
+    ):
+        gaps.append("properties")
+    if gaps:
+        raise NotKept(f"not kept: {', '.join(gaps)}")
+    return {
+        name.encode(): value.encode() if isinstance(value, str) else _compact(value).encode()
+        for name, value in kept.items()
+    }
+
+
+def _scrub_properties(event_type: bytes, text: bytes) -> dict[str, Any]:
+    model = _model_of(event_type.decode(errors="replace"))
+    if model is None or len(text) > MAX_EVENT_BYTES:
+        return _gap(len(text))
+    try:
+        allowed: dict[str, Any] = model.model_validate_json(text).model_dump(mode="json", exclude_none=True)
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_url=False, include_context=False)
+        return _scrub_refused(model, text, {fault["loc"][0] for fault in faults if fault["loc"]})
+    return allowed
+
+
+def _model_of(event_type: str) -> type[BaseModel] | None:
+    if event_type not in MODELS:
+        return None
+    model = MODELS[event_type].model_fields["properties"].annotation
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
+def _scrub_refused(model: type[BaseModel], text: bytes, faulty: set[int | str]) -> dict[str, Any]:
+    try:
+        content = from_json(text)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        return _gap(len(text))
+    kept = {
+        name: _gap(len(_compact(value))) if name in faulty else value
+        for name, value in content.items()
+        if name in model.model_fields
+    }
+    others = [len(name) + len(_compact(value)) for name, value in content.items() if name not in model.model_fields]
+    return kept | ({OTHERS: {"count": len(others), **_gap(sum(others))}} if others else {})
+
+
+def _gap(size: int) -> dict[str, int]:
+    return {"bytes": size}
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,131 @@
+"""The entries that were parked: found again, marked when they were given another try, dropped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from storage.failures import translated_errors
+from storage.pool import Connection
+
+_ID: Final = re.compile(r"(\d{1,4}):(\d+-\d+)")
+
+_COLUMNS: Final = "stream_partition, entry_id, event_id, reason, detail, payload, parked_at, retried_at"
+
+# $1 whether those given another try count too, $2 reason, $3 since; $4 and $5 are the letters named, NULL for all.
+_SELECTED: Final = """
+    ($1::boolean OR retried_at IS NULL)
+    AND ($2::text IS NULL OR reason = $2)
+    AND ($3::timestamptz IS NULL OR parked_at >= $3)
+    AND ($4::smallint[] IS NULL OR (stream_partition, entry_id) IN (SELECT * FROM unnest($4, $5::text[])))
+"""
+
+_COUNT: Final = f"SELECT count(*) FROM dead_letters WHERE {_SELECTED}"
+
+_PAGE: Final = f"""
+SELECT {_COLUMNS} FROM dead_letters
+WHERE {_SELECTED}
+  AND ($6::timestamptz IS NULL OR (parked_at, stream_partition, entry_id) > ($6, $7::smallint, $8::text))
+ORDER BY parked_at, stream_partition, entry_id
+LIMIT $9
+"""
+
+_MARK_RETRIED: Final = """
+UPDATE dead_letters SET retried_at = now()
+WHERE (stream_partition, entry_id) IN (SELECT * FROM unnest($1::smallint[], $2::text[]))
+"""
+
+_DROP: Final = f"WITH dropped AS (DELETE FROM dead_letters WHERE {_SELECTED} RETURNING 1) SELECT count(*) FROM dropped"
+
+
+class LetterId(NamedTuple):
+    """The stream partition and the entry a letter is of; `0:1790000000000-0` as text."""
+
+    partition: int
+    entry_id: str
+
+    @classmethod
+    def parse(cls, text: str) -> LetterId:
+        """Return the id that `str` wrote. Raises ValueError."""
+        match = _ID.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is no id of a dead letter, such as 0:1790000000000-0")
+        return cls(int(match[1]), match[2])
+
+    def __str__(self) -> str:
+        return f"{self.partition}:{self.entry_id}"
+
+
+class Letter(NamedTuple):
+    """One parked entry."""
+
+    id: LetterId
+    event_id: UUID | None
+    reason: str
+    detail: str
+    payload: str
+    """What was kept of its fields, see `schemas/dead_letter.py`."""
+    parked_at: datetime
+    retried_at: datetime | None
+    """When it was last appended to the stream again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which letters: all that hold every condition given."""
+
+    ids: tuple[LetterId, ...] | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    with_retried: bool = False
+    """Also those that were given another try."""
+
+    def arguments(self) -> tuple[object, ...]:
+        """Return the values of `$1` to `$5`."""
+        return (
+            self.with_retried,
+            self.reason,
+            self.since,
+            *([None, None] if self.ids is None else _unzipped(self.ids)),
+        )
+
+
+async def count_letters(connection: Connection, selection: Selection) -> int:
+    """Return how many letters there are. Raises StorageUnavailable."""
+    with translated_errors():
+        count: int = await connection.fetchval(_COUNT, *selection.arguments())
+    return count
+
+
+async def read_letters(
+    connection: Connection, selection: Selection, limit: int, after: Letter | None = None
+) -> list[Letter]:
+    """Return the first letters that were parked after that one, oldest first. Raises StorageUnavailable."""
+    position = (None, None, None) if after is None else (after.parked_at, *after.id)
+    with translated_errors():
+        rows = await connection.fetch(_PAGE, *selection.arguments(), *position, limit)
+    return [Letter(LetterId(row[0], row[1]), *row[2:]) for row in rows]
+
+
+async def mark_retried(connection: Connection, ids: Sequence[LetterId]) -> None:
+    """Note that the letters were appended to the stream again, now. Raises StorageUnavailable."""
+    with translated_errors():
+        await connection.execute(_MARK_RETRIED, *_unzipped(ids))
+
+
+async def drop_letters(connection: Connection, selection: Selection) -> int:
+    """Delete letters for good; return how many. The books keep their entries as dead-lettered.
+
+    Raises StorageUnavailable.
+    """
+    with translated_errors():
+        dropped: int = await connection.fetchval(_DROP, *selection.arguments())
+    return dropped
+
+
+def _unzipped(ids: Sequence[LetterId]) -> tuple[list[int], list[str]]:
+    return [each.partition for each in ids], [each.entry_id for each in ids]
