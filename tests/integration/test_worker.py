@@ -107,9 +107,9 @@ async def test_poison_costs_its_neighbours_nothing(
     async with running(worker.run, settings):
         await settled(redis)
     assert await database.fetchval("SELECT count(*) FROM analytics_events") == 99
-    letters = await database.fetch("SELECT reason, event_id, entry_id FROM dead_letters ORDER BY entry_id")
-    assert [row["reason"] for row in letters] == ["rejected_by_database"] * 3 + ["missing_field"]
-    assert [row["event_id"] for row in letters[:3]] == [one.event_id for one in bad]
+    letters = await database.fetch("SELECT reason, event_id FROM dead_letters")
+    expected = {("rejected_by_database", one.event_id) for one in bad} | {("missing_field", None)}
+    assert {(row["reason"], row["event_id"]) for row in letters} == expected
     assert await books(database) == Books(99, 0, 0, 4)
     await assert_no_drift(database)
 
