@@ -37,14 +37,21 @@ CREATE TEMP TABLE IF NOT EXISTS fresh_events (LIKE analytics_events INCLUDING DE
 
 _LOCK: Final = f"SELECT pg_advisory_xact_lock_shared({BATCH_LOCK})"
 
+# An entry that stored its event before the learner was erased is booked already.
 _SUPPRESS: Final = """
 WITH suppressed AS (
     DELETE FROM staged_events USING erased_users
     WHERE staged_events.user_hash = erased_users.user_hash
-    RETURNING stream_partition, entry_id
+    RETURNING event_id, stream_partition, entry_id
 ), settled AS (
     INSERT INTO settled_entries (stream_partition, entry_id, outcome)
-    SELECT stream_partition, entry_id, 'suppressed' FROM suppressed ORDER BY stream_partition, entry_id
+    SELECT stream_partition, entry_id, 'suppressed' FROM suppressed
+    WHERE NOT EXISTS (
+        SELECT FROM analytics_events AS stored
+        WHERE (stored.event_id, stored.stream_partition, stored.entry_id)
+            = (suppressed.event_id, suppressed.stream_partition, suppressed.entry_id)
+    )
+    ORDER BY stream_partition, entry_id
     ON CONFLICT DO NOTHING RETURNING 1
 )
 SELECT (SELECT count(*) FROM suppressed) AS found, (SELECT count(*) FROM settled) AS settled

@@ -1,0 +1,80 @@
+"""What the tables must say, worked out with loops from what was sent; shares no code with the product."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from schemas.accepted import AcceptedEvent
+
+Learner = bytes
+
+
+@dataclass
+class Expected:
+    """Numbers that follow from a set of stored events."""
+
+    total_xp: dict[Learner, int] = field(default_factory=lambda: defaultdict(int))
+    days: dict[tuple[Learner, date], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0, 0]))
+    """Activity, materials viewed, materials completed, XP."""
+    sessions: dict[tuple[Learner, UUID], tuple[int, datetime, datetime]] = field(default_factory=dict)
+    """Events, first, last."""
+    achievements: dict[tuple[Learner, str], datetime] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, events: Iterable[AcceptedEvent]) -> Expected:
+        expected = cls()
+        for event in events:
+            if event.user_hash is not None and event.event_type not in ("api_request", "api_error"):
+                expected._add(event, event.user_hash, json.loads(event.properties))
+        return expected
+
+    def _add(self, event: AcceptedEvent, learner: Learner, properties: dict[str, Any]) -> None:
+        xp = properties.get("xp_amount", 0) if event.event_type == "xp_earned" else 0
+        if event.event_type == "achievement_earned":
+            xp = properties.get("xp_reward", 0)
+            key = (learner, properties["achievement_id"])
+            self.achievements[key] = min(event.occurred_at, self.achievements.get(key, event.occurred_at))
+        self.total_xp[learner] += xp
+        day = self.days[learner, event.activity_date]
+        day[0] += 1
+        day[1] += event.event_type == "material_view"
+        day[2] += event.event_type == "material_complete"
+        day[3] += xp
+        session = event.session_id or (event.event_id if event.event_type == "session_start" else None)
+        if session is not None:
+            moment = event.occurred_at
+            number, first, last = self.sessions.get((learner, session), (0, moment, moment))
+            self.sessions[learner, session] = (number + 1, min(first, moment), max(last, moment))
+
+
+@dataclass
+class Ledger:
+    """What was sent, and what must have become of it."""
+
+    versions: dict[UUID, list[AcceptedEvent]] = field(default_factory=lambda: defaultdict(list))
+    """Every form in which an event was sent: a retry may bear another time."""
+    poison: int = 0
+    stored_before_erasure: dict[Learner, set[UUID]] = field(default_factory=dict)
+
+    def sent(self, events: Iterable[AcceptedEvent]) -> None:
+        for event in events:
+            properties = json.dumps(json.loads(event.properties), sort_keys=True)
+            self.versions[event.event_id].append(event._replace(properties=properties))
+
+    def check_stored(self, stored: dict[UUID, AcceptedEvent]) -> None:
+        """Every event is stored in a form it was sent in; only what came after an erasure is missing."""
+        for event_id, event in stored.items():
+            assert event in self.versions[event_id], "stored in a form that was never sent"
+        for event_id, versions in self.versions.items():
+            learner = versions[0].user_hash
+            before = self.stored_before_erasure.get(learner) if learner is not None else None
+            if before is None:
+                assert event_id in stored, "accepted and gone"
+            else:
+                assert (event_id in stored) == (event_id in before), "an erased learner came back, or history went"

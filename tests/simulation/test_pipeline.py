@@ -1,0 +1,86 @@
+"""The state machine, and the mutations that show that it would notice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as hypothesis_settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from runtime.settings import Settings
+from storage import writer
+from storage.rollups import ROLLUPS
+from stream import consumer, trimmer
+from stream.connection import Redis
+from stream.failures import translated_errors
+from stream.keys import stream_key
+from tests.simulation.machine import PipelineMachine
+from tests.simulation.world import Worker, World
+
+UNHURRIED = hypothesis_settings(
+    deadline=None, suppress_health_check=list(HealthCheck), database=None, stateful_step_count=30, print_blob=True
+)
+MUTANT = hypothesis_settings(UNHURRIED, max_examples=150, phases=[Phase.generate], derandomize=True)
+
+
+@pytest.fixture
+def world(settings: Settings) -> Iterator[World]:
+    opened = World(settings)
+    yield opened
+    opened.close()
+
+
+def machine(world: World) -> type[PipelineMachine]:
+    return type("Machine", (PipelineMachine,), {"world": world})
+
+
+@pytest.mark.timeout(0)
+def test_any_interleaving_gives_the_tables_of_the_model(world: World, request: pytest.FixtureRequest) -> None:
+    examples: int = request.config.getoption("simulation_examples")
+    run_state_machine_as_test(machine(world), settings=hypothesis_settings(UNHURRIED, max_examples=examples))
+
+
+def assert_noticed(world: World) -> None:
+    with pytest.raises((AssertionError, BaseExceptionGroup)):
+        run_state_machine_as_test(machine(world), settings=MUTANT)
+
+
+@pytest.mark.timeout(300)
+def test_counting_duplicates_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_all = tuple((rollup, rollup.upsert("staged_events")) for rollup in ROLLUPS)
+    monkeypatch.setattr(writer, "_ROLLUPS", of_all)
+    assert_noticed(world)
+
+
+@pytest.mark.timeout(300)
+def test_acknowledging_before_the_commit_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Worker.read
+
+    async def read_and_acknowledge(self: Worker, *, reply_lost: bool = False) -> None:
+        await read(self, reply_lost=reply_lost)
+        await self._consumer.acknowledge([entry.id for entry in self._entries] or ["0-1"])
+
+    monkeypatch.setattr(Worker, "read", read_and_acknowledge)
+    assert_noticed(world)
+
+
+@pytest.mark.timeout(300)
+def test_trimming_by_age_alone_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing_is_needed(_redis: Redis, _key: str) -> trimmer.EntryId:
+        return trimmer.EntryId(2**60, 0)
+
+    monkeypatch.setattr(trimmer, "_lowest_needed", nothing_is_needed)
+    assert_noticed(world)
+
+
+@pytest.mark.timeout(300)
+def test_a_group_that_starts_at_the_end_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def from_now_on(redis: Redis, partition: int, group: str) -> bool:
+        with translated_errors():
+            await redis.xgroup_create(stream_key(partition), group, id="$", mkstream=True)
+        return True
+
+    monkeypatch.setattr(consumer, "ensure_group", from_now_on)
+    assert_noticed(world)
