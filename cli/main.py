@@ -14,6 +14,7 @@ import typer
 
 from cli import dlq, doctor, lifeline, migrate, rebuild, services, up, verify
 from cli.demo import demo
+from cli.replay import replay
 from cli.send import send
 from runtime.errors import AnalyticsError, ConfigurationError, DependencyUnavailable
 
@@ -34,6 +35,7 @@ for command in (
     send,
     verify.verify,
     rebuild.rebuild,
+    replay,
     demo,
 ):
     app.command()(command)
