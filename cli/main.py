@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -59,8 +59,22 @@ def main() -> None:
     try:
         app()
     except AnalyticsError as error:
-        typer.echo(f"analytics: {error}", err=True)
-        sys.exit(exit_code(error))
+        _end(error)
+    except ExceptionGroup as failures:
+        expected, defects = failures.split(AnalyticsError)
+        if expected is None or defects is not None:
+            raise
+        _end(_first(expected))
+
+
+def _end(error: AnalyticsError) -> NoReturn:
+    typer.echo(f"analytics: {error}", err=True)
+    sys.exit(exit_code(error))
+
+
+def _first(failures: ExceptionGroup[AnalyticsError]) -> AnalyticsError:
+    error = failures.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error
 
 
 def exit_code(error: AnalyticsError) -> int:
