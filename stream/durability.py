@@ -37,8 +37,8 @@ class Confirmation:
             raise StreamUnavailable("not_durable", f"{self.command[0]} confirmed {counts} of {wanted}")
 
 
-async def confirmation(redis: Redis, level: Durability, seconds: float = CONFIRMATION_SECONDS) -> Confirmation | None:
-    """Return what the level asks for on this server, None when Redis' own answer is enough.
+async def confirmation(redis: Redis, level: Durability, seconds: float) -> Confirmation | None:
+    """Return what the level asks for within so many seconds on this server, None when Redis' own answer is enough.
 
     A level that needs a replica makes do with the replica's memory where Redis knows no WAITAOF (before 7.2); one that
     needs the disk does not. Raises StreamUnavailable.

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from runtime.settings import Durability
 from schemas.accepted import AcceptedEvent
 from schemas.stream_entry import FIELDS, encode
-from stream.durability import Confirmation, confirmation
+from stream.durability import CONFIRMATION_SECONDS, Confirmation, confirmation
 from stream.failures import translated_errors
 from stream.keys import stream_key
 
@@ -31,10 +31,18 @@ def partition_of(user_hash: bytes | None, event_id: UUID, partitions: int) -> in
 class Producer:
     """Appends over a client; one script call takes many events."""
 
-    def __init__(self, redis: Redis, partitions: int, durability: Durability = "server") -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        partitions: int,
+        durability: Durability = "server",
+        confirmation_seconds: float = CONFIRMATION_SECONDS,
+    ) -> None:
+        """Give Redis `confirmation_seconds` to say that an append is as durable as asked."""
         self._redis = redis
         self._partitions = partitions
         self._durability = durability
+        self._confirmation_seconds = confirmation_seconds
         self._append = redis.register_script(_SCRIPT)
 
     async def append(self, events: Sequence[AcceptedEvent]) -> None:
@@ -42,7 +50,7 @@ class Producer:
 
         Raises StreamUnavailable; then some may have been appended, so their senders must repeat them with the same ids.
         """
-        confirmed = await confirmation(self._redis, self._durability)
+        confirmed = await confirmation(self._redis, self._durability, self._confirmation_seconds)
         if confirmed is None:
             for call in self._calls(events):
                 with translated_errors():
