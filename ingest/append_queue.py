@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from runtime.errors import StreamUnavailable
 from runtime.failpoints import Failpoint, reach
 from schemas.accepted import AcceptedEvent
+from schemas.limits import MAX_BATCH_EVENTS
 from telemetry import events as telemetry
 
 MAX_WAITING_EVENTS: Final = 50_000
@@ -38,6 +39,11 @@ class AppendQueue:
         self._waiting: deque[tuple[Sequence[AcceptedEvent], asyncio.Future[None]]] = deque()
         self._held_events = 0
         self._flushers: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a largest batch would have no room, so that reading one is in vain."""
+        return self._held_events + MAX_BATCH_EVENTS > self._max_waiting
 
     async def append(self, events: Sequence[AcceptedEvent]) -> None:
         """Return when the stream has the events. Raises StreamUnavailable: repeat with the same ids."""

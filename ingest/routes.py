@@ -85,13 +85,9 @@ class EventRoutes:
         # Before the body is read: a stranger costs next to nothing, and so does what cannot be taken now.
         key = self._authenticate(headers)
         if self.gauge.pressure is not None:
-            telemetry.ingest_refused(self.gauge.pressure)
-            raise Refusal(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                self.gauge.pressure,
-                "Nothing of this request was stored: send it again later.",
-                headers=_come_back_in(RETRY_UNDER_PRESSURE),
-            )
+            raise _not_now(self.gauge.pressure, RETRY_UNDER_PRESSURE)
+        if self.queue.is_full:
+            raise _not_now("queue_full", RETRY_AFTER_FAILURE)
         return key
 
     def _authenticate(self, headers: Mapping[str, str]) -> ApiKey:
@@ -131,6 +127,12 @@ class EventRoutes:
             ) from error
         telemetry.events_judged(Counter(event.event_type for event in events), len(judged) - len(events))
         return len(events)
+
+
+def _not_now(code: str, seconds: range) -> Refusal:
+    telemetry.ingest_refused(code)
+    detail = "Nothing of this request was stored: send it again later."
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers=_come_back_in(seconds))
 
 
 def _come_back_in(seconds: range) -> dict[str, str]:

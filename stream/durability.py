@@ -49,13 +49,14 @@ async def confirmation(redis: Redis, level: Durability, seconds: float) -> Confi
             return None
         case "local":
             return Confirmation(("WAITAOF", _LOCAL, 0, patience), (_LOCAL, 0))
-        case "replica" if await _knows_waitaof(redis):
+        case "replica" if await knows_waitaof(redis):
             return Confirmation(("WAITAOF", _LOCAL, _REPLICAS, patience), (_LOCAL, _REPLICAS))
         case "replica":
             return Confirmation(("WAIT", _REPLICAS, patience), (_REPLICAS,))
 
 
-async def _knows_waitaof(redis: Redis) -> bool:
+async def knows_waitaof(redis: Redis) -> bool:
+    """Return whether the server can say what is on disk. Raises StreamUnavailable."""
     with translated_errors():
         try:
             # asks for nothing, so it returns at once where the command is known

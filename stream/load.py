@@ -37,10 +37,12 @@ async def measure_load(redis: Redis, partitions: int) -> StreamLoad:
                 pipeline.memory_usage(key)
                 pipeline.xinfo_groups(key)
             facts, *of_streams = await pipeline.execute(raise_on_error=False)
-        if isinstance(facts, Exception):
-            raise facts
+        groups_of = of_streams[2::3]
+        for reply in (facts, *of_streams[::3], *of_streams[1::3], *groups_of):
+            if isinstance(reply, ResponseError) and "no such key" not in str(reply):
+                raise reply
         unsettled = unsettled_bytes = 0
-        for length, size, groups in zip(of_streams[::3], of_streams[1::3], of_streams[2::3], strict=True):
+        for length, size, groups in zip(of_streams[::3], of_streams[1::3], groups_of, strict=True):
             count = _unsettled(length, groups)
             unsettled += count
             unsettled_bytes += (size or 0) * count // max(length, 1)
@@ -55,9 +57,7 @@ async def measure_load(redis: Redis, partitions: int) -> StreamLoad:
 
 def _unsettled(length: int, groups: list[dict[str, Any]] | ResponseError) -> int:
     if isinstance(groups, ResponseError):
-        if "no such key" in str(groups):
-            return 0
-        raise groups
+        return 0
     facts = next((facts for facts in groups if facts["name"] == STORE_GROUP.encode()), None)
     if facts is None:
         return length
