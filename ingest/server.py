@@ -20,7 +20,7 @@ from ingest.routes import EventRoutes
 from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals
 from runtime.offline_docs import CONTENT_SECURITY_POLICY, documentation_files
-from runtime.settings import Settings
+from runtime.settings import Durability, Settings
 from stream.connection import Redis, connect
 from stream.health import append_only_file, ping
 from stream.load import measure_load
@@ -51,6 +51,11 @@ async def serve(settings: Settings) -> None:
             telemetry.process_stopped("ingest")
 
 
+def lanes_of(durability: Durability) -> int:
+    """Return how many appends should be under way at once."""
+    return CONFIRMING_LANES if durability in ("local", "replica") else 1
+
+
 def open_gauge(settings: Settings, redis: Redis) -> PressureGauge:
     """Return a gauge of this Redis that has not looked yet."""
     return PressureGauge(lambda: measure_load(redis, settings.stream_partitions), Limits.of(settings))
@@ -61,13 +66,12 @@ def create_app(settings: Settings, redis: Redis, stop: asyncio.Event, gauge: Pre
 
     `gauge` is watched by whoever gives it; without one only Redis itself refuses.
     """
-    confirms = settings.durability in ("local", "replica")
     events = EventRoutes(
         settings.access_keys(),
         AcceptancePolicy(settings.pseudonymizer(), settings.raw_retention),
         AppendQueue(
             Producer(redis, settings.stream_partitions, settings.durability),
-            lanes=CONFIRMING_LANES if confirms else 1,
+            lanes=lanes_of(settings.durability),
         ),
         gauge or open_gauge(settings, redis),
     )

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 from runtime.diagnosis import Finding, judge
 from runtime.errors import StreamUnavailable
 from runtime.settings import Durability
-from stream.durability import knows_waitaof
+from stream.durability import confirms_early, knows_waitaof
 from stream.failures import GroupMissing, translated_errors
 from stream.keys import STORE_GROUP, stream_key
 from stream.lag import measure
@@ -27,18 +27,31 @@ async def diagnose(
     """Look at the server and at each partition. Raises StreamUnavailable when it does not answer."""
     with translated_errors():
         facts = await redis.info()
+    fsync = await _fsync(redis)
     known = await knows_waitaof(redis)
     findings = [
-        *judge_server(facts, await _fsync(redis), durability, known),
+        *judge_server(facts, fsync, durability, knows_waitaof=known),
         _judge_clock((await measure(redis, 0)).redis_now, now),
     ]
+    if known and facts["aof_enabled"] and fsync == "everysec" and durability in ("local", "replica"):
+        findings.append(_judge_confirmations(early=await confirms_early(redis)))
     for partition in range(partitions):
         findings += await _diagnose_partition(redis, partition, claim_idle_seconds)
     return findings
 
 
+def _judge_confirmations(*, early: bool) -> Finding:
+    return judge(
+        "redis.confirmations",
+        not early,
+        "WAITAOF answers before the disk has the write" if early else "WAITAOF waits for the disk",
+        "set appendfsync to always: a kill of Redis loses nothing as it is, a power cut may lose a second",
+        otherwise="warn",
+    )
+
+
 def judge_server(
-    facts: Mapping[str, Any], fsync: str | None, durability: Durability, knows_waitaof: bool
+    facts: Mapping[str, Any], fsync: str | None, durability: Durability, *, knows_waitaof: bool
 ) -> list[Finding]:
     """Judge what INFO says; `fsync` is the setting appendfsync, None where the server keeps it to itself."""
     confirms = durability in ("local", "replica")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,12 +13,15 @@ from redis.exceptions import ResponseError
 from runtime.errors import StreamUnavailable
 from runtime.settings import Durability
 from stream.failures import translated_errors
+from stream.keys import PROBE
 
 CONFIRMATION_SECONDS: Final = 4.0
 """How long Redis may take to confirm; shorter than a call may take, so that its own count is heard."""
 
 _LOCAL: Final = 1
 _REPLICAS: Final = 1
+_LEAST_SECONDS: Final = 0.9
+"""Between the starts of two fsyncs under everysec, and a margin for the clocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +70,19 @@ async def knows_waitaof(redis: Redis) -> bool:
                 return False
             raise
     return True
+
+
+async def confirms_early(redis: Redis) -> bool:
+    """Return whether WAITAOF is proven to answer before the disk has the write. For servers with everysec only.
+
+    Such a server starts a fsync at most once a second, so of two writes that are confirmed one after the other within
+    less, one is not on disk (redis#13793; Valkey 9.1 too). Writes a key that expires. Raises StreamUnavailable.
+    """
+    started = time.monotonic()
+    for _ in range(2):
+        with translated_errors():
+            async with redis.pipeline(transaction=False) as pipeline:
+                pipeline.set(PROBE, 1, ex=60)
+                pipeline.waitaof(_LOCAL, 0, round(CONFIRMATION_SECONDS * 1000))
+                await pipeline.execute()
+    return time.monotonic() - started < _LEAST_SECONDS

@@ -23,6 +23,7 @@ from runtime.embedded.valkey import Valkey
 from runtime.errors import StreamUnavailable
 from runtime.settings import Durability, Settings
 from stream.connection import connect
+from stream.diagnosis import diagnose
 from stream.keys import stream_key
 from stream.producer import MAX_EVENTS_PER_CALL, Producer
 from tests.support.access import API_KEYS, PSEUDONYM_KEYS, WRITE_KEY
@@ -248,6 +249,43 @@ async def test_a_refused_append_is_told_by_its_own_reason(own_valkey: Valkey) ->
             await producer.append([event("session_start", number=number) for number in range(2 * MAX_EVENTS_PER_CALL)])
         assert refused.value.reason == "out_of_memory"
         assert await redis.xlen(stream_key(0)) == 1
+
+
+async def findings(redis: Redis, durability: Durability) -> dict[str, str]:
+    found = await diagnose(redis, 1, utc_now(), 120, durability)
+    return {finding.name: finding.status for finding in found}
+
+
+async def test_the_doctor_knows_what_the_level_needs(own_valkey: Valkey, data_directory: Path) -> None:
+    async with client_of(own_valkey) as redis:
+        assert (await findings(redis, "local"))["redis.fsync"] == "ok"
+        await redis.config_set("appendfsync", "everysec")
+        assert (await findings(redis, "server"))["redis.fsync"] == "warn"
+        assert (await findings(redis, "local"))["redis.fsync"] == "ok"
+        await redis.config_set("appendonly", "no")
+        assert (await findings(redis, "local"))["redis.persistence"] == "fail"
+        assert (await findings(redis, "memory"))["redis.persistence"] == "warn"
+    old = Valkey(data_directory / "old", program=without(data_directory, "WAITAOF"))
+    old.start()
+    try:
+        async with client_of(old) as redis:
+            levels: list[Durability] = ["server", "local", "replica"]
+            assert [(await findings(redis, level))["redis.waitaof"] for level in levels] == ["ok", "fail", "warn"]
+    finally:
+        old.stop()
+
+
+async def test_the_doctor_finds_a_server_that_confirms_what_is_not_on_disk(own_valkey: Valkey) -> None:
+    """The Valkey that comes with this project is one; once it is not, docs/operations.md may promise more."""
+    async with client_of(own_valkey) as redis:
+
+        async def is_warned() -> bool:
+            return (await findings(redis, "local")).get("redis.confirmations") == "warn"
+
+        assert not await is_warned()
+        await redis.config_set("appendfsync", "everysec")
+        # on a machine that is busy now it may look better than it is
+        await eventually(is_warned)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ from stream.keys import STORE_GROUP, stream_key
 from tests.support.access import API_KEYS, PSEUDONYM_KEYS, WRITE_KEY
 from tests.support.waiting import eventually
 
+COMMAND = (sys.executable, "-m", "cli.main", "ingest")
+
 SENDERS = 60
 MOST_GROWTH = 128 * 1024**2
 """Bytes by which the process may grow: what it may hold, as objects and on its way to Redis, and bodies under way."""
@@ -90,9 +92,8 @@ async def running_ingest(server: Valkey, log: Path, **more: str) -> AsyncIterato
         "ANALYTICS_INGEST_PORT": str(port),
         "ANALYTICS_LOG_FORMAT": "json",
     }
-    command = [sys.executable, "-m", "cli.main", "ingest"]
     with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(*command, env=environment | more, stdout=output, stderr=output)
+        process = await asyncio.create_subprocess_exec(*COMMAND, env=environment | more, stdout=output, stderr=output)
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", timeout=None, limits=limits) as client:
         running = Ingest(process, client)
@@ -134,6 +135,21 @@ class Storm:
     async def _watch(self) -> None:
         while not self._over:
             self.most_held = max(self.most_held, await self._ingest.held_events())
+
+
+async def test_a_port_that_is_taken_is_said_in_a_sentence(own_valkey: Valkey, data_directory: Path) -> None:
+    async with running_ingest(own_valkey, data_directory / "ingest.log") as ingest:
+        port = str(ingest.client.base_url.port)
+        environment = {"REDIS_URL": own_valkey.url, "ANALYTICS_INGEST_PORT": port}
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            env=environment | {"ANALYTICS_PSEUDONYM_KEYS": PSEUDONYM_KEYS},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await process.communicate()
+    assert process.returncode == 2
+    assert said.decode().splitlines()[-1].startswith(f"analytics: cannot listen on 127.0.0.1:{port}")
+    assert "Traceback" not in said.decode()
 
 
 @pytest.mark.timeout(120)
