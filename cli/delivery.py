@@ -81,6 +81,8 @@ class Busy:
 
     reason: str
     retry_after: float
+    paced: bool = False
+    """The service is well and only says when it is our turn: no failure, however long it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def read_answer(status: int, retry_after: str | None, body: bytes, count: int, n
         case HTTPStatus.ACCEPTED | HTTPStatus.MULTI_STATUS:
             return Judged(_settled(body, count), wait)
         case _ if status in _BUSY:
-            return Busy(f"status {status}", wait)
+            return Busy(f"status {status}", wait, paced=status == HTTPStatus.TOO_MANY_REQUESTS and wait > 0)
         case _ if status in _BODY_REFUSED:
             problem = _problem(body)
             return BodyRefused(problem.code, problem.detail)
@@ -171,7 +173,7 @@ class Courier:
             answer = await self._post([events[index] for index in waiting])
             settled = await self._take_apart(events, waiting, answer)
             verdicts |= settled
-            if settled:
+            if settled or (isinstance(answer, Busy) and answer.paced):
                 failures, since = 0, self.clock()
             waiting = [index for index in waiting if index not in verdicts]
             if waiting and not isinstance(answer, BodyRefused):

@@ -86,7 +86,9 @@ async def _diagnose_redis(settings: Settings) -> list[Finding]:
 
     redis = connect(settings)
     try:
-        findings = await diagnose(redis, settings.stream_partitions, utc_now(), settings.claim_idle_seconds)
+        findings = await diagnose(
+            redis, settings.stream_partitions, utc_now(), settings.claim_idle_seconds, settings.durability
+        )
     except DependencyUnavailable as error:
         return [Finding("redis.reachable", "fail", str(error), "is it running, and is REDIS_URL right?")]
     finally:

@@ -66,10 +66,15 @@ def main() -> None:
         _end([error])
     except ExceptionGroup as group:
         # Loops of one process that end together; a defect among them is worth its traceback.
-        errors = [error for error in group.exceptions if isinstance(error, AnalyticsError)]
-        if len(errors) < len(group.exceptions):
+        expected, defects = group.split(AnalyticsError)
+        if expected is None or defects is not None:
             raise
-        _end(errors)
+        _end(_leaves(expected))
+
+
+def _leaves(group: ExceptionGroup[AnalyticsError]) -> list[AnalyticsError]:
+    nested = [_leaves(error) if isinstance(error, ExceptionGroup) else [error] for error in group.exceptions]
+    return [error for errors in nested for error in errors]
 
 
 def _end(errors: Sequence[AnalyticsError]) -> NoReturn:

@@ -11,10 +11,11 @@ from typing import Final, Protocol
 from runtime.errors import StreamUnavailable
 from runtime.failpoints import Failpoint, reach
 from schemas.accepted import AcceptedEvent
+from schemas.limits import MAX_BATCH_EVENTS
 from telemetry import events as telemetry
 
 MAX_WAITING_EVENTS: Final = 50_000
-"""Bounds memory when the stream is slow."""
+"""Bounds memory when the stream is slow; those on their way to it count too."""
 
 MAX_GROUP_EVENTS: Final = 2_500
 """Bounds one append."""
@@ -30,22 +31,30 @@ class EventSink(Protocol):
 class AppendQueue:
     """Groups the events of waiting requests; the events of one request stay together."""
 
-    def __init__(self, sink: EventSink, max_waiting: int = MAX_WAITING_EVENTS) -> None:
+    def __init__(self, sink: EventSink, max_waiting: int = MAX_WAITING_EVENTS, lanes: int = 1) -> None:
+        """Have `lanes` appends under way at once: one where Redis answers at once, more where it waits for a disk."""
         self._sink = sink
         self._max_waiting = max_waiting
+        self._lanes = lanes
         self._waiting: deque[tuple[Sequence[AcceptedEvent], asyncio.Future[None]]] = deque()
-        self._waiting_events = 0
-        self._flusher: asyncio.Task[None] | None = None
+        self._held_events = 0
+        self._flushers: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a largest batch would have no room, so that reading one is in vain."""
+        return self._held_events + MAX_BATCH_EVENTS > self._max_waiting
 
     async def append(self, events: Sequence[AcceptedEvent]) -> None:
         """Return when the stream has the events. Raises StreamUnavailable: repeat with the same ids."""
-        if self._waiting_events + len(events) > self._max_waiting:
+        if self._held_events + len(events) > self._max_waiting:
             raise StreamUnavailable("queue_full", "too many events wait for the stream")
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((events, done))
-        self._waiting_events += len(events)
-        if self._flusher is None or self._flusher.done():
-            self._flusher = asyncio.create_task(self._flush(), name="append-queue")
+        self._hold(len(events))
+        self._flushers = {flusher for flusher in self._flushers if not flusher.done()}
+        if len(self._flushers) < self._lanes:
+            self._flushers.add(asyncio.create_task(self._flush(), name="append-queue"))
         await done
 
     async def _flush(self) -> None:
@@ -57,17 +66,21 @@ class AppendQueue:
                 await self._sink.append(group)
                 reach(Failpoint.AFTER_APPEND)
             except StreamUnavailable as error:
-                telemetry.append_failed(error, len(group))
-                _fail(waiters, error)
+                # What refused this group refuses the next: nobody waits through one time limit after another.
+                behind, waiters_behind = self._take_all()
+                telemetry.append_failed(error, len(group) + behind)
+                _fail([*waiters, *waiters_behind], error)
             except BaseException as error:
                 # A defect or the end of the process: nobody may wait for ever.
-                _fail([*waiters, *(waiter for _, waiter in self._waiting)], error)
+                _fail([*waiters, *self._take_all()[1]], error)
                 raise
             else:
                 telemetry.events_appended(len(group), time.perf_counter() - started)
                 for waiter in waiters:
                     if not waiter.done():
                         waiter.set_result(None)
+            finally:
+                self._hold(-len(group))
 
     def _take_group(self) -> tuple[list[AcceptedEvent], list[asyncio.Future[None]]]:
         group: list[AcceptedEvent] = []
@@ -76,8 +89,18 @@ class AppendQueue:
             events, waiter = self._waiting.popleft()
             group.extend(events)
             waiters.append(waiter)
-        self._waiting_events -= len(group)
         return group, waiters
+
+    def _take_all(self) -> tuple[int, list[asyncio.Future[None]]]:
+        count = sum(len(events) for events, _ in self._waiting)
+        waiters = [waiter for _, waiter in self._waiting]
+        self._waiting.clear()
+        self._hold(-count)
+        return count, waiters
+
+    def _hold(self, count: int) -> None:
+        self._held_events += count
+        telemetry.events_held(self._held_events)
 
 
 def _fail(waiters: Sequence[asyncio.Future[None]], error: BaseException) -> None:

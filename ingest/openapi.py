@@ -23,8 +23,10 @@ _REFUSALS: Final = {
     "400": "The body cannot be read.",
     "401": "No valid API key.",
     "403": "The key lacks the scope events:write.",
-    "413": f"More than {MAX_BODY_BYTES} bytes, {MAX_BATCH_EVENTS} events, or {MAX_EVENT_BYTES} bytes an event.",
+    "413": f"More than {MAX_BODY_BYTES} bytes, {MAX_BATCH_EVENTS} events, {MAX_EVENT_BYTES} bytes an event, "
+    "or more events than the key may send at once.",
     "415": "Not JSON in UTF-8, or an unknown content encoding.",
+    "429": "The key has sent its share of events: send these again after Retry-After seconds.",
     "503": "The stream cannot take events now: retry after Retry-After seconds with the same event_ids.",
 }
 

@@ -14,9 +14,11 @@ from starlette.types import Receive
 
 from ingest.accept import AcceptancePolicy, accept
 from ingest.append_queue import AppendQueue
+from ingest.backpressure import PressureGauge
 from ingest.body import read_body
 from ingest.faults import Rejection
 from ingest.parse import parse_batch, parse_event
+from ingest.rate_limit import RateLimiter
 from runtime.access import AccessKeys, ApiKey, presented_key
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
@@ -28,6 +30,12 @@ from telemetry import events as telemetry
 
 TRACK: Final = "/api/analytics/events/track"
 BATCH: Final = "/api/analytics/events/batch"
+
+RETRY_AFTER_FAILURE: Final = range(1, 6)
+"""Seconds; Redis may be back at any moment."""
+
+RETRY_UNDER_PRESSURE: Final = range(5, 16)
+"""Seconds; workers have to store what waits."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +54,12 @@ class EventRoutes:
     keys: AccessKeys
     policy: AcceptancePolicy
     queue: AppendQueue
+    gauge: PressureGauge
+    limiter: RateLimiter = field(default_factory=RateLimiter)
 
     async def track(self, headers: Mapping[str, str], receive: Receive) -> Reply:
         """Accept one event. Raises Refusal: 422 names what is wrong with it."""
-        key = self._authenticate(headers)
+        key = self._admit(headers)
         [judged] = self._accept_all([parse_event(await read_body(headers, receive))], key)
         await self._append([judged])
         if isinstance(judged, Rejection):
@@ -59,7 +69,7 @@ class EventRoutes:
 
     async def batch(self, headers: Mapping[str, str], receive: Receive) -> Reply:
         """Accept what is good of a batch and say what is not: 202 when all was, else 207. Raises Refusal."""
-        key = self._authenticate(headers)
+        key = self._admit(headers)
         judged = self._accept_all(parse_batch(await read_body(headers, receive)), key)
         accepted = await self._append(judged)
         body = {
@@ -71,8 +81,16 @@ class EventRoutes:
         status = HTTPStatus.ACCEPTED if accepted == len(judged) else HTTPStatus.MULTI_STATUS
         return Reply(status, json.dumps(body, separators=(",", ":")).encode())
 
+    def _admit(self, headers: Mapping[str, str]) -> ApiKey:
+        # Before the body is read: a stranger costs next to nothing, and so does what cannot be taken now.
+        key = self._authenticate(headers)
+        if self.gauge.pressure is not None:
+            raise _not_now(self.gauge.pressure, RETRY_UNDER_PRESSURE)
+        if self.queue.is_full:
+            raise _not_now("queue_full", RETRY_AFTER_FAILURE)
+        return key
+
     def _authenticate(self, headers: Mapping[str, str]) -> ApiKey:
-        # Before the body is read: a stranger costs next to nothing.
         secret = presented_key(headers.get("authorization"), headers.get("x-api-key"))
         key = self.keys.verify(secret) if secret else None
         if key is None:
@@ -87,6 +105,7 @@ class EventRoutes:
         return key
 
     def _accept_all(self, parsed: Sequence[AnyEvent | Rejection], key: ApiKey) -> list[AcceptedEvent | Rejection]:
+        self.limiter.charge(key, len(parsed))
         now = utc_now()
         return [one if isinstance(one, Rejection) else accept(one, self.policy, key.source, now) for one in parsed]
 
@@ -97,17 +116,28 @@ class EventRoutes:
             if events:
                 await self.queue.append(events)
         except StreamUnavailable as error:
-            telemetry.ingest_refused("queue_full" if error.reason == "queue_full" else "stream_unavailable")
+            own = error.reason in ("queue_full", "not_durable")
+            telemetry.ingest_refused(error.reason if own else "stream_unavailable")
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 error.reason,
                 "The events may not have been stored: send them again with the same event_ids.",
-                # Spread, so that senders do not all come back at once.
-                headers={"retry-after": str(random.randint(1, 5))},
+                headers=_come_back_in(RETRY_AFTER_FAILURE),
                 event_ids=[str(one.event_id) if isinstance(one, AcceptedEvent) else None for one in judged],
             ) from error
         telemetry.events_judged(Counter(event.event_type for event in events), len(judged) - len(events))
         return len(events)
+
+
+def _not_now(code: str, seconds: range) -> Refusal:
+    telemetry.ingest_refused(code)
+    detail = "Nothing of this request was stored: send it again later."
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers=_come_back_in(seconds))
+
+
+def _come_back_in(seconds: range) -> dict[str, str]:
+    # Spread, so that senders do not all come back at once.
+    return {"retry-after": str(random.choice(seconds))}
 
 
 def _verdict(index: int, judged: AcceptedEvent | Rejection) -> dict[str, Any]:

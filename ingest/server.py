@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,48 +14,77 @@ from starlette.routing import Route
 from ingest.accept import AcceptancePolicy
 from ingest.app import IngestApp
 from ingest.append_queue import AppendQueue
+from ingest.backpressure import Limits, PressureGauge
 from ingest.openapi import openapi
 from ingest.routes import EventRoutes
 from runtime.http_server import serve_http
-from runtime.lifecycle import stop_on_signals
+from runtime.lifecycle import run_together, stop_on_signals
 from runtime.offline_docs import CONTENT_SECURITY_POLICY, documentation_files
-from runtime.settings import Settings
+from runtime.settings import Durability, Settings
 from stream.connection import Redis, connect
-from stream.health import ping
+from stream.health import append_only_file, ping
+from stream.load import measure_load
 from stream.producer import Producer
 from telemetry import events as telemetry
 from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.status import status_routes
 
+CONFIRMING_LANES: Final = 8
+"""Appends under way at once where each waits for a disk or a replica, which takes them together."""
+
 
 async def serve(settings: Settings) -> None:
     """Serve ingest until SIGTERM or SIGINT; requests in flight are finished. Raises ConfigurationError."""
     with stop_on_signals() as stop:
         redis = connect(settings)
-        app = create_app(settings, redis, stop)
+        gauge = open_gauge(settings, redis)
+        app = create_app(settings, redis, stop, gauge)
+        await gauge.sample()
         telemetry.process_started("ingest", publish_build())
         try:
-            await serve_http(app, settings.ingest_host, settings.ingest_port, stop)
+            await run_together(
+                stop, serve_http(app, settings.ingest_host, settings.ingest_port, stop), gauge.watch(stop)
+            )
         finally:
             await redis.aclose()
             telemetry.process_stopped("ingest")
 
 
-def create_app(settings: Settings, redis: Redis, stop: asyncio.Event) -> IngestApp:
-    """Return the application; nothing is sent to Redis yet. Raises ConfigurationError."""
+def lanes_of(durability: Durability) -> int:
+    """Return how many appends should be under way at once."""
+    return CONFIRMING_LANES if durability in ("local", "replica") else 1
+
+
+def open_gauge(settings: Settings, redis: Redis) -> PressureGauge:
+    """Return a gauge of this Redis that has not looked yet."""
+    return PressureGauge(lambda: measure_load(redis, settings.stream_partitions), Limits.of(settings))
+
+
+def create_app(settings: Settings, redis: Redis, stop: asyncio.Event, gauge: PressureGauge | None = None) -> IngestApp:
+    """Return the application; nothing is sent to Redis yet. Raises ConfigurationError.
+
+    `gauge` is watched by whoever gives it; without one only Redis itself refuses.
+    """
     events = EventRoutes(
         settings.access_keys(),
         AcceptancePolicy(settings.pseudonymizer(), settings.raw_retention),
-        AppendQueue(Producer(redis, settings.stream_partitions)),
+        AppendQueue(
+            Producer(redis, settings.stream_partitions, settings.durability),
+            lanes=lanes_of(settings.durability),
+        ),
+        gauge or open_gauge(settings, redis),
     )
+    checks = [Check("redis", lambda: ping(redis))]
+    if settings.needs_append_only_file:
+        checks.append(Check("append_only_file", lambda: append_only_file(redis)))
     document = openapi()
 
     async def describe(_request: Request) -> Response:
         return JSONResponse(document)
 
     routes = [
-        *status_routes([Check("redis", lambda: ping(redis))], stop=stop),
+        *status_routes(checks, stop=stop),
         Route("/openapi.json", describe, methods=["GET"]),
         *(
             Route(path, _file(*file), methods=["GET"])

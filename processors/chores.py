@@ -56,7 +56,8 @@ def chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         return "refreshed"
 
     async def trim_streams() -> str:
-        budget = settings.stream_max_bytes // settings.stream_partitions
+        memory = await health.memory(redis)
+        budget = trimmer.memory_budget(settings.stream_max_bytes, memory.limit) // settings.stream_partitions
         reach(Failpoint.BEFORE_TRIM)
         results = [await trimmer.trim(redis, stream, settings.event_retention, budget) for stream in streams]
         reach(Failpoint.AFTER_TRIM)
@@ -69,7 +70,7 @@ def chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
     async def measure_lag() -> str:
         for stream in streams:
             publish_lag(stream, await lag.measure(redis, stream))
-        metrics.STREAM_MEMORY.set(await health.memory_used(redis))
+        metrics.STREAM_MEMORY.set((await health.memory(redis)).used)
         return "measured"
 
     hour = timedelta(hours=1)

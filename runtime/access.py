@@ -12,12 +12,22 @@ Scope = Literal["events:write", "learning:read", "system:read", "privacy:admin"]
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """How many events a key may send."""
+
+    per_second: float
+    burst: int
+    """Most at once, after a pause."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ApiKey:
-    """What a key that was presented stands for."""
+    """What a key that was presented stands for; equal only to itself."""
 
     source: str
     """Name of the service; stored with its events."""
     scopes: frozenset[Scope]
+    rate_limit: RateLimit | None = None
 
 
 class AccessKeys:

@@ -15,6 +15,9 @@ from runtime.errors import ConfigurationError
 GRACE_SECONDS: Final = 20
 """How long requests in flight may take once the end has been called."""
 
+KEEP_ALIVE_SECONDS: Final = 75
+"""How long a connection may idle: longer than load balancers and clients let it, so that none sends into its end."""
+
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
@@ -31,6 +34,7 @@ async def serve_http(app: Any, host: str, port: int, stop: asyncio.Event) -> Non
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         lifespan="off",
         ws="none",
         backlog=4096,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
@@ -10,9 +11,10 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runtime.access import AccessKeys, ApiKey, Scope
+from runtime.access import AccessKeys, ApiKey, RateLimit, Scope
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
+from schemas.limits import MAX_BATCH_EVENTS
 
 STATEMENT_TIMEOUT = timedelta(seconds=20)
 """Longest a statement of a batch may run; claims must wait longer than a batch can take."""
@@ -20,6 +22,9 @@ STATEMENT_TIMEOUT = timedelta(seconds=20)
 _PSEUDONYM_KEY = re.compile(r"(\d+):([0-9a-fA-F]{64,})")
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
+
+Durability = Literal["memory", "server", "local", "replica"]
+"""What must hold before an event counts as accepted; docs/operations.md says what each level survives."""
 
 
 class ApiKeySetting(BaseModel):
@@ -30,6 +35,23 @@ class ApiKeySetting(BaseModel):
     source: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
     key: SecretStr
     scopes: frozenset[Scope]
+    rate_limit_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Events, not requests; None: as many as there are."""
+    rate_limit_burst: Annotated[int, Field(ge=1)] | None = None
+    """Most events at once. Not given: the largest batch or what a second allows, whichever is more."""
+
+    @model_validator(mode="after")
+    def _a_burst_belongs_to_a_rate(self) -> Self:
+        if self.rate_limit_burst is not None and self.rate_limit_per_second is None:
+            raise ValueError("rate_limit_burst needs rate_limit_per_second beside it")
+        return self
+
+    def rate_limit(self) -> RateLimit | None:
+        """Return the limit of this key; None without one."""
+        if self.rate_limit_per_second is None:
+            return None
+        burst = self.rate_limit_burst or max(MAX_BATCH_EVENTS, math.ceil(self.rate_limit_per_second))
+        return RateLimit(self.rate_limit_per_second, burst)
 
 
 class Settings(BaseSettings):
@@ -60,6 +82,14 @@ class Settings(BaseSettings):
         2 * 1024**3,
         ge=1024**2,
         description="Memory of the streams past which processed entries go early; the hard limit is Redis' maxmemory.",
+    )
+    max_backlog_events: int = Field(
+        10_000_000, ge=0, description="Events waiting to be stored past which ingest refuses more; 0 is no such limit."
+    )
+    durability: Durability = Field(
+        "server",
+        description="What a 202 means: `server` (as Redis is configured), `local` (on its disk), `replica` (and on a "
+        "replica's), `memory`.",
     )
     event_retention_days: int = Field(7, ge=1, description="Days a processed event stays in Redis.")
     raw_retention_days: int = Field(
@@ -92,7 +122,10 @@ class Settings(BaseSettings):
     summary_refresh_seconds: float = Field(60, gt=0, description="How often hourly_analytics_summary is refreshed.")
 
     pseudonym_keys: SecretStr | None = Field(None, description="`version:hex` of at least 32 bytes, comma separated.")
-    api_keys: tuple[ApiKeySetting, ...] = Field((), description="JSON list of {source, key, scopes}.")
+    api_keys: tuple[ApiKeySetting, ...] = Field(
+        (),
+        description="JSON list of {source, key, scopes}, optionally rate_limit_per_second, rate_limit_burst.",
+    )
     jwt_secret: SecretStr | None = Field(None, description="HS256 secret of learners' tokens, at least 32 bytes.")
 
     ingest_host: str = Field("127.0.0.1", description="Address ingest listens on.")
@@ -142,6 +175,11 @@ class Settings(BaseSettings):
         return self.database_url.get_secret_value()
 
     @property
+    def needs_append_only_file(self) -> bool:
+        """Whether a Redis without one is not to be trusted with events."""
+        return self.environment == "production" and self.durability != "memory"
+
+    @property
     def event_retention(self) -> timedelta:
         """How long a processed event stays in Redis."""
         return timedelta(days=self.event_retention_days)
@@ -175,7 +213,8 @@ class Settings(BaseSettings):
     def access_keys(self) -> AccessKeys:
         """Return the API keys this process accepts."""
         return AccessKeys(
-            (setting.key.get_secret_value(), ApiKey(setting.source, setting.scopes)) for setting in self.api_keys
+            (setting.key.get_secret_value(), ApiKey(setting.source, setting.scopes, setting.rate_limit()))
+            for setting in self.api_keys
         )
 
 

@@ -11,6 +11,8 @@ from redis.exceptions import ResponseError
 
 from runtime.diagnosis import Finding, judge
 from runtime.errors import StreamUnavailable
+from runtime.settings import Durability
+from stream.durability import confirms_early, knows_waitaof
 from stream.failures import GroupMissing, translated_errors
 from stream.keys import STORE_GROUP, stream_key
 from stream.lag import measure
@@ -19,18 +21,40 @@ _OLDEST: Final = (7, 0)
 _SKEW_SECONDS: Final = 5.0
 
 
-async def diagnose(redis: Redis, partitions: int, now: datetime, claim_idle_seconds: float) -> list[Finding]:
+async def diagnose(
+    redis: Redis, partitions: int, now: datetime, claim_idle_seconds: float, durability: Durability
+) -> list[Finding]:
     """Look at the server and at each partition. Raises StreamUnavailable when it does not answer."""
     with translated_errors():
         facts = await redis.info()
-    findings = [*judge_server(facts, await _fsync(redis)), _judge_clock((await measure(redis, 0)).redis_now, now)]
+    fsync = await _fsync(redis)
+    known = await knows_waitaof(redis)
+    findings = [
+        *judge_server(facts, fsync, durability, knows_waitaof=known),
+        _judge_clock((await measure(redis, 0)).redis_now, now),
+    ]
+    if known and facts["aof_enabled"] and fsync == "everysec" and durability in ("local", "replica"):
+        findings.append(_judge_confirmations(early=await confirms_early(redis)))
     for partition in range(partitions):
         findings += await _diagnose_partition(redis, partition, claim_idle_seconds)
     return findings
 
 
-def judge_server(facts: Mapping[str, Any], fsync: str | None) -> list[Finding]:
+def _judge_confirmations(*, early: bool) -> Finding:
+    return judge(
+        "redis.confirmations",
+        not early,
+        "WAITAOF answers before the disk has the write" if early else "WAITAOF waits for the disk",
+        "set appendfsync to always: a kill of Redis loses nothing as it is, a power cut may lose a second",
+        otherwise="warn",
+    )
+
+
+def judge_server(
+    facts: Mapping[str, Any], fsync: str | None, durability: Durability, *, knows_waitaof: bool
+) -> list[Finding]:
     """Judge what INFO says; `fsync` is the setting appendfsync, None where the server keeps it to itself."""
+    confirms = durability in ("local", "replica")
     is_valkey = "valkey_version" in facts
     version = str(facts["valkey_version" if is_valkey else "redis_version"])
     policy = str(facts.get("maxmemory_policy", "unknown"))
@@ -59,12 +83,20 @@ def judge_server(facts: Mapping[str, Any], fsync: str | None) -> list[Finding]:
             bool(facts.get("aof_enabled")),
             "the append-only file is on" if facts.get("aof_enabled") else "there is no append-only file",
             "set appendonly to yes: without it a restart loses accepted events",
+            otherwise="warn" if durability == "memory" else "fail",
+        ),
+        judge(
+            "redis.waitaof",
+            knows_waitaof or not confirms,
+            f"ANALYTICS_DURABILITY is {durability}; WAITAOF is {'known' if knows_waitaof else 'not known'}",
+            "use Redis 7.2 or newer, or Valkey, else no disk can be waited for",
+            otherwise="warn" if durability == "replica" else "fail",
         ),
         judge(
             "redis.fsync",
-            fsync in (None, "always"),
+            fsync in (None, "always") or (confirms and fsync != "no"),
             f"appendfsync is {fsync or 'not readable here'}",
-            "set appendfsync to always, or accept that a power cut loses up to a second of accepted events",
+            "set appendfsync to always, or everysec and ANALYTICS_DURABILITY to local: else a power cut loses a second",
             otherwise="warn",
         ),
     ]

@@ -20,6 +20,7 @@ _WORDS: Final = {
     "MASTERDOWN": "master_down",
     "CLUSTERDOWN": "cluster_down",
     "TRYAGAIN": "try_again",
+    "NOSCRIPT": "try_again",
     "BUSY": "busy",
     "NOPERM": "not_permitted",
     "NOAUTH": "not_authenticated",

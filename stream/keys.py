@@ -7,6 +7,9 @@ from typing import Final
 STORE_GROUP: Final = "store"
 """Consumer group of the workers that write to Postgres."""
 
+PROBE: Final = "analytics:probe"
+"""Written by `analytics doctor` to see how the server confirms; it expires."""
+
 
 def stream_key(partition: int) -> str:
     """Return the stream of a partition; the braces put each partition, whole, on one node of a cluster."""

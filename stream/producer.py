@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from redis.asyncio import Redis
 
+from runtime.settings import Durability
 from schemas.accepted import AcceptedEvent
 from schemas.stream_entry import FIELDS, encode
+from stream.durability import CONFIRMATION_SECONDS, Confirmation, confirmation
 from stream.failures import translated_errors
 from stream.keys import stream_key
 
@@ -29,26 +31,55 @@ def partition_of(user_hash: bytes | None, event_id: UUID, partitions: int) -> in
 class Producer:
     """Appends over a client; one script call takes many events."""
 
-    def __init__(self, redis: Redis, partitions: int) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        partitions: int,
+        durability: Durability = "server",
+        confirmation_seconds: float = CONFIRMATION_SECONDS,
+    ) -> None:
+        """Give Redis `confirmation_seconds` to say that an append is as durable as asked."""
+        self._redis = redis
         self._partitions = partitions
+        self._durability = durability
+        self._confirmation_seconds = confirmation_seconds
         self._append = redis.register_script(_SCRIPT)
 
     async def append(self, events: Sequence[AcceptedEvent]) -> None:
-        """Append the events, in order. Returns when Redis has them, as durably as it is configured.
+        """Append the events, in order. Returns when Redis has them, as durably as the level says.
 
         Raises StreamUnavailable; then some may have been appended, so their senders must repeat them with the same ids.
         """
+        confirmed = await confirmation(self._redis, self._durability, self._confirmation_seconds)
+        if confirmed is None:
+            for call in self._calls(events):
+                with translated_errors():
+                    await self._append(**call)
+        else:
+            await self._append_confirmed(events, confirmed)
+
+    async def _append_confirmed(self, events: Sequence[AcceptedEvent], confirmed: Confirmation) -> None:
+        # Sent as one packet: the wait covers the writes of its own connection only, which must not be another by then.
+        with translated_errors():
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for call in self._calls(events):
+                    await self._append(**call, client=pipeline)
+                pipeline.execute_command(*confirmed.command)
+                *appends, reply = await pipeline.execute(raise_on_error=False)
+            for outcome in appends:
+                if isinstance(outcome, Exception):
+                    raise outcome
+        confirmed.check(reply)
+
+    def _calls(self, events: Sequence[AcceptedEvent]) -> Iterator[dict[str, Any]]:
+        """Yield the arguments of each script call."""
         by_partition: dict[int, list[AcceptedEvent]] = {}
         for event in events:
             partition = partition_of(event.user_hash, event.event_id, self._partitions)
             by_partition.setdefault(partition, []).append(event)
         for partition, those in by_partition.items():
             for start in range(0, len(those), MAX_EVENTS_PER_CALL):
-                await self._call(partition, those[start : start + MAX_EVENTS_PER_CALL])
-
-    async def _call(self, partition: int, events: Sequence[AcceptedEvent]) -> None:
-        arguments: list[str | bytes | int] = [len(FIELDS), *FIELDS]
-        for event in events:
-            arguments.extend(encode(event))
-        with translated_errors():
-            await self._append(keys=[stream_key(partition)], args=arguments)
+                arguments: list[str | bytes | int] = [len(FIELDS), *FIELDS]
+                for event in those[start : start + MAX_EVENTS_PER_CALL]:
+                    arguments.extend(encode(event))
+                yield {"keys": [stream_key(partition)], "args": arguments}

@@ -13,6 +13,7 @@ from stream.failures import translated_errors
 from stream.keys import STORE_GROUP, stream_key
 
 _PAGE: Final = 10_000
+_MEMORY_SHARE: Final = 2 / 3
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class EntryId:
 
     def __str__(self) -> str:
         return f"{self.milliseconds}-{self.sequence}"
+
+
+def memory_budget(wanted: int, max_memory: int) -> int:
+    """Return how many bytes streams may keep: as wanted, and never so many that Redis is short of memory for good."""
+    return min(wanted, int(max_memory * _MEMORY_SHARE)) if max_memory else wanted
 
 
 async def trim(redis: Redis, partition: int, retention: timedelta, max_bytes: int) -> TrimResult:

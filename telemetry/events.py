@@ -46,6 +46,25 @@ def append_failed(error: DependencyUnavailable, count: int) -> None:
     _log.warning("append_failed", reason=error.reason, detail=error.detail, events=count)
 
 
+def events_held(count: int) -> None:
+    """So many accepted events wait for the stream's answer."""
+    metrics.INGEST_HELD_EVENTS.set(count)
+
+
+def pressure_changed(pressure: str | None) -> None:
+    """Ingest refuses events from now on, for this reason; None: it takes them again."""
+    if pressure is None:
+        _log.info("pressure_over")
+    else:
+        _log.warning("pressure_rose", reason=pressure)
+
+
+def load_unknown(error: DependencyUnavailable) -> None:
+    """Redis did not say how full it is."""
+    metrics.RETRIES.labels(error.dependency, error.reason).inc()
+    _log.warning("load_unknown", reason=error.reason, detail=error.detail)
+
+
 def ingest_refused(reason: str) -> None:
     """A request was answered with 429 or 503."""
     metrics.INGEST_BACKPRESSURE.labels(reason).inc()

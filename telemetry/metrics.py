@@ -36,6 +36,7 @@ INGEST_BATCH_EVENTS = Histogram("analytics_ingest_batch_events", "Events of one 
 INGEST_BACKPRESSURE = Counter(
     "analytics_ingest_backpressure_total", "Requests refused with 429 or 503 for now.", ["reason"]
 )
+INGEST_HELD_EVENTS = Gauge("analytics_ingest_held_events", "Accepted events that wait for the stream's answer.")
 PUBLISH_DURATION = Histogram(
     "analytics_stream_publish_duration_seconds", "Time of one append of many events.", buckets=_REQUEST_SECONDS
 )
@@ -94,7 +95,7 @@ READ_DURATION = Histogram(
 STALENESS = Gauge("analytics_aggregate_staleness_seconds", "Age of consistent_through when it was last sampled.")
 
 INGEST_ROUTES: Final = ("/api/analytics/events/track", "/api/analytics/events/batch")
-INGEST_CODES: Final = ("202", "207", "400", "401", "403", "413", "415", "422", "500", "503")
+INGEST_CODES: Final = ("202", "207", "400", "401", "403", "413", "415", "422", "429", "500", "503")
 READ_ROUTES: Final = (
     "/api/analytics/learning/overview",
     "/api/analytics/learning/heatmap",
@@ -104,7 +105,16 @@ READ_ROUTES: Final = (
 READ_CODES: Final = ("200", "400", "401", "403", "422", "500", "503")
 GROUPS: Final = ("store", "live")
 OUTCOMES: Final = ("accepted", "rejected", "retry")
-BACKPRESSURE_REASONS: Final = ("queue_full", "stream_unavailable", "draining")
+BACKPRESSURE_REASONS: Final = (
+    "queue_full",
+    "stream_unavailable",
+    "draining",
+    "not_durable",
+    "memory_short",
+    "stream_full",
+    "backlog_full",
+    "rate_limited",
+)
 FAILURES: Final = {
     "stream": ("connection", "timeout", "out_of_memory"),
     "storage": ("connection", "timeout", "missing_partition"),

@@ -14,6 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from ingest import faults
+from ingest.backpressure import Pressure
 from ingest.openapi import openapi, written
 from runtime.settings import Settings
 from runtime.settings_table import with_table
@@ -117,10 +118,11 @@ def test_a_sender_with_the_schema_judges_as_ingest_does(tmp_path: Path, event: d
 
 
 def codes_given_to(function: str, position: int) -> set[str]:
-    """Return the literal codes that ingest's source passes to `function`."""
+    """Return the literal codes that the sources of ingest and of the stream pass to `function`."""
     calls = [
         node
-        for path in (ROOT / "ingest").glob("*.py")
+        for package in ("ingest", "stream")
+        for path in (ROOT / package).glob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function
     ]
@@ -133,7 +135,7 @@ def codes_in_the_code() -> set[str]:
     of_events = codes_given_to("Rejection", 0) | {code for code, _ in faults._TYPES.values()}
     of_content = {faults._code(kind) for kind in ("string_type", "datetime_parsing", "less_than_equal")}
     of_the_stream = codes_given_to("StreamUnavailable", 0) | set(failures._WORDS.values())
-    return of_events | of_content | codes_given_to("Refusal", 1) | of_the_stream
+    return of_events | of_content | codes_given_to("Refusal", 1) | of_the_stream | set(Pressure)
 
 
 def test_every_code_a_sender_may_meet_is_documented_and_no_other() -> None:
@@ -142,5 +144,4 @@ def test_every_code_a_sender_may_meet_is_documented_and_no_other() -> None:
     rows = re.findall(r"^\|(?: \d{3} \|)? ((?:`[a-z_]+`(?:, )?)+) \|", text, flags=re.MULTILINE)
     documented = {code for row in rows for code in re.findall(r"`([a-z_]+)`", row)}
     documented -= {"event_type", "user_id", "properties", "event_id", "timestamp", "session_id", "schema_version"}
-    # these two are made where redis-py's own error classes are translated
-    assert documented == codes_in_the_code() | {"timeout", "connection"}
+    assert documented == codes_in_the_code()

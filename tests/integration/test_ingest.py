@@ -19,7 +19,6 @@ from redis.asyncio import Redis
 from ingest.append_queue import AppendQueue
 from ingest.routes import BATCH, TRACK
 from ingest.server import create_app
-from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.identifiers import canonical_event_id
@@ -28,7 +27,7 @@ from stream.connection import connect
 from stream.keys import stream_key
 from tests.support.access import ADMIN_KEY, API_KEYS, PSEUDONYM_KEYS, WRITE_KEY
 from tests.support.entries import stream_entries
-from tests.support.events import event, uuid7
+from tests.support.events import uuid7
 
 AUTHORIZED = {"Authorization": f"Bearer {WRITE_KEY}"}
 GOOD = {"event_type": "xp_earned", "user_id": "u", "properties": {"xp_amount": 5}}
@@ -287,20 +286,15 @@ async def test_a_redis_that_is_away_is_a_503(settings: Settings) -> None:
     await redis.aclose()
 
 
-class Broken:
-    async def append(self, _events: Any) -> None:
-        raise ZeroDivisionError
-
-
-async def test_a_defect_is_told_to_everybody_who_waits_and_to_nobody_for_ever() -> None:
-    queue = AppendQueue(Broken())
-    outcomes = await asyncio.gather(*(queue.append([]) for _ in range(3)), return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError] * 3
-
-
-async def test_a_full_queue_refuses_at_once() -> None:
-    with pytest.raises(StreamUnavailable, match="queue_full"):
-        await AppendQueue(Broken(), max_waiting=1).append([event("session_start"), event("session_start")])
+async def test_what_finds_a_full_queue_is_not_read(
+    settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AppendQueue, "is_full", True)
+    transport = httpx.ASGITransport(create_app(settings, redis, asyncio.Event()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://ingest", headers=AUTHORIZED) as client:
+        refused = await client.post(BATCH, content=b"no JSON", headers={"content-type": "application/json"})
+    assert (refused.status_code, refused.json()["code"]) == (503, "queue_full")
+    assert int(refused.headers["retry-after"]) in range(1, 6)
 
 
 async def test_every_answer_has_a_request_id_and_careful_headers(client: httpx.AsyncClient) -> None:

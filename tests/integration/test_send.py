@@ -140,6 +140,12 @@ class TestDelivery:
         assert await sender.deliver(*"abcde") == [("accepted", None)] * 5
         assert sender.seconds > 180
 
+    async def test_a_limit_of_our_key_is_no_failure(self, ingest: ScriptedIngest, sender: Sender) -> None:
+        limited = saying(429, retry_after="50")
+        ingest.script = in_turn(*[limited] * 5, accept_all)
+        assert await sender.deliver("a") == [("accepted", None)]
+        assert [int(wait) for wait in sender.waits] == [50] * 5
+
     @pytest.mark.parametrize("status", [401, 403, 404])
     async def test_a_refused_key_is_not_tried_again(self, ingest: ScriptedIngest, sender: Sender, status: int) -> None:
         ingest.script = saying(status)

@@ -36,6 +36,7 @@ def translated(error: Exception) -> StreamUnavailable:
             exceptions.NoPermissionError("this user has no permissions to run this command", status_code="NOPERM"),
             "not_permitted",
         ),
+        (exceptions.NoScriptError("No matching script. Please use EVAL.", status_code="NOSCRIPT"), "try_again"),
         (exceptions.ResponseError("BUSY Redis is busy running a script."), "busy"),
         (exceptions.ResponseError("UNBLOCKED force unblock from blocking operation"), "unblocked"),
         (exceptions.ResponseError("WRONGPASS invalid username-password pair"), "not_authenticated"),

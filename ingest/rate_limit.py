@@ -1,0 +1,66 @@
+"""How fast a key may send: a token bucket for each, of this process alone."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+from runtime.access import ApiKey, RateLimit
+from runtime.refusal import Refusal
+from telemetry import events as telemetry
+
+_ROUNDING: Final = 1e-3
+"""Of a token; who waited as long as told must not be a rounding error short."""
+
+
+class TokenBucket:
+    """Holds up to `burst` tokens and gains `per_second`; full at first. An event is a token."""
+
+    def __init__(self, limit: RateLimit, now: float) -> None:
+        self._limit = limit
+        self._tokens = float(limit.burst)
+        self._at = now
+
+    def take(self, count: int, now: float) -> int:
+        """Take `count` tokens and return 0; else take none and return the whole seconds after which they are there.
+
+        `count` is at most the burst.
+        """
+        gained = (now - self._at) * self._limit.per_second
+        self._tokens, self._at = min(self._limit.burst, self._tokens + gained), now
+        if self._tokens + _ROUNDING >= count:
+            self._tokens = max(0.0, self._tokens - count)
+            return 0
+        return math.ceil((count - self._tokens) / self._limit.per_second)
+
+
+class RateLimiter:
+    """The buckets of all keys that have a limit."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` gives seconds that only grow."""
+        self._clock = clock
+        self._buckets: dict[ApiKey, TokenBucket] = {}
+
+    def charge(self, key: ApiKey, count: int) -> None:
+        """Let `count` events of a key pass. Raises Refusal: 429 for now, 413 when so many never fit."""
+        limit = key.rate_limit
+        if limit is None:
+            return
+        if count > limit.burst:
+            detail = f"This key may send {limit.burst} events at once; send smaller batches."
+            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "batch_exceeds_burst", detail)
+        now = self._clock()
+        bucket = self._buckets.setdefault(key, TokenBucket(limit, now))
+        seconds = bucket.take(count, now)
+        if seconds:
+            telemetry.ingest_refused("rate_limited")
+            raise Refusal(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "rate_limited",
+                f"This key may send {limit.per_second:g} events a second; nothing of this request was stored.",
+                headers={"retry-after": str(seconds)},
+            )

@@ -1,0 +1,111 @@
+"""The token bucket of a key: what it lets pass, and that its waits can be obeyed."""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ingest.rate_limit import RateLimiter, TokenBucket
+from runtime.access import ApiKey, RateLimit, Scope
+from runtime.refusal import Refusal
+from runtime.settings import ApiKeySetting
+
+LIMITS = st.builds(RateLimit, st.floats(0.01, 100_000), st.integers(1, 100_000))
+STEPS = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 1)), min_size=1, max_size=30)
+SCOPES: frozenset[Scope] = frozenset({"events:write"})
+
+
+@given(LIMITS, STEPS)
+def test_who_waits_as_long_as_told_is_let_through(limit: RateLimit, steps: list[tuple[float, float]]) -> None:
+    now = 1_000_000.0
+    bucket = TokenBucket(limit, now)
+    for pause, share in steps:
+        now += pause
+        count = max(1, round(limit.burst * share))
+        if seconds := bucket.take(count, now):
+            assert 1 <= seconds <= math.ceil(limit.burst / limit.per_second)
+            now += seconds
+            assert bucket.take(count, now) == 0
+
+
+@given(LIMITS, STEPS)
+def test_no_more_pass_than_the_rate_and_one_burst(limit: RateLimit, steps: list[tuple[float, float]]) -> None:
+    now = start = 1_000_000.0
+    bucket = TokenBucket(limit, now)
+    passed = 0
+    for pause, share in steps:
+        now += pause
+        count = max(1, round(limit.burst * share))
+        passed += count if bucket.take(count, now) == 0 else 0
+    assert passed <= limit.burst + limit.per_second * (now - start) + 1
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_key_past_its_limit_is_told_when_and_another_is_not_touched() -> None:
+    clock = Clock()
+    limiter = RateLimiter(clock)
+    # as alike as two keys can be
+    limited, twin = (ApiKey("service", SCOPES, RateLimit(10, 100)) for _ in range(2))
+    limiter.charge(limited, 100)
+    with pytest.raises(Refusal) as refused:
+        limiter.charge(limited, 25)
+    assert (refused.value.status, refused.value.code) == (HTTPStatus.TOO_MANY_REQUESTS, "rate_limited")
+    assert refused.value.headers == {"retry-after": "3"}
+    limiter.charge(twin, 100)
+    limiter.charge(ApiKey("free", SCOPES), 1_000_000)
+    clock.now = 2.9
+    limiter.charge(limited, 24)
+    clock.now = 3.4
+    with pytest.raises(Refusal):
+        limiter.charge(limited, 25)
+
+
+def test_a_batch_that_never_fits_is_told_so_and_costs_nothing() -> None:
+    limiter = RateLimiter(Clock())
+    key = ApiKey("service", SCOPES, RateLimit(10, 100))
+    with pytest.raises(Refusal) as refused:
+        limiter.charge(key, 101)
+    assert (refused.value.status, refused.value.code) == (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "batch_exceeds_burst")
+    assert "100" in refused.value.detail
+    limiter.charge(key, 100)
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [
+        ({}, None),
+        ({"rate_limit_per_second": 50}, RateLimit(50, 2_500)),
+        ({"rate_limit_per_second": 9_999.5}, RateLimit(9_999.5, 10_000)),
+        ({"rate_limit_per_second": 0.5, "rate_limit_burst": 3}, RateLimit(0.5, 3)),
+    ],
+)
+def test_the_limit_of_a_setting(given: dict[str, float], limit: RateLimit | None) -> None:
+    entry = {"source": "s", "key": "k", "scopes": ["events:write"], **given}
+    assert ApiKeySetting.model_validate(entry).rate_limit() == limit
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"rate_limit_per_second": 0},
+        {"rate_limit_per_second": -1},
+        {"rate_limit_per_second": "NaN"},
+        {"rate_limit_burst": 10},
+        {"rate_limit_per_second": 1, "rate_limit_burst": 0},
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(bad: dict[str, float]) -> None:
+    entry = {"source": "s", "key": "k", "scopes": ["events:write"], **bad}
+    with pytest.raises(ValidationError):
+        ApiKeySetting.model_validate(entry)
