@@ -65,15 +65,21 @@ class Doomed:
         return cls(service, process)
 
     async def end(self) -> int:
-        """Wait for its end and return its exit code, which must be of a SIGKILL or of an orderly end."""
+        """Wait for its end and return its exit code, which must be of a signal or of an orderly end."""
         _, said = await self._process.communicate()
-        assert self._process.returncode in (-signal.SIGKILL, 0), said.decode()
+        assert self._process.returncode in (-signal.SIGKILL, 128 + signal.SIGTERM, 0), said.decode()
         return self._process.returncode
 
     def kill(self) -> None:
         """SIGKILL, wherever it is."""
         if self._process.returncode is None:
             self._process.kill()
+
+    def ask(self) -> bool:
+        """SIGTERM, which may not be the first; return whether it has ended."""
+        if self._process.returncode is None:
+            self._process.terminate()
+        return self._process.returncode is not None
 
     async def stop(self) -> int:
         """SIGTERM; return the exit code."""
