@@ -100,7 +100,7 @@ async def _diagnose_postgres(settings: Settings) -> list[Finding]:
     from storage.diagnosis import diagnose
 
     try:
-        findings = await diagnose(settings.database_dsn, settings.db_pool_size)
+        findings = await diagnose(settings.database_dsn, settings.db_pool_size, utc_now())
     except ConfigurationError as error:
         return [Finding("postgres.reachable", "fail", str(error), "every process but ingest needs it")]
     except DependencyUnavailable as error:

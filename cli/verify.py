@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -14,9 +15,12 @@ from rich.table import Table
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from runtime.clock import utc_now
 from runtime.settings import Settings
+from storage.losses import StreamLoss, read_losses
+from storage.pool import Connection
 from storage.pool import connect as connect_storage
 from storage.verify import Books, TableDrift, read_books, verify_aggregates
 from stream.books import StreamBooks, read_stream_books
+from stream.connection import Redis
 from stream.connection import connect as connect_stream
 
 
@@ -28,6 +32,18 @@ class Balance:
     before: StreamBooks
     books: Books
     after: StreamBooks
+    losses: Sequence[StreamLoss] = ()
+    """The times the stream went back."""
+
+    @property
+    def appended(self) -> int:
+        """Entries ever appended, those included that the stream has no more and does not count."""
+        return self.after.appended + sum(loss.missing for loss in self.losses)
+
+    @property
+    def lost(self) -> int:
+        """Entries the stream lost before anybody had stored them."""
+        return sum(loss.lost for loss in self.losses)
 
     @property
     def is_balanced(self) -> bool | None:
@@ -36,20 +52,22 @@ class Balance:
         Traffic goes on meanwhile, so the books may lie anywhere between the two readings. Once all is quiet both
         say the same number.
         """
-        if self.books.settled > self.after.appended:
+        settled = self.books.settled - sum(loss.missing - loss.lost for loss in self.losses)
+        if settled > self.after.appended:
             return False
-        return None if self.before.settled is None else self.before.settled <= self.books.settled
+        return None if self.before.settled is None else self.before.settled <= settled
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a program reads it."""
         return {
             "partition": self.partition,
-            "appended": self.after.appended,
+            "appended": self.appended,
             "stored": self.books.stored,
             "duplicate": self.books.duplicate,
             "suppressed": self.books.suppressed,
             "dead_lettered": self.books.dead_lettered,
-            "in_flight": self.after.appended - self.books.settled,
+            "lost": self.lost,
+            "in_flight": self.appended - self.books.settled - self.lost,
             "balanced": self.is_balanced,
         }
 
@@ -61,6 +79,7 @@ def verify(
     """Compare every aggregate with a recompute, and the books with the stream. Exit code 1 on any difference."""
     settings = settings_of(data_dir)
     drifts, balances = asyncio.run(_verify(settings))
+    losses = [loss for balance in balances for loss in balance.losses]
     clean = all(drift.is_clean for drift in drifts) and all(balance.is_balanced is not False for balance in balances)
     if as_json:
         typer.echo(
@@ -70,12 +89,13 @@ def verify(
                     "drift": sum(drift.missing + drift.unexpected for drift in drifts),
                     "tables": [drift_as_json(drift) for drift in drifts],
                     "books": [balance.as_json() for balance in balances],
+                    "losses": [_loss_as_json(loss) for loss in losses],
                 },
                 indent=2,
             )
         )
     else:
-        _print(drifts, balances)
+        _print(drifts, balances, losses)
     if not clean:
         raise typer.Exit(1)
 
@@ -103,32 +123,60 @@ def drift_table(drifts: list[TableDrift]) -> Table:
     return table
 
 
+async def read_balances(redis: Redis, connection: Connection, partitions: Iterable[int]) -> list[Balance]:
+    """Compare the books of each partition with its stream. Raises StreamUnavailable and StorageUnavailable."""
+    before = {partition: await read_stream_books(redis, partition) for partition in partitions}
+    books = await read_books(connection)
+    after = {partition: await read_stream_books(redis, partition) for partition in partitions}
+    losses = await read_losses(connection)
+    return [
+        Balance(
+            partition,
+            before[partition],
+            books.get(partition, Books(0, 0, 0, 0)),
+            after[partition],
+            [loss for loss in losses if loss.partition == partition],
+        )
+        for partition in before
+    ]
+
+
 async def _verify(settings: Settings) -> tuple[list[TableDrift], list[Balance]]:
-    partitions = range(settings.stream_partitions)
     redis = connect_stream(settings)
     try:
         connection = await connect_storage(settings.database_dsn, application_name="analytics-verify")
         try:
             drifts = await verify_aggregates(connection, utc_now(), settings.system_metrics_retention)
-            before = [await read_stream_books(redis, partition) for partition in partitions]
-            books = await read_books(connection)
-            after = [await read_stream_books(redis, partition) for partition in partitions]
+            balances = await read_balances(redis, connection, range(settings.stream_partitions))
         finally:
             await connection.close()
     finally:
         await redis.aclose()
-    none = Books(0, 0, 0, 0)
-    return drifts, [Balance(p, before[p], books.get(p, none), after[p]) for p in partitions]
+    return drifts, balances
 
 
-def _print(drifts: list[TableDrift], balances: list[Balance]) -> None:
+def _loss_as_json(loss: StreamLoss) -> dict[str, Any]:
+    return {
+        "partition": loss.partition,
+        "noticed_at": loss.noticed_at.isoformat(),
+        "missing": loss.missing,
+        "lost": loss.lost,
+    }
+
+
+def _print(drifts: list[TableDrift], balances: list[Balance], losses: list[StreamLoss]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(drift_table(drifts))
     words = {True: "[green]balanced[/]", False: "[red]not balanced[/]", None: "[yellow]Redis cannot tell[/]"}
     for balance in balances:
         row = balance.as_json()
-        fates = ("stored", "duplicate", "suppressed", "dead_lettered", "in_flight")
+        fates = ["stored", "duplicate", "suppressed", "dead_lettered", *["lost"] * bool(balance.losses), "in_flight"]
         terms = " + ".join(f"{row[fate]:,} {fate.replace('_', ' ')}" for fate in fates)
         console.print(
             f"\npartition {balance.partition}: {row['appended']:,} appended = {terms}: {words[balance.is_balanced]}"
+        )
+    for loss in losses:
+        console.print(
+            f"[yellow]partition {loss.partition} went back:[/] noticed {loss.noticed_at:%Y-%m-%d %H:%M:%S} UTC,"
+            f" {loss.missing:,} entries gone, {loss.lost:,} of them stored nowhere"
         )

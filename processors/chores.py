@@ -10,11 +10,12 @@ from typing import Final
 from runtime.clock import utc_now
 from runtime.failpoints import Failpoint, reach
 from runtime.settings import Settings
-from storage import partitions, retention, summary
+from storage import losses, partitions, retention, summary
 from storage.pool import Pool
-from stream import groups, health, lag, trimmer
+from stream import continuity, groups, health, lag, trimmer
 from stream.connection import Redis
 from stream.keys import STORE_GROUP, stream_key
+from telemetry import events as telemetry
 from telemetry import metrics
 
 IDLE_CONSUMER: Final = timedelta(hours=1)
@@ -32,7 +33,11 @@ class Chore:
 
 def chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
     """Return every chore of the leader."""
-    streams = range(settings.stream_partitions)
+    return [*database_chores(settings, pool), *stream_chores(settings, redis, pool)]
+
+
+def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
+    """Return the chores that need nothing but Postgres."""
 
     async def ensure_partitions() -> str:
         now = utc_now()
@@ -55,6 +60,24 @@ def chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         await summary.refresh(pool)
         return "refreshed"
 
+    async def measure_losses() -> str:
+        return f"measured {await losses.measure_losses(pool, utc_now())}"
+
+    hour = timedelta(hours=1)
+    return [
+        Chore("ensure_partitions", hour, ensure_partitions),
+        Chore("drop_expired", hour, drop_expired),
+        Chore("prune_system_metrics", hour, prune_system_metrics),
+        Chore("prune_ledger", hour, prune_ledger),
+        Chore("refresh_summary", timedelta(seconds=settings.summary_refresh_seconds), refresh_summary),
+        Chore("measure_losses", timedelta(minutes=1), measure_losses),
+    ]
+
+
+def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
+    """Return the chores that look after the streams."""
+    streams = range(settings.stream_partitions)
+
     async def trim_streams() -> str:
         memory = await health.memory(redis)
         budget = trimmer.memory_budget(settings.stream_max_bytes, memory.limit) // settings.stream_partitions
@@ -67,23 +90,44 @@ def chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         removed = [await groups.remove_idle_consumers(redis, stream, STORE_GROUP, IDLE_CONSUMER) for stream in streams]
         return f"removed {sum(removed)}"
 
+    async def watch_streams() -> str:
+        found = [await watch_stream(redis, pool, stream) for stream in streams]
+        return f"found {sum(found)} losses"
+
     async def measure_lag() -> str:
         for stream in streams:
             publish_lag(stream, await lag.measure(redis, stream))
         metrics.STREAM_MEMORY.set((await health.memory(redis)).used)
         return "measured"
 
-    hour = timedelta(hours=1)
     return [
-        Chore("ensure_partitions", hour, ensure_partitions),
-        Chore("drop_expired", hour, drop_expired),
-        Chore("prune_system_metrics", hour, prune_system_metrics),
-        Chore("prune_ledger", hour, prune_ledger),
-        Chore("refresh_summary", timedelta(seconds=settings.summary_refresh_seconds), refresh_summary),
         Chore("trim_streams", timedelta(minutes=1), trim_streams),
         Chore("remove_idle_consumers", timedelta(minutes=10), remove_idle_consumers),
+        Chore("watch_streams", timedelta(seconds=5), watch_streams),
         Chore("measure_lag", timedelta(seconds=5), measure_lag),
     ]
+
+
+async def watch_stream(redis: Redis, pool: Pool, stream: int) -> bool:
+    """Compare a stream with what it was the last time; record and say what it lost. Return whether it lost something.
+
+    What was appended since the last time and lost is only known of as far as it was stored. Raises StreamUnavailable
+    and StorageUnavailable.
+    """
+    known = await losses.last_position(pool, stream)
+    # before the comparison: a loss in between is found the next time
+    position = await continuity.find_position(redis, stream)
+    gap = await continuity.find_gap(redis, stream, continuity.Position(*known)) if known else None
+    if gap is None:
+        await losses.keep_position(pool, stream, *position)
+        return False
+    appended, last_id = await continuity.find_position(redis, stream)
+    await losses.record_loss(
+        pool, stream, gap.missing, after=gap.after, before=gap.before, appended=appended, last_id=last_id
+    )
+    telemetry.stream_went_back(stream_key(stream), gap.missing, gap.after, gap.before)
+    await losses.measure_losses(pool, utc_now())
+    return True
 
 
 def publish_lag(stream: int, measured: lag.GroupLag) -> None:

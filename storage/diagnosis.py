@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 import asyncpg
 
 from runtime.diagnosis import Finding, judge
 from storage.failures import translated_errors
+from storage.losses import StreamLoss, read_losses
 from storage.migrate import current_revision, head_revision
 from storage.pool import connect
 
 _OLDEST: Final = 15
 _LONG_TRANSACTION_SECONDS: Final = 600
+_RECENT: Final = timedelta(days=7)
 
 _FACTS: Final = """
 SELECT current_setting('server_version') AS version,
@@ -26,17 +30,18 @@ SELECT current_setting('server_version') AS version,
 """
 
 
-async def diagnose(database_url: str, pool_size: int) -> list[Finding]:
+async def diagnose(database_url: str, pool_size: int, now: datetime) -> list[Finding]:
     """Look at the server and the schema. Raises StorageUnavailable when it does not answer."""
     connection = await connect(database_url, application_name="analytics-doctor")
     try:
         with translated_errors():
             facts = await connection.fetchrow(_FACTS)
             current = await current_revision(database_url)
+            losses = await read_losses(connection) if current == head_revision() else []
     finally:
         await connection.close()
     assert facts is not None
-    return [*judge_server(facts, pool_size), _judge_schema(current)]
+    return [*judge_server(facts, pool_size), _judge_schema(current), judge_losses(losses, now)]
 
 
 def judge_server(facts: asyncpg.Record, pool_size: int) -> list[Finding]:
@@ -70,6 +75,18 @@ def judge_server(facts: asyncpg.Record, pool_size: int) -> list[Finding]:
             otherwise="warn",
         ),
     ]
+
+
+def judge_losses(losses: Sequence[StreamLoss], now: datetime) -> Finding:
+    """Judge what streams lost of late."""
+    recent = [loss for loss in losses if now - loss.noticed_at < _RECENT]
+    return judge(
+        "stream.losses",
+        not any(loss.lost for loss in recent),
+        f"{sum(loss.lost for loss in recent)} entries in {_RECENT.days} days",
+        "Redis lost what nobody had stored: see `Redis lost data` in docs/operations.md",
+        otherwise="warn",
+    )
 
 
 def _judge_schema(current: str | None) -> Finding:

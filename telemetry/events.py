@@ -153,6 +153,12 @@ def group_recreated(stream: str, group: str) -> None:
     _log.error("group_recreated", stream=stream, group=group)
 
 
+def stream_went_back(stream: str, missing: int, after: str, before: str) -> None:
+    """A stream has less than it had: Redis was emptied, or an older copy took over."""
+    metrics.STREAM_REWINDS.inc()
+    _log.error("stream_went_back", stream=stream, missing=missing, after=after, before=before)
+
+
 def leadership_changed(*, leads: bool) -> None:
     """The maintenance process leads from now on, or no longer."""
     metrics.IS_LEADER.set(1 if leads else 0)

@@ -66,6 +66,7 @@ CLAIMED = Counter("analytics_claimed_entries_total", "Entries taken over from a 
 LOST = Counter("analytics_lost_entries_total", "Entries that were removed from the stream before they were settled.")
 RETRIES = Counter("analytics_retries_total", "Calls that failed and are tried again.", ["dependency", "reason"])
 STREAM_RECREATED = Counter("analytics_stream_recreated_total", "Times a consumer group was gone and was made again.")
+STREAM_REWINDS = Counter("analytics_stream_rewinds_total", "Times a stream was found to have less than it had had.")
 BATCH_DURATION = Histogram(
     "analytics_batch_duration_seconds", "Time a batch spent in a stage.", ["stage"], buckets=_BATCH_SECONDS
 )

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from tests.support.access import API_KEYS, PSEUDONYM_KEYS, WRITE_KEY
 from tests.support.altered_valkey import on_a_slow_disk, without
 from tests.support.entries import stream_entries
 from tests.support.events import event, uuid7
+from tests.support.replication import follow, pair
 from tests.support.waiting import eventually
 
 SENDERS = 32
@@ -130,32 +131,6 @@ async def test_the_same_kill_loses_what_is_not_on_disk(data_directory: Path) -> 
         place.mkdir()
         if await lost_by_a_kill(place, "everysec", "server", SLOWER):
             break
-
-
-@contextmanager
-def pair(directory: Path, program: Path | None = None) -> Iterator[tuple[Valkey, Valkey]]:
-    """Give a running server and another to be its replica; `program` is the first's."""
-    with ExitStack() as stack:
-        servers = Valkey(directory / "primary", program=program), Valkey(directory / "replica")
-        for server in servers:
-            server.start()
-            stack.callback(server.stop)
-        yield servers
-
-
-async def follow(replica: Valkey, primary: Valkey) -> None:
-    """Make it a replica, and wait until it is one."""
-    url = httpx.URL(primary.url)
-    async with client_of(replica) as client, client_of(primary) as source:
-        await source.config_set("repl-diskless-sync-delay", 0)
-        await client.config_set("masterauth", url.password)
-        await client.replicaof(url.host, str(url.port))
-
-        async def is_linked() -> bool:
-            facts: dict[str, Any] = await client.info("replication")
-            return str(facts["master_link_status"]) == "up"
-
-        await eventually(is_linked)
 
 
 @contextmanager

@@ -19,8 +19,15 @@ from storage.leadership import LEADER_LOCK
 from telemetry import metrics
 from tests.support.waiting import eventually
 
-OF_REDIS = ("trim_streams", "remove_idle_consumers", "measure_lag")
-OF_POSTGRES = ("ensure_partitions", "drop_expired", "prune_system_metrics", "prune_ledger", "refresh_summary")
+OF_REDIS = ("trim_streams", "remove_idle_consumers", "watch_streams", "measure_lag")
+OF_POSTGRES = (
+    "ensure_partitions",
+    "drop_expired",
+    "prune_system_metrics",
+    "prune_ledger",
+    "refresh_summary",
+    "measure_losses",
+)
 
 HOLDER = f"""
 SELECT pid FROM pg_locks
