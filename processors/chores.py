@@ -80,7 +80,8 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
 
     async def trim_streams() -> str:
         memory = await health.memory(redis)
-        budget = trimmer.memory_budget(settings.stream_max_bytes, memory.limit) // settings.stream_partitions
+        others = memory.used - sum([await trimmer.memory_of(redis, stream) for stream in streams])
+        budget = trimmer.memory_budget(settings.stream_max_bytes, memory.limit, others) // settings.stream_partitions
         reach(Failpoint.BEFORE_TRIM)
         results = [await trimmer.trim(redis, stream, settings.event_retention, budget) for stream in streams]
         reach(Failpoint.AFTER_TRIM)

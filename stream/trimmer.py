@@ -46,9 +46,18 @@ class EntryId:
         return f"{self.milliseconds}-{self.sequence}"
 
 
-def memory_budget(wanted: int, max_memory: int) -> int:
-    """Return how many bytes streams may keep: as wanted, and never so many that Redis is short of memory for good."""
-    return min(wanted, int(max_memory * _MEMORY_SHARE)) if max_memory else wanted
+def memory_budget(wanted: int, max_memory: int, others: int) -> int:
+    """Return how many bytes streams may keep: as wanted, and never so many that Redis is short of memory for good.
+
+    `others` is what everything but the streams takes.
+    """
+    return max(0, min(wanted, int(max_memory * _MEMORY_SHARE) - others)) if max_memory else wanted
+
+
+async def memory_of(redis: Redis, partition: int) -> int:
+    """Return the bytes a stream takes, as Redis estimates them. Raises StreamUnavailable."""
+    with translated_errors():
+        return await redis.memory_usage(stream_key(partition)) or 0
 
 
 async def trim(redis: Redis, partition: int, retention: timedelta, max_bytes: int) -> TrimResult:
@@ -67,12 +76,12 @@ async def trim(redis: Redis, partition: int, retention: timedelta, max_bytes: in
         floor = min(needed, EntryId(max(0, oldest_kept), 0))
         removed = await _trim_pages(redis, key, floor)
         removed += await redis.xtrim(key, minid=str(floor), approximate=False)
-        used = await _memory(redis, key)
+        used = await memory_of(redis, partition)
         if used > max_bytes:
             length = await redis.xlen(key)
             excess = length - length * max_bytes // used
             removed += await redis.xtrim(key, minid=str(needed), limit=max(excess, 1))
-            used = await _memory(redis, key)
+            used = await memory_of(redis, partition)
     return TrimResult(removed, used)
 
 
@@ -102,10 +111,6 @@ async def _trim_pages(redis: Redis, key: str, floor: EntryId) -> int:
     while page := await redis.xtrim(key, minid=str(floor), limit=_PAGE):
         removed += page
     return removed
-
-
-async def _memory(redis: Redis, key: str) -> int:
-    return await redis.memory_usage(key) or 0
 
 
 def _name(group: dict[str, Any]) -> str:

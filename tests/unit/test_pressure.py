@@ -66,7 +66,10 @@ async def test_a_gauge_looks_no_more_once_told_to_stop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "max_memory", "budget"), [(2_000, 0, 2_000), (2_000, 9_000, 2_000), (2_000, 900, 600)]
+    ("wanted", "max_memory", "others", "budget"),
+    [(2_000, 0, 100, 2_000), (2_000, 9_000, 100, 2_000), (2_000, 900, 100, 500), (2_000, 900, 700, 0)],
 )
-def test_streams_never_keep_so_much_that_ingest_must_refuse(wanted: int, max_memory: int, budget: int) -> None:
-    assert memory_budget(wanted, max_memory) == budget
+def test_streams_never_keep_so_much_that_ingest_must_refuse(
+    wanted: int, max_memory: int, others: int, budget: int
+) -> None:
+    assert memory_budget(wanted, max_memory, others) == budget

@@ -1,0 +1,116 @@
+"""A network that misbehaves: a TCP proxy that swallows, drops replies, delays and cuts. The idea is toxiproxy's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from enum import Enum, auto
+from urllib.parse import urlsplit, urlunsplit
+
+from runtime.embedded.ports import LOOPBACK
+
+DELAY_SECONDS = 0.3
+_CHUNK = 65_536
+
+
+class Fault(Enum):
+    """What the network does to whatever passes."""
+
+    #: nothing arrives, in either direction, and nobody is told
+    SWALLOW = auto()
+    #: what is asked arrives, the answer does not
+    DROP_REPLIES = auto()
+    #: everything arrives late
+    DELAY = auto()
+    #: connections are reset, new ones at once
+    CUT = auto()
+
+
+class Proxy:
+    """Forwards to one server. A connection that lost bytes stays dead when the fault is over, as it must."""
+
+    def __init__(self, url: str) -> None:
+        """Stand in front of the server of a URL."""
+        self._server_url = urlsplit(url)
+        self._fault: Fault | None = None
+        self._hold_at: bytes | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+        self.url = ""
+        """Where it listens: the server's URL with another port."""
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._open)
+
+    def break_down(self, fault: Fault) -> None:
+        """Misbehave from now on."""
+        self._fault = fault
+        if fault is Fault.CUT:
+            self.cut()
+
+    def heal(self) -> None:
+        """Let everything pass again; what was swallowed is gone."""
+        self._fault = None
+
+    def hold_at(self, word: bytes) -> None:
+        """Forward the next request that has the word, and nothing that its client sends after it."""
+        self._hold_at = word
+
+    def cut(self) -> None:
+        """Reset every connection there is."""
+        for writer in self._open:
+            writer.transport.abort()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Proxy]:
+        """Listen for the block."""
+        server = await asyncio.start_server(self._serve, LOOPBACK, 0)
+        port = server.sockets[0].getsockname()[1]
+        credentials, _, _ = self._server_url.netloc.rpartition("@")
+        self.url = urlunsplit(self._server_url._replace(netloc=f"{credentials}@{LOOPBACK}:{port}"))
+        try:
+            yield self
+        finally:
+            server.close()
+            self.cut()
+
+    async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        if self._fault is Fault.CUT:
+            to_client.transport.abort()
+            return
+        self._open.add(to_client)
+        assert self._server_url.hostname is not None
+        try:
+            server, to_server = await asyncio.open_connection(self._server_url.hostname, self._server_url.port)
+        except OSError:
+            self._open.discard(to_client)
+            to_client.transport.abort()
+            return
+        try:
+            requests = asyncio.create_task(self._pump(client, to_server, {Fault.SWALLOW}))
+            replies = asyncio.create_task(self._pump(server, to_client, {Fault.SWALLOW, Fault.DROP_REPLIES}))
+            await asyncio.wait((requests, replies), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (requests, replies):
+                task.cancel()
+            await asyncio.gather(requests, replies, return_exceptions=True)
+            self._open.discard(to_client)
+            for writer in (to_client, to_server):
+                writer.transport.abort()
+
+    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, deadly: set[Fault]) -> None:
+        dead = False
+        with contextlib.suppress(ConnectionError):
+            while data := await source.read(_CHUNK):
+                if self._fault is Fault.DELAY:
+                    await asyncio.sleep(DELAY_SECONDS)
+                dead = dead or self._fault in deadly
+                if dead:
+                    continue
+                target.write(data)
+                await target.drain()
+                if self._hold_at is not None and self._hold_at in data:
+                    self._hold_at = None
+                    dead = True

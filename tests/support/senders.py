@@ -1,0 +1,97 @@
+"""Senders as they should be: each repeats an event, with its id, until it is accepted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from typing import Any
+
+import httpx
+
+from ingest.routes import BATCH
+from tests.support.access import WRITE_KEY
+from tests.support.events import uuid7
+from tests.support.waiting import eventually
+
+BATCH_EVENTS = 5
+LEARNERS = 7
+
+
+class Senders:
+    """Some clients of one ingest, all sending at once and without end."""
+
+    def __init__(self, ingest_url: str, clients: int = 8) -> None:
+        self.sent: set[str] = set()
+        self.accepted: set[str] = set()
+        self.answers: Counter[str] = Counter()
+        """How requests ended: `202`, the code of a refusal, or `no answer`."""
+        self._url = ingest_url + BATCH
+        self._clients = clients
+        self._numbers = count()
+        self._over = False
+
+    @contextlib.asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        """Send during the block; at its end each waits until its last request is accepted."""
+        headers = {"Authorization": f"Bearer {WRITE_KEY}"}
+        async with httpx.AsyncClient(headers=headers, timeout=30) as client:
+            tasks = [asyncio.create_task(self._send(client)) for _ in range(self._clients)]
+            try:
+                yield
+                self._over = True
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def accepted_more(self, events: int) -> None:
+        """Wait until so many more events are accepted."""
+        wanted = len(self.accepted) + events
+        await eventually(lambda: len(self.accepted) >= wanted)
+
+    async def refused_more(self, requests: int) -> None:
+        """Wait until so many more requests are refused in a way that says when to come back."""
+        wanted = self.refusals + requests
+        await eventually(lambda: self.refusals >= wanted)
+
+    @property
+    def refusals(self) -> int:
+        """Requests that were refused for now."""
+        return sum(number for answer, number in self.answers.items() if answer not in ("202", "no answer"))
+
+    async def _send(self, client: httpx.AsyncClient) -> None:
+        while not self._over:
+            events = [self._event(next(self._numbers)) for _ in range(BATCH_EVENTS)]
+            ids = {event["event_id"] for event in events}
+            self.sent |= ids
+            await eventually(partial(self._is_accepted, client, events))
+            self.accepted |= ids
+
+    async def _is_accepted(self, client: httpx.AsyncClient, events: list[dict[str, Any]]) -> bool:
+        try:
+            answer = await client.post(self._url, json=events)
+        except httpx.TransportError:
+            self.answers["no answer"] += 1
+            return False
+        if answer.status_code != 202:
+            assert answer.status_code == 503, answer.text
+            assert int(answer.headers["retry-after"]) >= 1
+            self.answers[answer.json()["code"]] += 1
+            return False
+        self.answers["202"] += 1
+        return True
+
+    @staticmethod
+    def _event(number: int) -> dict[str, Any]:
+        return {
+            "event_type": "xp_earned",
+            "event_id": str(uuid7(datetime.now(UTC), number)),
+            "user_id": f"learner-{number % LEARNERS}",
+            "properties": {"xp_amount": number % 10},
+        }
