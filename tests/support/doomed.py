@@ -40,6 +40,11 @@ class Doomed:
         self.service = service
         self._process = process
 
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
     @classmethod
     async def start(cls, service: str, settings: Settings, environment: Mapping[str, str]) -> Doomed:
         """Start a service on the servers of `settings`; `environment` may arm a failpoint."""

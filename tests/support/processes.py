@@ -11,6 +11,12 @@ def is_running(pid: int) -> bool:
     return facts is not None and facts[0] != "Z"
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether the process is frozen by SIGSTOP."""
+    facts = _facts(pid)
+    return facts is not None and facts[0] == "T"
+
+
 def arguments(pid: int) -> str:
     """Return the command line, as every user of the machine can read it."""
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()

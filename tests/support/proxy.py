@@ -38,11 +38,8 @@ class Proxy:
         self._open: set[asyncio.StreamWriter] = set()
         self.url = ""
         """Where it listens: the server's URL with another port."""
-
-    @property
-    def connections(self) -> int:
-        """How many clients are connected."""
-        return len(self._open)
+        self.lost_connections = 0
+        """How many clients gave up, or were cut off."""
 
     def break_down(self, fault: Fault) -> None:
         """Misbehave from now on."""
@@ -78,6 +75,7 @@ class Proxy:
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         if self._fault is Fault.CUT:
+            self.lost_connections += 1
             to_client.transport.abort()
             return
         self._open.add(to_client)
@@ -97,6 +95,7 @@ class Proxy:
                 task.cancel()
             await asyncio.gather(requests, replies, return_exceptions=True)
             self._open.discard(to_client)
+            self.lost_connections += 1
             for writer in (to_client, to_server):
                 writer.transport.abort()
 

@@ -1,0 +1,78 @@
+"""A worker that freezes with an open transaction stalls nobody for long, and does no harm when it wakes up."""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import partial
+
+import asyncpg
+import pytest
+
+from processors.worker import consumer_name
+from runtime.failpoints import Failpoint
+from runtime.settings import STATEMENT_TIMEOUT, Settings
+from storage.pool import open_pool
+from storage.verify import read_books
+from stream.connection import Redis
+from stream.keys import STORE_GROUP, stream_key
+from stream.lag import measure
+from tests.support.checker import assert_nothing_lost
+from tests.support.doomed import Doomed
+from tests.support.fleet import EAGER, running
+from tests.support.processes import is_stopped
+from tests.support.traffic import append_with_poison, demo_traffic
+from tests.support.waiting import eventually
+
+EVENTS = 300
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("moment", [Failpoint.AFTER_READ, Failpoint.AFTER_COPY, Failpoint.BEFORE_COMMIT])
+async def test_its_entries_are_stored_by_others_and_it_writes_nothing_twice(
+    settings: Settings, redis: Redis, database: asyncpg.Connection, moment: Failpoint
+) -> None:
+    sent = await append_with_poison(redis, demo_traffic(EVENTS), every=50)
+    frozen = await Doomed.start("worker", settings, EAGER | {"ANALYTICS_FAILPOINT": f"{moment}:stop:2"})
+    try:
+        await eventually(lambda: is_stopped(frozen.pid))
+        assert (await measure(redis, 0)).pending > 0
+
+        async with running(settings, ["worker"]):
+            await assert_nothing_lost(settings, accepted=sent, sent=sent)
+        settled = (await read_books(database))[0]
+
+        os.kill(frozen.pid, signal.SIGCONT)
+        assert await frozen.stop() == 0
+    finally:
+        frozen.kill()
+    assert (await read_books(database))[0] == settled
+    await assert_nothing_lost(settings, accepted=sent, sent=sent)
+
+
+async def test_every_connection_gives_up_in_time(settings: Settings) -> None:
+    pool = await open_pool(settings.database_dsn, size=1, application_name="tests")
+    try:
+        limits = {
+            name: await pool.fetchval(f"SELECT setting::int FROM pg_settings WHERE name = '{name}'")
+            for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+        }
+    finally:
+        await pool.close()
+    # what a worker holds is free again before others take its entries for abandoned
+    assert 0 < limits["lock_timeout"] < limits["statement_timeout"] == STATEMENT_TIMEOUT.total_seconds() * 1000
+    assert 0 < limits["idle_in_transaction_session_timeout"] < settings.claim_idle_seconds * 1000
+
+
+async def test_a_process_that_starts_again_is_somebody_else(settings: Settings, redis: Redis) -> None:
+    """Else it would read what its predecessor, which may still be at work, has in hand."""
+    assert len({consumer_name() for _ in range(100)}) == 100
+    for number in (1, 2):
+        async with running(settings, ["worker"]):
+            await eventually(partial(has_consumers, redis, number))
+
+
+async def has_consumers(redis: Redis, number: int) -> bool:
+    if not await redis.exists(stream_key(0)):
+        return False
+    return len(await redis.xinfo_consumers(stream_key(0), STORE_GROUP)) == number
