@@ -12,10 +12,12 @@ from redis.exceptions import ResponseError
 from runtime.diagnosis import Finding, judge
 from runtime.errors import StreamUnavailable
 from runtime.settings import Durability
+from stream.continuity import find_position
 from stream.durability import confirms_early, knows_waitaof
 from stream.failures import GroupMissing, translated_errors
 from stream.keys import STORE_GROUP, stream_key
 from stream.lag import measure
+from stream.trimmer import EntryId
 
 _OLDEST: Final = (7, 0)
 _SKEW_SECONDS: Final = 5.0
@@ -127,6 +129,8 @@ def _judge_clock(redis_now: datetime, now: datetime) -> Finding:
 async def _diagnose_partition(redis: Redis, partition: int, claim_idle_seconds: float) -> list[Finding]:
     name = f"stream.{partition}"
     lag = await measure(redis, partition)
+    newest = EntryId.parse((await find_position(redis, partition)).last_id).milliseconds / 1000
+    ahead = max(0.0, newest - lag.redis_now.timestamp())
     try:
         with translated_errors():
             consumers = await redis.xinfo_consumers(stream_key(partition), STORE_GROUP)
@@ -142,6 +146,13 @@ async def _diagnose_partition(redis: Redis, partition: int, claim_idle_seconds: 
             lag.undelivered is not None,
             f"{lag.undelivered} entries wait" if lag.undelivered is not None else "Redis cannot tell the lag",
             "entries were deleted before they were read; the number comes back when the group has read past them",
+            otherwise="warn",
+        ),
+        judge(
+            f"{name}.clock",
+            ahead < _SKEW_SECONDS,
+            f"the newest entry is {ahead:.0f} s ahead of the clock of Redis",
+            "that clock was ahead once; until it is there again the lag looks shorter and entries are kept longer",
             otherwise="warn",
         ),
         judge(
