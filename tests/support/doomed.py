@@ -72,7 +72,8 @@ class Doomed:
     async def end(self) -> int:
         """Wait for its end and return its exit code, which must be of a signal or of an orderly end."""
         _, said = await self._process.communicate()
-        assert self._process.returncode in (-signal.SIGKILL, 128 + signal.SIGTERM, 0), said.decode()
+        expected = (-signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGTERM, 0)
+        assert self._process.returncode in expected, said.decode()
         return self._process.returncode
 
     def kill(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import AsyncIterator, Sequence
 
 import httpx
@@ -24,21 +25,22 @@ async def running(settings: Settings, services: Sequence[str], **environment: st
     try:
         yield started
         for doomed in started:
-            assert await doomed.stop() == 0
+            # a process that has only just started does not listen for signals yet
+            assert await doomed.stop() in (0, -signal.SIGTERM)
     finally:
         for doomed in started:
             doomed.kill()
 
 
 @contextlib.asynccontextmanager
-async def ingest_with_senders(settings: Settings, **environment: str) -> AsyncIterator[Senders]:
+async def ingest_with_senders(settings: Settings, *, batch_events: int = 5) -> AsyncIterator[Senders]:
     """Run an ingest for the block, with senders that begin at once and are all accepted at its end."""
     port = any_free()
     url = f"http://{LOOPBACK}:{port}"
-    async with running(settings, ["ingest"], ANALYTICS_INGEST_PORT=str(port), **environment):
+    async with running(settings, ["ingest"], ANALYTICS_INGEST_PORT=str(port)):
         async with httpx.AsyncClient(base_url=url) as client:
             await eventually(lambda: answers(client))
-        senders = Senders(url)
+        senders = Senders(url, batch_events)
         async with senders.sending():
             yield senders
 

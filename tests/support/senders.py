@@ -18,20 +18,20 @@ from tests.support.access import WRITE_KEY
 from tests.support.events import uuid7
 from tests.support.waiting import eventually
 
-BATCH_EVENTS = 5
+CLIENTS = 8
 LEARNERS = 7
 
 
 class Senders:
     """Some clients of one ingest, all sending at once and without end."""
 
-    def __init__(self, ingest_url: str, clients: int = 8) -> None:
+    def __init__(self, ingest_url: str, batch_events: int) -> None:
         self.sent: set[str] = set()
         self.accepted: set[str] = set()
         self.answers: Counter[str] = Counter()
         """How requests ended: `202`, the code of a refusal, or `no answer`."""
         self._url = ingest_url + BATCH
-        self._clients = clients
+        self._batch_events = batch_events
         self._numbers = count()
         self._over = False
 
@@ -40,7 +40,7 @@ class Senders:
         """Send during the block; at its end each waits until its last request is accepted."""
         headers = {"Authorization": f"Bearer {WRITE_KEY}"}
         async with httpx.AsyncClient(headers=headers, timeout=30) as client:
-            tasks = [asyncio.create_task(self._send(client)) for _ in range(self._clients)]
+            tasks = [asyncio.create_task(self._send(client)) for _ in range(CLIENTS)]
             try:
                 yield
                 self._over = True
@@ -67,7 +67,7 @@ class Senders:
 
     async def _send(self, client: httpx.AsyncClient) -> None:
         while not self._over:
-            events = [self._event(next(self._numbers)) for _ in range(BATCH_EVENTS)]
+            events = [self._event(next(self._numbers)) for _ in range(self._batch_events)]
             ids = {event["event_id"] for event in events}
             self.sent |= ids
             await eventually(partial(self._is_accepted, client, events))
