@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bench.soak.faults import Faults, resident_bytes
 from bench.soak.judge import judge
 from bench.soak.report import Sample, written
 from bench.soak.traffic import Traffic
-from cli import dev_file
+from bench.system import running
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from stream.connection import Redis, connect
@@ -39,7 +35,7 @@ _ENVIRONMENT = {
 
 async def soak(data_dir: Path, arguments: argparse.Namespace) -> tuple[str, bool]:
     """Run one; return the report and whether it is clean."""
-    async with running(data_dir) as (process, where):
+    async with running(data_dir, 2, **_ENVIRONMENT) as (process, where):
         traffic = Traffic(where.ingest_url, where.write_key, arguments.rate, arguments.seed)
         faults = Faults(process.pid, where.database_url, arguments.seed, arguments.pause)
         redis = connect(Settings.model_validate({"redis_url": where.redis_url}))
@@ -57,35 +53,6 @@ async def soak(data_dir: Path, arguments: argparse.Namespace) -> tuple[str, bool
         await redis.aclose()
         verdict = await judge(where.database_url, data_dir, traffic.score)
     return written(arguments.seed, arguments.minutes, traffic.score, faults.done, samples, verdict), verdict.is_clean
-
-
-@asynccontextmanager
-async def running(data_dir: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, dev_file.DevFile]]:
-    """Run a system of two workers; give its process and where it is."""
-    ports = ("--ingest-port", "0", "--dashboard-port", "0")
-    command = [
-        sys.executable,
-        "-m",
-        "cli.main",
-        "up",
-        "--no-demo",
-        "--workers",
-        "2",
-        "--data-dir",
-        str(data_dir),
-        *ports,
-    ]
-    with (data_dir / "up.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, env=os.environ | _ENVIRONMENT)
-    try:
-        while (where := dev_file.read(data_dir)) is None:
-            if process.returncode is not None:
-                raise RuntimeError((data_dir / "up.log").read_text())
-            await asyncio.sleep(0.1)
-        yield process, where
-    finally:
-        process.send_signal(signal.SIGTERM)
-        await process.wait()
 
 
 async def sample(starter: int, redis: Redis, samples: list[Sample], over: asyncio.Event) -> None:

@@ -29,7 +29,8 @@ class Verdict:
     @property
     def is_clean(self) -> bool:
         """Whether every promise was kept."""
-        return self.lost == 0 and self.strangers == 0 and self.dead_lettered == 0 and bool(self.verify["clean"])
+        kept = self.lost == self.strangers == self.dead_lettered == 0
+        return kept and bool(self.verify["clean"]) and not self.verify["losses"]
 
 
 async def judge(database_url: str, data_dir: Path, score: Score) -> Verdict:

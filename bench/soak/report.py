@@ -33,6 +33,7 @@ def written(
         ("events offered, each id once", len(score.offered)),
         ("events offered a second time", score.repeated),
         ("batches sent again after a refusal or no answer", score.sent_again),
+        ("requests refused for now", sum(score.answers[status] for status in ("429", "503"))),
         ("events accepted", len(score.accepted)),
         ("events stored", verdict.stored),
         ("entries found to be duplicates", sum(book["duplicate"] for book in books)),
@@ -40,6 +41,8 @@ def written(
         ("accepted and lost", verdict.lost),
         ("stored and never offered", verdict.strangers),
         ("aggregate rows that drifted", verdict.verify["drift"]),
+        ("times Redis had less than before", len(verdict.verify["losses"])),
+        ("restarts survived", sum(times for name, times in faults.items() if name.startswith("kill"))),
         ("books balanced", "yes" if all(book["balanced"] for book in books) else "NO"),
     ]
     lines = [

@@ -1,0 +1,36 @@
+"""The whole system as a user runs it, for a bench to send to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from cli import dev_file
+
+_POLL_SECONDS = 0.1
+
+
+@asynccontextmanager
+async def running(
+    data_dir: Path, workers: int, **environment: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, dev_file.DevFile]]:
+    """Run `analytics up` without demo traffic; give its process and where it is."""
+    ports = ("--ingest-port", "0", "--dashboard-port", "0")
+    command = [sys.executable, "-m", "cli.main", "up", "--no-demo", "--data-dir", str(data_dir), *ports]
+    command += ["--workers", str(workers)]
+    with (data_dir / "up.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, env=os.environ | environment)
+    try:
+        while (where := dev_file.read(data_dir)) is None:
+            if process.returncode is not None:
+                raise RuntimeError((data_dir / "up.log").read_text())
+            await asyncio.sleep(_POLL_SECONDS)
+        yield process, where
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
