@@ -18,7 +18,7 @@ import asyncpg
 
 from storage.failures import translated_errors
 from storage.pool import Connection
-from storage.rollups import RETIRED, ROLLUPS, Rollup
+from storage.rollups import RETIRED, ROLLUPS
 from storage.writer import BATCH_LOCK
 
 STREAM: Final = "stream"
@@ -77,7 +77,9 @@ class ErasureJob:
     completed_at: datetime | None
 
 
-async def request_erasure(pool: asyncpg.Pool, user_hashes: Sequence[bytes], requested_by: str) -> ErasureJob:
+async def request_erasure(
+    pool: asyncpg.Pool | Connection, user_hashes: Sequence[bytes], requested_by: str
+) -> ErasureJob:
     """Keep the learner's events out from now on, and have the rest removed soon. Raises StorageUnavailable."""
     with translated_errors():
         row = await pool.fetchrow(_REQUEST, list(user_hashes), requested_by)
@@ -85,7 +87,7 @@ async def request_erasure(pool: asyncpg.Pool, user_hashes: Sequence[bytes], requ
     return _job(row)
 
 
-async def read_job(pool: asyncpg.Pool, job_id: UUID) -> ErasureJob | None:
+async def read_job(pool: asyncpg.Pool | Connection, job_id: UUID) -> ErasureJob | None:
     """Return how far an erasure is, None when there is none with this id. Raises StorageUnavailable."""
     with translated_errors():
         row = await pool.fetchrow("SELECT * FROM erasure_jobs WHERE job_id = $1", job_id)
@@ -140,18 +142,13 @@ async def _erase(connection: Connection, user_hashes: list[bytes]) -> dict[str, 
     removed = {"analytics_events": await connection.fetchval(_TAKE_RAW, user_hashes)}
     await connection.execute(_SETTLE)
     for rollup in ROLLUPS:
-        if is_of_learners(rollup):
+        if rollup.is_of_learners:
             removed[rollup.table] = await _delete(connection, f"public.{rollup.table}", user_hashes)
             await _delete(connection, f"{RETIRED}.{rollup.table}", user_hashes)
         else:
             await connection.fetch(rollup.upsert("leaving", schema=RETIRED), *([_SLOT] if rollup.slotted else []))
     removed["dead_letters"] = await connection.fetchval(_TAKE_LETTERS, [f"%{one.hex()}%" for one in user_hashes])
     return removed
-
-
-def is_of_learners(rollup: Rollup) -> bool:
-    """Whether its rows are each about one learner."""
-    return "user_hash" in rollup.key
 
 
 async def _delete(connection: Connection, table: str, user_hashes: list[bytes]) -> int:

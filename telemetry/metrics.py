@@ -107,6 +107,9 @@ READ_ROUTES: Final = (
     "/api/analytics/learning/heatmap",
     "/api/analytics/gamification/progress",
     "/api/analytics/system/metrics",
+    "/api/analytics/privacy/users/{user_id}",
+    "/api/analytics/privacy/users/{user_id}/export",
+    "/api/analytics/privacy/jobs/{job_id}",
 )
 READ_CODES: Final = ("200", "400", "401", "403", "422", "500", "503")
 GROUPS: Final = ("store", "live")
