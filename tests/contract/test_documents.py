@@ -49,6 +49,12 @@ def test_no_document_links_to_a_file_that_is_not_there() -> None:
     assert broken == []
 
 
+def test_every_test_that_a_document_names_is_there() -> None:
+    named = re.findall(r"`(tests/[^`\s:]+)`", "".join(page.read_text(encoding="utf-8") for page in DOCS.rglob("*.md")))
+    assert len(named) > 20
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_the_committed_json_schemas_are_current() -> None:
     committed = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.iterdir()}
     assert committed == json_schemas(), "run: python -m schemas.export docs/schemas"

@@ -50,6 +50,7 @@ async def test_fifty_random_stops_leave_nothing_half_done(
     last = await Doomed.start("worker", settings, SMALL_BATCHES)
     await assert_nothing_lost(settings, accepted=sent, sent=sent)
     last.kill()
+    await last.end()
 
 
 async def test_the_second_signal_ends_it_at_once(

@@ -30,6 +30,7 @@ async def running(settings: Settings, services: Sequence[str], **environment: st
     finally:
         for doomed in started:
             doomed.kill()
+            await doomed.end()
 
 
 @contextlib.asynccontextmanager

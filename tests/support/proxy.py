@@ -36,6 +36,7 @@ class Proxy:
         self._fault: Fault | None = None
         self._hold_at: bytes | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self.url = ""
         """Where it listens: the server's URL with another port."""
         self.lost_connections = 0
@@ -63,7 +64,7 @@ class Proxy:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Proxy]:
         """Listen for the block."""
-        server = await asyncio.start_server(self._serve, LOOPBACK, 0)
+        server = await asyncio.start_server(self._accept, LOOPBACK, 0)
         port = server.sockets[0].getsockname()[1]
         credentials, _, _ = self._server_url.netloc.rpartition("@")
         self.url = urlunsplit(self._server_url._replace(netloc=f"{credentials}@{LOOPBACK}:{port}"))
@@ -71,33 +72,39 @@ class Proxy:
             yield self
         finally:
             server.close()
-            self.cut()
+            for task in self._serving:
+                task.cancel()
+            await asyncio.gather(*self._serving, return_exceptions=True)
+
+    def _accept(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(client, to_client))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        if self._fault is Fault.CUT:
+        self._open.add(to_client)
+        try:
+            if self._fault is not Fault.CUT:
+                await self._forward(client, to_client)
+        except OSError:
+            # the server is away, which its client notices by being cut off
+            pass
+        finally:
+            self._open.discard(to_client)
             self.lost_connections += 1
             to_client.transport.abort()
-            return
-        self._open.add(to_client)
-        assert self._server_url.hostname is not None
+
+    async def _forward(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        server, to_server = await asyncio.open_connection(self._server_url.hostname, self._server_url.port)
+        requests = asyncio.create_task(self._pump(client, to_server, {Fault.SWALLOW}))
+        replies = asyncio.create_task(self._pump(server, to_client, {Fault.SWALLOW, Fault.DROP_REPLIES}))
         try:
-            server, to_server = await asyncio.open_connection(self._server_url.hostname, self._server_url.port)
-        except OSError:
-            self._open.discard(to_client)
-            to_client.transport.abort()
-            return
-        try:
-            requests = asyncio.create_task(self._pump(client, to_server, {Fault.SWALLOW}))
-            replies = asyncio.create_task(self._pump(server, to_client, {Fault.SWALLOW, Fault.DROP_REPLIES}))
             await asyncio.wait((requests, replies), return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (requests, replies):
                 task.cancel()
             await asyncio.gather(requests, replies, return_exceptions=True)
-            self._open.discard(to_client)
-            self.lost_connections += 1
-            for writer in (to_client, to_server):
-                writer.transport.abort()
+            to_server.transport.abort()
 
     async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, deadly: set[Fault]) -> None:
         dead = False
