@@ -17,7 +17,8 @@ from itertools import islice
 from pathlib import Path
 
 from cli.demo_traffic import demo_events
-from ingest.accept import AcceptancePolicy, accept
+from ingest.accept import Acceptance, accept
+from ingest.server import acceptance_policy
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
@@ -36,11 +37,11 @@ PSEUDONYM_KEYS = f"1:{'5a' * 32}"
 def backlog(count: int, settings: Settings) -> Iterator[AcceptedEvent]:
     """Yield accepted demo events of 10,000 learners."""
     now = datetime.now(UTC)
-    policy = AcceptancePolicy(settings.pseudonymizer(), settings.raw_retention)
+    policy = acceptance_policy(settings)
     for raw in demo_events(seed=1, users=10_000, count=count, now=now, history_days=30):
         accepted = accept(EVENT.validate_python(raw, strict=False), policy, "bench", now)
-        assert isinstance(accepted, AcceptedEvent), accepted
-        yield accepted
+        assert isinstance(accepted, Acceptance), accepted
+        yield accepted.event
 
 
 async def drain(directory: Path, events: int, batch_size: int, workers: int) -> float:

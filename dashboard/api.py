@@ -1,4 +1,4 @@
-"""The four questions as an application."""
+"""The questions as an application."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from dashboard import problems, routes
+from dashboard import privacy_routes, problems, routes
 
 _DESCRIPTION: Final = (
-    "Answers about learners and the platform, from aggregates only. Every answer says through which moment it is"
-    " complete; every error is a problem document (RFC 9457)."
+    "Answers about learners and the platform, from aggregates only, which say through which moment they are complete;"
+    " and what is held on a learner, to see and to remove. Every error is a problem document (RFC 9457)."
 )
 
 
@@ -27,4 +27,5 @@ def create_api() -> FastAPI:
     )
     problems.install(api)
     api.include_router(routes.router)
+    api.include_router(privacy_routes.router)
     return api

@@ -62,12 +62,12 @@ class Gate:
                 "This is no key that is known here, and no valid token: forged, expired, or not in force yet.",
                 headers={"WWW-Authenticate": f'{_REALM}, error="invalid_token"'},
             )
-        return Learner(self._pseudonyms(subject))
+        return Learner(self.pseudonyms(subject))
 
     def learner(self, caller: Caller, user_id: str | None) -> tuple[bytes, ...]:
         """Return the pseudonyms of the learner the caller may see. Raises Refusal (403, or 422 when none is named)."""
         if isinstance(caller, Learner):
-            if user_id is not None and self._pseudonyms(user_id) != caller.pseudonyms:
+            if user_id is not None and self.pseudonyms(user_id) != caller.pseudonyms:
                 raise Refusal(HTTPStatus.FORBIDDEN, "other_learner", "A learner's token sees that learner only.")
             return caller.pseudonyms
         require(caller, "learning:read")
@@ -76,9 +76,10 @@ class Gate:
                 code="missing", parameter="user_id", detail="A service names the learner it asks about."
             )
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameters", fault.detail, errors=[fault])
-        return self._pseudonyms(user_id)
+        return self.pseudonyms(user_id)
 
-    def _pseudonyms(self, user_id: str) -> tuple[bytes, ...]:
+    def pseudonyms(self, user_id: str) -> tuple[bytes, ...]:
+        """Return every name the learner may be stored under, newest key first."""
         return tuple(self._pseudonymizer.all_pseudonyms(user_id))
 
     def _subject(self, token: str) -> str | None:
@@ -92,8 +93,8 @@ class Gate:
             return None
 
 
-def require(caller: Caller, scope: Scope) -> None:
-    """Let pass only a service's key with the scope. Raises Refusal (403)."""
+def require(caller: Caller, scope: Scope) -> ApiKey:
+    """Return the caller if it is a service's key with the scope. Raises Refusal (403)."""
     if isinstance(caller, Learner) or scope not in caller.scopes:
         raise Refusal(
             HTTPStatus.FORBIDDEN,
@@ -101,3 +102,4 @@ def require(caller: Caller, scope: Scope) -> None:
             f"This needs a service's key with the scope {scope}.",
             headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{scope}"'},
         )
+    return caller

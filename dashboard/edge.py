@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Final
 from uuid import uuid4
@@ -33,7 +34,9 @@ class Edge:
     def __init__(self, app: ASGIApp, paths: frozenset[str]) -> None:
         """Take every path the application knows; requests for others are counted as one."""
         self._app = app
-        self._paths = paths
+        self._paths = {path for path in paths if "{" not in path}
+        # a path with a learner's id in it is counted, and named, by its template only
+        self._templates = {path: _matcher(path) for path in sorted(paths - self._paths)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, dress its response, and count it."""
@@ -59,6 +62,15 @@ class Edge:
         try:
             await self._app(scope, receive, dressed)
         finally:
-            route = scope["path"] if scope["path"] in self._paths else _UNMATCHED
+            route = self._route(scope["path"])
             metrics.READ_REQUESTS.labels(route, str(status)).inc()
             metrics.READ_DURATION.labels(route).observe(time.perf_counter() - started)
+
+    def _route(self, path: str) -> str:
+        if path in self._paths:
+            return path
+        return next((name for name, matcher in self._templates.items() if matcher.fullmatch(path)), _UNMATCHED)
+
+
+def _matcher(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)))

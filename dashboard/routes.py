@@ -36,9 +36,9 @@ def _identify(request: Request, services: Annotated[Services, Depends(services_o
 
 
 # Identified before any parameter is looked at: who may not ask learns nothing of how to.
-_Caller = Annotated[Caller, Depends(_identify)]
-_Services = Annotated[Services, Depends(services_of)]
-_SECURITY = [Depends(_BEARER), Depends(_API_KEY)]
+AnyCaller = Annotated[Caller, Depends(_identify)]
+SomeServices = Annotated[Services, Depends(services_of)]
+SECURITY = [Depends(_BEARER), Depends(_API_KEY)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +64,18 @@ async def _read(services: Services, caller: Caller, query: LastMonth | LastYear)
     return _Reading(record, window, meta)
 
 
-@router.get("/learning/overview", dependencies=_SECURITY, tags=["learning"], operation_id="learning_overview")
+@router.get("/learning/overview", dependencies=SECURITY, tags=["learning"], operation_id="learning_overview")
 async def learning_overview(
-    caller: _Caller, services: _Services, query: Annotated[LastMonth, Query()]
+    caller: AnyCaller, services: SomeServices, query: Annotated[LastMonth, Query()]
 ) -> LearningOverview:
     """Sessions, materials, XP, level, streaks and achievements of a learner's last days."""
     reading = await _read(services, caller, query)
     return learner_answers.overview(reading.record, reading.window, services.curve, reading.meta)
 
 
-@router.get("/learning/heatmap", dependencies=_SECURITY, tags=["learning"], operation_id="learning_heatmap")
+@router.get("/learning/heatmap", dependencies=SECURITY, tags=["learning"], operation_id="learning_heatmap")
 async def learning_heatmap(
-    caller: _Caller, services: _Services, query: Annotated[LastYear, Query()]
+    caller: AnyCaller, services: SomeServices, query: Annotated[LastYear, Query()]
 ) -> LearningHeatmap:
     """A learner's calendar: activity, minutes and XP of every day."""
     reading = await _read(services, caller, query)
@@ -83,18 +83,20 @@ async def learning_heatmap(
 
 
 @router.get(
-    "/gamification/progress", dependencies=_SECURITY, tags=["gamification"], operation_id="gamification_progress"
+    "/gamification/progress", dependencies=SECURITY, tags=["gamification"], operation_id="gamification_progress"
 )
 async def gamification_progress(
-    caller: _Caller, services: _Services, query: Annotated[LastMonth, Query()]
+    caller: AnyCaller, services: SomeServices, query: Annotated[LastMonth, Query()]
 ) -> GamificationProgress:
     """Where a learner stands, every achievement, and the XP of every day."""
     reading = await _read(services, caller, query)
     return learner_answers.progress(reading.record, reading.window, services.curve, reading.meta)
 
 
-@router.get("/system/metrics", dependencies=_SECURITY, tags=["system"], operation_id="system_metrics")
-async def system_metrics(caller: _Caller, services: _Services, query: Annotated[LastDay, Query()]) -> SystemMetrics:
+@router.get("/system/metrics", dependencies=SECURITY, tags=["system"], operation_id="system_metrics")
+async def system_metrics(
+    caller: AnyCaller, services: SomeServices, query: Annotated[LastDay, Query()]
+) -> SystemMetrics:
     """Latency, errors, busiest endpoints and active users of the platform's last hours."""
     require(caller, "system:read")
     window = last_hours(services.clock(), query.hours)

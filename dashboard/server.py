@@ -13,6 +13,7 @@ from dashboard.callers import Gate
 from dashboard.freshness import Freshness
 from dashboard.health import readiness
 from dashboard.levels import LevelCurve
+from dashboard.privacy_desk import PrivacyDesk
 from dashboard.services import Services
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
@@ -78,6 +79,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             answers=answers,
             freshness=Freshness(sample, utc_now),
             gate=gate,
+            desk=PrivacyDesk(settings.database_dsn, redis, partitions, utc_now),
             curve=LevelCurve(settings.level_base_xp, settings.level_growth_xp),
             session_timeout=timedelta(minutes=settings.session_timeout_minutes),
             checks=readiness(answers, head_revision(), ping_redis, lags),

@@ -12,6 +12,7 @@ from fastapi import Request
 from dashboard.callers import Gate
 from dashboard.freshness import Freshness
 from dashboard.levels import LevelCurve
+from dashboard.privacy_desk import PrivacyDesk
 from storage.answers import LearnerRecord, SystemRecord
 from telemetry.health import Check
 
@@ -35,6 +36,7 @@ class Services:
     answers: Questions
     freshness: Freshness
     gate: Gate
+    desk: PrivacyDesk
     curve: LevelCurve
     session_timeout: timedelta
     """Silence after which a session counts as closed."""

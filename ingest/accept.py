@@ -1,14 +1,16 @@
-"""Decides what an event is stored as: its key, its times, its pseudonym. Pure; the raw user id goes no further."""
+"""Decides what an event is stored as: its key, times, pseudonym and texts. Pure; the raw user id goes no further."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from ingest.faults import Rejection
+from ingest.privacy.firewall import Edit, Firewall
 from runtime.pseudonym import Pseudonymizer
 from schemas.accepted import AcceptedEvent
 from schemas.events import AnyEvent
@@ -21,12 +23,23 @@ class AcceptancePolicy:
     """What holds for every event of this service."""
 
     pseudonymizer: Pseudonymizer
+    firewall: Firewall
     raw_retention: timedelta
     """Older events would leave at once; they are rejected."""
 
 
-def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, now: datetime) -> AcceptedEvent | Rejection:
-    """Return the event as it is stored, or why it cannot be: its times must lie within the retention and near now."""
+class Acceptance(NamedTuple):
+    """An event as it is stored, and what of it differs from what was sent."""
+
+    event: AcceptedEvent
+    edits: tuple[Edit, ...]
+
+
+def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, now: datetime) -> Acceptance | Rejection:
+    """Return the event as it is stored, or why it cannot be.
+
+    Its times must lie within the retention and near now, and its texts must not name a person.
+    """
     oldest, newest = now - policy.raw_retention, now + FUTURE_TOLERANCE
     event_id, id_time = _identity(event.event_id)
     if id_time is not None and not unix_milliseconds(oldest) <= id_time <= unix_milliseconds(newest):
@@ -39,7 +52,11 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, now: datetime
         return Rejection("timestamp_too_old", "/timestamp", f"Events are kept for {policy.raw_retention.days} days.")
     if stated > newest:
         return Rejection("timestamp_in_future", "/timestamp", f"A clock may be ahead by {FUTURE_TOLERANCE} at most.")
-    return AcceptedEvent(
+    inspected = policy.firewall.inspect(event)
+    if isinstance(inspected, Rejection):
+        return inspected
+    properties, edits = inspected
+    accepted = AcceptedEvent(
         event_id=event_id,
         event_type=event.event_type,
         user_hash=None if event.user_id is None else policy.pseudonymizer.pseudonym(event.user_id),
@@ -50,8 +67,9 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, now: datetime
         activity_date=stated.date(),
         schema_version=event.schema_version,
         source=source,
-        properties=event.properties.model_dump_json(exclude_none=True),
+        properties=properties.model_dump_json(exclude_none=True),
     )
+    return Acceptance(accepted, edits)
 
 
 def _identity(client_id: str | None) -> tuple[UUID, int | None]:

@@ -22,7 +22,7 @@ _TYPES: Final = {
     "union_tag_not_found": ("missing_property", "event_type is required."),
     "timezone_aware": ("timestamp_without_offset", "A timestamp needs an offset, such as Z or +02:00."),
     "finite_number": ("invalid_number", "A number must be finite."),
-    "string_pattern_mismatch": ("invalid_text", "Control characters are not allowed."),
+    "string_pattern_mismatch": ("invalid_text", "Control characters and invisible ones are not allowed."),
     "string_unicode": ("invalid_text", "The text is not valid Unicode."),
     "uuid_parsing": ("invalid_value", "This must be a UUID."),
 }

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from starlette.types import Receive
 
-from ingest.accept import AcceptancePolicy, accept
+from ingest.accept import Acceptance, AcceptancePolicy, accept
 from ingest.append_queue import AppendQueue
 from ingest.backpressure import PressureGauge
 from ingest.body import read_body
@@ -23,7 +23,6 @@ from runtime.access import AccessKeys, ApiKey, presented_key
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from runtime.refusal import Refusal
-from schemas.accepted import AcceptedEvent
 from schemas.events import AnyEvent
 from schemas.problem import ProblemError
 from telemetry import events as telemetry
@@ -65,7 +64,8 @@ class EventRoutes:
         if isinstance(judged, Rejection):
             fault = ProblemError(code=judged.code, pointer=judged.pointer, detail=judged.detail)
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, judged.code, judged.detail, errors=[fault])
-        return Reply(HTTPStatus.ACCEPTED, b'{"event_id":"%s","status":"accepted"}' % str(judged.event_id).encode())
+        body = {"event_id": str(judged.event.event_id), "status": "accepted"} | _edits(judged)
+        return Reply(HTTPStatus.ACCEPTED, json.dumps(body, separators=(",", ":")).encode())
 
     async def batch(self, headers: Mapping[str, str], receive: Receive) -> Reply:
         """Accept what is good of a batch and say what is not: 202 when all was, else 207. Raises Refusal."""
@@ -104,14 +104,14 @@ class EventRoutes:
             raise Refusal(HTTPStatus.FORBIDDEN, "missing_scope", "This key lacks the scope events:write.")
         return key
 
-    def _accept_all(self, parsed: Sequence[AnyEvent | Rejection], key: ApiKey) -> list[AcceptedEvent | Rejection]:
+    def _accept_all(self, parsed: Sequence[AnyEvent | Rejection], key: ApiKey) -> list[Acceptance | Rejection]:
         self.limiter.charge(key, len(parsed))
         now = utc_now()
         return [one if isinstance(one, Rejection) else accept(one, self.policy, key.source, now) for one in parsed]
 
-    async def _append(self, judged: Sequence[AcceptedEvent | Rejection]) -> int:
+    async def _append(self, judged: Sequence[Acceptance | Rejection]) -> int:
         """Append what was accepted; return how many that are."""
-        events = [one for one in judged if isinstance(one, AcceptedEvent)]
+        events = [one.event for one in judged if isinstance(one, Acceptance)]
         try:
             if events:
                 await self.queue.append(events)
@@ -123,9 +123,13 @@ class EventRoutes:
                 error.reason,
                 "The events may not have been stored: send them again with the same event_ids.",
                 headers=_come_back_in(RETRY_AFTER_FAILURE),
-                event_ids=[str(one.event_id) if isinstance(one, AcceptedEvent) else None for one in judged],
+                event_ids=[str(one.event.event_id) if isinstance(one, Acceptance) else None for one in judged],
             ) from error
         telemetry.events_judged(Counter(event.event_type for event in events), len(judged) - len(events))
+        telemetry.texts_judged(
+            rejected=sum(isinstance(one, Rejection) and one.code == "personal_data" for one in judged),
+            edited=Counter(edit.code for one in judged if isinstance(one, Acceptance) for edit in one.edits),
+        )
         return len(events)
 
 
@@ -140,8 +144,12 @@ def _come_back_in(seconds: range) -> dict[str, str]:
     return {"retry-after": str(random.choice(seconds))}
 
 
-def _verdict(index: int, judged: AcceptedEvent | Rejection) -> dict[str, Any]:
+def _verdict(index: int, judged: Acceptance | Rejection) -> dict[str, Any]:
     if isinstance(judged, Rejection):
         facts = {"code": judged.code, "pointer": judged.pointer, "detail": judged.detail}
         return {"index": index, "status": "rejected", **facts}
-    return {"index": index, "event_id": str(judged.event_id), "status": "accepted"}
+    return {"index": index, "event_id": str(judged.event.event_id), "status": "accepted"} | _edits(judged)
+
+
+def _edits(accepted: Acceptance) -> dict[str, Any]:
+    return {"edits": [edit._asdict() for edit in accepted.edits]} if accepted.edits else {}

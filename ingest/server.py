@@ -16,6 +16,7 @@ from ingest.app import IngestApp
 from ingest.append_queue import AppendQueue
 from ingest.backpressure import Limits, PressureGauge
 from ingest.openapi import openapi
+from ingest.privacy.firewall import Action, Firewall
 from ingest.routes import EventRoutes
 from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals
@@ -51,6 +52,13 @@ async def serve(settings: Settings) -> None:
             telemetry.process_stopped("ingest")
 
 
+def acceptance_policy(settings: Settings) -> AcceptancePolicy:
+    """Return what holds for every event. Raises ConfigurationError."""
+    pseudonymizer = settings.pseudonymizer()
+    actions = {name: Action(action) for name, action in settings.pii_actions.items()}
+    return AcceptancePolicy(pseudonymizer, Firewall(actions, pseudonymizer), settings.raw_retention)
+
+
 def lanes_of(durability: Durability) -> int:
     """Return how many appends should be under way at once."""
     return CONFIRMING_LANES if durability in ("local", "replica") else 1
@@ -68,7 +76,7 @@ def create_app(settings: Settings, redis: Redis, stop: asyncio.Event, gauge: Pre
     """
     events = EventRoutes(
         settings.access_keys(),
-        AcceptancePolicy(settings.pseudonymizer(), settings.raw_retention),
+        acceptance_policy(settings),
         AppendQueue(
             Producer(redis, settings.stream_partitions, settings.durability),
             lanes=lanes_of(settings.durability),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from processors import erasure
 from runtime.clock import utc_now
 from runtime.failpoints import Failpoint, reach
 from runtime.settings import Settings
@@ -55,6 +56,9 @@ def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
     async def prune_ledger() -> str:
         return f"removed {await retention.prune_ledger(pool, utc_now(), settings.event_retention)}"
 
+    async def prune_dead_letters() -> str:
+        return f"removed {await retention.prune_dead_letters(pool, utc_now(), settings.raw_retention)}"
+
     async def refresh_summary() -> str:
         reach(Failpoint.BEFORE_REFRESH)
         await summary.refresh(pool)
@@ -69,6 +73,7 @@ def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
         Chore("drop_expired", hour, drop_expired),
         Chore("prune_system_metrics", hour, prune_system_metrics),
         Chore("prune_ledger", hour, prune_ledger),
+        Chore("prune_dead_letters", hour, prune_dead_letters),
         Chore("refresh_summary", timedelta(seconds=settings.summary_refresh_seconds), refresh_summary),
         Chore("measure_losses", timedelta(minutes=1), measure_losses),
     ]
@@ -91,6 +96,12 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         removed = [await groups.remove_idle_consumers(redis, stream, STORE_GROUP, IDLE_CONSUMER) for stream in streams]
         return f"removed {sum(removed)}"
 
+    async def erase_learners() -> str:
+        return f"finished {await erasure.carry_out(redis, pool, streams)}"
+
+    async def remove_suppressed() -> str:
+        return f"removed {await erasure.remove_suppressed(redis, pool, utc_now() - settings.event_retention)}"
+
     async def watch_streams() -> str:
         found = [await watch_stream(redis, pool, stream) for stream in streams]
         return f"found {sum(found)} losses"
@@ -104,6 +115,8 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
     return [
         Chore("trim_streams", timedelta(minutes=1), trim_streams),
         Chore("remove_idle_consumers", timedelta(minutes=10), remove_idle_consumers),
+        Chore("erase_learners", timedelta(seconds=2), erase_learners),
+        Chore("remove_suppressed", timedelta(hours=1), remove_suppressed),
         Chore("watch_streams", timedelta(seconds=5), watch_streams),
         Chore("measure_lag", timedelta(seconds=5), measure_lag),
     ]

@@ -126,6 +126,10 @@ class Settings(BaseSettings):
         (),
         description="JSON list of {source, key, scopes}, optionally rate_limit_per_second, rate_limit_burst.",
     )
+    pii_actions: dict[str, Literal["reject", "redact", "hash"]] = Field(
+        {},
+        description="JSON object: what becomes of a property whose text looks personal; `reject` where none is given.",
+    )
     jwt_secret: SecretStr | None = Field(None, description="HS256 secret of learners' tokens, at least 32 bytes.")
 
     ingest_host: str = Field("127.0.0.1", description="Address ingest listens on.")

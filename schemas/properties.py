@@ -6,10 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""An opaque id or short name: 1 to 128 characters, no control characters."""
+# Controls, line separators, and what turns the direction of a text around: it may look like another than is stored.
+_UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+# What has no width at all: two ids that look the same.
+_INVISIBLE = r"\u00ad\u200b-\u200f\u2060-\u2064\ufeff"
 
-Label = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Identifier = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=rf"^[^{_UNPRINTABLE}{_INVISIBLE}]+$")
+]
+"""An opaque id or short name: 1 to 128 characters, none of them invisible."""
+
+Label = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=rf"^[^{_UNPRINTABLE}]+$")]
 """A short text for people, such as the name of an achievement: 1 to 200 characters, no control characters."""
 
 Seconds = Annotated[float, Field(ge=0, le=30 * 86_400)]

@@ -10,6 +10,14 @@ from pydantic import BaseModel, Field
 VerdictStatus = Literal["accepted", "rejected", "retry"]
 
 
+class Edit(BaseModel):
+    """A change to an accepted event: it is stored otherwise than it was sent."""
+
+    pointer: str = Field(description="JSON Pointer (RFC 6901) into the event.")
+    code: str = Field(description="Why: stable, snake_case.")
+    detail: str
+
+
 class Verdict(BaseModel):
     """The fate of one event of a batch; `retry` means: send this one again, with this event_id."""
 
@@ -19,6 +27,9 @@ class Verdict(BaseModel):
     code: str | None = Field(default=None, description="Why it was not accepted: stable, snake_case.")
     pointer: str | None = Field(default=None, description="JSON Pointer (RFC 6901) into the event.")
     detail: str | None = None
+    edits: list[Edit] = Field(
+        default=[], description="What is stored otherwise than it was sent; left out when nothing is."
+    )
 
 
 class BatchReply(BaseModel):
@@ -35,3 +46,6 @@ class TrackReply(BaseModel):
 
     event_id: UUID
     status: Literal["accepted"] = "accepted"
+    edits: list[Edit] = Field(
+        default=[], description="What is stored otherwise than it was sent; left out when nothing is."
+    )

@@ -51,6 +51,11 @@ async def prune_ledger(pool: asyncpg.Pool, now: datetime, event_retention: timed
     return await _delete_older(pool, "settled_entries", "settled_at", now - 2 * event_retention)
 
 
+async def prune_dead_letters(pool: asyncpg.Pool, now: datetime, retention: timedelta) -> int:
+    """Delete letters parked longer ago than raw events are kept; return the number of rows."""
+    return await _delete_older(pool, "dead_letters", "parked_at", now - retention)
+
+
 async def _drop_partition(pool: asyncpg.Pool, name: str) -> int:
     with translated_errors():
         async with pool.acquire() as connection:

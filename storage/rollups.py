@@ -118,6 +118,11 @@ class Rollup:
         object.__setattr__(self, "select", text)
 
     @property
+    def is_of_learners(self) -> bool:
+        """Whether each row is about one learner."""
+        return "user_hash" in self.key
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Key and merged columns, without the slot."""
         return (*self.key, *self.merges)

@@ -68,7 +68,7 @@ async def trim(redis: Redis, partition: int, retention: timedelta, max_bytes: in
     """
     key = stream_key(partition)
     with translated_errors():
-        needed = await _lowest_needed(redis, key)
+        needed = await lowest_needed(redis, key)
         if needed is None:
             return TrimResult(0, 0)
         seconds, microseconds = await redis.time()
@@ -85,7 +85,7 @@ async def trim(redis: Redis, partition: int, retention: timedelta, max_bytes: in
     return TrimResult(removed, used)
 
 
-async def _lowest_needed(redis: Redis, key: str) -> EntryId | None:
+async def lowest_needed(redis: Redis, key: str) -> EntryId | None:
     """Return the lowest id any group needs; None when the stream or its store group is missing: then nothing may go."""
     try:
         groups: list[dict[str, Any]] = await redis.xinfo_groups(key)

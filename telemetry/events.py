@@ -59,6 +59,14 @@ def pressure_changed(pressure: str | None) -> None:
         _log.warning("pressure_rose", reason=pressure)
 
 
+def texts_judged(*, rejected: int, edited: Mapping[str, int]) -> None:
+    """Texts of events were looked at: how many events were refused for one, and how many texts changed, by code."""
+    if rejected:
+        metrics.INGEST_PERSONAL.labels("rejected").inc(rejected)
+    for code, count in edited.items():
+        metrics.INGEST_PERSONAL.labels(code).inc(count)
+
+
 def load_unknown(error: DependencyUnavailable) -> None:
     """Redis did not say how full it is."""
     metrics.RETRIES.labels(error.dependency, error.reason).inc()

@@ -33,6 +33,11 @@ INGEST_DURATION = Histogram(
     buckets=_REQUEST_SECONDS,
 )
 INGEST_BATCH_EVENTS = Histogram("analytics_ingest_batch_events", "Events of one request.", buckets=_SIZES)
+INGEST_PERSONAL = Counter(
+    "analytics_ingest_personal_data_total",
+    "Texts of events that could name a person, by what became of them.",
+    ["outcome"],
+)
 INGEST_BACKPRESSURE = Counter(
     "analytics_ingest_backpressure_total", "Requests refused with 429 or 503 for now.", ["reason"]
 )
@@ -102,10 +107,14 @@ READ_ROUTES: Final = (
     "/api/analytics/learning/heatmap",
     "/api/analytics/gamification/progress",
     "/api/analytics/system/metrics",
+    "/api/analytics/privacy/users/{user_id}",
+    "/api/analytics/privacy/users/{user_id}/export",
+    "/api/analytics/privacy/jobs/{job_id}",
 )
 READ_CODES: Final = ("200", "400", "401", "403", "422", "500", "503")
 GROUPS: Final = ("store", "live")
 OUTCOMES: Final = ("accepted", "rejected", "retry")
+PERSONAL_OUTCOMES: Final = ("rejected", "personal_data", "endpoint_template")
 BACKPRESSURE_REASONS: Final = (
     "queue_full",
     "stream_unavailable",
@@ -140,6 +149,8 @@ for _route in READ_ROUTES:
     READ_DURATION.labels(_route)
     for _code in READ_CODES:
         READ_REQUESTS.labels(_route, _code)
+for _outcome in PERSONAL_OUTCOMES:
+    INGEST_PERSONAL.labels(_outcome)
 for _outcome in OUTCOMES:
     INGEST_EVENTS.labels(_outcome)
 for _event_type in EventType:

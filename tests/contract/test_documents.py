@@ -128,7 +128,7 @@ def codes_given_to(function: str, position: int) -> set[str]:
     calls = [
         node
         for package in ("ingest", "stream")
-        for path in (ROOT / package).glob("*.py")
+        for path in (ROOT / package).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function
     ]

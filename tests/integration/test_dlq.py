@@ -8,9 +8,7 @@ import json
 import signal
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
@@ -25,48 +23,15 @@ from stream.producer import Producer
 from tests.support.entries import append_entry
 from tests.support.events import event
 from tests.support.poison import CANARY, fields_of
+from tests.support.terminal import Ended, Operator
 from tests.support.waiting import eventually
 
 WRONG = "ALTER TABLE analytics_events ADD CONSTRAINT wrong CHECK (properties ->> 'xp_amount' <> '7')"
 MENDED = "ALTER TABLE analytics_events DROP CONSTRAINT wrong"
 
 
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-    def document(self) -> Any:
-        assert self.code in (0, 1), self.err
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True)
-class Operator:
-    """Somebody with a shell and the settings."""
-
-    settings: Settings
-    data_dir: Path
-
-    async def run(self, *arguments: str, **environment: str) -> Ended:
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli.main", *arguments, "--data-dir", str(self.data_dir)),
-            env={
-                "REDIS_URL": self.settings.redis_dsn,
-                "DATABASE_URL": self.settings.database_dsn,
-                "ANALYTICS_ENVIRONMENT": "dev",
-                "PYTHONWARNINGS": "error",
-                "COLUMNS": "200",
-                **environment,
-            },
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await child.communicate()
-        assert child.returncode is not None
-        return Ended(child.returncode, out.decode(), err.decode())
+class Postmaster(Operator):
+    """Somebody who looks after the dead letters."""
 
     async def dlq(self, *arguments: str, **environment: str) -> Ended:
         return await self.run("dlq", *arguments, **environment)
@@ -78,8 +43,8 @@ class Operator:
 
 
 @pytest.fixture
-def operator(settings: Settings, tmp_path: Path) -> Operator:
-    return Operator(settings, tmp_path)
+def operator(settings: Settings, tmp_path: Path) -> Postmaster:
+    return Postmaster(settings, tmp_path)
 
 
 @pytest.fixture
@@ -137,7 +102,7 @@ async def park_two(settings: Settings, redis: Redis, database: asyncpg.Connectio
 
 @pytest.mark.timeout(120)
 async def test_parked_events_are_seen_mended_retried_and_count_once(
-    settings: Settings, redis: Redis, database: asyncpg.Connection, operator: Operator
+    settings: Settings, redis: Redis, database: asyncpg.Connection, operator: Postmaster
 ) -> None:
     await park_two(settings, redis, database)
 
@@ -191,7 +156,7 @@ async def test_parked_events_are_seen_mended_retried_and_count_once(
 
 @pytest.mark.timeout(120)
 async def test_a_crash_between_append_and_mark_counts_once(
-    settings: Settings, redis: Redis, database: asyncpg.Connection, operator: Operator
+    settings: Settings, redis: Redis, database: asyncpg.Connection, operator: Postmaster
 ) -> None:
     await park_two(settings, redis, database)
     await database.execute(MENDED)
@@ -212,7 +177,7 @@ async def test_a_crash_between_append_and_mark_counts_once(
 
 @pytest.mark.timeout(120)
 async def test_what_a_letter_did_not_keep_is_read_from_the_stream_while_it_is_there(
-    settings: Settings, redis: Redis, database: asyncpg.Connection, operator: Operator
+    settings: Settings, redis: Redis, database: asyncpg.Connection, operator: Postmaster
 ) -> None:
     await database.execute(WRONG)
     newer = {"xp_amount": 7, "of_a_newer_version": CANARY}
@@ -235,7 +200,7 @@ async def test_what_a_letter_did_not_keep_is_read_from_the_stream_while_it_is_th
 
 @pytest.mark.timeout(120)
 async def test_letters_are_dropped_only_when_that_is_meant(
-    settings: Settings, redis: Redis, database: asyncpg.Connection, operator: Operator
+    settings: Settings, redis: Redis, database: asyncpg.Connection, operator: Postmaster
 ) -> None:
     await park_two(settings, redis, database)
     first, _, _ = await operator.waiting()
@@ -256,7 +221,7 @@ async def test_letters_are_dropped_only_when_that_is_meant(
     assert (await operator.run("verify")).code == 0
 
 
-async def test_wrong_usage_is_told_from_no_letter_and_from_no_server(operator: Operator) -> None:
+async def test_wrong_usage_is_told_from_no_letter_and_from_no_server(operator: Postmaster) -> None:
     assert (await operator.dlq("show", "0:1-0")).code == 1
     assert (await operator.dlq("retry", "0:1-0")).code == 1
     wrong = await operator.dlq("show", "one")
@@ -268,7 +233,7 @@ async def test_wrong_usage_is_told_from_no_letter_and_from_no_server(operator: O
 
 @pytest.mark.timeout(120)
 async def test_the_worker_process_ends_with_a_clear_word_when_too_much_would_be_parked(
-    redis: Redis, database: asyncpg.Connection, operator: Operator
+    redis: Redis, database: asyncpg.Connection, operator: Postmaster
 ) -> None:
     for number in range(60):
         await append_entry(redis, fields_of(event("session_start", number=number), event_type=b"quiz_done"))

@@ -72,6 +72,19 @@ async def test_an_accepted_event_is_in_the_stream_under_its_pseudonym(
     assert found.event_id.version == 7
 
 
+async def test_what_is_stored_otherwise_than_it_was_sent_is_said(client: httpx.AsyncClient, redis: Redis) -> None:
+    facts = {"endpoint": "/courses/42?user=ada", "method": "GET", "status_code": 200, "duration_ms": 1.5}
+    sent = {"event_type": "api_request", "properties": facts}
+    single = (await client.post(TRACK, json=sent)).json()
+    several = (await client.post(BATCH, json=[GOOD, sent])).json()["results"]
+    for told in (single, several[1]):
+        [edit] = told["edits"]
+        assert (edit["pointer"], edit["code"]) == ("/properties/endpoint", "endpoint_template")
+    assert "edits" not in several[0]
+    endpoints = {json.loads(one.properties).get("endpoint") for one in await stored(redis)}
+    assert endpoints == {None, "/courses/{id}"}
+
+
 async def test_the_day_is_the_learners_and_the_time_is_utc(client: httpx.AsyncClient, redis: Redis) -> None:
     moment = (now() - timedelta(days=2)).replace(hour=23, minute=30, second=0, microsecond=123456)
     local = moment.astimezone(UTC).isoformat().replace("+00:00", "-05:00")
@@ -135,6 +148,9 @@ BAD = {
     "control character": (XP % '5,"source":"a\\nb"', "invalid_text", "/properties/source"),
     "nested": (XP % ("[" * 20 + "]" * 20), "nesting_too_deep", None),
     "too large": (XP % ('5,"source":"' + "x" * 40_000 + '"'), "event_too_large", ""),
+    "invisible character": (XP % '5,"source":"a\\u200bb"', "invalid_text", "/properties/source"),
+    "an e-mail address": (XP % '5,"source":"ada@example.com"', "personal_data", "/properties/source"),
+    "a phone number for an id": (SEARCH % 'null,"event_id":"+1 415 555 2671"', "personal_data", "/event_id"),
     "session is no UUID": (SEARCH % '"17"', "invalid_value", "/session_id"),
     "no offset": (SEARCH % 'null,"timestamp":"2026-01-01T00:00:00"', "timestamp_without_offset", "/timestamp"),
     "no timestamp": (SEARCH % 'null,"timestamp":"yesterday"', "invalid_timestamp", "/timestamp"),

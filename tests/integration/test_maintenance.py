@@ -19,12 +19,18 @@ from storage.leadership import LEADER_LOCK
 from telemetry import metrics
 from tests.support.waiting import eventually
 
-OF_REDIS = ("trim_streams", "remove_idle_consumers", "watch_streams", "measure_lag")
+OF_REDIS = (
+    "trim_streams",
+    "remove_idle_consumers",
+    "watch_streams",
+    "measure_lag",
+)
 OF_POSTGRES = (
     "ensure_partitions",
     "drop_expired",
     "prune_system_metrics",
     "prune_ledger",
+    "prune_dead_letters",
     "refresh_summary",
     "measure_losses",
 )

@@ -10,8 +10,8 @@ from uuid import UUID
 from redis.asyncio import Redis
 
 from cli.demo_traffic import demo_events
-from ingest.accept import AcceptancePolicy, accept
-from runtime.pseudonym import Pseudonymizer
+from ingest.accept import Acceptance, accept
+from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.events import EVENT
@@ -26,14 +26,13 @@ POISON = {b"event_type": b"no_such_type"}
 def demo_traffic(count: int, seed: int = 7) -> tuple[AcceptedEvent, ...]:
     """Return accepted events of twenty learners, all types, duplicates and latecomers among them."""
     settings = Settings.model_validate({"pseudonym_keys": access.PSEUDONYM_KEYS})
-    pseudonymizer: Pseudonymizer = settings.pseudonymizer()
-    policy = AcceptancePolicy(pseudonymizer, settings.raw_retention)
+    policy = acceptance_policy(settings)
     now = datetime.now(UTC)
     events = []
     for raw in demo_events(seed=seed, users=20, count=count, now=now, history_days=10):
         accepted = accept(EVENT.validate_python(raw, strict=False), policy, "tests", now)
-        assert isinstance(accepted, AcceptedEvent), accepted
-        events.append(accepted)
+        assert isinstance(accepted, Acceptance), accepted
+        events.append(accepted.event)
     return tuple(events)
 
 

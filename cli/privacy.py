@@ -1,0 +1,121 @@
+"""`analytics privacy`: the learner's rights, and what is stored where for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import json
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated, Final
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.dev_file import DATA_DIR, DataDir, settings_of
+from dashboard.privacy_desk import PrivacyDesk
+from runtime.clock import utc_now
+from runtime.settings import Settings
+from schemas.privacy import ErasureReceipt, LearnerExport
+from storage.holdings import Holding, Keeping, read_holdings
+from storage.pool import connect as connect_storage
+from stream.connection import connect as connect_stream
+
+app = typer.Typer(no_args_is_help=True, help="What is held on learners: see it, remove it.")
+
+_POLL_SECONDS: Final = 0.5
+
+User = Annotated[str, typer.Argument(metavar="USER_ID", help="The learner's id, as services send it.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+@app.command()
+def erase(
+    user_id: User,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until nothing is left.")] = True,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Remove a learner everywhere, for good, and print the receipt as JSON. Their events are kept out from now on.
+
+    The maintenance process does it; workers must have read what waits in the stream before that can go.
+    """
+    if not yes:
+        typer.confirm("remove everything that is held on this learner, for good?", abort=True, err=True)
+    receipt = asyncio.run(_erase(settings_of(data_dir), user_id, wait=wait))
+    typer.echo(receipt.model_dump_json(indent=2))
+
+
+@app.command()
+def export(user_id: User, data_dir: DataDir = DATA_DIR) -> None:
+    """Print everything that is held on a learner, as one JSON document."""
+    typer.echo(asyncio.run(_export(settings_of(data_dir), user_id)).model_dump_json(indent=2))
+
+
+@app.command()
+def audit(as_json: Json = False, data_dir: DataDir = DATA_DIR) -> None:
+    """Show what is stored where, about whom, and for how long. Exit code 1 when anything stayed longer."""
+    holdings = asyncio.run(_audit(settings_of(data_dir)))
+    if as_json:
+        rows = [asdict(one) | {"kept": one.kept.total_seconds() if one.kept else None} for one in holdings]
+        typer.echo(json.dumps({"overdue": sum(one.overdue for one in holdings), "holdings": rows}, indent=2))
+    else:
+        _print(holdings)
+    if any(one.overdue for one in holdings):
+        raise typer.Exit(1)
+
+
+async def _erase(settings: Settings, user_id: str, *, wait: bool) -> ErasureReceipt:
+    async with _desk(settings) as desk:
+        receipt = await desk.erase(settings.pseudonymizer().all_pseudonyms(user_id), f"cli {getpass.getuser()}")
+        typer.echo(f"erasure {receipt.job_id} is requested", err=True)
+        while wait and receipt.state != "done":
+            await asyncio.sleep(_POLL_SECONDS)
+            receipt = await _receipt(desk, receipt.job_id)
+        return receipt
+
+
+async def _receipt(desk: PrivacyDesk, job_id: UUID) -> ErasureReceipt:
+    receipt = await desk.receipt(job_id)
+    assert receipt is not None
+    return receipt
+
+
+async def _export(settings: Settings, user_id: str) -> LearnerExport:
+    async with _desk(settings) as desk:
+        return await desk.export(settings.pseudonymizer().all_pseudonyms(user_id))
+
+
+@contextlib.asynccontextmanager
+async def _desk(settings: Settings) -> AsyncIterator[PrivacyDesk]:
+    redis = connect_stream(settings)
+    try:
+        yield PrivacyDesk(settings.database_dsn, redis, range(settings.stream_partitions), utc_now)
+    finally:
+        await redis.aclose()
+
+
+async def _audit(settings: Settings) -> list[Holding]:
+    connection = await connect_storage(settings.database_dsn, application_name="analytics-privacy")
+    try:
+        keeping = Keeping(settings.raw_retention, settings.system_metrics_retention, settings.event_retention)
+        return await read_holdings(connection, keeping, utc_now())
+    finally:
+        await connection.close()
+
+
+def _print(holdings: list[Holding]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("table", "about", "kept"):
+        table.add_column(column)
+    for column in ("rows", "overdue"):
+        table.add_column(column, justify="right")
+    for one in holdings:
+        kept = f"{one.kept // timedelta(days=1)} days" if one.kept else "for ever"
+        style = "red" if one.overdue else None
+        table.add_row(one.table, one.about, kept, f"{one.rows:,}", f"{one.overdue:,}", style=style)
+    Console(highlight=False, soft_wrap=True).print(table)

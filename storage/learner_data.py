@@ -1,0 +1,40 @@
+"""Everything the database holds on one learner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from storage.failures import translated_errors
+from storage.pool import Connection
+from storage.rollups import RAW_EVENTS, RETIRED, ROLLUPS
+
+_OF_LEARNERS: Final = tuple(
+    name for rollup in ROLLUPS if rollup.is_of_learners for name in (rollup.table, f"{RETIRED}.{rollup.table}")
+)
+_LETTERS: Final = "dead_letters"
+
+
+async def read_learner(connection: Connection, user_hashes: Sequence[bytes]) -> dict[str, list[dict[str, Any]]]:
+    """Return the learner's rows of every table, all of one moment. Raises StorageUnavailable."""
+    hashes = list(user_hashes)
+    with translated_errors():
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            tables = {
+                table: await connection.fetch(f"SELECT * FROM {table} WHERE user_hash = ANY ($1)", hashes)
+                for table in (RAW_EVENTS, *_OF_LEARNERS)
+            }
+            tables[_LETTERS] = await connection.fetch(
+                f"SELECT * FROM {_LETTERS} WHERE payload LIKE ANY ($1::text[])", [f"%{one.hex()}%" for one in hashes]
+            )
+    return {table: [dict(row) for row in rows] for table, rows in tables.items()}
+
+
+async def erased_at(connection: Connection, user_hashes: Sequence[bytes]) -> datetime | None:
+    """Return since when the learner is erased, None when they are not. Raises StorageUnavailable."""
+    with translated_errors():
+        moment: datetime | None = await connection.fetchval(
+            "SELECT min(erased_at) FROM erased_users WHERE user_hash = ANY ($1)", list(user_hashes)
+        )
+    return moment

@@ -1,0 +1,64 @@
+"""The entries of one learner: found by reading the whole stream, removed once no group needs them any more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from redis.asyncio import Redis
+
+from stream.consumer import Entry
+from stream.failures import translated_errors
+from stream.keys import stream_key
+from stream.trimmer import EntryId, lowest_needed
+
+_PAGE: Final = 2_000
+_USER_HASH: Final = b"user_hash"
+
+
+class Sweep(NamedTuple):
+    """What a sweep of one partition did."""
+
+    removed: int
+    waiting: int
+    """Entries that a group has not settled yet; they can go later."""
+
+
+async def find_learner_entries(
+    redis: Redis, partition: int, user_hashes: Sequence[bytes]
+) -> AsyncIterator[list[Entry]]:
+    """Yield the entries of a learner, page by page of the whole stream. Raises StreamUnavailable."""
+    wanted = {one.hex().encode() for one in user_hashes}
+    after = "-"
+    while True:
+        with translated_errors():
+            page: Any = await redis.xrange(stream_key(partition), after, "+", count=_PAGE)
+        if not page:
+            return
+        found = [Entry(entry_id.decode(), fields) for entry_id, fields in page if fields.get(_USER_HASH) in wanted]
+        if found:
+            yield found
+        after = f"({page[-1][0].decode()}"
+
+
+async def sweep_learner(redis: Redis, partition: int, user_hashes: Sequence[bytes]) -> Sweep:
+    """Remove a learner's entries that every group has settled. Raises StreamUnavailable."""
+    removed = waiting = 0
+    async for entries in find_learner_entries(redis, partition, user_hashes):
+        deleted = await remove_settled(redis, partition, [entry.id for entry in entries])
+        removed += deleted
+        waiting += len(entries) - deleted
+    return Sweep(removed, waiting)
+
+
+async def remove_settled(redis: Redis, partition: int, ids: Sequence[str]) -> int:
+    """Delete those of the entries that every group has settled; return how many were there. Raises StreamUnavailable.
+
+    An entry ahead of a group would make the group's lag unknown, and look lost to whoever has it in hand.
+    """
+    key = stream_key(partition)
+    with translated_errors():
+        floor = await lowest_needed(redis, key)
+        settled = [one for one in ids if floor is not None and EntryId.parse(one) < floor]
+        removed: int = await redis.xdel(key, *settled) if settled else 0
+    return removed

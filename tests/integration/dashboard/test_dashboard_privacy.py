@@ -1,0 +1,135 @@
+"""The learner's rights over HTTP: who may use them, what comes back, and that a receipt does not say whose it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from processors import maintenance, worker
+from runtime.settings import Settings
+from stream.connection import Redis
+from stream.producer import Producer
+from tests.support.access import ADMIN_KEY, READ_KEY, WRITE_KEY
+from tests.support.checker import assert_nothing_lost
+from tests.support.events import NOW, event
+from tests.support.reading import ANNA, bearer, refusal
+from tests.support.terminal import Operator
+from tests.support.waiting import eventually
+
+ADMIN = bearer(ADMIN_KEY)
+USER = "/api/analytics/privacy/users/anna"
+EXPORT = f"{USER}/export"
+JOB = "/api/analytics/privacy/jobs/{}"
+
+
+@pytest.fixture
+async def stored(settings: Settings, redis: Redis, anna: bytes) -> None:
+    """Two events of Anna, one of somebody else."""
+    events = [event("xp_earned", {"xp_amount": 5}, number=number, user_hash=anna) for number in (1, 2)]
+    events.append(event("xp_earned", {"xp_amount": 5}, number=3))
+    await Producer(redis, 1).append(events)
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(settings, stop))
+    ids = {one.event_id for one in events}
+    await assert_nothing_lost(settings, ids, ids)
+    stop.set()
+    await running
+
+
+async def test_only_a_key_with_the_scope_may(client: httpx.AsyncClient) -> None:
+    requests = [("DELETE", USER), ("GET", EXPORT), ("GET", JOB.format(uuid4()))]
+    for method, path in requests:
+        for headers, status in (({}, 401), (bearer("nobody"), 401), (ANNA, 403), (bearer(READ_KEY), 403)):
+            assert (await client.request(method, path, headers=headers)).status_code == status
+        assert (await client.request(method, path, headers=bearer(WRITE_KEY))).status_code == 403
+    # who may not ask learns nothing of how to
+    assert (await client.get(JOB.format("no-uuid"))).status_code == 401
+    assert (await client.delete("/api/analytics/privacy/users/%00", headers=ADMIN)).status_code == 422
+
+
+@pytest.mark.usefixtures("stored")
+async def test_everything_that_is_held_is_exported(client: httpx.AsyncClient, anna: bytes) -> None:
+    reply = await client.get(EXPORT, headers=ADMIN)
+    assert reply.status_code == 200
+    export = reply.json()
+    assert export["pseudonyms"] == [anna.hex()]
+    assert export["erased_at"] is None
+    assert {table: len(rows) for table, rows in export["tables"].items() if rows} == {
+        "analytics_events": 2,
+        "gamification_stats": 1,
+        "daily_activity_summary": 1,
+        "active_users_hourly": 1,
+    }
+    assert export["tables"]["gamification_stats"][0]["total_xp"] == 10
+    assert [one["event_type"] for one in export["stream"]] == ["xp_earned", "xp_earned"]
+    assert "anna" not in reply.text
+
+
+@pytest.mark.usefixtures("stored")
+async def test_an_erasure_is_a_job_whose_receipt_names_nobody(
+    client: httpx.AsyncClient, settings: Settings, anna: bytes
+) -> None:
+    asked = await client.delete(USER, headers=ADMIN)
+    assert asked.status_code == 202
+    receipt = asked.json()
+    assert (receipt["state"], receipt["requested_by"], receipt["completed_at"]) == ("requested", "tests", None)
+
+    stop = asyncio.Event()
+    running = asyncio.create_task(maintenance.run(settings, stop))
+
+    async def is_done() -> bool:
+        nonlocal receipt
+        receipt = (await client.get(JOB.format(UUID(receipt["job_id"])), headers=ADMIN)).json()
+        return bool(receipt["state"] == "done")
+
+    await eventually(is_done)
+    stop.set()
+    await running
+    assert receipt["removed"]["analytics_events"] == receipt["removed"]["stream"] == 2
+    assert anna.hex() not in json.dumps(receipt)
+    left = (await client.get(EXPORT, headers=ADMIN)).json()
+    assert left["erased_at"] is not None
+    assert not any(left["tables"].values())
+    assert left["stream"] == []
+    await refusal(client, 404, JOB.format(uuid4()), ADMIN)
+
+
+@pytest.mark.usefixtures("stored")
+async def test_the_same_at_a_terminal(settings: Settings, tmp_path: Path) -> None:
+    operator = Operator(settings, tmp_path)
+    export = (await operator.run("privacy", "export", "anna")).document()
+    assert len(export["tables"]["analytics_events"]) == 2
+    assert (await operator.run("privacy", "erase", "anna")).code == 1, "nobody said yes"
+
+    stop = asyncio.Event()
+    running = asyncio.create_task(maintenance.run(settings, stop))
+    receipt = (await operator.run("privacy", "erase", "anna", "--yes")).document()
+    stop.set()
+    await running
+    assert (receipt["state"], receipt["removed"]["analytics_events"]) == ("done", 2)
+    assert not any((await operator.run("privacy", "export", "anna")).document()["tables"].values())
+
+    audit = await operator.run("privacy", "audit", "--json")
+    assert (audit.code, audit.document()["overdue"]) == (0, 0)
+    held = {one["table"]: one for one in audit.document()["holdings"]}
+    assert (held["analytics_events"]["rows"], held["erased_users"]["rows"]) == (1, 1)
+    assert held["system_metrics"]["kept"] == 30 * 86_400
+
+
+async def test_what_stayed_too_long_is_found(settings: Settings, redis: Redis, tmp_path: Path) -> None:
+    old = event("xp_earned", {"xp_amount": 5}, received_at=NOW.replace(year=NOW.year - 1))
+    await Producer(redis, 1).append([old])
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(settings, stop))
+    await assert_nothing_lost(settings, {old.event_id}, {old.event_id})
+    stop.set()
+    await running
+    audit = await Operator(settings, tmp_path).run("privacy", "audit")
+    assert audit.code == 1
+    [line] = [line for line in audit.out.splitlines() if line.startswith("analytics_events ")]
+    assert line.split()[-2:] == ["1", "1"]

@@ -1,0 +1,176 @@
+"""A learner who is erased is nowhere any more, does not come back, and nobody else's number changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from processors import worker
+from processors.erasure import carry_out, remove_suppressed
+from runtime.settings import Settings
+from schemas.accepted import AcceptedEvent
+from storage import retention
+from storage.erasure import ErasureJob, read_job, request_erasure
+from storage.pool import Pool, open_pool
+from storage.rebuild import rebuild_aggregates
+from storage.rollups import RETIRED, ROLLUPS
+from stream.connection import Redis
+from stream.consumer import Consumer
+from stream.keys import STORE_GROUP
+from stream.producer import Producer
+from tests.support.checker import assert_nothing_lost
+from tests.support.entries import append_entry, stream_entries
+from tests.support.events import event
+from tests.support.traffic import demo_traffic
+
+EVENTS = 600
+
+
+@pytest.fixture
+async def pool(settings: Settings) -> AsyncIterator[Pool]:
+    pool = await open_pool(settings.database_dsn, size=2, application_name="tests")
+    yield pool
+    await pool.close()
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(settings, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+
+
+async def stored(settings: Settings, redis: Redis, events: Sequence[AcceptedEvent]) -> None:
+    """Append the events and wait until all are stored, or kept out."""
+    await Producer(redis, 1).append(events)
+    async with working(settings):
+        await assert_nothing_lost(settings, accepted=(), sent={one.event_id for one in demo_traffic(EVENTS)})
+
+
+async def mentions(database: asyncpg.Connection, redis: Redis, user_hash: bytes) -> dict[str, int]:
+    """Return in how many rows of each table, and entries of the stream, the learner is found."""
+    tables = await database.fetch(
+        "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables"
+        " WHERE table_schema IN ('public', 'retired') AND table_type = 'BASE TABLE'"
+    )
+    # as hexadecimal text, whatever the column: bytes, arrays of bytes, JSON
+    found = {
+        row["name"]: await database.fetchval(
+            f"SELECT count(*) FROM {row['name']} AS t WHERE t::text LIKE $1", f"%{user_hash.hex()}%"
+        )
+        for row in tables
+    }
+    found["stream"] = sum(user_hash.hex().encode() in fields.values() for _, fields in await stream_entries(redis))
+    return {name: count for name, count in found.items() if count}
+
+
+async def platform(database: asyncpg.Connection) -> list[list[tuple[object, ...]]]:
+    """Return every number that is not about one learner."""
+    return [
+        [tuple(row) for row in await database.fetch(f"{one.merged(one.table)} ORDER BY {', '.join(one.key)}")]
+        for one in ROLLUPS
+        if "user_hash" not in one.key
+    ]
+
+
+async def erased(redis: Redis, pool: Pool, user_hash: bytes) -> ErasureJob:
+    job = await request_erasure(pool, [user_hash], "tests")
+    assert await carry_out(redis, pool, [0]) == 1
+    finished = await read_job(pool, job.job_id)
+    assert finished is not None
+    return finished
+
+
+async def drifted(settings: Settings, pool: Pool) -> list[str]:
+    """Recompute; return the tables that were not what they should be."""
+    async with pool.acquire() as connection:
+        found = await rebuild_aggregates(connection, datetime.now(UTC), settings.system_metrics_retention)
+    return [drift.table for drift in found if not drift.is_clean]
+
+
+def busiest_learner() -> bytes:
+    hashes = [one.user_hash for one in demo_traffic(EVENTS) if one.user_hash is not None]
+    return max(set(hashes), key=hashes.count)
+
+
+# what must be left: that somebody was erased, and the receipt of it
+REMAINS = {"public.erased_users", "public.erasure_jobs"}
+
+
+async def test_nothing_is_left_of_the_learner_and_the_platforms_numbers_stay(
+    settings: Settings, redis: Redis, database: asyncpg.Connection, pool: Pool
+) -> None:
+    who = busiest_learner()
+    await stored(settings, redis, demo_traffic(EVENTS))
+    assert len(await mentions(database, redis, who)) > 4
+    before, others = await platform(database), await database.fetchval("SELECT count(*) FROM analytics_events")
+
+    job = await erased(redis, pool, who)
+
+    assert (await mentions(database, redis, who)).keys() == REMAINS
+    assert await platform(database) == before
+    of_learner = {one.event_id for one in demo_traffic(EVENTS) if one.user_hash == who}
+    assert (job.state, job.requested_by) == ("done", "tests")
+    assert job.removed["analytics_events"] == len(of_learner)
+    assert job.removed["stream"] >= len(of_learner)
+    assert await database.fetchval("SELECT count(*) FROM analytics_events") == others - len(of_learner)
+    await assert_nothing_lost(settings, (), {one.event_id for one in demo_traffic(EVENTS)})
+
+
+async def test_neither_redelivery_nor_late_events_nor_rebuild_bring_the_learner_back(
+    settings: Settings, redis: Redis, database: asyncpg.Connection, pool: Pool
+) -> None:
+    who = busiest_learner()
+    events = demo_traffic(EVENTS)
+    early, late = events[: EVENTS // 2], events[EVENTS // 2 :]
+    await stored(settings, redis, early)
+    # in the hands of a worker that died, and not read yet, when the request comes
+    await Producer(redis, 1).append(late)
+    deserter = Consumer(redis, 0, STORE_GROUP, "deserter", claim_idle_seconds=120)
+    assert await deserter.read(50, 1)
+    job = await request_erasure(pool, [who], "tests")
+    assert await carry_out(redis, pool, [0]) == 0
+    async with working(settings.model_copy(update={"claim_idle_seconds": 0.001})):
+        await assert_nothing_lost(settings, (), {one.event_id for one in events})
+    assert await carry_out(redis, pool, [0]) == 1
+    finished = await read_job(pool, job.job_id)
+    assert finished is not None
+    assert finished.state == "done"
+    assert (await mentions(database, redis, who)).keys() == REMAINS
+
+    await stored(settings, redis, [one for one in events if one.user_hash == who])
+    await remove_suppressed(redis, pool, datetime.now(UTC) - timedelta(days=1))
+    assert await drifted(settings, pool) == []
+    assert (await mentions(database, redis, who)).keys() == REMAINS
+
+
+async def test_letters_and_retired_numbers_go_too_and_a_letter_that_comes_again_is_booked_once(
+    settings: Settings, redis: Redis, database: asyncpg.Connection, pool: Pool
+) -> None:
+    who = busiest_learner()
+    poison = {b"event_type": b"no_such_type", b"user_hash": who.hex().encode()}
+    entry_id = await append_entry(redis, poison)
+    old = event("xp_earned", {"xp_amount": 7}, occurred_at=datetime.now(UTC) - timedelta(days=60), user_hash=who)
+    sent = {one.event_id for one in (*demo_traffic(EVENTS), old)}
+    await Producer(redis, 1).append([old, *demo_traffic(EVENTS)])
+    async with working(settings):
+        await assert_nothing_lost(settings, (), sent, parked=1)
+    assert await retention.drop_expired(pool, datetime.now(UTC), timedelta(days=30)) >= 1
+    before = await mentions(database, redis, who)
+    assert before["public.dead_letters"] == 1
+    assert before[f"{RETIRED}.gamification_stats"] == 1
+
+    job = await erased(redis, pool, who)
+    assert job.removed["dead_letters"] == 1
+    assert (await mentions(database, redis, who)).keys() == REMAINS
+    assert await database.fetchval("SELECT outcome FROM settled_entries WHERE entry_id = $1", entry_id)
+    assert await drifted(settings, pool) == []

@@ -1,0 +1,52 @@
+"""Commands as somebody at a terminal runs them, with the settings in the environment."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime.settings import Settings
+from tests.support.access import PSEUDONYM_KEYS
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    def document(self) -> Any:
+        assert self.code in (0, 1), self.err
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Somebody with a shell and the settings."""
+
+    settings: Settings
+    data_dir: Path
+
+    async def run(self, *arguments: str, **environment: str) -> Ended:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "cli.main", *arguments, "--data-dir", str(self.data_dir)),
+            env={
+                "REDIS_URL": self.settings.redis_dsn,
+                "DATABASE_URL": self.settings.database_dsn,
+                "ANALYTICS_ENVIRONMENT": "dev",
+                "ANALYTICS_PSEUDONYM_KEYS": PSEUDONYM_KEYS,
+                "PYTHONWARNINGS": "error",
+                "COLUMNS": "200",
+                **environment,
+            },
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await child.communicate()
+        assert child.returncode is not None
+        return Ended(child.returncode, out.decode(), err.decode())

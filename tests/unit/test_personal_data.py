@@ -1,0 +1,176 @@
+"""What may name a person is found, what only looks a little like it is not; docs/privacy.md has the figures."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.demo_traffic import demo_events
+from examples.epm.to_events import events, read_rows, shift_of
+from ingest.accept import Acceptance, accept
+from ingest.faults import Rejection
+from ingest.privacy.detectors import find_personal
+from ingest.privacy.firewall import HASHED, REDACTED, Action, Edit, Firewall
+from ingest.privacy.templates import template_of
+from ingest.server import acceptance_policy
+from runtime.errors import ConfigurationError
+from runtime.pseudonym import Pseudonymizer
+from runtime.settings import Settings
+from schemas.events import EVENT, AnyEvent
+from schemas.properties import Properties
+from tests.support.access import PSEUDONYM_KEYS
+
+ROOT = Path(__file__).parents[2]
+
+CORPUS = [json.loads(line) for line in (ROOT / "tests/corpus/personal.jsonl").read_text(encoding="utf-8").splitlines()]
+HARMLESS = [one["text"] for one in CORPUS if one["kind"] is None]
+EMAIL = "ada@example.com"
+
+
+def measured() -> tuple[Counter[str], Counter[str], int]:
+    """Return how many texts of each kind there are, how many of them were found, and how many harmless ones were."""
+    there: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    for one in CORPUS:
+        if one["kind"] is not None:
+            there[one["kind"]] += 1
+            found[one["kind"]] += find_personal(one["text"]) is not None
+    return there, found, sum(find_personal(text) is not None for text in HARMLESS)
+
+
+def test_the_figures_in_the_document_are_those_of_the_corpus() -> None:
+    there, found, false_alarms = measured()
+    document = (ROOT / "docs/privacy.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([a-z_ ]+) \| .* \| (\d+ of \d+) \|$", document, flags=re.MULTILINE))
+    assert rows == {
+        **{kind.replace("_", " "): f"{found[kind]} of {number}" for kind, number in there.items()},
+        "harmless": f"{false_alarms} of {len(HARMLESS)}",
+    }
+    everything = sum(found.values())
+    assert everything / (everything + false_alarms) >= 0.99
+    assert everything / sum(there.values()) >= 0.95
+
+
+def firewall(**actions: str) -> Firewall:
+    return Firewall({name: Action(action) for name, action in actions.items()}, Pseudonymizer({1: b"k" * 32}))
+
+
+def view_of(material_id: str, **more: str) -> AnyEvent:
+    raw = {"event_type": "material_view", "user_id": EMAIL, "properties": {"material_id": material_id}, **more}
+    return EVENT.validate_python(raw, strict=False)
+
+
+def request_to(endpoint: str) -> AnyEvent:
+    facts = {"endpoint": endpoint, "method": "GET", "status_code": 200, "duration_ms": 1.5}
+    return EVENT.validate_python({"event_type": "api_request", "properties": facts})
+
+
+def test_a_text_that_looks_personal_is_refused_and_not_repeated() -> None:
+    refused = firewall().inspect(view_of(EMAIL))
+    assert isinstance(refused, Rejection)
+    assert (refused.code, refused.pointer) == ("personal_data", "/properties/material_id")
+    assert EMAIL not in refused.detail
+
+
+def test_an_event_id_that_looks_personal_is_refused_since_its_mapping_has_no_key() -> None:
+    refused = firewall(material_id="redact").inspect(view_of("m1", event_id=f"session-of-{EMAIL}"))
+    assert isinstance(refused, Rejection)
+    assert (refused.code, refused.pointer) == ("personal_data", "/event_id")
+
+
+def test_a_field_may_be_redacted_or_hashed_and_its_sender_is_told() -> None:
+    redacted, hashed = (
+        firewall(material_id="redact").inspect(view_of(EMAIL)),
+        firewall(material_id="hash").inspect(view_of(EMAIL)),
+    )
+    assert not isinstance(redacted, Rejection)
+    assert not isinstance(hashed, Rejection)
+    assert stored(redacted[0]) == {"material_id": REDACTED}
+    assert [edit[:2] for edit in redacted[1]] == [("/properties/material_id", "personal_data")]
+    text = stored(hashed[0])["material_id"]
+    assert re.fullmatch(rf"{HASHED}[0-9a-f]{{32}}", text)
+    assert [edit[:2] for edit in hashed[1]] == [("/properties/material_id", "personal_data")]
+    again = firewall(material_id="hash").inspect(view_of(EMAIL))
+    assert not isinstance(again, Rejection)
+    assert stored(again[0])["material_id"] == text
+    # no user id can be tried for it
+    assert text.removeprefix(HASHED) != Pseudonymizer({1: b"k" * 32}).pseudonym(EMAIL)[:16].hex()
+
+
+def stored(properties: Properties) -> dict[str, str]:
+    facts: dict[str, str] = properties.model_dump(exclude_none=True)
+    return facts
+
+
+def test_what_is_harmless_is_stored_as_it_is() -> None:
+    event = view_of("course-v1:edX+DemoX")
+    assert firewall().inspect(event) == (event.properties, ())
+
+
+def test_an_action_for_a_field_that_no_event_has_is_refused_at_the_start() -> None:
+    with pytest.raises(ConfigurationError, match="ANALYTICS_PII_ACTIONS names user_name"):
+        firewall(user_name="redact")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "template"),
+    [
+        ("/courses/{id}/lessons/{lesson_id}", "/courses/{id}/lessons/{lesson_id}"),
+        ("/courses/:id/<int:page>/[slug]/*", "/courses/:id/<int:page>/[slug]/*"),
+        ("/courses/42/lessons/6ba7b810-9dad-11d1-80b4-00c04fd430c8?page=2", "/courses/{id}/lessons/{id}"),
+        ("https://ada:pw@study.example/users/ada@example.com#top", "/users/{id}"),
+        ("/users/ada%40example.com/profile", "/users/{id}/profile"),
+        ("/users/%34%32", "/users/{id}"),
+        ("/learner-17;v=1/xp", "/{id}"),
+        ("/api/v1/users/me", "/api/v1/users/me"),
+        ("/oauth2/token", "/oauth2/token"),
+        ("GET /courses/17", "GET /courses/{id}"),
+        ("/files/" + "a" * 33, "/files/{id}"),
+        ("/" + "/".join("abcdefghijklmnop"), "/a/b/c/d/e/f/g/h/i/j/k/{rest}"),
+        ("?token=abcdefgh", "/"),
+    ],
+)
+def test_a_path_becomes_the_template_of_its_route(endpoint: str, template: str) -> None:
+    inspected = firewall().inspect(request_to(endpoint))
+    assert not isinstance(inspected, Rejection)
+    assert stored(inspected[0])["endpoint"] == template
+    told = [Edit("/properties/endpoint", "endpoint_template", "Stored as the template of its route.")]
+    assert list(inspected[1]) == ([] if template == endpoint else told)
+
+
+@given(st.text(min_size=1, max_size=200))
+def test_a_template_is_its_own_template(endpoint: str) -> None:
+    once = template_of(endpoint)
+    assert template_of(once) == once
+
+
+@given(st.text(max_size=200))
+def test_any_text_can_be_looked_at(text: str) -> None:
+    assert find_personal(text) == find_personal(text)
+
+
+def settings() -> Settings:
+    return Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS})
+
+
+def test_no_event_of_the_demo_is_refused_or_changed() -> None:
+    policy, now = acceptance_policy(settings()), datetime.now(UTC)
+    for raw in demo_events(seed=3, users=50, count=5_000, now=now, history_days=30):
+        judged = accept(EVENT.validate_python(raw, strict=False), policy, "tests", now)
+        assert isinstance(judged, Acceptance), (raw, judged)
+        assert judged.edits == ()
+
+
+def test_no_text_of_the_example_data_is_refused() -> None:
+    rows = read_rows(ROOT / "examples/epm/epm-labs-1-3.csv.gz")
+    until = datetime(2026, 11, 24, 12, 0)
+    texts = {one["properties"].get("material_id", "m") for one in events(rows, shift_of(rows, until))}
+    assert len(texts) > 50
+    assert [text for text in texts if find_personal(text) is not None] == []
