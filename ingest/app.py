@@ -12,6 +12,7 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ingest.privacy.detectors import find_personal
 from ingest.routes import BATCH, TRACK, EventRoutes, Reply
 from runtime.refusal import Refusal
 from schemas.problem import PROBLEM_MEDIA_TYPE
@@ -118,4 +119,6 @@ def _dressed(send: Send, request_id: str) -> Send:
 
 def _request_id(headers: Mapping[str, str]) -> str:
     given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    # it is logged
+    is_opaque = _REQUEST_ID.fullmatch(given) and find_personal(given) is None
+    return given if is_opaque else secrets.token_hex(8)

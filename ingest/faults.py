@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,9 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from schemas.limits import MAX_DEPTH
-
-_TELLABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_UNTELLABLE: Final = "?"
+from schemas.problem import told_name
 
 _TYPES: Final = {
     "extra_forbidden": ("unknown_property", "This key is not part of the event; remove it."),
@@ -59,12 +56,7 @@ def _code(kind: str) -> str:
 
 def pointer(location: Sequence[int | str]) -> str:
     """Return the JSON Pointer (RFC 6901) of a place; a name that could be personal is not told."""
-    return "".join(f"/{_told(part)}" for part in location)
-
-
-def _told(part: int | str) -> str:
-    text = str(part)
-    return text if _TELLABLE_NAME.fullmatch(text) else _UNTELLABLE
+    return "".join(f"/{told_name(str(part))}" for part in location)
 
 
 def find_unstorable(value: Any, location: tuple[int | str, ...] = ()) -> Rejection | None:

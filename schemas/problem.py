@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from pydantic import BaseModel, Field
+
+_TELLABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_UNTELLABLE: Final = "?"
 
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 
@@ -32,3 +36,8 @@ class Problem(BaseModel):
         default_factory=list,
         description="Ids to send the events with again, by position; null for a rejected one.",
     )
+
+
+def told_name(name: str) -> str:
+    """Return the name of a field or parameter as it may be told; `?` for one that could say something of a person."""
+    return name if _TELLABLE_NAME.fullmatch(name) else _UNTELLABLE

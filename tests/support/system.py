@@ -37,6 +37,7 @@ class System:
         self.redis_url = facts.redis_url
         self.write_key = facts.write_key
         self.read_key = facts.read_key
+        self.admin_key = facts.admin_key
 
     async def settled(self) -> None:
         """Wait until every event that was accepted is in the tables."""
