@@ -12,6 +12,7 @@ import pytest
 
 from processors import worker
 from processors.erasure import carry_out, remove_suppressed
+from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from storage import retention
@@ -24,6 +25,7 @@ from stream.consumer import Consumer
 from stream.keys import STORE_GROUP
 from stream.producer import Producer
 from tests.support.checker import assert_nothing_lost
+from tests.support.doomed import killed_at
 from tests.support.entries import append_entry, stream_entries
 from tests.support.events import event
 from tests.support.traffic import demo_traffic
@@ -174,3 +176,18 @@ async def test_letters_and_retired_numbers_go_too_and_a_letter_that_comes_again_
     assert (await mentions(database, redis, who)).keys() == REMAINS
     assert await database.fetchval("SELECT outcome FROM settled_entries WHERE entry_id = $1", entry_id)
     assert await drifted(settings, pool) == []
+
+
+async def test_an_entry_that_comes_again_after_the_erasure_is_booked_once(
+    settings: Settings, redis: Redis, database: asyncpg.Connection, pool: Pool
+) -> None:
+    who = busiest_learner()
+    sent = {one.event_id for one in demo_traffic(EVENTS)}
+    await Producer(redis, 1).append(demo_traffic(EVENTS))
+    await killed_at(Failpoint.AFTER_COMMIT, 1, "worker", settings, ANALYTICS_BATCH_SIZE=str(EVENTS))
+    await request_erasure(pool, [who], "tests")
+    assert await carry_out(redis, pool, [0]) == 0
+    async with working(settings.model_copy(update={"claim_idle_seconds": 0.001})):
+        await assert_nothing_lost(settings, (), sent)
+    assert await carry_out(redis, pool, [0]) == 1
+    assert (await mentions(database, redis, who)).keys() == REMAINS

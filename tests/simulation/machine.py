@@ -108,17 +108,22 @@ class PipelineMachine(RuleBasedStateMachine):
         assert [table for table in self.world.run(self.world.rebuild()) if not table.is_clean] == []
 
     @rule(number=st.integers(1, 3))
-    def erase(self, number: int) -> None:
+    def ask_for_erasure(self, number: int) -> None:
         user_hash = learner(number)
-        if user_hash not in self.ledger.stored_before_erasure:
-            self.world.run(self.world.erase(user_hash))
-            stored = self._stored().values()
-            self.ledger.stored_before_erasure[user_hash] = {e.event_id for e in stored if e.user_hash == user_hash}
+        if user_hash not in self.ledger.erased:
+            self.world.run(self.world.request_erasure(user_hash))
+            self.ledger.erased.add(user_hash)
+
+    @rule()
+    def carry_out_erasures(self) -> None:
+        self.world.run(self.world.carry_out_erasures())
 
     def teardown(self) -> None:
         if not hasattr(self, "ledger"):
             return
         self._drain()
+        assert self.world.run(self.world.carry_out_erasures()) == 0, "an erasure does not end"
+        assert self.world.run(self.world.learners_in_stream()) & self.ledger.erased == set()
         stored = self._stored()
         self.ledger.check_stored(stored)
         self._check_numbers(Expected.of(stored.values()))

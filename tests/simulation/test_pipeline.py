@@ -71,7 +71,7 @@ def test_trimming_by_age_alone_is_noticed(world: World, monkeypatch: pytest.Monk
     async def nothing_is_needed(_redis: Redis, _key: str) -> trimmer.EntryId:
         return trimmer.EntryId(2**60, 0)
 
-    monkeypatch.setattr(trimmer, "_lowest_needed", nothing_is_needed)
+    monkeypatch.setattr(trimmer, "lowest_needed", nothing_is_needed)
     assert_noticed(world)
 
 

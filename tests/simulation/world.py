@@ -12,9 +12,11 @@ import asyncpg
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from processors.decode import StorableRange, decode_entries
+from processors.erasure import carry_out, remove_suppressed
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
+from storage.erasure import open_jobs, request_erasure
 from storage.pool import Pool, open_pool
 from storage.rebuild import rebuild_aggregates
 from storage.verify import TableDrift, read_books, verify_aggregates
@@ -25,13 +27,15 @@ from stream.keys import STORE_GROUP, stream_key
 from stream.lag import GroupLag, measure
 from stream.producer import Producer
 from stream.trimmer import trim
+from tests.support.entries import stream_entries
 
 T = TypeVar("T")
 
 TABLES = """
 analytics_events, learning_sessions, gamification_stats, learner_achievements, daily_activity_summary,
 ai_coach_metrics, system_metrics, system_errors, active_users_hourly, hourly_event_counts, dead_letters,
-settled_entries, batch_books, erased_users
+settled_entries, batch_books, erased_users, erasure_jobs,
+retired.hourly_event_counts, retired.system_metrics, retired.system_errors
 """
 READ = 10
 
@@ -150,8 +154,17 @@ class World:
         if await self.redis.exists(stream_key(0)):
             await self.redis.xgroup_destroy(stream_key(0), STORE_GROUP)
 
-    async def erase(self, user_hash: bytes) -> None:
-        await self.pool.execute("INSERT INTO erased_users (user_hash) VALUES ($1) ON CONFLICT DO NOTHING", user_hash)
+    async def request_erasure(self, user_hash: bytes) -> None:
+        await request_erasure(self.pool, [user_hash], "simulation")
+
+    async def carry_out_erasures(self) -> int:
+        """Return how many are still open."""
+        await carry_out(self.redis, self.pool, [0])
+        return len(await open_jobs(self.pool))
+
+    async def learners_in_stream(self) -> set[bytes]:
+        await remove_suppressed(self.redis, self.pool, self.now - timedelta(days=1))
+        return {bytes.fromhex(fields.get(b"user_hash", b"").decode()) for _, fields in await stream_entries(self.redis)}
 
     async def rebuild(self) -> list[TableDrift]:
         async with self.pool.acquire() as connection:
