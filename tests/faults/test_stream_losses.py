@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,6 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from cli.verify import Balance, read_balances
-from processors import worker
 from processors.chores import watch_stream
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
@@ -30,6 +28,7 @@ from telemetry import metrics
 from tests.support.events import NOW, event
 from tests.support.replication import follow, pair
 from tests.support.waiting import eventually
+from tests.support.working import working
 
 
 @pytest.fixture
@@ -48,17 +47,6 @@ async def client_of(server: Valkey, settings: Settings) -> AsyncIterator[Redis]:
 
 def on(server: Valkey, settings: Settings) -> Settings:
     return settings.model_copy(update={"redis_url": SecretStr(server.url), "claim_idle_seconds": 0.001})
-
-
-@asynccontextmanager
-async def working(settings: Settings) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    running = asyncio.create_task(worker.run(settings, stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await running
 
 
 async def append(redis: Redis, numbers: range) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 
-from processors import worker
 from processors.erasure import carry_out, remove_suppressed
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
@@ -29,6 +26,7 @@ from tests.support.doomed import killed_at
 from tests.support.entries import append_entry, stream_entries
 from tests.support.events import event
 from tests.support.traffic import demo_traffic
+from tests.support.working import working
 
 EVENTS = 600
 
@@ -38,17 +36,6 @@ async def pool(settings: Settings) -> AsyncIterator[Pool]:
     pool = await open_pool(settings.database_dsn, size=2, application_name="tests")
     yield pool
     await pool.close()
-
-
-@asynccontextmanager
-async def working(settings: Settings) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    running = asyncio.create_task(worker.run(settings, stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await running
 
 
 async def stored(settings: Settings, redis: Redis, events: Sequence[AcceptedEvent]) -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,6 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from processors import worker
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from storage.rollups import ROLLUPS
@@ -24,20 +22,10 @@ from stream.keys import stream_key
 from tests.support.checker import assert_nothing_lost
 from tests.support.databases import url_of
 from tests.support.traffic import append_with_poison, demo_traffic
+from tests.support.working import working
 
 FIRST, LATER = demo_traffic(400)[:200], demo_traffic(400)[200:]
 POISON_EVERY = 50
-
-
-@asynccontextmanager
-async def working(settings: Settings) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    running = asyncio.create_task(worker.run(settings, stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await running
 
 
 async def stored(settings: Settings, redis: Redis, events: Sequence[AcceptedEvent], before: set[UUID]) -> set[UUID]:

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from processors import maintenance, worker
+from processors import maintenance
 from runtime.settings import Settings
 from stream.connection import Redis
 from stream.producer import Producer
@@ -20,6 +20,7 @@ from tests.support.events import NOW, event
 from tests.support.reading import ANNA, bearer, refusal
 from tests.support.terminal import Operator
 from tests.support.waiting import eventually
+from tests.support.working import working
 
 ADMIN = bearer(ADMIN_KEY)
 USER = "/api/analytics/privacy/users/anna"
@@ -33,12 +34,9 @@ async def stored(settings: Settings, redis: Redis, anna: bytes) -> None:
     events = [event("xp_earned", {"xp_amount": 5}, number=number, user_hash=anna) for number in (1, 2)]
     events.append(event("xp_earned", {"xp_amount": 5}, number=3))
     await Producer(redis, 1).append(events)
-    stop = asyncio.Event()
-    running = asyncio.create_task(worker.run(settings, stop))
     ids = {one.event_id for one in events}
-    await assert_nothing_lost(settings, ids, ids)
-    stop.set()
-    await running
+    async with working(settings):
+        await assert_nothing_lost(settings, ids, ids)
 
 
 async def test_only_a_key_with_the_scope_may(client: httpx.AsyncClient) -> None:
@@ -124,11 +122,8 @@ async def test_the_same_at_a_terminal(settings: Settings, tmp_path: Path) -> Non
 async def test_what_stayed_too_long_is_found(settings: Settings, redis: Redis, tmp_path: Path) -> None:
     old = event("xp_earned", {"xp_amount": 5}, received_at=NOW.replace(year=NOW.year - 1))
     await Producer(redis, 1).append([old])
-    stop = asyncio.Event()
-    running = asyncio.create_task(worker.run(settings, stop))
-    await assert_nothing_lost(settings, {old.event_id}, {old.event_id})
-    stop.set()
-    await running
+    async with working(settings):
+        await assert_nothing_lost(settings, {old.event_id}, {old.event_id})
     audit = await Operator(settings, tmp_path).run("privacy", "audit")
     assert audit.code == 1
     [line] = [line for line in audit.out.splitlines() if line.startswith("analytics_events ")]

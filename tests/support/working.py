@@ -1,0 +1,22 @@
+"""A store worker inside the test's own process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from processors import worker
+from runtime.settings import Settings
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[None]:
+    """Run a worker during the block; at its end it has stored what it had in hand."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(settings, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
