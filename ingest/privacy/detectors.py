@@ -36,7 +36,7 @@ class Personal(StrEnum):
     CARD = "card"
     NATIONAL_ID = "national_id"
     IP_ADDRESS = "ip_address"
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105 - the word, not one
 
 
 _SUSPICIOUS: Final = re.compile(
