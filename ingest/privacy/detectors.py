@@ -44,6 +44,12 @@ _SUSPICIOUS: Final = re.compile(
 )
 """What every kind has at least one of; most texts have none."""
 
+_UUID: Final = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])")
+"""One in a hundred thousand has digits that read like a phone number."""
+
+_LEAST_DIGITS: Final = 10
+"""Of a phone number without a country code; fewer in groups are as often a version or a place in a course."""
+
 _EMAIL: Final = re.compile(
     r"[^\s@/,;:()<>\[\]\"=]{1,64}@((?:[^\s@/,;:()<>\[\]\"=.]{1,63}\.)+[^\s@/,;:()<>\[\]\"=.\d]{2,63})"
 )
@@ -111,7 +117,7 @@ def find_personal(text: str) -> Personal | None:
 
 def _plain(text: str) -> str:
     """Return the text without its disguises: percent signs, wide letters, invisible characters, dashes."""
-    plain = unicodedata.normalize("NFKC", unquote(unquote(text)))
+    plain = _UUID.sub("", unicodedata.normalize("NFKC", unquote(unquote(text))))
     plain = "".join(one for one in plain if unicodedata.category(one) != "Cf")
     return "".join("-" if unicodedata.category(one) == "Pd" else one for one in plain)
 
@@ -136,7 +142,7 @@ def _is_number(number: str, region: str | None) -> bool:
 
 
 def _is_grouped_number(number: str) -> bool:
-    if _DATE.search(number):
+    if _DATE.search(number) or sum(map(str.isdigit, number)) < _LEAST_DIGITS:
         return False
     leniency = phonenumbers.Leniency.STRICT_GROUPING
     return any(phonenumbers.PhoneNumberMatcher(number, region, leniency).has_next() for region in REGIONS)

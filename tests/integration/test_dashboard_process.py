@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 
 OVERVIEW = "/api/analytics/learning/overview"
 CANARY = "canary-anna-7f3a"
-TOKEN = jwt.encode({"sub": CANARY, "exp": int(time.time()) + 600}, access.JWT_SECRET)
+TOKEN = jwt.encode({"sub": CANARY, "exp": int(time.time()) + 86_400}, access.JWT_SECRET)
 
 RUN = """
 import asyncio

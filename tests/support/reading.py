@@ -34,7 +34,7 @@ def bearer(credential: str) -> dict[str, str]:
 
 
 def learner_token(user_id: str) -> str:
-    return jwt.encode({"sub": user_id, "exp": int(time.time()) + 600}, JWT_SECRET, algorithm="HS256")
+    return jwt.encode({"sub": user_id, "exp": int(time.time()) + 86_400}, JWT_SECRET, algorithm="HS256")
 
 
 ANNA = bearer(learner_token("anna"))

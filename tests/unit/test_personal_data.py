@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+import string
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -26,6 +30,7 @@ from runtime.settings import Settings
 from schemas.events import EVENT, AnyEvent
 from schemas.properties import Properties
 from tests.support.access import PSEUDONYM_KEYS
+from tests.support.events import uuid7
 
 ROOT = Path(__file__).parents[2]
 
@@ -149,6 +154,26 @@ def test_a_path_becomes_the_template_of_its_route(endpoint: str, template: str) 
 def test_a_template_is_its_own_template(endpoint: str) -> None:
     once = template_of(endpoint)
     assert template_of(once) == once
+
+
+MADE_BY_MACHINES: dict[str, Callable[[random.Random], str]] = {
+    "uuid4": lambda rng: str(UUID(int=rng.getrandbits(128), version=4)),
+    "uuid7": lambda rng: str(uuid7(datetime.fromtimestamp(rng.randrange(2 * 10**9), UTC), rng.getrandbits(62))),
+    "prefixed": lambda rng: f"lesson-{UUID(int=rng.getrandbits(128), version=4)}",
+    "hexadecimal": lambda rng: f"{rng.getrandbits(128):032x}",
+    "url-safe": lambda rng: "".join(rng.choices(string.ascii_letters + string.digits + "_-", k=21)),
+    "number": lambda rng: str(rng.randrange(10 ** rng.randrange(1, 14))),
+    "version": lambda rng: ".".join(str(rng.randrange(400)) for _ in range(3)),
+    "place": lambda rng: "-".join(str(rng.randrange(60)) for _ in range(4)),
+    "date": lambda rng: f"2024-{rng.randrange(1, 13):02}-{rng.randrange(1, 29):02}-{rng.randrange(1000):03}",
+}
+
+
+@pytest.mark.parametrize("kind", MADE_BY_MACHINES)
+def test_ids_that_machines_make_pass(kind: str) -> None:
+    rng = random.Random(kind)
+    made = [MADE_BY_MACHINES[kind](rng) for _ in range(20_000)]
+    assert [text for text in made if find_personal.__wrapped__(text) is not None] == []
 
 
 @given(st.text(max_size=200))
