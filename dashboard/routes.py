@@ -13,6 +13,7 @@ from dashboard.callers import Caller, require
 from dashboard.parameters import LastDay, LastMonth, LastYear, zone
 from dashboard.problems import described
 from dashboard.services import Services, services_of
+from dashboard.small_groups import GroupFigures
 from dashboard.windows import DayWindow, last_days, last_hours
 from schemas.answers import (
     DaysMeta,
@@ -107,4 +108,4 @@ async def system_metrics(
         to=window.end,
     )
     record = await services.answers.system(window.start, window.end, window.step, query.limit)
-    return system_answers.system_metrics(record, window, meta)
+    return system_answers.system_metrics(record, window, meta, GroupFigures(services.min_group_size))

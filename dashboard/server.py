@@ -82,6 +82,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             desk=PrivacyDesk(settings.database_dsn, redis, partitions, utc_now),
             curve=LevelCurve(settings.level_base_xp, settings.level_growth_xp),
             session_timeout=timedelta(minutes=settings.session_timeout_minutes),
+            min_group_size=settings.min_group_size,
             checks=readiness(answers, head_revision(), ping_redis, lags),
             clock=utc_now,
             shows_page=settings.environment == "dev",

@@ -40,6 +40,8 @@ class Services:
     curve: LevelCurve
     session_timeout: timedelta
     """Silence after which a session counts as closed."""
+    min_group_size: int
+    """Least learners a figure may be about."""
     checks: Sequence[Check]
     """What `/readyz` looks at."""
     clock: Callable[[], datetime]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dashboard.percentiles import percentiles
+from dashboard.small_groups import GroupFigures
 from dashboard.windows import TimeWindow
 from schemas.answers import EndpointMetrics, HoursMeta, LatencyMs, RequestStep, SystemMetrics
 from storage.answers import StepTotals, SystemRecord
 
 
-def system_metrics(record: SystemRecord, window: TimeWindow, meta: HoursMeta) -> SystemMetrics:
+def system_metrics(record: SystemRecord, window: TimeWindow, meta: HoursMeta, groups: GroupFigures) -> SystemMetrics:
     """Sum up the window and give every step of it, also the empty ones."""
     server_errors = sum(step.server_errors for step in record.steps)
     requests = sum(record.latencies.values())
@@ -30,12 +31,13 @@ def system_metrics(record: SystemRecord, window: TimeWindow, meta: HoursMeta) ->
             )
             for totals in record.endpoints
         ],
-        active_users=record.active_users,
+        active_users=groups.tell("active_users", record.active_users, learners=record.active_users),
         step_seconds=int(window.step.total_seconds()),
         series=[
             RequestStep(start=step.start, requests=step.requests, server_errors=step.server_errors)
             for step in (steps.get(start, StepTotals(start, 0, 0)) for start in window.steps())
         ],
+        suppressed=groups.suppressed,
     )
 
 

@@ -119,6 +119,9 @@ class Settings(BaseSettings):
     session_timeout_minutes: int = Field(30, ge=1, description="Silence after which a session counts as closed.")
     level_base_xp: int = Field(100, ge=1, description="XP from level 1 to 2.")
     level_growth_xp: int = Field(100, ge=0, description="By how much each further level costs more.")
+    min_group_size: int = Field(
+        11, ge=1, description="Least learners a figure may be about; one about fewer is not told."
+    )
     summary_refresh_seconds: float = Field(60, gt=0, description="How often hourly_analytics_summary is refreshed.")
 
     pseudonym_keys: SecretStr | None = Field(None, description="`version:hex` of at least 32 bytes, comma separated.")

@@ -136,6 +136,11 @@ class SystemMetrics(BaseModel):
     error_rate: Ratio = Field(description="Share of requests with a status of 500 or more; 0 without requests.")
     errors_by_type: dict[str, Count] = Field(description="`api_error` events by type, most frequent first.")
     top_endpoints: list[EndpointMetrics] = Field(description="By requests, most first.")
-    active_users: Count = Field(description="Distinct learners with any event in the window.")
+    active_users: Count | None = Field(
+        description="Distinct learners with any event in the window; null when `suppressed` names it."
+    )
     step_seconds: Count = Field(description="Width of a step of `series`: 300 up to a day, 3600 beyond.")
     series: list[RequestStep] = Field(description="Every step of the window, oldest first; the last one is unfinished.")
+    suppressed: list[str] = Field(
+        description="Fields that are null because they are about fewer learners than may be told of."
+    )

@@ -72,6 +72,7 @@ ANSWERS = {
         "errors_by_type",
         "top_endpoints",
         "active_users",
+        "suppressed",
     },
 }
 

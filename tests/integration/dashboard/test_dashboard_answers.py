@@ -195,6 +195,7 @@ async def test_the_platform_at_rest_has_no_latency(client: httpx.AsyncClient) ->
         "top_endpoints": [],
         "active_users": 0,
         "step_seconds": 300,
+        "suppressed": [],
     }
     assert [step["start"] for step in series] == [
         (NOW.replace(hour=11, minute=30, second=0) + n * 5 * MINUTE).isoformat().replace("+00:00", "Z")
@@ -222,7 +223,7 @@ async def test_the_platform_in_numbers(client: httpx.AsyncClient, tables: Aggreg
     }
     assert metrics["error_rate"] == 0.02
     assert metrics["errors_by_type"] == {"timeout": 3}
-    assert metrics["active_users"] == 1
+    assert (metrics["active_users"], metrics["suppressed"]) == (None, ["active_users"])
     courses, search = metrics["top_endpoints"]
     assert courses == {
         "endpoint": "/courses/{id}",
@@ -236,6 +237,10 @@ async def test_the_platform_in_numbers(client: httpx.AsyncClient, tables: Aggreg
     assert [step["requests"] for step in metrics["series"]][:3] == [99, 1, 0]
     assert [step["server_errors"] for step in metrics["series"]][:3] == [1, 1, 0]
     assert middle != high
+    for number in range(10):
+        await tables.active(b"%032d" % number, start, start)
+    enough = await answer(client, SYSTEM, READER, hours=1)
+    assert (enough["active_users"], enough["suppressed"]) == (11, [])
     [only] = (await answer(client, SYSTEM, READER, hours=1, limit=1))["top_endpoints"]
     assert only["endpoint"] == "/courses/{id}"
 
