@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import secrets
 import sys
 import tempfile
 import time
@@ -31,7 +32,7 @@ from stream.keys import STORE_GROUP
 from stream.lag import measure
 from stream.producer import Producer
 
-PSEUDONYM_KEYS = f"1:{'5a' * 32}"
+PSEUDONYM_KEYS = f"1:{secrets.token_hex(32)}"
 
 
 def backlog(count: int, settings: Settings) -> Iterator[AcceptedEvent]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from runtime.embedded.secret_file import write_private
 from runtime.errors import ConfigurationError
+from runtime.pseudonym_keys import with_new_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class DevAccess:
     admin_key: str
     jwt_secret: str
     pseudonym_keys: str
+    api_key_secret: str
 
     def environment(self) -> dict[str, str]:
         """Return the settings by which the services accept these keys."""
@@ -33,6 +35,7 @@ class DevAccess:
             "ANALYTICS_API_KEYS": json.dumps(
                 [dict(zip(("source", "key", "scopes"), key, strict=True)) for key in keys]
             ),
+            "ANALYTICS_API_KEY_SECRET": self.api_key_secret,
             "ANALYTICS_JWT_SECRET": self.jwt_secret,
             "ANALYTICS_PSEUDONYM_KEYS": self.pseudonym_keys,
         }
@@ -44,18 +47,29 @@ def keep_access(file: Path, environment: Mapping[str, str]) -> DevAccess:
     A secret given in `environment` wins over the file's. Raises ConfigurationError when the file is damaged.
     """
     if not file.exists():
-        write_private(file, json.dumps(asdict(_fresh()), indent=2) + "\n")
+        _write(file, _fresh())
     try:
-        kept = DevAccess(**json.loads(file.read_text()))
+        known = json.loads(file.read_text())
+        # files of earlier versions have no such secret
+        kept = DevAccess(**{"api_key_secret": secrets.token_hex(32)} | known)
     except (ValueError, TypeError):
         raise ConfigurationError(
             f"{file} is damaged; restore it: without its pseudonym key, learners already stored are not found again"
         ) from None
+    if asdict(kept) != known:
+        _write(file, kept)
     given = {
         "jwt_secret": environment.get("ANALYTICS_JWT_SECRET"),
         "pseudonym_keys": environment.get("ANALYTICS_PSEUDONYM_KEYS"),
+        "api_key_secret": environment.get("ANALYTICS_API_KEY_SECRET"),
     }
     return DevAccess(**{**asdict(kept), **{name: value for name, value in given.items() if value}})
+
+
+def rotate_pseudonym_keys(file: Path) -> None:
+    """Put a new key for pseudonyms before those in the file. Raises ConfigurationError."""
+    kept = keep_access(file, {})
+    _write(file, replace(kept, pseudonym_keys=with_new_key(kept.pseudonym_keys)))
 
 
 def _fresh() -> DevAccess:
@@ -65,4 +79,9 @@ def _fresh() -> DevAccess:
         admin_key=f"dev-admin-{secrets.token_urlsafe(24)}",
         jwt_secret=secrets.token_urlsafe(48),
         pseudonym_keys=f"1:{secrets.token_hex(32)}",
+        api_key_secret=secrets.token_hex(32),
     )
+
+
+def _write(file: Path, access: DevAccess) -> None:
+    write_private(file, json.dumps(asdict(access), indent=2) + "\n")

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli import dlq, doctor, lifeline, migrate, privacy, rebuild, services, up, verify
+from cli import dlq, doctor, keys, lifeline, migrate, privacy, rebuild, services, up, verify
 from cli.demo import demo
 from cli.replay import replay
 from cli.send import send
@@ -42,6 +42,7 @@ for command in (
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(keys.app, name="keys")
 
 
 def _print_version(wanted: bool) -> None:

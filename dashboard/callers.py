@@ -1,25 +1,28 @@
 """Who asks, and which learner they may see.
 
-A learner's token (JWT, HS256) sees that learner. A service's key sees what its scopes say, and names the learner.
+A learner's token (JWT) sees that learner. A service's key sees what its scopes say, and names the learner.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
-import jwt
-from pydantic import TypeAdapter, ValidationError
-
-from runtime.access import AccessKeys, ApiKey, Scope, presented_key
+from dashboard.learner_tokens import TokenVerifier
+from runtime.access import AccessKeys, ApiKey, presented_key
+from runtime.clock import utc_now
+from runtime.failed_attempts import FailedAttempts
 from runtime.pseudonym import Pseudonymizer
 from runtime.refusal import Refusal
-from schemas.events import UserId
+from schemas.access import Scope
 from schemas.problem import ProblemError
+from telemetry import events as telemetry
 
 _REALM: Final = 'Bearer realm="analytics"'
-_USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +35,19 @@ class Learner:
 Caller = Learner | ApiKey
 
 
+@dataclass(frozen=True, slots=True)
 class Gate:
     """Decides from credentials alone; keeps no raw id and no token."""
 
-    def __init__(self, keys: AccessKeys, jwt_secret: str | None, pseudonymizer: Pseudonymizer) -> None:
-        """Without `jwt_secret` no learner's token is accepted."""
-        self._keys = keys
-        self._jwt_secret = jwt_secret
-        self._pseudonymizer = pseudonymizer
+    keys: AccessKeys
+    tokens: TokenVerifier | None
+    """None: no learner's token is accepted."""
+    pseudonymizer: Pseudonymizer
+    attempts: FailedAttempts = field(default_factory=FailedAttempts)
+    clock: Callable[[], datetime] = utc_now
 
-    def identify(self, authorization: str | None, x_api_key: str | None) -> Caller:
-        """Return who shows these headers. Raises Refusal (401)."""
+    def identify(self, authorization: str | None, x_api_key: str | None, address: str | None = None) -> Caller:
+        """Return who shows these headers, from this network address. Raises Refusal (401, 429 or 503)."""
         presented = presented_key(authorization, x_api_key)
         if presented is None:
             raise Refusal(
@@ -51,17 +56,21 @@ class Gate:
                 "Send a learner's token or a service's key as `Authorization: Bearer`, or a key as `X-API-Key`.",
                 headers={"WWW-Authenticate": _REALM},
             )
-        key = self._keys.verify(presented)
+        key = self.keys.verify(presented, self.clock())
         if key is not None:
             return key
-        subject = self._subject(presented) if authorization is not None else None
-        if subject is None:
+        if self.keys.is_undecided(presented):
             raise Refusal(
-                HTTPStatus.UNAUTHORIZED,
-                "invalid_credentials",
-                "This is no key that is known here, and no valid token: forged, expired, or not in force yet.",
-                headers={"WWW-Authenticate": f'{_REALM}, error="invalid_token"'},
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "keys_unavailable",
+                "Which keys are in force is not known yet; ask again.",
+                headers={"Retry-After": str(random.randint(1, 5))},
             )
+        subject = self.tokens.subject(presented) if self.tokens and authorization is not None else None
+        if subject is None:
+            refusal = self.attempts.judge(address, _not_good())
+            telemetry.authentication_failed(refusal.code)
+            raise refusal
         return Learner(self.pseudonyms(subject))
 
     def learner(self, caller: Caller, user_id: str | None) -> tuple[bytes, ...]:
@@ -80,17 +89,7 @@ class Gate:
 
     def pseudonyms(self, user_id: str) -> tuple[bytes, ...]:
         """Return every name the learner may be stored under, newest key first."""
-        return tuple(self._pseudonymizer.all_pseudonyms(user_id))
-
-    def _subject(self, token: str) -> str | None:
-        if self._jwt_secret is None:
-            return None
-        try:
-            # one algorithm, never the token's own choice (RFC 8725, 3.1)
-            claims = jwt.decode(token, self._jwt_secret, algorithms=["HS256"], options={"require": ["exp", "sub"]})
-            return _USER_ID.validate_python(claims["sub"])
-        except (jwt.InvalidTokenError, ValidationError):
-            return None
+        return tuple(self.pseudonymizer.all_pseudonyms(user_id))
 
 
 def require(caller: Caller, scope: Scope) -> ApiKey:
@@ -103,3 +102,12 @@ def require(caller: Caller, scope: Scope) -> ApiKey:
             headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{scope}"'},
         )
     return caller
+
+
+def _not_good() -> Refusal:
+    return Refusal(
+        HTTPStatus.UNAUTHORIZED,
+        "invalid_credentials",
+        "This is no key that is known here, and no valid token: forged, expired, or not in force yet.",
+        headers={"WWW-Authenticate": f'{_REALM}, error="invalid_token"'},
+    )

@@ -21,6 +21,7 @@ _DESCRIPTIONS: Final = {
     401: "No valid credentials.",
     403: "The credentials do not cover this.",
     422: "A parameter is missing, unknown or out of range; `errors` names it.",
+    429: "Too many requests from here had no good credentials: wait Retry-After seconds.",
     503: "The answer cannot be read now: ask again after Retry-After seconds.",
 }
 

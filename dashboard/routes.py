@@ -28,12 +28,13 @@ from storage.answers import LearnerRecord
 router = APIRouter(prefix="/api/analytics", responses=described())
 
 # Only for the description: the gate reads the headers itself.
-_BEARER = HTTPBearer(auto_error=False, description="A learner's token (JWT, HS256) or a service's key.")
+_BEARER = HTTPBearer(auto_error=False, description="A learner's token (JWT) or a service's key.")
 _API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="A service's key.")
 
 
 def _identify(request: Request, services: Annotated[Services, Depends(services_of)]) -> Caller:
-    return services.gate.identify(request.headers.get("Authorization"), request.headers.get("X-API-Key"))
+    address = request.client.host if request.client else None
+    return services.gate.identify(request.headers.get("Authorization"), request.headers.get("X-API-Key"), address)
 
 
 # Identified before any parameter is looked at: who may not ask learns nothing of how to.

@@ -2,58 +2,60 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from dashboard.app import create_app
 from dashboard.callers import Gate
 from dashboard.freshness import Freshness
 from dashboard.health import readiness
+from dashboard.key_set_source import KeySetSource, KeySetUnavailable
+from dashboard.learner_tokens import KeySet, TokenRules, TokenVerifier, shared_secret
 from dashboard.levels import LevelCurve
 from dashboard.privacy_desk import PrivacyDesk
 from dashboard.services import Services
 from runtime.clock import utc_now
-from runtime.errors import ConfigurationError
 from runtime.http_server import serve_http
-from runtime.lifecycle import stop_on_signals
+from runtime.lifecycle import run_together, stop_on_signals
 from runtime.settings import Settings
 from storage.answers import Answers
 from storage.migrate import head_revision
 from storage.pool import open_pool
+from stream.api_keys import follow_keys
 from stream.connection import connect
 from stream.health import ping
 from stream.lag import GroupLag, consistent_through, measure
 from telemetry import events, metrics
 from telemetry.exposition import publish_build
+from telemetry.health import Check
 
 _NAME: Final = "dashboard"
-_SHORTEST_SECRET: Final = 32
-"""Bytes of an HS256 secret (RFC 7518, 3.2)."""
 
 
 async def serve(settings: Settings) -> None:
     """Answer until told to stop, finish what is in flight, return. Raises ConfigurationError or StorageUnavailable."""
     with stop_on_signals() as stop:
         async with open_services(settings) as services:
-            freshness = asyncio.create_task(services.freshness.keep(stop), name="freshness")
-            # without it answers would look ever staler: the process ends with it
-            freshness.add_done_callback(lambda _: stop.set())
             events.process_started(_NAME, publish_build())
-            try:
-                await serve_http(create_app(services, stop), settings.dashboard_host, settings.dashboard_port, stop)
-            finally:
-                stop.set()
-                await freshness
+            app = create_app(services, stop)
+            await run_together(
+                stop,
+                serve_http(app, settings.dashboard_host, settings.dashboard_port, stop),
+                # without one of these answers would look ever staler, or keys live for ever: the process ends with it
+                services.freshness.keep(stop),
+                *(follow(stop) for follow in services.followers),
+            )
     events.process_stopped(_NAME)
 
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Connect what the routes need, for as long as the block runs. Raises ConfigurationError or StorageUnavailable."""
-    gate = Gate(settings.access_keys(), _jwt_secret(settings), settings.pseudonymizer())
+    keys = settings.access_keys()
+    tokens, key_set = await _token_verifier(settings)
     partitions = range(settings.stream_partitions)
     async with AsyncExitStack() as stack:
         redis = connect(settings)
@@ -78,23 +80,31 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         yield Services(
             answers=answers,
             freshness=Freshness(sample, utc_now),
-            gate=gate,
+            gate=Gate(keys, tokens, settings.pseudonymizer()),
+            followers=[partial(follow_keys, redis, keys), *([key_set.follow] if key_set else [])],
             desk=PrivacyDesk(settings.database_dsn, redis, partitions, utc_now),
             curve=LevelCurve(settings.level_base_xp, settings.level_growth_xp),
             session_timeout=timedelta(minutes=settings.session_timeout_minutes),
             min_group_size=settings.min_group_size,
-            checks=readiness(answers, head_revision(), ping_redis, lags),
+            checks=[
+                *readiness(answers, head_revision(), ping_redis, lags),
+                *([Check("learner_keys", key_set.check)] if key_set else []),
+            ],
             clock=utc_now,
             shows_page=settings.environment == "dev",
         )
 
 
-def _jwt_secret(settings: Settings) -> str | None:
-    if settings.jwt_secret is None:
-        return None
-    secret = settings.jwt_secret.get_secret_value()
-    if len(secret.encode()) < _SHORTEST_SECRET:
-        raise ConfigurationError(
-            f"ANALYTICS_JWT_SECRET is shorter than {_SHORTEST_SECRET} bytes; make one with `openssl rand -hex 32`"
-        )
-    return secret
+async def _token_verifier(settings: Settings) -> tuple[TokenVerifier | None, KeySetSource | None]:
+    rules = TokenRules(settings.jwt_issuer, settings.jwt_audience, timedelta(seconds=settings.jwt_leeway_seconds))
+    if settings.jwt_jwks is None:
+        secret = settings.learner_secret()
+        return (TokenVerifier(shared_secret(secret), rules) if secret else None), None
+    keys = KeySet()
+    source = KeySetSource(settings.jwt_jwks, keys)
+    try:
+        await source.load()
+    except KeySetUnavailable as error:
+        # not ready until it was read
+        events.key_set_unreadable(error)
+    return TokenVerifier(keys.find, rules, source.want), source

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import Request
 
@@ -36,6 +37,8 @@ class Services:
     answers: Questions
     freshness: Freshness
     gate: Gate
+    followers: Sequence[Callable[[asyncio.Event], Coroutine[Any, Any, None]]]
+    """What keeps the gate's keys as they are elsewhere, until an event is set."""
     desk: PrivacyDesk
     curve: LevelCurve
     session_timeout: timedelta

@@ -18,7 +18,7 @@ from runtime.refusal import Refusal
 from schemas.problem import PROBLEM_MEDIA_TYPE
 from telemetry import logging, metrics
 
-Endpoint = Callable[[Mapping[str, str], Receive], Awaitable[Reply]]
+Endpoint = Callable[[Mapping[str, str], str | None, Receive], Awaitable[Reply]]
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _UNMATCHED: Final = "unmatched"
@@ -56,7 +56,7 @@ class IngestApp:
             return
         started = time.perf_counter()
         try:
-            reply = await _serve(endpoint, scope["method"], headers, receive)
+            reply = await _serve(endpoint, scope, headers, receive)
         except Refusal as refusal:
             _log.info("refused", code=refusal.code, status=int(refusal.status), request_id=request_id)
             reply = _problem(refusal, request_id)
@@ -76,14 +76,15 @@ class IngestApp:
         metrics.INGEST_DURATION.labels(route).observe(time.perf_counter() - started)
 
 
-async def _serve(endpoint: Endpoint | None, method: str, headers: Mapping[str, str], receive: Receive) -> Reply:
+async def _serve(endpoint: Endpoint | None, scope: Scope, headers: Mapping[str, str], receive: Receive) -> Reply:
     if endpoint is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "not_found", "There is nothing here; see /docs.")
-    if method != "POST":
+    if scope["method"] != "POST":
         raise Refusal(
             HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Events are sent with POST.", headers={"allow": "POST"}
         )
-    return await endpoint(headers, receive)
+    client = scope.get("client")
+    return await endpoint(headers, client[0] if client else None, receive)
 
 
 def _problem(refusal: Refusal, request_id: str) -> Reply:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from runtime.access import ApiKey, RateLimit
 from runtime.refusal import Refusal
@@ -38,12 +39,12 @@ class TokenBucket:
 
 
 class RateLimiter:
-    """The buckets of all keys that have a limit."""
+    """The buckets of all keys that have a limit, for as long as the keys are in force."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` gives seconds that only grow."""
         self._clock = clock
-        self._buckets: dict[ApiKey, TokenBucket] = {}
+        self._buckets: WeakKeyDictionary[ApiKey, TokenBucket] = WeakKeyDictionary()
 
     def charge(self, key: ApiKey, count: int) -> None:
         """Let `count` events of a key pass. Raises Refusal: 429 for now, 413 when so many never fit."""

@@ -22,6 +22,7 @@ from ingest.rate_limit import RateLimiter
 from runtime.access import AccessKeys, ApiKey, presented_key
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
+from runtime.failed_attempts import FailedAttempts
 from runtime.refusal import Refusal
 from schemas.events import AnyEvent
 from schemas.problem import ProblemError
@@ -55,10 +56,11 @@ class EventRoutes:
     queue: AppendQueue
     gauge: PressureGauge
     limiter: RateLimiter = field(default_factory=RateLimiter)
+    attempts: FailedAttempts = field(default_factory=FailedAttempts)
 
-    async def track(self, headers: Mapping[str, str], receive: Receive) -> Reply:
+    async def track(self, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
         """Accept one event. Raises Refusal: 422 names what is wrong with it."""
-        key = self._admit(headers)
+        key = self._admit(headers, address)
         [judged] = self._accept_all([parse_event(await read_body(headers, receive))], key)
         await self._append([judged])
         if isinstance(judged, Rejection):
@@ -67,9 +69,9 @@ class EventRoutes:
         body = {"event_id": str(judged.event.event_id), "status": "accepted"} | _edits(judged)
         return Reply(HTTPStatus.ACCEPTED, json.dumps(body, separators=(",", ":")).encode())
 
-    async def batch(self, headers: Mapping[str, str], receive: Receive) -> Reply:
+    async def batch(self, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
         """Accept what is good of a batch and say what is not: 202 when all was, else 207. Raises Refusal."""
-        key = self._admit(headers)
+        key = self._admit(headers, address)
         judged = self._accept_all(parse_batch(await read_body(headers, receive)), key)
         accepted = await self._append(judged)
         body = {
@@ -81,25 +83,26 @@ class EventRoutes:
         status = HTTPStatus.ACCEPTED if accepted == len(judged) else HTTPStatus.MULTI_STATUS
         return Reply(status, json.dumps(body, separators=(",", ":")).encode())
 
-    def _admit(self, headers: Mapping[str, str]) -> ApiKey:
+    def _admit(self, headers: Mapping[str, str], address: str | None) -> ApiKey:
         # Before the body is read: a stranger costs next to nothing, and so does what cannot be taken now.
-        key = self._authenticate(headers)
+        key = self._authenticate(headers, address)
         if self.gauge.pressure is not None:
             raise _not_now(self.gauge.pressure, RETRY_UNDER_PRESSURE)
         if self.queue.is_full:
             raise _not_now("queue_full", RETRY_AFTER_FAILURE)
         return key
 
-    def _authenticate(self, headers: Mapping[str, str]) -> ApiKey:
+    def _authenticate(self, headers: Mapping[str, str], address: str | None) -> ApiKey:
         secret = presented_key(headers.get("authorization"), headers.get("x-api-key"))
-        key = self.keys.verify(secret) if secret else None
+        if secret is None:
+            raise _no_good_key()
+        key = self.keys.verify(secret, utc_now())
         if key is None:
-            raise Refusal(
-                HTTPStatus.UNAUTHORIZED,
-                "invalid_key",
-                "Send a valid API key as Authorization: Bearer or X-API-Key.",
-                headers={"www-authenticate": 'Bearer realm="analytics"'},
-            )
+            if self.keys.is_undecided(secret):
+                raise _not_now("keys_unavailable", RETRY_AFTER_FAILURE)
+            refusal = self.attempts.judge(address, _no_good_key())
+            telemetry.authentication_failed(refusal.code)
+            raise refusal
         if "events:write" not in key.scopes:
             raise Refusal(HTTPStatus.FORBIDDEN, "missing_scope", "This key lacks the scope events:write.")
         return key
@@ -131,6 +134,15 @@ class EventRoutes:
             edited=Counter(edit.code for one in judged if isinstance(one, Acceptance) for edit in one.edits),
         )
         return len(events)
+
+
+def _no_good_key() -> Refusal:
+    return Refusal(
+        HTTPStatus.UNAUTHORIZED,
+        "invalid_key",
+        "Send a valid API key as Authorization: Bearer or X-API-Key.",
+        headers={"www-authenticate": 'Bearer realm="analytics"'},
+    )
 
 
 def _not_now(code: str, seconds: range) -> Refusal:

@@ -18,10 +18,12 @@ from ingest.backpressure import Limits, PressureGauge
 from ingest.openapi import openapi
 from ingest.privacy.firewall import Action, Firewall
 from ingest.routes import EventRoutes
+from runtime.access import AccessKeys
 from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals
 from runtime.offline_docs import CONTENT_SECURITY_POLICY, documentation_files
 from runtime.settings import Durability, Settings
+from stream.api_keys import follow_keys
 from stream.connection import Redis, connect
 from stream.health import append_only_file, ping
 from stream.load import measure_load
@@ -40,12 +42,16 @@ async def serve(settings: Settings) -> None:
     with stop_on_signals() as stop:
         redis = connect(settings)
         gauge = open_gauge(settings, redis)
-        app = create_app(settings, redis, stop, gauge)
+        keys = settings.access_keys()
+        app = create_app(settings, redis, stop, gauge, keys)
         await gauge.sample()
         telemetry.process_started("ingest", publish_build())
         try:
             await run_together(
-                stop, serve_http(app, settings.ingest_host, settings.ingest_port, stop), gauge.watch(stop)
+                stop,
+                serve_http(app, settings.ingest_host, settings.ingest_port, stop),
+                gauge.watch(stop),
+                follow_keys(redis, keys, stop),
             )
         finally:
             await redis.aclose()
@@ -69,13 +75,20 @@ def open_gauge(settings: Settings, redis: Redis) -> PressureGauge:
     return PressureGauge(lambda: measure_load(redis, settings.stream_partitions), Limits.of(settings))
 
 
-def create_app(settings: Settings, redis: Redis, stop: asyncio.Event, gauge: PressureGauge | None = None) -> IngestApp:
+def create_app(
+    settings: Settings,
+    redis: Redis,
+    stop: asyncio.Event,
+    gauge: PressureGauge | None = None,
+    keys: AccessKeys | None = None,
+) -> IngestApp:
     """Return the application; nothing is sent to Redis yet. Raises ConfigurationError.
 
-    `gauge` is watched by whoever gives it; without one only Redis itself refuses.
+    `gauge` is watched by whoever gives it; without one only Redis itself refuses. `keys` are kept up to date by whoever
+    gives them; without, those of the settings are accepted.
     """
     events = EventRoutes(
-        settings.access_keys(),
+        keys or settings.access_keys(),
         acceptance_policy(settings),
         AppendQueue(
             Producer(redis, settings.stream_partitions, settings.durability),

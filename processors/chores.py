@@ -11,8 +11,9 @@ from processors import erasure
 from runtime.clock import utc_now
 from runtime.failpoints import Failpoint, reach
 from runtime.settings import Settings
-from storage import losses, partitions, retention, summary
+from storage import api_keys, losses, partitions, retention, summary
 from storage.pool import Pool
+from stream import api_keys as stream_api_keys
 from stream import continuity, groups, health, lag, trimmer
 from stream.connection import Redis
 from stream.keys import STORE_GROUP, stream_key
@@ -102,6 +103,11 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
     async def remove_suppressed() -> str:
         return f"removed {await erasure.remove_suppressed(redis, pool, utc_now() - settings.event_retention)}"
 
+    async def publish_keys() -> str:
+        keys = await api_keys.keys_in_force(pool)
+        await stream_api_keys.publish_keys(redis, keys)
+        return f"published {len(keys)}"
+
     async def watch_streams() -> str:
         found = [await watch_stream(redis, pool, stream) for stream in streams]
         return f"found {sum(found)} losses"
@@ -117,6 +123,7 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         Chore("remove_idle_consumers", timedelta(minutes=10), remove_idle_consumers),
         Chore("erase_learners", timedelta(seconds=2), erase_learners),
         Chore("remove_suppressed", timedelta(hours=1), remove_suppressed),
+        Chore("publish_keys", timedelta(seconds=5), publish_keys),
         Chore("watch_streams", timedelta(seconds=5), watch_streams),
         Chore("measure_lag", timedelta(seconds=5), measure_lag),
     ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
@@ -11,15 +9,15 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runtime.access import AccessKeys, ApiKey, RateLimit, Scope
+from runtime.access import AccessKeys, ApiKey, RateLimit
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
-from schemas.limits import MAX_BATCH_EVENTS
+from runtime.pseudonym_keys import parse_keys
+from runtime.secret_strength import require_strong
+from schemas.access import Scope, SourceName
 
 STATEMENT_TIMEOUT = timedelta(seconds=20)
 """Longest a statement of a batch may run; claims must wait longer than a batch can take."""
-
-_PSEUDONYM_KEY = re.compile(r"(\d+):([0-9a-fA-F]{64,})")
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
@@ -32,7 +30,7 @@ class ApiKeySetting(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+    source: SourceName
     key: SecretStr
     scopes: frozenset[Scope]
     rate_limit_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -48,10 +46,7 @@ class ApiKeySetting(BaseModel):
 
     def rate_limit(self) -> RateLimit | None:
         """Return the limit of this key; None without one."""
-        if self.rate_limit_per_second is None:
-            return None
-        burst = self.rate_limit_burst or max(MAX_BATCH_EVENTS, math.ceil(self.rate_limit_per_second))
-        return RateLimit(self.rate_limit_per_second, burst)
+        return RateLimit.of(self.rate_limit_per_second, self.rate_limit_burst)
 
 
 class Settings(BaseSettings):
@@ -133,7 +128,16 @@ class Settings(BaseSettings):
         {},
         description="JSON object: what becomes of a property whose text looks personal; `reject` where none is given.",
     )
+    api_key_secret: SecretStr | None = Field(
+        None, description="Secret under which issued keys are hashed, at least 32 bytes; without it none is accepted."
+    )
     jwt_secret: SecretStr | None = Field(None, description="HS256 secret of learners' tokens, at least 32 bytes.")
+    jwt_jwks: str | None = Field(
+        None, description="File or https address of the public keys (JWKS) of learners' tokens, instead of a secret."
+    )
+    jwt_issuer: str | None = Field(None, description="The `iss` that learners' tokens must have; not set: any.")
+    jwt_audience: str | None = Field(None, description="The `aud` they must have; not set: none.")
+    jwt_leeway_seconds: int = Field(30, ge=0, le=300, description="How far the clock of their issuer may be off.")
 
     ingest_host: str = Field("127.0.0.1", description="Address ingest listens on.")
     ingest_port: Port = Field(8080, description="Port ingest listens on.")
@@ -164,6 +168,12 @@ class Settings(BaseSettings):
     def _only_tests_die_on_purpose(self) -> Self:
         if self.failpoint is not None and self.environment != "dev":
             raise ValueError("ANALYTICS_FAILPOINT is for tests; unset it, or set ANALYTICS_ENVIRONMENT=dev")
+        return self
+
+    @model_validator(mode="after")
+    def _learners_have_one_kind_of_key(self) -> Self:
+        if self.jwt_secret is not None and self.jwt_jwks is not None:
+            raise ValueError("set ANALYTICS_JWT_SECRET or ANALYTICS_JWT_JWKS, not both")
         return self
 
     @property
@@ -207,22 +217,30 @@ class Settings(BaseSettings):
             raise ConfigurationError(
                 "ANALYTICS_PSEUDONYM_KEYS is not set; make one with `openssl rand -hex 32`, set 1:<it>"
             )
-        keys: dict[int, bytes] = {}
-        for part in self.pseudonym_keys.get_secret_value().split(","):
-            match = _PSEUDONYM_KEY.fullmatch(part.strip())
-            if match is None or len(match[2]) % 2:
-                raise ConfigurationError(
-                    "ANALYTICS_PSEUDONYM_KEYS must be version:hex with at least 32 bytes of hex each"
-                )
-            keys[int(match[1])] = bytes.fromhex(match[2])
+        keys = parse_keys(self.pseudonym_keys.get_secret_value())
+        for key in keys.values():
+            self._strong("ANALYTICS_PSEUDONYM_KEYS", key)
         return Pseudonymizer(keys)
 
     def access_keys(self) -> AccessKeys:
-        """Return the API keys this process accepts."""
+        """Return the API keys this process accepts; issued ones come later. Raises ConfigurationError."""
+        secret = self.api_key_secret
         return AccessKeys(
-            (setting.key.get_secret_value(), ApiKey(setting.source, setting.scopes, setting.rate_limit()))
-            for setting in self.api_keys
+            (
+                (setting.key.get_secret_value(), ApiKey(setting.source, setting.scopes, setting.rate_limit()))
+                for setting in self.api_keys
+            ),
+            self._strong("ANALYTICS_API_KEY_SECRET", secret.get_secret_value().encode()) if secret else None,
         )
+
+    def learner_secret(self) -> str | None:
+        """Return the HS256 secret of learners' tokens, None without one. Raises ConfigurationError for a weak one."""
+        if self.jwt_secret is None:
+            return None
+        return self._strong("ANALYTICS_JWT_SECRET", self.jwt_secret.get_secret_value().encode()).decode()
+
+    def _strong(self, name: str, secret: bytes) -> bytes:
+        return require_strong(name, secret, dev=self.environment == "dev")
 
 
 def load_settings() -> Settings:

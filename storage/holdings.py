@@ -58,6 +58,7 @@ async def read_holdings(connection: Connection, keeping: Keeping, now: datetime)
             for schema in ("", f"{RETIRED}.")
         ),
         *((table, "the stream", None, None, None) for table in ("batch_books", "stream_positions", "stream_losses")),
+        ("api_keys", "the platform", None, None, None),
         ("erased_users", "the erased", None, None, None),
         ("erasure_jobs", "the erased", None, None, None),
     ]

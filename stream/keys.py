@@ -7,6 +7,9 @@ from typing import Final
 STORE_GROUP: Final = "store"
 """Consumer group of the workers that write to Postgres."""
 
+API_KEYS: Final = "analytics:api_keys"
+"""The issued API keys in force, as one JSON document; digests only."""
+
 PROBE: Final = "analytics:probe"
 """Written by `analytics doctor` to see how the server confirms; it expires."""
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from runtime.errors import DependencyUnavailable
+from runtime.errors import AnalyticsError, DependencyUnavailable
 from telemetry import logging, metrics
 
 _log = logging.get("analytics")
@@ -71,6 +71,23 @@ def load_unknown(error: DependencyUnavailable) -> None:
     """Redis did not say how full it is."""
     metrics.RETRIES.labels(error.dependency, error.reason).inc()
     _log.warning("load_unknown", reason=error.reason, detail=error.detail)
+
+
+def authentication_failed(reason: str) -> None:
+    """Credentials were not good (`invalid_credentials`), or were not even looked at (`too_many_failures`)."""
+    metrics.AUTHENTICATION_FAILURES.labels(reason).inc()
+
+
+def key_set_unreadable(error: AnalyticsError) -> None:
+    """The public keys of learners' tokens cannot be read, or are not fit; those known stay in use."""
+    metrics.RETRIES.labels("jwks", "unreadable").inc()
+    _log.warning("key_set_unreadable", detail=str(error))
+
+
+def api_keys_unreadable(error: DependencyUnavailable) -> None:
+    """The issued keys cannot be read: those known stay in force, also when one is revoked meanwhile."""
+    metrics.RETRIES.labels(error.dependency, error.reason).inc()
+    _log.warning("api_keys_unreadable", reason=error.reason, detail=error.detail)
 
 
 def ingest_refused(reason: str) -> None:

@@ -92,6 +92,12 @@ CHORE_DURATION = Histogram(
 IS_LEADER = Gauge("analytics_maintenance_leader", "1 in the process that leads maintenance.")
 PARTITION_WEEKS_AHEAD = Gauge("analytics_partition_weeks_ahead", "Weeks for which raw partitions exist.")
 
+AUTHENTICATION_FAILURES = Counter(
+    "analytics_authentication_failures_total",
+    "Requests whose credentials were not good: refused, or told to wait after too many.",
+    ["reason"],
+)
+
 READ_REQUESTS = Counter(
     "analytics_read_requests_total", "Requests answered by the read service, by route and status.", ["route", "code"]
 )
@@ -111,7 +117,8 @@ READ_ROUTES: Final = (
     "/api/analytics/privacy/users/{user_id}/export",
     "/api/analytics/privacy/jobs/{job_id}",
 )
-READ_CODES: Final = ("200", "400", "401", "403", "422", "500", "503")
+READ_CODES: Final = ("200", "400", "401", "403", "422", "429", "500", "503")
+AUTHENTICATION_FAILURE_REASONS: Final = ("invalid_credentials", "too_many_failures")
 GROUPS: Final = ("store", "live")
 OUTCOMES: Final = ("accepted", "rejected", "retry")
 PERSONAL_OUTCOMES: Final = ("rejected", "personal_data", "endpoint_template")
@@ -157,6 +164,8 @@ for _event_type in EventType:
     INGEST_ACCEPTED.labels(_event_type.value)
 for _reason in BACKPRESSURE_REASONS:
     INGEST_BACKPRESSURE.labels(_reason)
+for _reason in AUTHENTICATION_FAILURE_REASONS:
+    AUTHENTICATION_FAILURES.labels(_reason)
 for _group in GROUPS:
     END_TO_END.labels(_group)
     for _result in RESULTS:

@@ -89,6 +89,7 @@ _SECRET: Final = re.compile(
     | (?<![\w-])(?:sk|pk|rk|lap)[_-](?:live|test|proj|ant)[_-][\w-]{8,}
     | (?<![\w-])sk-[A-Za-z0-9]{20,}
     | (?<![\w-])(?:gh[opsur]|github_pat|glpat|npm|pypi|hf|dop_v1|shpat|whsec)[_-][\w-]{16,}
+    | (?<![\w-])sia_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}(?!\w)
     | (?<![\w-])xox[abeprs]-[\w-]{10,}
     | (?<![\w-])(?:AKIA|ASIA)[0-9A-Z]{16}(?!\w)
     | (?<![\w-])AIza[\w-]{35}

@@ -141,7 +141,15 @@ def codes_in_the_code() -> set[str]:
     of_events = codes_given_to("Rejection", 0) | {code for code, _ in faults._TYPES.values()}
     of_content = {faults._code(kind) for kind in ("string_type", "datetime_parsing", "less_than_equal")}
     of_the_stream = codes_given_to("StreamUnavailable", 0) | set(failures._WORDS.values())
-    return of_events | of_content | codes_given_to("Refusal", 1) | of_the_stream | set(Pressure)
+    return (
+        of_events
+        | of_content
+        | codes_given_to("Refusal", 1)
+        | codes_given_to("_not_now", 0)
+        | of_the_stream
+        | {"too_many_failures"}
+        | set(Pressure)
+    )
 
 
 def test_every_code_a_sender_may_meet_is_documented_and_no_other() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 WRITE_KEY = "write-key-of-the-tests"
 READ_KEY = "read-key-of-the-tests"
 ADMIN_KEY = "admin-key-of-the-tests"
 JWT_SECRET = "a-secret-of-the-tests-with-at-least-32-bytes"
-PSEUDONYM_KEYS = f"1:{'5a' * 32}"
+PSEUDONYM_KEYS = f"1:{hashlib.sha256(b'the pseudonym key of the tests').hexdigest()}"
 
 API_KEYS = json.dumps(
     [

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class Operator:
 
     settings: Settings
     data_dir: Path
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     async def run(self, *arguments: str, **environment: str) -> Ended:
         child = await asyncio.create_subprocess_exec(
@@ -41,6 +43,7 @@ class Operator:
                 "ANALYTICS_PSEUDONYM_KEYS": PSEUDONYM_KEYS,
                 "PYTHONWARNINGS": "error",
                 "COLUMNS": "200",
+                **self.secrets,
                 **environment,
             },
             stdin=asyncio.subprocess.DEVNULL,

@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from dashboard.callers import Gate, Learner, require
+from dashboard.learner_tokens import TokenRules, TokenVerifier, shared_secret
 from runtime.access import AccessKeys, ApiKey
 from runtime.pseudonym import Pseudonymizer
 from runtime.refusal import Refusal
@@ -19,7 +20,14 @@ READER = ApiKey("reader", frozenset({"learning:read", "system:read"}))
 SENDER = ApiKey("sender", frozenset({"events:write"}))
 KEYS = AccessKeys([("reader-key", READER), ("sender-key", SENDER)])
 OLD_AND_NEW = Pseudonymizer({1: b"1" * 32, 2: b"2" * 32})
-GATE = Gate(KEYS, SECRET, OLD_AND_NEW)
+TOKENS = TokenVerifier(shared_secret(SECRET), TokenRules())
+
+
+def gate(tokens: TokenVerifier | None = TOKENS) -> Gate:
+    return Gate(KEYS, tokens, OLD_AND_NEW)
+
+
+GATE = gate()
 LATER = int(time.time()) + 3600
 
 
@@ -96,7 +104,7 @@ REFUSED_TOKENS = {
 @pytest.mark.parametrize("presented", REFUSED_TOKENS.values(), ids=REFUSED_TOKENS.keys())
 def test_a_credential_that_is_not_good_is_refused(presented: str) -> None:
     with pytest.raises(Refusal) as refused:
-        GATE.identify(f"Bearer {presented}", None)
+        gate().identify(f"Bearer {presented}", None)
     assert status_of(refused) == 401
     assert 'error="invalid_token"' in refused.value.headers["WWW-Authenticate"]
     assert presented not in refused.value.detail
@@ -108,10 +116,10 @@ def test_a_token_is_no_key() -> None:
 
 
 def test_without_a_secret_no_token_is_good() -> None:
-    gate = Gate(KEYS, None, OLD_AND_NEW)
+    tokenless = gate(None)
     for presented in (GOOD, signed(HEADER, b'{"sub":"anna","exp":9999999999}', secret="")):
         with pytest.raises(Refusal):
-            gate.identify(f"Bearer {presented}", None)
+            tokenless.identify(f"Bearer {presented}", None)
 
 
 @pytest.mark.parametrize("user_id", [None, "anna"])

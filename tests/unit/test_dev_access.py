@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli.dev_access import keep_access
+from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
 
@@ -33,7 +34,7 @@ def test_services_accept_the_keys_for_what_they_are(tmp_path: Path) -> None:
     accepted = settings.access_keys()
 
     def scopes(key: str) -> frozenset[str]:
-        found = accepted.verify(key)
+        found = accepted.verify(key, utc_now())
         assert found is not None
         return found.scopes
 

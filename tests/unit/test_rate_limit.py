@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ingest.rate_limit import RateLimiter, TokenBucket
-from runtime.access import ApiKey, RateLimit, Scope
+from runtime.access import ApiKey, RateLimit
 from runtime.refusal import Refusal
 from runtime.settings import ApiKeySetting
+from schemas.access import Scope
 
 LIMITS = st.builds(RateLimit, st.floats(0.01, 100_000), st.integers(1, 100_000))
 STEPS = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 1)), min_size=1, max_size=30)

@@ -1,0 +1,215 @@
+"""`analytics keys`: who may call, and the key that makes pseudonyms."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final, get_args
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from cli.dev_access import rotate_pseudonym_keys
+from cli.dev_file import ACCESS_NAME, DATA_DIR, DataDir, settings_of
+from runtime import api_keys
+from runtime.clock import utc_now
+from runtime.embedded.secret_file import write_private
+from runtime.errors import ConfigurationError, StreamUnavailable
+from runtime.pseudonym_keys import with_new_key
+from runtime.secret_strength import require_strong
+from runtime.settings import Settings
+from schemas.access import IssuedKey, Scope
+from storage.api_keys import KeyRecord, add_key, keys_in_force, list_keys, revoke_key
+from storage.pool import Connection
+from storage.pool import connect as connect_storage
+from stream.api_keys import publish_keys
+from stream.connection import connect as connect_stream
+
+app = typer.Typer(no_args_is_help=True, help="Issue, list and revoke API keys; rotate the key of pseudonyms.")
+
+_SCOPES: Final = ", ".join(get_args(Scope))
+_PSEUDONYM_KEYS: Final = "ANALYTICS_PSEUDONYM_KEYS"
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+@app.command()
+def create(
+    source: Annotated[str, typer.Option(help="Name of the service; stored with its events.")],
+    scope: Annotated[list[str], typer.Option(metavar="SCOPE", help=f"{_SCOPES}; again for more.")],
+    expires_in_days: Annotated[int | None, typer.Option(min=1, help="Days until it ends by itself.")] = None,
+    rate_limit_per_second: Annotated[float | None, typer.Option(help="Most events a second.")] = None,
+    rate_limit_burst: Annotated[int | None, typer.Option(help="Most events at once.")] = None,
+    as_json: Json = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Issue a key and print it: it is shown this once, and stored nowhere. It works within seconds."""
+    settings = settings_of(data_dir)
+    key = api_keys.mint()
+    issued = _issued(key, settings, source, scope, expires_in_days, rate_limit_per_second, rate_limit_burst)
+    asyncio.run(_create(settings, issued))
+    if as_json:
+        typer.echo(json.dumps({"key_id": issued.key_id, "key": key}))
+    else:
+        typer.echo(f"key {issued.key_id} of {source}; it is not shown again:", err=True)
+        typer.echo(key)
+
+
+@app.command("list")
+def list_issued(as_json: Json = False, data_dir: DataDir = DATA_DIR) -> None:
+    """Show every key ever issued: whose it is, what it may do, whether it is in force."""
+    records = asyncio.run(_list(settings_of(data_dir)))
+    now = utc_now()
+    if as_json:
+        typer.echo(json.dumps([_facts(record, now) for record in records], indent=2))
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("key", "source", "scopes", "created", "expires", "state"):
+        table.add_column(column)
+    for record in records:
+        key = record.key
+        created, expires = (str(at.date()) if at else "" for at in (record.created_at, key.expires_at))
+        table.add_row(key.key_id, key.source, " ".join(sorted(key.scopes)), created, expires, _state(record, now))
+    Console(highlight=False, soft_wrap=True).print(table)
+
+
+@app.command()
+def revoke(key_id: Annotated[str, typer.Argument(metavar="KEY_ID")], data_dir: DataDir = DATA_DIR) -> None:
+    """End a key for good, everywhere within seconds. Exit code 1 when there is none in force with this id."""
+    if not asyncio.run(_revoke(settings_of(data_dir), key_id)):
+        typer.echo("there is no key in force with this id; see `analytics keys list`", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"key {key_id} is revoked", err=True)
+
+
+@app.command("rotate-pseudonym")
+def rotate_pseudonym(
+    out: Annotated[Path | None, typer.Option(help="File to write the new value to (mode 0600), not stdout.")] = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Make a new key for pseudonyms and say how to bring it in. No learner's history is lost: old keys still read.
+
+    With ANALYTICS_PSEUDONYM_KEYS set, its next value is printed; else the system in the data directory is given it.
+    """
+    current = os.environ.get(_PSEUDONYM_KEYS)
+    if not current:
+        _rotate_development(data_dir)
+        return
+    rotated = with_new_key(current)
+    if out is None:
+        typer.echo(rotated)
+    else:
+        write_private(out, rotated + "\n")
+    typer.echo(
+        f"this is the next {_PSEUDONYM_KEYS}: a new key in front, every older one behind it. Bring it in so:\n"
+        "  1. give it to every dashboard, and to whoever runs `analytics privacy`, and restart them:"
+        " they read with all keys\n"
+        "  2. then give it to every ingest, and restart them one by one: new events are stored under the new key\n"
+        "  3. keep the old keys: what was stored under them is found by them alone\n"
+        "Back it up before step 2. Without its keys nobody's rows are found again.",
+        err=True,
+    )
+
+
+def _rotate_development(data_dir: Path) -> None:
+    file = data_dir / ACCESS_NAME
+    if not file.exists():
+        raise ConfigurationError(f"{_PSEUDONYM_KEYS} is not set, and no system was run in {data_dir}")
+    rotate_pseudonym_keys(file)
+    typer.echo(
+        f"{file} has a new key in front, the older ones behind it. Restart `analytics up`: new events are stored under"
+        " the new key, answers are read with all.",
+        err=True,
+    )
+
+
+def _issued(
+    key: str,
+    settings: Settings,
+    source: str,
+    scopes: list[str],
+    expires_in_days: int | None,
+    rate_limit_per_second: float | None,
+    rate_limit_burst: int | None,
+) -> IssuedKey:
+    if settings.api_key_secret is None:
+        raise ConfigurationError("ANALYTICS_API_KEY_SECRET is not set; make one with `openssl rand -hex 32`")
+    secret = settings.api_key_secret.get_secret_value().encode()
+    require_strong("ANALYTICS_API_KEY_SECRET", secret, dev=settings.environment == "dev")
+    key_id = api_keys.key_id(key)
+    assert key_id is not None
+    try:
+        return IssuedKey.model_validate(
+            {
+                "key_id": key_id,
+                "digest": api_keys.digest(key, secret).hex(),
+                "source": source,
+                "scopes": scopes,
+                "rate_limit_per_second": rate_limit_per_second,
+                "rate_limit_burst": rate_limit_burst,
+                "expires_at": None if expires_in_days is None else utc_now() + timedelta(days=expires_in_days),
+            }
+        )
+    except ValidationError as error:
+        faults = "; ".join(" ".join(map(str, (*fault["loc"], fault["msg"]))) for fault in error.errors())
+        raise ConfigurationError(f"no key is issued: {faults}") from None
+
+
+async def _create(settings: Settings, key: IssuedKey) -> None:
+    connection = await connect_storage(settings.database_dsn, application_name="analytics-keys")
+    try:
+        await add_key(connection, key)
+        await _publish(settings, connection)
+    finally:
+        await connection.close()
+
+
+async def _list(settings: Settings) -> list[KeyRecord]:
+    connection = await connect_storage(settings.database_dsn, application_name="analytics-keys")
+    try:
+        return await list_keys(connection)
+    finally:
+        await connection.close()
+
+
+async def _revoke(settings: Settings, key_id: str) -> bool:
+    connection = await connect_storage(settings.database_dsn, application_name="analytics-keys")
+    try:
+        revoked = await revoke_key(connection, key_id)
+        await _publish(settings, connection)
+        return revoked
+    finally:
+        await connection.close()
+
+
+async def _publish(settings: Settings, connection: Connection) -> None:
+    redis = connect_stream(settings)
+    try:
+        await publish_keys(redis, await keys_in_force(connection))
+    except StreamUnavailable as error:
+        typer.echo(f"it takes effect once Redis is back and maintenance runs: {error}", err=True)
+    finally:
+        await redis.aclose()
+
+
+def _facts(record: KeyRecord, now: datetime) -> dict[str, object]:
+    key = record.key
+    return {
+        "key_id": key.key_id,
+        "source": key.source,
+        "scopes": sorted(key.scopes),
+        "created_at": record.created_at.isoformat(timespec="seconds"),
+        "expires_at": key.expires_at.isoformat(timespec="seconds") if key.expires_at else None,
+        "state": _state(record, now),
+    }
+
+
+def _state(record: KeyRecord, now: datetime) -> str:
+    if record.revoked_at:
+        return "revoked"
+    return "expired" if record.key.expires_at and record.key.expires_at <= now else "in force"
