@@ -8,7 +8,7 @@ import json
 WRITE_KEY = "write-key-of-the-tests"
 READ_KEY = "read-key-of-the-tests"
 ADMIN_KEY = "admin-key-of-the-tests"
-JWT_SECRET = "a-secret-of-the-tests-with-at-least-32-bytes"
+JWT_SECRET = "a-secret-of-the-tests-with-at-least-32-bytes-and-more"
 PSEUDONYM_KEYS = f"1:{hashlib.sha256(b'the pseudonym key of the tests').hexdigest()}"
 
 API_KEYS = json.dumps(
