@@ -16,6 +16,7 @@ from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.dlq_retry import Outcome, retry_letters
 from cli.interrupt import unless_interrupted
 from cli.moment import parse_moment
+from cli.on_record import on_record
 from runtime import failpoints
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
@@ -73,7 +74,7 @@ def show(
 ) -> None:
     """Show one letter as JSON, with what was kept of its fields. Exit code 1 when there is none."""
     selection = _selection([letter_id], None, None, with_retried=True)
-    _, letters = _run(_list(settings_of(data_dir), selection, 1))
+    _, letters = _run(_show(settings_of(data_dir), selection))
     if not letters:
         _say(f"there is no dead letter {letter_id}")
         raise typer.Exit(1)
@@ -103,7 +104,7 @@ def retry(
     selection = _chosen(ids, reason, since, everything=everything)
     settings = settings_of(data_dir)
     failpoints.arm(settings.failpoint)
-    outcome = _run(retry_letters(settings, selection, utc_now(), dry_run=dry_run))
+    outcome = _run(_retry(settings, selection, dry_run=dry_run))
     missing = len(selection.ids) - outcome.selected if selection.ids else 0
     _report(outcome, as_json=as_json, dry_run=dry_run)
     if missing:
@@ -178,12 +179,23 @@ async def _list(settings: Settings, selection: Selection, limit: int) -> tuple[i
         await connection.close()
 
 
+async def _show(settings: Settings, selection: Selection) -> tuple[int, list[Letter]]:
+    async with on_record(settings, "dlq show"):
+        return await _list(settings, selection, 1)
+
+
+async def _retry(settings: Settings, selection: Selection, *, dry_run: bool) -> Outcome:
+    async with on_record(settings, "dlq retry --dry-run" if dry_run else "dlq retry"):
+        return await retry_letters(settings, selection, utc_now(), dry_run=dry_run)
+
+
 async def _drop(settings: Settings, selection: Selection) -> int:
-    connection = await connect(settings.database_dsn, application_name="analytics-dlq")
-    try:
-        return await drop_letters(connection, selection)
-    finally:
-        await connection.close()
+    async with on_record(settings, "dlq drop"):
+        connection = await connect(settings.database_dsn, application_name="analytics-dlq")
+        try:
+            return await drop_letters(connection, selection)
+        finally:
+            await connection.close()
 
 
 def _facts(letter: Letter) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from cli.dev_access import rotate_pseudonym_keys
 from cli.dev_file import ACCESS_NAME, DATA_DIR, DataDir, settings_of
+from cli.on_record import on_record
 from runtime import api_keys
 from runtime.clock import utc_now
 from runtime.embedded.secret_file import write_private
@@ -161,6 +162,11 @@ def _issued(
 
 
 async def _create(settings: Settings, key: IssuedKey) -> None:
+    async with on_record(settings, f"keys create {key.key_id}"):
+        await _add(settings, key)
+
+
+async def _add(settings: Settings, key: IssuedKey) -> None:
     connection = await connect_storage(settings.database_dsn, application_name="analytics-keys")
     try:
         await add_key(connection, key)
@@ -178,6 +184,12 @@ async def _list(settings: Settings) -> list[KeyRecord]:
 
 
 async def _revoke(settings: Settings, key_id: str) -> bool:
+    # what is no id may be anything, the key itself too
+    async with on_record(settings, f"keys revoke {key_id}" if api_keys.is_id(key_id) else "keys revoke"):
+        return await _end(settings, key_id)
+
+
+async def _end(settings: Settings, key_id: str) -> bool:
     connection = await connect_storage(settings.database_dsn, application_name="analytics-keys")
     try:
         revoked = await revoke_key(connection, key_id)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -17,10 +16,14 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.dev_file import DATA_DIR, DataDir, settings_of
+from cli.moment import parse_moment
+from cli.on_record import on_record, operator
 from dashboard.privacy_desk import PrivacyDesk
 from runtime.clock import utc_now
+from runtime.errors import ConfigurationError
 from runtime.settings import Settings
 from schemas.privacy import ErasureReceipt, LearnerExport
+from storage.audit import AuditEntry, read_entries
 from storage.holdings import Holding, Keeping, read_holdings
 from storage.pool import connect as connect_storage
 from stream.connection import connect as connect_stream
@@ -28,6 +31,7 @@ from stream.connection import connect as connect_stream
 app = typer.Typer(no_args_is_help=True, help="What is held on learners: see it, remove it.")
 
 _POLL_SECONDS: Final = 0.5
+_SHOWN_OF_A_PSEUDONYM: Final = 12
 
 User = Annotated[str, typer.Argument(metavar="USER_ID", help="The learner's id, as services send it.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -69,9 +73,56 @@ def audit(as_json: Json = False, data_dir: DataDir = DATA_DIR) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def log(
+    user_id: Annotated[str | None, typer.Option(help="Only what was about this learner.")] = None,
+    since: Annotated[str, typer.Option(help="Only since: 90m, 24h, 7d, or a time (UTC).")] = "7d",
+    limit: Annotated[int, typer.Option(min=1, help="Most entries shown, newest first.")] = 100,
+    as_json: Json = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Show who read or changed what, newest first: the audit log."""
+    try:
+        start = parse_moment(since, utc_now())
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    entries = asyncio.run(_log(settings_of(data_dir), user_id, start, limit))
+    if as_json:
+        rows = [
+            asdict(one) | {"at": one.at.isoformat(), "subject": one.subject.hex() if one.subject else None}
+            for one in entries
+        ]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("at", "actor", "action", "about", "span", "outcome"):
+        table.add_column(column, no_wrap=True)
+    for one in entries:
+        span = " ".join(f"{name}={value}" for name, value in (one.span or {}).items())
+        about = one.subject.hex()[:_SHOWN_OF_A_PSEUDONYM] if one.subject else ""
+        table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", _short(one.actor), one.action, about, span, one.outcome)
+    Console(highlight=False, markup=False, soft_wrap=True).print(table)
+
+
+def _short(actor: str) -> str:
+    kind, _, name = actor.partition(":")
+    return f"{kind}:{name[:_SHOWN_OF_A_PSEUDONYM]}" if kind == "learner" else actor
+
+
+async def _log(settings: Settings, user_id: str | None, since: datetime, limit: int) -> list[AuditEntry]:
+    subjects = None if user_id is None else settings.pseudonymizer().all_pseudonyms(user_id)
+    async with on_record(settings, "privacy log", subject=subjects[0] if subjects else None):
+        connection = await connect_storage(settings.database_dsn, application_name="analytics-privacy")
+        try:
+            return await read_entries(connection, since, subjects, limit)
+        finally:
+            await connection.close()
+
+
 async def _erase(settings: Settings, user_id: str, *, wait: bool) -> ErasureReceipt:
-    async with _desk(settings) as desk:
-        receipt = await desk.erase(settings.pseudonymizer().all_pseudonyms(user_id), f"cli {getpass.getuser()}")
+    pseudonyms = settings.pseudonymizer().all_pseudonyms(user_id)
+    async with on_record(settings, "privacy erase", subject=pseudonyms[0]), _desk(settings) as desk:
+        receipt = await desk.erase(pseudonyms, operator())
         typer.echo(f"erasure {receipt.job_id} is requested", err=True)
         while wait and receipt.state != "done":
             await asyncio.sleep(_POLL_SECONDS)
@@ -86,8 +137,9 @@ async def _receipt(desk: PrivacyDesk, job_id: UUID) -> ErasureReceipt:
 
 
 async def _export(settings: Settings, user_id: str) -> LearnerExport:
-    async with _desk(settings) as desk:
-        return await desk.export(settings.pseudonymizer().all_pseudonyms(user_id))
+    pseudonyms = settings.pseudonymizer().all_pseudonyms(user_id)
+    async with on_record(settings, "privacy export", subject=pseudonyms[0]), _desk(settings) as desk:
+        return await desk.export(pseudonyms)
 
 
 @contextlib.asynccontextmanager
@@ -102,7 +154,12 @@ async def _desk(settings: Settings) -> AsyncIterator[PrivacyDesk]:
 async def _audit(settings: Settings) -> list[Holding]:
     connection = await connect_storage(settings.database_dsn, application_name="analytics-privacy")
     try:
-        keeping = Keeping(settings.raw_retention, settings.system_metrics_retention, settings.event_retention)
+        keeping = Keeping(
+            raw=settings.raw_retention,
+            system_metrics=settings.system_metrics_retention,
+            stream=settings.event_retention,
+            audit=settings.audit_retention,
+        )
         return await read_holdings(connection, keeping, utc_now())
     finally:
         await connection.close()

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from cli.dev_file import DATA_DIR, DataDir, settings_of
+from cli.on_record import on_record
 from cli.verify import drift_as_json, drift_table
 from runtime.clock import utc_now
 from runtime.settings import Settings
@@ -36,8 +37,9 @@ def rebuild(
 
 
 async def _rebuild(settings: Settings) -> list[TableDrift]:
-    connection = await connect(settings.database_dsn, application_name="analytics-rebuild")
-    try:
-        return await rebuild_aggregates(connection, utc_now(), settings.system_metrics_retention)
-    finally:
-        await connection.close()
+    async with on_record(settings, "rebuild"):
+        connection = await connect(settings.database_dsn, application_name="analytics-rebuild")
+        try:
+            return await rebuild_aggregates(connection, utc_now(), settings.system_metrics_retention)
+        finally:
+            await connection.close()

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.moment import parse_moment
+from cli.on_record import on_record
 from processors.replay import Span
 from processors.replay import replay as replay_span
 from runtime.clock import utc_now
@@ -75,10 +76,15 @@ def replay(
         raise ConfigurationError(f"--partition is {partition}; there are {settings.stream_partitions}, counted from 0")
     partitions = range(settings.stream_partitions) if partition is None else [partition]
     spans = [Span(number, *moments, BATCH_SIZE) for number in partitions]
-    outcome = asyncio.run(_replay(settings, spans, now, dry_run=dry_run))
+    outcome = asyncio.run(_replay_on_record(settings, spans, now, dry_run=dry_run))
     _report(outcome, as_json=as_json, dry_run=dry_run)
     if outcome.gaps or outcome.interrupted:
         raise typer.Exit(1)
+
+
+async def _replay_on_record(settings: Settings, spans: list[Span], now: datetime, *, dry_run: bool) -> Outcome:
+    async with on_record(settings, "replay --dry-run" if dry_run else "replay"):
+        return await _replay(settings, spans, now, dry_run=dry_run)
 
 
 async def _replay(settings: Settings, spans: list[Span], now: datetime, *, dry_run: bool) -> Outcome:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path
 
+from dashboard.audit_trail import AuditedRoute
 from dashboard.callers import require
 from dashboard.problems import described
 from dashboard.routes import SECURITY, AnyCaller, SomeServices
@@ -15,7 +16,13 @@ from runtime.refusal import Refusal
 from schemas.events import UserId
 from schemas.privacy import ErasureReceipt, LearnerExport
 
-router = APIRouter(prefix="/api/analytics/privacy", responses=described(), dependencies=SECURITY, tags=["privacy"])
+router = APIRouter(
+    prefix="/api/analytics/privacy",
+    responses=described(),
+    dependencies=SECURITY,
+    tags=["privacy"],
+    route_class=AuditedRoute,
+)
 
 _User = Annotated[UserId, Path(description="The learner's id, as services send it; percent-encoded.")]
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from dashboard import learner_answers, system_answers
+from dashboard.audit_trail import AuditedRoute
 from dashboard.callers import Caller, require
 from dashboard.parameters import LastDay, LastMonth, LastYear, zone
 from dashboard.problems import described
@@ -25,7 +26,7 @@ from schemas.answers import (
 )
 from storage.answers import LearnerRecord
 
-router = APIRouter(prefix="/api/analytics", responses=described())
+router = APIRouter(prefix="/api/analytics", responses=described(), route_class=AuditedRoute)
 
 # Only for the description: the gate reads the headers itself.
 _BEARER = HTTPBearer(auto_error=False, description="A learner's token (JWT) or a service's key.")
@@ -34,7 +35,10 @@ _API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="A servi
 
 def _identify(request: Request, services: Annotated[Services, Depends(services_of)]) -> Caller:
     address = request.client.host if request.client else None
-    return services.gate.identify(request.headers.get("Authorization"), request.headers.get("X-API-Key"), address)
+    headers = request.headers
+    caller = services.gate.identify(headers.get("Authorization"), headers.get("X-API-Key"), address)
+    request.state.caller = caller
+    return caller
 
 
 # Identified before any parameter is looked at: who may not ask learns nothing of how to.

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from dashboard.app import create_app
+from dashboard.audit_trail import AuditTrail
 from dashboard.callers import Gate
 from dashboard.freshness import Freshness
 from dashboard.health import readiness
@@ -22,6 +23,7 @@ from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals
 from runtime.settings import Settings
 from storage.answers import Answers
+from storage.audit import append_entries
 from storage.migrate import head_revision
 from storage.pool import open_pool
 from stream.api_keys import follow_keys
@@ -61,11 +63,18 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         redis = connect(settings)
         stack.push_async_callback(redis.aclose)
         pool = await open_pool(
-            settings.database_dsn, size=settings.db_pool_size, application_name="studyin-dashboard", read_only=True
+            settings.database_dsn,
+            size=settings.db_pool_size,
+            application_name="studyin-dashboard",
+            read_only=True,
+            lazy=True,
         )
         stack.push_async_callback(pool.close)
         metrics.POOL_CONNECTIONS.labels("idle").set_function(pool.get_idle_size)
         metrics.POOL_CONNECTIONS.labels("used").set_function(lambda: pool.get_size() - pool.get_idle_size())
+        # of its own, since that of the answers may only read
+        log = await open_pool(settings.database_dsn, size=1, application_name="studyin-dashboard-audit", lazy=True)
+        stack.push_async_callback(log.close)
         answers = Answers(pool)
 
         async def sample() -> datetime:
@@ -83,6 +92,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             gate=Gate(keys, tokens, settings.pseudonymizer()),
             followers=[partial(follow_keys, redis, keys), *([key_set.follow] if key_set else [])],
             desk=PrivacyDesk(settings.database_dsn, redis, partitions, utc_now),
+            audit=AuditTrail(partial(append_entries, log, retention=settings.audit_retention)),
             curve=LevelCurve(settings.level_base_xp, settings.level_growth_xp),
             session_timeout=timedelta(minutes=settings.session_timeout_minutes),
             min_group_size=settings.min_group_size,

@@ -15,6 +15,7 @@ from dashboard.freshness import Freshness
 from dashboard.levels import LevelCurve
 from dashboard.privacy_desk import PrivacyDesk
 from storage.answers import LearnerRecord, SystemRecord
+from storage.audit import AuditEntry
 from telemetry.health import Check
 
 
@@ -30,6 +31,13 @@ class Questions(Protocol):
         """Return API health from `start` through `end`."""
 
 
+class Recorder(Protocol):
+    """What keeps the record: `dashboard.audit_trail.AuditTrail`."""
+
+    async def record(self, entry: AuditEntry) -> None:
+        """Return once the entry is on record. Raises StorageUnavailable."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Collaborators and rules of every answer."""
@@ -40,6 +48,7 @@ class Services:
     followers: Sequence[Callable[[asyncio.Event], Coroutine[Any, Any, None]]]
     """What keeps the gate's keys as they are elsewhere, until an event is set."""
     desk: PrivacyDesk
+    audit: Recorder
     curve: LevelCurve
     session_timeout: timedelta
     """Silence after which a session counts as closed."""

@@ -60,6 +60,9 @@ def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
     async def prune_dead_letters() -> str:
         return f"removed {await retention.prune_dead_letters(pool, utc_now(), settings.raw_retention)}"
 
+    async def prune_audit_log() -> str:
+        return f"removed {await retention.prune_audit_log(pool, utc_now())}"
+
     async def refresh_summary() -> str:
         reach(Failpoint.BEFORE_REFRESH)
         await summary.refresh(pool)
@@ -75,6 +78,7 @@ def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
         Chore("prune_system_metrics", hour, prune_system_metrics),
         Chore("prune_ledger", hour, prune_ledger),
         Chore("prune_dead_letters", hour, prune_dead_letters),
+        Chore("prune_audit_log", hour, prune_audit_log),
         Chore("refresh_summary", timedelta(seconds=settings.summary_refresh_seconds), refresh_summary),
         Chore("measure_losses", timedelta(minutes=1), measure_losses),
     ]

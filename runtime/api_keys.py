@@ -38,6 +38,11 @@ def key_id(presented: str) -> str | None:
     return form[1]
 
 
+def is_id(text: str) -> bool:
+    """Whether the text has the form of a key's id."""
+    return len(text) == _ID_LENGTH and text.isascii() and text.isalnum()
+
+
 def digest(key: str, hash_secret: bytes) -> bytes:
     """Return what is stored of a key: HMAC-SHA-256, so that a stolen table opens nothing and cannot be added to."""
     return hmac.digest(hash_secret, key.encode("utf-8", "surrogateescape"), hashlib.sha256)

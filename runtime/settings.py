@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     )
     system_metrics_retention_days: int = Field(30, ge=1, description="Days API health is kept.")
 
+    audit_retention_days: int = Field(2_190, ge=30, description="Days the audit log is kept; HIPAA asks for six years.")
+
     batch_size: int = Field(100, ge=1, le=100_000, description="Most events of one transaction.")
     flush_interval: float = Field(60, gt=0, description="Most seconds an event waits for its batch to fill.")
     flush_linger_ms: int = Field(
@@ -210,6 +212,11 @@ class Settings(BaseSettings):
     def system_metrics_retention(self) -> timedelta:
         """How long API health is kept."""
         return timedelta(days=self.system_metrics_retention_days)
+
+    @property
+    def audit_retention(self) -> timedelta:
+        """How long the audit log is kept."""
+        return timedelta(days=self.audit_retention_days)
 
     def pseudonymizer(self) -> Pseudonymizer:
         """Return the learners' pseudonymizer. Raises ConfigurationError without a good key."""

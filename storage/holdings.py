@@ -24,6 +24,7 @@ class Keeping:
     raw: timedelta
     system_metrics: timedelta
     stream: timedelta
+    audit: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ async def read_holdings(connection: Connection, keeping: Keeping, now: datetime)
             for schema in ("", f"{RETIRED}.")
         ),
         *((table, "the stream", None, None, None) for table in ("batch_books", "stream_positions", "stream_losses")),
+        ("audit_log", "one learner", keeping.audit, "keep_until", now),
         ("api_keys", "the platform", None, None, None),
         ("erased_users", "the erased", None, None, None),
         ("erasure_jobs", "the erased", None, None, None),

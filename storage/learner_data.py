@@ -14,6 +14,7 @@ _OF_LEARNERS: Final = tuple(
     name for rollup in ROLLUPS if rollup.is_of_learners for name in (rollup.table, f"{RETIRED}.{rollup.table}")
 )
 _LETTERS: Final = "dead_letters"
+_AUDIT: Final = "audit_log"
 
 
 async def read_learner(connection: Connection, user_hashes: Sequence[bytes]) -> dict[str, list[dict[str, Any]]]:
@@ -25,6 +26,7 @@ async def read_learner(connection: Connection, user_hashes: Sequence[bytes]) -> 
                 table: await connection.fetch(f"SELECT * FROM {table} WHERE user_hash = ANY ($1)", hashes)
                 for table in (RAW_EVENTS, *_OF_LEARNERS)
             }
+            tables[_AUDIT] = await connection.fetch(f"SELECT * FROM {_AUDIT} WHERE subject = ANY ($1)", hashes)
             tables[_LETTERS] = await connection.fetch(
                 f"SELECT * FROM {_LETTERS} WHERE payload LIKE ANY ($1::text[])", [f"%{one.hex()}%" for one in hashes]
             )

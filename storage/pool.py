@@ -29,10 +29,11 @@ async def open_pool(
     application_name: str,
     statement_timeout: timedelta = STATEMENT_TIMEOUT,
     read_only: bool = False,
+    lazy: bool = False,
 ) -> asyncpg.Pool:
     """Open a pool of at most `size` connections, all in UTC and with time limits. Raises StorageUnavailable.
 
-    A pool that only reads connects when it is first used, so that its process starts while the database is away.
+    A `lazy` pool connects when it is first used, so that its process starts while the database is away.
     """
     limits = _LIMITS | {"statement_timeout": statement_timeout}
     server_settings = {name: str(limit // timedelta(milliseconds=1)) for name, limit in limits.items()}
@@ -46,7 +47,7 @@ async def open_pool(
     with translated_errors():
         return await asyncpg.create_pool(
             database_url,
-            min_size=0 if read_only else 1,
+            min_size=0 if lazy else 1,
             max_size=size,
             timeout=CONNECT_TIMEOUT.total_seconds(),
             command_timeout=(statement_timeout + timedelta(seconds=5)).total_seconds(),

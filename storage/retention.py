@@ -56,6 +56,11 @@ async def prune_dead_letters(pool: asyncpg.Pool, now: datetime, retention: timed
     return await _delete_older(pool, "dead_letters", "parked_at", now - retention)
 
 
+async def prune_audit_log(pool: asyncpg.Pool, now: datetime) -> int:
+    """Delete entries whose time is over; the database refuses to delete any other. Return the number of rows."""
+    return await _delete_older(pool, "audit_log", "keep_until", now)
+
+
 async def _drop_partition(pool: asyncpg.Pool, name: str) -> int:
     with translated_errors():
         async with pool.acquire() as connection:

@@ -102,7 +102,7 @@ async def test_export_and_erasure_reach_what_is_under_every_key(
         stop.set()
         await keeping_house
         export = (await client.get("/api/analytics/privacy/users/anna/export", headers=admin)).json()
-        assert not any(export["tables"].values())
+        assert {table for table, rows in export["tables"].items() if rows} == {"audit_log"}
     # late events of a process that still has the old key, and of one that has the new one
     await send(settings, redis, 1)
     await send(rotated, redis, 1)

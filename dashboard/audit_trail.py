@@ -1,0 +1,118 @@
+"""Puts every answer on record before it leaves; those that leave at the same moment share one commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from dashboard.callers import Caller, Learner
+from dashboard.services import services_of
+from runtime.errors import DependencyUnavailable, StorageUnavailable
+from runtime.refusal import Refusal
+from storage.audit import AuditEntry
+
+MOST_WAITING: Final = 10_000
+"""Entries; more are refused, and with them their answers."""
+_SPANS: Final = ("days", "hours", "tz", "limit")
+
+
+class AuditTrail:
+    """Writes entries in groups. One group is under way at a time; what comes meanwhile is the next."""
+
+    def __init__(self, write: Callable[[Sequence[AuditEntry]], Awaitable[None]]) -> None:
+        """`write` returns once the entries are durable, or raises StorageUnavailable."""
+        self._write = write
+        self._gathered: list[AuditEntry] = []
+        self._next: asyncio.Task[None] | None = None
+        self._under_way: asyncio.Task[None] | None = None
+
+    async def record(self, entry: AuditEntry) -> None:
+        """Return once the entry is on record. Raises StorageUnavailable."""
+        if len(self._gathered) >= MOST_WAITING:
+            raise StorageUnavailable("audit_log_full", "too many entries wait to be written")
+        self._gathered.append(entry)
+        if self._next is None:
+            self._next = asyncio.create_task(self._write_after(self._under_way), name="audit")
+        # shielded: whoever goes away takes nobody's entry along
+        await asyncio.shield(self._next)
+
+    async def _write_after(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        group, self._gathered = self._gathered, []
+        self._under_way, self._next = self._next, None
+        await self._write(group)
+
+
+class AuditedRoute(APIRoute):
+    """An endpoint whose answers, and refusals of callers that are known, are on record before they leave."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler around the one of the endpoint. It raises StorageUnavailable rather than answer unseen."""
+        handler = super().get_route_handler()
+
+        async def audited(request: Request) -> Response:
+            try:
+                response = await handler(request)
+            except (Refusal, RequestValidationError, HTTPException, DependencyUnavailable) as refused:
+                await self._record(request, _status_of(refused))
+                raise
+            await self._record(request, HTTPStatus(response.status_code))
+            return response
+
+        return audited
+
+    async def _record(self, request: Request, status: HTTPStatus) -> None:
+        caller: Caller | None = getattr(request.state, "caller", None)
+        if caller is None:
+            # strangers are counted; whoever has no credentials must not fill the log
+            return
+        services = services_of(request)
+        await services.audit.record(
+            AuditEntry(
+                at=services.clock(),
+                actor=actor_of(caller),
+                action=f"{request.method} {self.path_format}",
+                outcome=str(status.value),
+                subject=_subject(request, caller),
+                # of a request that was refused a parameter may be anything
+                span=_span(request) if status < HTTPStatus.BAD_REQUEST else None,
+            )
+        )
+
+
+def actor_of(caller: Caller) -> str:
+    """Return how the log names a caller: never by a raw id, never by a secret."""
+    if isinstance(caller, Learner):
+        return f"learner:{caller.pseudonyms[0].hex()}"
+    return f"key:{caller.key_id}" if caller.key_id else f"service:{caller.source}"
+
+
+def _subject(request: Request, caller: Caller) -> bytes | None:
+    named = request.path_params.get("user_id") or request.query_params.get("user_id")
+    if named is not None:
+        return services_of(request).gate.pseudonyms(named)[0]
+    return caller.pseudonyms[0] if isinstance(caller, Learner) else None
+
+
+def _span(request: Request) -> dict[str, str] | None:
+    return {name: value for name, value in request.query_params.items() if name in _SPANS} or None
+
+
+def _status_of(refused: Refusal | RequestValidationError | HTTPException | DependencyUnavailable) -> HTTPStatus:
+    match refused:
+        case Refusal():
+            return refused.status
+        case HTTPException():
+            return HTTPStatus(refused.status_code)
+        case RequestValidationError():
+            return HTTPStatus.UNPROCESSABLE_ENTITY
+        case _:
+            return HTTPStatus.SERVICE_UNAVAILABLE

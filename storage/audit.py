@@ -1,0 +1,69 @@
+"""The audit log: who read or changed what, with which outcome. Never the content.
+
+The database itself keeps it append-only: it refuses every UPDATE and TRUNCATE, and every DELETE before a row's time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from storage.failures import translated_errors
+from storage.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One thing that somebody did, or was refused."""
+
+    at: datetime
+    actor: str
+    """`key:<id>`, `service:<name>`, `learner:<pseudonym>` or `operator:<account>`."""
+    action: str
+    """Method and template of an endpoint, or a command."""
+    outcome: str
+    """Status of the answer; `done` or `failed` of a command."""
+    subject: bytes | None = None
+    """Pseudonym of the learner it was about."""
+    span: Mapping[str, str] | None = None
+    """How much was asked for."""
+
+
+async def append_entries(pool: asyncpg.Pool | Connection, entries: Sequence[AuditEntry], retention: timedelta) -> None:
+    """Write entries, durably. Raises StorageUnavailable."""
+    with translated_errors():
+        await pool.executemany(
+            "INSERT INTO audit_log (at, actor, action, subject, span, outcome, keep_until)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            [
+                (
+                    entry.at,
+                    entry.actor,
+                    entry.action,
+                    entry.subject,
+                    json.dumps(entry.span) if entry.span else None,
+                    entry.outcome,
+                    entry.at + retention,
+                )
+                for entry in entries
+            ],
+        )
+
+
+async def read_entries(
+    connection: Connection, since: datetime, subjects: Sequence[bytes] | None, limit: int
+) -> list[AuditEntry]:
+    """Return the newest entries since then, newest first; only those about a learner when `subjects` names one."""
+    with translated_errors():
+        rows = await connection.fetch(
+            "SELECT at, actor, action, outcome, subject, span FROM audit_log"
+            " WHERE at >= $1 AND ($2::bytea[] IS NULL OR subject = ANY ($2)) ORDER BY at DESC, entry_id DESC LIMIT $3",
+            since,
+            None if subjects is None else list(subjects),
+            limit,
+        )
+    return [AuditEntry(**{**dict(row), "span": json.loads(row["span"]) if row["span"] else None}) for row in rows]
