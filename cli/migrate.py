@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from typing import Annotated
 
@@ -13,6 +14,8 @@ from cli.dev_file import DATA_DIR, DataDir, settings_of
 from runtime.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, help="Bring the database's schema up, down, or say where it is.")
+
+_SHORTEST_PASSWORD = 16
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -46,6 +49,26 @@ def down(
         typer.confirm(f"Go back to {revision} and drop what newer revisions hold?", abort=True)
     asyncio.run(downgrade(url, revision))
     typer.echo(f"at revision {asyncio.run(current_revision(url)) or 'base'}", err=True)
+
+
+@app.command()
+def logins(data_dir: DataDir = DATA_DIR) -> None:
+    """Make the logins of workers, read service and maintenance, or give them new passwords.
+
+    The passwords are read from ANALYTICS_WRITER_PASSWORD, ANALYTICS_READER_PASSWORD and ANALYTICS_MAINTENANCE_PASSWORD.
+    """
+    from storage.roles import ROLES, login_of, make_logins
+
+    passwords = {}
+    for role in ROLES:
+        name = f"ANALYTICS_{role.upper()}_PASSWORD"
+        password = os.environ.get(name, "")
+        if len(password) < _SHORTEST_PASSWORD:
+            raise ConfigurationError(f"{name} needs at least {_SHORTEST_PASSWORD} characters")
+        passwords[role] = password
+    asyncio.run(make_logins(settings_of(data_dir).database_dsn, passwords))
+    for role in ROLES:
+        typer.echo(f"{login_of(role)} may log in", err=True)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from cli.child import Program
 from cli.dev_access import DevAccess
 from runtime.embedded import ports
 from runtime.settings import Settings
+from storage.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,47 +42,63 @@ class Plan:
         return f"http://{ports.LOOPBACK}:{self.dashboard_port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where each kind of process finds the servers, under a login that may do what it needs and no more."""
+
+    redis: Callable[[str], str]
+    """By name of the command."""
+    database: Callable[[Role], str]
+
+
 class Programs:
     """Makes each program of one system."""
 
-    def __init__(self, plan: Plan, access: DevAccess, redis_url: str, database_url: str) -> None:
+    def __init__(self, plan: Plan, access: DevAccess, addresses: Addresses) -> None:
         """Keep what the programs' settings need."""
         self._plan = plan
+        self._addresses = addresses
         self._shared = {
             **access.environment(),
-            "REDIS_URL": redis_url,
             "ANALYTICS_ENVIRONMENT": os.environ.get("ANALYTICS_ENVIRONMENT", "dev"),
             "ANALYTICS_LOG_FORMAT": os.environ.get("ANALYTICS_LOG_FORMAT", "json"),
         }
-        self._with_database = {**self._shared, "DATABASE_URL": database_url}
 
     def ingest(self) -> Program:
-        """Return the service that accepts events."""
-        settings = {"ANALYTICS_INGEST_PORT": str(self._plan.ingest_port)}
+        """Return the service that accepts events; it has no address of Postgres."""
+        settings = {
+            "REDIS_URL": self._addresses.redis("ingest"),
+            # not even one of the caller's environment
+            "DATABASE_URL": "",
+            "ANALYTICS_INGEST_PORT": str(self._plan.ingest_port),
+        }
         return _program("ingest", self._shared, settings, self._plan.ingest_url)
 
     def dashboard(self) -> Program:
         """Return the service that answers."""
-        settings = {"ANALYTICS_DASHBOARD_PORT": str(self._plan.dashboard_port)}
-        return _program("dashboard", self._with_database, settings, self._plan.dashboard_url)
+        settings = self._servers("dashboard", "reader") | {"ANALYTICS_DASHBOARD_PORT": str(self._plan.dashboard_port)}
+        return _program("dashboard", self._shared, settings, self._plan.dashboard_url)
 
     def workers(self) -> list[Program]:
         """Return the store workers."""
-        return [self._background("worker", f"worker-{number}") for number in range(1, self._plan.workers + 1)]
+        names = [f"worker-{number}" for number in range(1, self._plan.workers + 1)]
+        return [self._background("worker", "writer", name) for name in names]
 
     def maintenance(self) -> Program:
         """Return the housekeeper."""
-        return self._background("maintenance", "maintenance")
+        return self._background("maintenance", "maintenance", "maintenance")
 
     def demo(self) -> Program:
         """Return the sender of synthetic traffic; it finds the system by its dev.json."""
         return Program("demo", ("demo", "--data-dir", str(self._plan.data_dir)), self._shared)
 
-    def _background(self, command: str, name: str) -> Program:
+    def _background(self, command: str, role: Role, name: str) -> Program:
         port = ports.any_free()
-        return _program(
-            command, self._with_database, {"ANALYTICS_METRICS_PORT": str(port)}, f"http://{ports.LOOPBACK}:{port}", name
-        )
+        settings = self._servers(command, role) | {"ANALYTICS_METRICS_PORT": str(port)}
+        return _program(command, self._shared, settings, f"http://{ports.LOOPBACK}:{port}", name)
+
+    def _servers(self, command: str, role: Role) -> dict[str, str]:
+        return {"REDIS_URL": self._addresses.redis(command), "DATABASE_URL": self._addresses.database(role)}
 
 
 def _program(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -12,11 +13,13 @@ from cli import dev_file
 from cli.child import Child, Program, Say
 from cli.dev_access import keep_access
 from cli.dev_file import DevFile
-from cli.programs import Plan, Programs
+from cli.programs import Addresses, Plan, Programs
 from cli.servers import KeptServer, Server
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from storage.migrate import upgrade
+from storage.roles import ROLES, make_logins
+from stream import permissions
 
 
 class System:
@@ -37,13 +40,15 @@ class System:
         """
         plan = self._plan
         access = keep_access(plan.data_dir / dev_file.ACCESS_NAME, os.environ)
-        redis_url, database_url = await self._start_servers()
+        valkey, postgres = await self._start_servers()
         if stop.is_set():
             return None
+        redis_url = valkey.url if valkey else plan.settings.redis_dsn
+        database_url = postgres.url if postgres else plan.settings.database_dsn
         self._say("migrating the database")
         await upgrade(database_url)
         self._say("starting the services")
-        programs = Programs(plan, access, redis_url, database_url)
+        programs = Programs(plan, access, await _addresses(valkey, postgres, redis_url, database_url))
         services = [
             *self._start_children([programs.dashboard()]),
             *self._start_children([programs.maintenance()]),
@@ -80,15 +85,16 @@ class System:
         """Stop everything that was started, in the opposite order."""
         await self._stack.aclose()
 
-    async def _start_servers(self) -> tuple[str, str]:
-        """Start the servers that are not given, together; return the URLs of Redis and Postgres."""
+    async def _start_servers(self) -> tuple[Valkey | None, Postgres | None]:
+        """Start the servers that are not given, together; return those."""
         plan, given = self._plan, self._plan.settings
         valkey = postgres = None
         servers: list[KeptServer] = []
         if given.redis_url is None and "REDIS_HOST" not in os.environ:
             # past the size at which ingest refuses, so that Redis itself need not
             memory = given.stream_max_bytes * 3 // 2
-            valkey = Valkey(plan.data_dir / "redis", log=plan.logs / "redis.log", max_memory_bytes=memory)
+            home, log = plan.data_dir / "redis", plan.logs / "redis.log"
+            valkey = Valkey(home, log=log, max_memory_bytes=memory, users=permissions.RULES)
             servers.append(self._kept("Redis", valkey))
         if given.database_url is None:
             postgres = Postgres(plan.data_dir / "postgres", log=plan.logs / "postgres.log")
@@ -100,7 +106,7 @@ class System:
             if isinstance(result, BaseException):
                 raise result
             self._watched.append(result)
-        return valkey.url if valkey else given.redis_dsn, postgres.url if postgres else given.database_dsn
+        return valkey, postgres
 
     def _kept(self, name: str, server: Server) -> KeptServer:
         kept = KeptServer(name, server, self._say)
@@ -130,6 +136,16 @@ class System:
             for task in (working, stopping):
                 task.cancel()
             await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+async def _addresses(valkey: Valkey | None, postgres: Postgres | None, redis_url: str, database_url: str) -> Addresses:
+    """Return where processes find the servers; one that was given is used as it was given."""
+    redis = valkey.url_of if valkey else lambda _command: redis_url
+    if postgres is None:
+        return Addresses(redis, lambda _role: database_url)
+    # of this run alone: whoever has an old one can do nothing with it
+    logins = await make_logins(database_url, {role: secrets.token_urlsafe(32) for role in ROLES})
+    return Addresses(redis, logins.__getitem__)
 
 
 async def _all_ready(children: Sequence[Child]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -29,8 +30,11 @@ class Valkey:
         log: Path | None = None,
         max_memory_bytes: int = 3 * 1024**3,
         fsync: Literal["always", "everysec", "no"] = "always",
+        users: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Keep data and password in `home`. Only `always` keeps an acknowledged event through a power cut.
+        """Keep data and passwords in `home`. Only `always` keeps an acknowledged event through a power cut.
+
+        `users`: the rules of more ACL users beside the default one, which may do everything.
 
         Raises ConfigurationError when there is no server program.
         """
@@ -38,6 +42,7 @@ class Valkey:
         self._program = program or find_valkey()
         self._max_memory_bytes = max_memory_bytes
         self._fsync = fsync
+        self._users = users or {}
         self._process = ServerProcess(
             "Valkey",
             home,
@@ -52,6 +57,10 @@ class Valkey:
     def url(self) -> str:
         """Where the server answers, password included."""
         return f"redis://:{self._password}@{ports.LOOPBACK}:{self.port}/0"
+
+    def url_of(self, user: str) -> str:
+        """Where one of the other users finds the server."""
+        return f"redis://{user}:{self._password_of(user)}@{ports.LOOPBACK}:{self.port}/0"
 
     @property
     def pid(self) -> int | None:
@@ -105,6 +114,10 @@ class Valkey:
                 f"bind {ports.LOOPBACK}",
                 f"port {self.port}",
                 f"requirepass {self._password}",
+                *(
+                    f"user {user} on >{self._password_of(user)} {' '.join(rules)}"
+                    for user, rules in self._users.items()
+                ),
                 f'dir "{self.home.resolve()}"',
                 "daemonize no",
                 "appendonly yes",
@@ -118,6 +131,9 @@ class Valkey:
                 "",
             )
         )
+
+    def _password_of(self, user: str) -> str:
+        return keep_secret(self.home / f"password-{user}")
 
     def _answers(self) -> bool:
         try:

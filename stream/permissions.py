@@ -1,0 +1,53 @@
+"""What each kind of process may do in Redis: one ACL user each, and nothing more than it needs.
+
+Ingest cannot read back what it wrote, workers cannot add or remove an entry, the read service cannot write at all. The
+people who operate the system use the default user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from stream.keys import API_KEYS
+
+_STREAMS: Final = "~analytics:events:*"
+_READ_STREAMS: Final = "%R~analytics:events:*"
+_READ_API_KEYS: Final = f"%R~{API_KEYS}"
+_WRITE_API_KEYS: Final = f"%W~{API_KEYS}"
+
+_CONNECT: Final = ("+ping", "+hello", "+select", "+client|setname", "+client|setinfo")
+_SCRIPTS: Final = ("+evalsha", "+eval", "+script|load", "+script|exists")
+_LOOK: Final = ("+info", "+time", "+exists", "+xlen", "+xrange", "+xrevrange", "+xpending", "+xinfo", "+memory|usage")
+
+RULES: Final[Mapping[str, tuple[str, ...]]] = {
+    "ingest": (
+        _STREAMS,
+        _READ_API_KEYS,
+        *_CONNECT,
+        *_SCRIPTS,
+        "+get",
+        "+xadd",
+        "+wait",
+        "+waitaof",
+        "+command|info",
+        "+info",
+        "+xlen",
+        "+xinfo|groups",
+        "+memory|usage",
+    ),
+    "worker": (_STREAMS, *_CONNECT, *_LOOK, "+xgroup|create", "+xreadgroup", "+xautoclaim", "+xack"),
+    "maintenance": (
+        _STREAMS,
+        _WRITE_API_KEYS,
+        *_CONNECT,
+        *_SCRIPTS,
+        *_LOOK,
+        "+xgroup|delconsumer",
+        "+xtrim",
+        "+xdel",
+        "+set",
+    ),
+    "dashboard": (_READ_STREAMS, _READ_API_KEYS, *_CONNECT, *_LOOK, "+get"),
+}
+"""By name of the user: the rules of an ACL, but for its password. A new user starts with none (`resetkeys -@all`)."""
