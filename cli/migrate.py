@@ -55,13 +55,13 @@ def down(
 def logins(data_dir: DataDir = DATA_DIR) -> None:
     """Make the logins of workers, read service and maintenance, or give them new passwords.
 
-    The passwords are read from ANALYTICS_WRITER_PASSWORD, ANALYTICS_READER_PASSWORD and ANALYTICS_MAINTENANCE_PASSWORD.
+    The passwords are read from POSTGRES_WRITER_PASSWORD, POSTGRES_READER_PASSWORD and POSTGRES_MAINTENANCE_PASSWORD.
     """
     from storage.roles import ROLES, login_of, make_logins
 
     passwords = {}
     for role in ROLES:
-        name = f"ANALYTICS_{role.upper()}_PASSWORD"
+        name = f"POSTGRES_{role.upper()}_PASSWORD"
         password = os.environ.get(name, "")
         if len(password) < _SHORTEST_PASSWORD:
             raise ConfigurationError(f"{name} needs at least {_SHORTEST_PASSWORD} characters")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fastapi import Request, Response
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -36,7 +37,20 @@ def create_app(services: Services, stop: asyncio.Event) -> ASGIApp:
             api.add_route(path, _file(media_type, content, page.CONTENT_SECURITY_POLICY))
     # the questions are in the document only: FastAPI keeps an included router to itself
     paths = {route.path for route in api.routes if isinstance(route, Route)}
-    return Edge(api, frozenset(paths.union(document["paths"])))
+    return Edge(_open_to(api, services.cors_origins), frozenset(paths.union(document["paths"])))
+
+
+def _open_to(api: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Let pages of these origins read answers; without any, browsers let none."""
+    if not origins:
+        return api
+    return CORSMiddleware(
+        api,
+        allow_origins=origins,
+        allow_methods=["GET"],
+        allow_headers=["Authorization"],
+        expose_headers=["X-Request-Id", "Retry-After"],
+    )
 
 
 def _json(document: dict[str, Any]) -> _Endpoint:

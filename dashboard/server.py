@@ -45,7 +45,7 @@ async def serve(settings: Settings) -> None:
             app = create_app(services, stop)
             await run_together(
                 stop,
-                serve_http(app, settings.dashboard_host, settings.dashboard_port, stop),
+                serve_http(app, settings.listener(settings.dashboard_host, settings.dashboard_port), stop),
                 # without one of these answers would look ever staler, or keys live for ever: the process ends with it
                 services.freshness.keep(stop),
                 *(follow(stop) for follow in services.followers),
@@ -101,6 +101,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 *([Check("learner_keys", key_set.check)] if key_set else []),
             ],
             clock=utc_now,
+            cors_origins=settings.cors_origins,
             shows_page=settings.environment == "dev",
         )
 

@@ -57,6 +57,8 @@ class Services:
     checks: Sequence[Check]
     """What `/readyz` looks at."""
     clock: Callable[[], datetime]
+    cors_origins: Sequence[str]
+    """Of pages that may read answers."""
     shows_page: bool
     """Whether `/` is the page to look at; only in development."""
 

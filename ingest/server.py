@@ -49,7 +49,7 @@ async def serve(settings: Settings) -> None:
         try:
             await run_together(
                 stop,
-                serve_http(app, settings.ingest_host, settings.ingest_port, stop),
+                serve_http(app, settings.listener(settings.ingest_host, settings.ingest_port), stop),
                 gauge.watch(stop),
                 follow_keys(redis, keys, stop),
             )

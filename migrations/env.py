@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 from alembic import context
-from sqlalchemy import Connection, make_url, pool, text
+from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 MIGRATION_LOCK = 7_205_759_403_792_793_601
@@ -20,8 +21,11 @@ def _migrate(connection: Connection) -> None:
 
 
 async def _run() -> None:
-    url = make_url(context.config.attributes["database_url"]).set(drivername="postgresql+asyncpg")
-    engine = create_async_engine(url, poolclass=pool.NullPool)
+    url: str = context.config.attributes["database_url"]
+    # by the driver itself: SQLAlchemy does not know its options, such as sslmode
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=pool.NullPool
+    )
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_migrate)

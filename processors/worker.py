@@ -163,7 +163,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             loops.append(PartitionWorker(consumer, store, policy, settings.raw_retention, stop).run())
         if settings.metrics_port:
             status = status_application(checks, stop=stop)
-            loops.append(serve_http(status, settings.metrics_host, settings.metrics_port, stop))
+            loops.append(serve_http(status, settings.status_listener(), stop))
         telemetry.process_started("worker", publish_build())
         await run_together(stop, *loops)
     except* StorageUnavailable:

@@ -11,6 +11,8 @@ from typing import Any, Final
 import uvicorn
 
 from runtime.errors import ConfigurationError
+from runtime.http_protocol import BoundedHttpProtocol
+from runtime.listener import EncryptedOnly, Listener
 
 GRACE_SECONDS: Final = 20
 """How long requests in flight may take once the end has been called."""
@@ -26,10 +28,18 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve_http(app: Any, host: str, port: int, stop: asyncio.Event) -> None:
-    """Serve `app` until `stop` is set, then finish what is in flight. Raises ConfigurationError for a taken port."""
+async def serve_http(app: Any, listener: Listener, stop: asyncio.Event) -> None:
+    """Serve `app` until `stop` is set, then finish what is in flight.
+
+    Raises ConfigurationError for a taken port, or a certificate that cannot be used.
+    """
     config = uvicorn.Config(
-        app,
+        EncryptedOnly(app, requires_tls=listener.requires_tls),
+        http=BoundedHttpProtocol,
+        ssl_certfile=listener.certificate,
+        ssl_keyfile=listener.key,
+        proxy_headers=bool(listener.trusted_proxies),
+        forwarded_allow_ips=list(listener.trusted_proxies),
         access_log=False,
         log_config=None,
         server_header=False,
@@ -39,9 +49,14 @@ async def serve_http(app: Any, host: str, port: int, stop: asyncio.Event) -> Non
         ws="none",
         backlog=4096,
     )
+    try:
+        config.load()
+    except OSError as error:
+        # ssl's errors among them
+        raise ConfigurationError(f"ANALYTICS_TLS_CERT_FILE or ANALYTICS_TLS_KEY_FILE cannot be used: {error}") from None
     server = _Server(config)
-    listener = _listen(host, port)
-    serving = asyncio.create_task(server.serve(sockets=[listener]), name="http-server")
+    endpoint = _listen(listener.host, listener.port)
+    serving = asyncio.create_task(server.serve(sockets=[endpoint]), name="http-server")
     stopping = asyncio.create_task(stop.wait(), name="http-stop")
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runtime.access import AccessKeys, ApiKey, RateLimit
+from runtime.encrypted_servers import require_encrypted_postgres, require_encrypted_redis
 from runtime.errors import ConfigurationError
+from runtime.listener import Listener
 from runtime.pseudonym import Pseudonymizer
 from runtime.pseudonym_keys import parse_keys
 from runtime.secret_strength import require_strong
@@ -141,6 +143,20 @@ class Settings(BaseSettings):
     jwt_audience: str | None = Field(None, description="The `aud` they must have; not set: none.")
     jwt_leeway_seconds: int = Field(30, ge=0, le=300, description="How far the clock of their issuer may be off.")
 
+    tls_cert_file: str | None = Field(
+        None, description="Certificate of ingest, read service, metrics (PEM); not set: no TLS."
+    )
+    tls_key_file: str | None = Field(None, description="Its private key (PEM).")
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="JSON list of addresses or networks of proxies whose X-Forwarded-For and -Proto are believed."
+    )
+    require_tls: bool = Field(
+        False, description="Whether to refuse every connection that is not encrypted, to us and to the servers."
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description="JSON list of the origins whose pages may read answers with a learner's token; none by default."
+    )
+
     ingest_host: str = Field("127.0.0.1", description="Address ingest listens on.")
     ingest_port: Port = Field(8080, description="Port ingest listens on.")
     dashboard_host: str = Field("127.0.0.1", description="Address the read service listens on.")
@@ -180,23 +196,50 @@ class Settings(BaseSettings):
 
     @property
     def redis_dsn(self) -> str:
-        """The URL of Redis, from REDIS_URL or its parts."""
+        """The URL of Redis, from REDIS_URL or its parts. Raises ConfigurationError if it does not encrypt but must."""
         if self.redis_url is not None:
-            return self.redis_url.get_secret_value()
-        login = f":{quote(self.redis_password.get_secret_value(), safe='')}@" if self.redis_password else ""
-        return f"redis://{login}{self.redis_host}:{self.redis_port}/{self.redis_db}"
+            url = self.redis_url.get_secret_value()
+        else:
+            login = f":{quote(self.redis_password.get_secret_value(), safe='')}@" if self.redis_password else ""
+            url = f"redis://{login}{self.redis_host}:{self.redis_port}/{self.redis_db}"
+        if self.require_tls:
+            require_encrypted_redis(url)
+        return url
 
     @property
     def database_dsn(self) -> str:
-        """The URL of Postgres. Raises ConfigurationError without one."""
+        """The URL of Postgres. Raises ConfigurationError without one, or when it must encrypt and does not."""
         if self.database_url is None:
             raise ConfigurationError("DATABASE_URL is not set; give the URL of a Postgres database")
-        return self.database_url.get_secret_value()
+        url = self.database_url.get_secret_value()
+        if self.require_tls:
+            require_encrypted_postgres(url)
+        return url
 
     @property
     def needs_append_only_file(self) -> bool:
         """Whether a Redis without one is not to be trusted with events."""
         return self.environment == "production" and self.durability != "memory"
+
+    def listener(self, host: str, port: int) -> Listener:
+        """Return how to listen there. Raises ConfigurationError when TLS is required and nothing gives it."""
+        listener = self._listener(host, port)
+        listener.check()
+        return listener
+
+    def status_listener(self) -> Listener:
+        """Return how to listen for probes and Prometheus, which are told nothing personal."""
+        return self._listener(self.metrics_host, self.metrics_port)
+
+    def _listener(self, host: str, port: int) -> Listener:
+        return Listener(
+            host,
+            port,
+            certificate=self.tls_cert_file,
+            key=self.tls_key_file,
+            trusted_proxies=self.trusted_proxies,
+            requires_tls=self.require_tls,
+        )
 
     @property
     def event_retention(self) -> timedelta:

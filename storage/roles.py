@@ -37,7 +37,7 @@ async def make_logins(owner_url: str, passwords: Mapping[Role, str]) -> dict[Rol
                 exists = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", login)
                 # CREATE and ALTER ROLE take no parameters; %L quotes
                 statement = await connection.fetchval(
-                    "SELECT format('%s ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD %L', $1::text, $2::text, $3::text)",
+                    "SELECT format('%s ROLE %I LOGIN PASSWORD %L', $1::text, $2::text, $3::text)",
                     "ALTER" if exists else "CREATE",
                     login,
                     password,

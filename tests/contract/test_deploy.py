@@ -64,14 +64,14 @@ def test_every_service_runs_a_command_there_is() -> None:
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     known |= {group.name for group in app.registered_groups if group.name}
 
-    assert set(ours) == {"migrate", "ingest", "worker", "maintenance", "dashboard"}
+    assert set(ours) == {"migrate", "logins", "ingest", "worker", "maintenance", "dashboard"}
     assert {service["command"][0] for service in ours.values()} <= known
 
 
 def test_every_long_running_service_says_whether_it_is_well() -> None:
     services = compose()["services"]
 
-    assert [name for name, service in services.items() if "healthcheck" not in service] == ["migrate"]
+    assert [name for name, service in services.items() if "healthcheck" not in service] == ["migrate", "logins"]
 
 
 def test_ingest_is_given_no_address_of_postgres() -> None:

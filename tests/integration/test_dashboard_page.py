@@ -14,6 +14,7 @@ from dashboard.app import create_app
 from dashboard.server import open_services
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.http_server import serve_http
+from runtime.listener import Listener
 from runtime.settings import Settings
 from tests.support.access import READ_KEY
 from tests.support.aggregates import Aggregates
@@ -42,7 +43,7 @@ async def dashboard_url(settings: Settings) -> AsyncIterator[str]:
     port = any_free()
     async with open_services(settings) as services:
         await services.freshness.refresh()
-        serving = asyncio.create_task(serve_http(create_app(services, stop), LOOPBACK, port, stop))
+        serving = asyncio.create_task(serve_http(create_app(services, stop), Listener(LOOPBACK, port), stop))
         yield f"http://{LOOPBACK}:{port}"
         stop.set()
         await serving

@@ -1,0 +1,30 @@
+"""Whether the address of a server makes its client encrypt, and check whom it speaks to."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+from runtime.errors import ConfigurationError
+
+
+def require_encrypted_redis(url: str) -> None:
+    """Raise ConfigurationError unless the client will encrypt and check the server's certificate and name."""
+    address = urlsplit(url)
+    options = parse_qs(address.query)
+    weakened = options.get("ssl_cert_reqs", ["required"])[0] != "required" or options.get(
+        "ssl_check_hostname", ["true"]
+    )[0].lower() in ("false", "0", "no", "off")
+    if address.scheme != "rediss" or weakened:
+        raise ConfigurationError(
+            "ANALYTICS_REQUIRE_TLS is set: REDIS_URL must begin with rediss:// and check the certificate;"
+            " ?ssl_ca_certs=FILE names the authority"
+        )
+
+
+def require_encrypted_postgres(url: str) -> None:
+    """Raise ConfigurationError unless the client will encrypt and check the server's certificate and name."""
+    if parse_qs(urlsplit(url).query).get("sslmode") != ["verify-full"]:
+        raise ConfigurationError(
+            "ANALYTICS_REQUIRE_TLS is set: DATABASE_URL must have sslmode=verify-full;"
+            " sslrootcert=FILE names the authority"
+        )

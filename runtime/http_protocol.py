@@ -1,0 +1,97 @@
+"""HTTP/1.1 with limits on what is no body: the request line and headers, trailers, the framing of chunks.
+
+uvicorn's httptools protocol gathers them without a limit of bytes or time, so one connection could fill the memory and
+many could wait for ever. Bodies have limits of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES: Final = 32 * 1024
+"""Of the request line and the headers, give or take one read; as much again may frame a body, beside its own size."""
+
+HEAD_SECONDS: Final = 30.0
+"""From the connection, or from a head's first byte, to its end."""
+
+_FAREWELL_SECONDS: Final = 1.0
+_TOO_LARGE: Final = b"431 Request Header Fields Too Large"
+_TOO_SLOW: Final = b"408 Request Timeout"
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """Closes a connection that sends too much beside a body, or a head too slowly."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._is_in_head = True
+        self._head_bytes = 0
+        self._body_bytes = 0
+        self._framing_bytes = 0
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close an idle connection, within a second also when its client does not answer the end of TLS."""
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(_FAREWELL_SECONDS, self.transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, then judge how much of it was no body."""
+        was_in_head, body_before = self._is_in_head, self._body_bytes
+        super().data_received(data)
+        if was_in_head != self._is_in_head:
+            # a read with the end or the begin of a head may hold much else
+            return
+        if self._is_in_head:
+            self._head_bytes += len(data)
+        else:
+            self._framing_bytes += len(data) - max(0, self._body_bytes - body_before)
+        if self._head_bytes > MAX_HEAD_BYTES or self._framing_bytes > MAX_HEAD_BYTES + self._body_bytes:
+            self._refuse(_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Begin to count."""
+        super().on_message_begin()
+        self._is_in_head = True
+        self._head_bytes = self._body_bytes = self._framing_bytes = 0
+        self._wait_for_head()
+
+    def on_headers_complete(self) -> None:
+        """Stop waiting: from here on the application has a limit of time."""
+        self._is_in_head = False
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count what is body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def _wait_for_head(self) -> None:
+        self._stop_waiting()
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._refuse, _TOO_SLOW)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, status: bytes) -> None:
+        self._stop_waiting()
+        if not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
+            self.transport.close()

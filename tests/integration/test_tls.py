@@ -1,0 +1,248 @@
+"""Encryption from end to end, with an authority made here: who speaks plainly, or to the wrong server, is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import trustme
+
+from dashboard.app import create_app as create_dashboard
+from dashboard.server import open_services
+from ingest.server import create_app
+from runtime.embedded import ports
+from runtime.errors import ConfigurationError, StorageUnavailable, StreamUnavailable
+from runtime.http_server import serve_http
+from runtime.listener import Listener
+from runtime.settings import Settings
+from storage.migrate import current_revision, head_revision, upgrade
+from storage.pool import connect as connect_storage
+from stream.connection import connect
+from stream.health import ping
+from tests.support.access import WRITE_KEY
+from tests.support.reading import OVERVIEW, READER, bearer
+from tests.support.serving import served
+from tests.support.tls_front import tls_front
+from tests.support.waiting import eventually
+from tests.support.working import working
+
+EVENT = {"event_type": "xp_earned", "user_id": "anna", "properties": {"xp_amount": 5}}
+
+
+@dataclass(frozen=True)
+class Authority:
+    """Certificates for this machine, in files."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+    another_ca: Path
+    for_another_host: tuple[Path, Path]
+
+    def trusting(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.ca))
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    place = tmp_path_factory.mktemp("tls")
+    place.chmod(0o755)
+    ca, other = trustme.CA(), trustme.CA()
+    here, elsewhere = ca.issue_cert(ports.LOOPBACK, "localhost"), ca.issue_cert("elsewhere.example")
+    files = Authority(
+        place / "ca.pem",
+        place / "cert.pem",
+        place / "key.pem",
+        place / "other.pem",
+        (place / "elsewhere.pem", place / "elsewhere.key"),
+    )
+    ca.cert_pem.write_to_path(files.ca)
+    other.cert_pem.write_to_path(files.another_ca)
+    for certificate, (chain, key) in ((here, (files.certificate, files.key)), (elsewhere, files.for_another_host)):
+        chain.write_bytes(b"".join(part.bytes() for part in certificate.cert_chain_pems))
+        certificate.private_key_pem.write_to_path(key)
+    return files
+
+
+async def test_ingest_and_dashboard_answer_over_https_only(settings: Settings, authority: Authority) -> None:
+    redis = connect(settings)
+    apps = [create_app(settings, redis, asyncio.Event())]
+    async with open_services(settings) as services:
+        apps.append(create_dashboard(services, asyncio.Event()))  # type: ignore[arg-type]
+        for app in apps:
+            encrypted = {"certificate": str(authority.certificate), "key": str(authority.key), "requires_tls": True}
+            async with served(app, **encrypted) as place, httpx.AsyncClient(verify=authority.trusting()) as client:
+                reply = await client.get(f"https://{place}/livez")
+                assert reply.status_code == 200
+                assert reply.headers["strict-transport-security"] == "max-age=31536000"
+                with pytest.raises(httpx.TransportError):
+                    await client.get(f"http://{place}/livez")
+                async with httpx.AsyncClient() as stranger:
+                    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                        await stranger.get(f"https://{place}/livez")
+    await redis.aclose()
+
+
+async def test_behind_a_proxy_only_what_it_says_was_encrypted_is_answered(settings: Settings) -> None:
+    redis = connect(settings)
+    app = create_app(settings, redis, asyncio.Event())
+    https = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
+    path, key = "/api/analytics/events/track", bearer(WRITE_KEY)
+    async with httpx.AsyncClient() as client:
+        async with served(app, requires_tls=True, trusted_proxies=(f"{ports.LOOPBACK}/32",)) as place:
+            url = f"http://{place}{path}"
+            accepted = await client.post(url, json=EVENT, headers=key | https)
+            assert accepted.status_code == 202
+            assert "strict-transport-security" in accepted.headers
+            for headers in ({}, {"X-Forwarded-Proto": "http"}):
+                refused = await client.post(url, json=EVENT, headers=key | headers)
+                assert (refused.status_code, refused.json()["code"]) == (403, "tls_required")
+            assert (await client.get(f"http://{place}/readyz")).status_code == 200
+        async with served(app, requires_tls=True, trusted_proxies=("198.51.100.0/24",)) as place:
+            lied = await client.post(f"http://{place}{path}", json=EVENT, headers=key | https)
+            assert lied.status_code == 403, "anybody can send the header; only a proxy that is named is believed"
+    await redis.aclose()
+
+
+async def test_failures_count_for_the_address_the_proxy_names(settings: Settings) -> None:
+    redis = connect(settings)
+    app = create_app(settings, redis, asyncio.Event())
+
+    async def guess(client: httpx.AsyncClient, place: str, address: str) -> int:
+        headers = bearer("a guess") | {"X-Forwarded-For": address}
+        return (
+            await client.post(f"http://{place}/api/analytics/events/track", json=EVENT, headers=headers)
+        ).status_code
+
+    async with httpx.AsyncClient() as client:
+        async with served(app, trusted_proxies=(ports.LOOPBACK,)) as place:
+            assert {await guess(client, place, "203.0.113.9") for _ in range(30)} == {401, 429}
+            assert await guess(client, place, "203.0.113.10") == 401
+        async with served(app) as place:
+            found = [await guess(client, place, f"192.0.2.{number}") for number in range(30)]
+            assert set(found) == {401, 429}, "who is not believed cannot hide behind another address"
+    await redis.aclose()
+
+
+def test_nothing_listens_plainly_where_tls_is_required() -> None:
+    settings = Settings.model_validate({"require_tls": True})
+    with pytest.raises(ConfigurationError, match="ANALYTICS_TLS_CERT_FILE"):
+        settings.listener("127.0.0.1", 1)
+    with pytest.raises(ConfigurationError, match="both"):
+        Settings.model_validate({"tls_cert_file": "x"}).listener("127.0.0.1", 1)
+
+
+async def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="ANALYTICS_TLS_CERT_FILE"):
+        await serve_http(None, Listener(ports.LOOPBACK, 0, str(tmp_path / "no"), str(tmp_path / "no")), asyncio.Event())
+
+
+WEAK_REDIS = (
+    "redis://localhost/0",
+    "rediss://localhost/0?ssl_cert_reqs=none",
+    "rediss://localhost/0?ssl_check_hostname=false",
+)
+WEAK_POSTGRES = (
+    "postgresql://localhost/analytics",
+    "postgresql://localhost/analytics?sslmode=require",
+    "postgresql://localhost/analytics?sslmode=verify-ca",
+)
+
+
+@pytest.mark.parametrize("url", WEAK_REDIS)
+def test_an_address_of_redis_that_does_not_encrypt_is_refused(url: str) -> None:
+    settings = Settings.model_validate({"require_tls": True, "redis_url": url})
+    with pytest.raises(ConfigurationError, match="rediss"):
+        connect(settings)
+
+
+@pytest.mark.parametrize("url", WEAK_POSTGRES)
+def test_an_address_of_postgres_that_does_not_encrypt_is_refused(url: str) -> None:
+    settings = Settings.model_validate({"require_tls": True, "database_url": url})
+    with pytest.raises(ConfigurationError, match="verify-full"):
+        _ = settings.database_dsn
+
+
+def at(url: str, place: str, options: str = "", scheme: str | None = None) -> str:
+    """The same server at another place."""
+    address = urlsplit(url)
+    login = address.netloc.rpartition("@")[0]
+    return address._replace(
+        scheme=scheme or address.scheme, netloc=f"{login}@{place}" if login else place, query=options
+    ).geturl()
+
+
+async def test_the_whole_way_of_an_event_is_encrypted(settings: Settings, authority: Authority) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(authority.certificate, authority.key)
+    plain_redis, plain_postgres = settings.redis_dsn, settings.database_dsn
+    async with (
+        tls_front(plain_redis, context) as redis_place,
+        tls_front(plain_postgres, context, postgres=True) as postgres_place,
+    ):
+        everything = Settings.model_validate(
+            settings.model_dump()
+            | {
+                "require_tls": True,
+                "redis_url": at(plain_redis, redis_place, f"ssl_ca_certs={authority.ca}", "rediss"),
+                "database_url": at(plain_postgres, postgres_place, f"sslmode=verify-full&sslrootcert={authority.ca}"),
+                "tls_cert_file": str(authority.certificate),
+                "tls_key_file": str(authority.key),
+            }
+        )
+        await upgrade(everything.database_dsn)
+        assert await current_revision(everything.database_dsn) == head_revision()
+        await send_and_count(everything, authority)
+
+        for options, scheme in (("", "redis"), (f"ssl_ca_certs={authority.another_ca}", "rediss")):
+            client = connect(Settings.model_validate({"redis_url": at(plain_redis, redis_place, options, scheme)}))
+            with pytest.raises(StreamUnavailable):
+                await ping(client)
+            await client.aclose()
+        for options in ("sslmode=disable", f"sslmode=verify-full&sslrootcert={authority.another_ca}"):
+            with pytest.raises(StorageUnavailable):
+                await connect_storage(at(plain_postgres, postgres_place, options), application_name="test")
+
+
+async def test_a_server_with_another_name_is_not_trusted(settings: Settings, authority: Authority) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*authority.for_another_host)
+    async with (
+        tls_front(settings.redis_dsn, context) as redis_place,
+        tls_front(settings.database_dsn, context, postgres=True) as postgres_place,
+    ):
+        redis_url = at(settings.redis_dsn, redis_place, f"ssl_ca_certs={authority.ca}", "rediss")
+        client = connect(Settings.model_validate({"redis_url": redis_url}))
+        with pytest.raises(StreamUnavailable):
+            await ping(client)
+        await client.aclose()
+        options = f"sslmode=verify-full&sslrootcert={authority.ca}"
+        with pytest.raises(StorageUnavailable):
+            await connect_storage(at(settings.database_dsn, postgres_place, options), application_name="test")
+
+
+async def send_and_count(settings: Settings, authority: Authority) -> None:
+    redis = connect(settings)
+    listener = {"certificate": settings.tls_cert_file, "key": settings.tls_key_file, "requires_tls": True}
+    async with (
+        httpx.AsyncClient(verify=authority.trusting()) as client,
+        working(settings),
+        open_services(settings) as services,
+        served(create_app(settings, redis, asyncio.Event()), **listener) as ingest,
+        served(create_dashboard(services, asyncio.Event()), **listener) as dashboard,
+    ):
+        url = f"https://{ingest}/api/analytics/events/track"
+        assert (await client.post(url, json=EVENT, headers=bearer(WRITE_KEY))).status_code == 202
+
+        async def is_counted() -> bool:
+            url = f"https://{dashboard}{OVERVIEW}"
+            reply = await client.get(url, params={"user_id": "anna"}, headers=READER)
+            return bool(reply.json().get("total_xp") == 5)
+
+        await eventually(is_counted)
+    await redis.aclose()

@@ -1,0 +1,35 @@
+"""An application behind the real HTTP server, on a port of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from runtime.embedded import ports
+from runtime.http_server import serve_http
+from runtime.listener import Listener
+from tests.support.waiting import eventually
+
+
+@asynccontextmanager
+async def served(app: Any, **options: Any) -> AsyncIterator[str]:
+    """An application on a port of its own; its address without the scheme."""
+    stop, port = asyncio.Event(), ports.any_free()
+    listener = Listener(ports.LOOPBACK, port, **options)
+    listener.check()
+    serving = asyncio.create_task(serve_http(app, listener, stop))
+
+    async def accepts() -> bool:
+        try:
+            _, writer = await asyncio.open_connection(ports.LOOPBACK, port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    await eventually(accepts)
+    yield f"{ports.LOOPBACK}:{port}"
+    stop.set()
+    await serving
