@@ -56,6 +56,8 @@ class IngestApp:
             return
         started = time.perf_counter()
         try:
+            if path in self._other_paths:
+                raise _method_not_allowed("This is read with GET.", "GET, HEAD")
             reply = await _serve(endpoint, scope, headers, receive)
         except Refusal as refusal:
             _log.info("refused", code=refusal.code, status=int(refusal.status), request_id=request_id)
@@ -80,11 +82,13 @@ async def _serve(endpoint: Endpoint | None, scope: Scope, headers: Mapping[str, 
     if endpoint is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "not_found", "There is nothing here; see /docs.")
     if scope["method"] != "POST":
-        raise Refusal(
-            HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Events are sent with POST.", headers={"allow": "POST"}
-        )
+        raise _method_not_allowed("Events are sent with POST.", "POST")
     client = scope.get("client")
     return await endpoint(headers, client[0] if client else None, receive)
+
+
+def _method_not_allowed(detail: str, allowed: str) -> Refusal:
+    return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail, headers={"allow": allowed})
 
 
 def _problem(refusal: Refusal, request_id: str) -> Reply:

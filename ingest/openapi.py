@@ -22,7 +22,8 @@ _REF: Final = "#/components/schemas/{model}"
 _REFUSALS: Final = {
     "400": "The body cannot be read.",
     "401": "No valid API key.",
-    "403": "The key lacks the scope events:write.",
+    "403": "The key lacks the scope events:write, or TLS is required.",
+    "408": "The body came too slowly.",
     "413": f"More than {MAX_BODY_BYTES} bytes, {MAX_BATCH_EVENTS} events, {MAX_EVENT_BYTES} bytes an event, "
     "or more events than the key may send at once.",
     "415": "Not JSON in UTF-8, or an unknown content encoding.",
@@ -45,7 +46,7 @@ def openapi() -> dict[str, Any]:
             BATCH: {"post": _batch()},
             "/livez": {"get": _status("Whether the process is alive.")},
             "/readyz": {"get": _status("Whether it may be given work.")},
-            "/metrics": {"get": {"summary": "Metrics in Prometheus' text format.", "responses": {"200": _plain()}}},
+            "/metrics": {"get": _metrics()},
         },
         "components": {
             "schemas": _schemas(),
@@ -94,8 +95,9 @@ def _status(summary: str) -> dict[str, Any]:
     return {"summary": summary, "security": [], "responses": responses}
 
 
-def _plain() -> dict[str, Any]:
-    return {"description": "The metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+def _metrics() -> dict[str, Any]:
+    metrics = {"description": "The metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    return {"summary": "Metrics in Prometheus' text format.", "security": [], "responses": {"200": metrics}}
 
 
 def _body(schema: dict[str, Any]) -> dict[str, Any]:

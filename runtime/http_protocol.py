@@ -33,7 +33,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._framing_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first head."""
         super().connection_made(transport)
         self._wait_for_head()

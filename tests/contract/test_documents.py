@@ -147,7 +147,7 @@ def codes_in_the_code() -> set[str]:
         | codes_given_to("Refusal", 1)
         | codes_given_to("_not_now", 0)
         | of_the_stream
-        | {"too_many_failures"}
+        | {"too_many_failures", "tls_required"}
         | set(Pressure)
     )
 

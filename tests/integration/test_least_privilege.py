@@ -293,8 +293,8 @@ async def test_the_whole_system_works_under_these_logins(
         await keeping
 
 
-async def send(app: object) -> None:
-    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+async def send(app: Any) -> None:
+    transport = httpx.ASGITransport(app)
     events = [
         {"event_type": "xp_earned", "user_id": user, "properties": {"xp_amount": amount}}
         for user, amount in (("anna", 1), ("anna", 2), ("ben", 4))

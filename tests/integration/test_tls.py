@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -71,9 +72,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 async def test_ingest_and_dashboard_answer_over_https_only(settings: Settings, authority: Authority) -> None:
     redis = connect(settings)
-    apps = [create_app(settings, redis, asyncio.Event())]
+    apps: list[Any] = [create_app(settings, redis, asyncio.Event())]
     async with open_services(settings) as services:
-        apps.append(create_dashboard(services, asyncio.Event()))  # type: ignore[arg-type]
+        apps.append(create_dashboard(services, asyncio.Event()))
         for app in apps:
             encrypted = {"certificate": str(authority.certificate), "key": str(authority.key), "requires_tls": True}
             async with served(app, **encrypted) as place, httpx.AsyncClient(verify=authority.trusting()) as client:

@@ -30,6 +30,8 @@ async def served(app: Any, **options: Any) -> AsyncIterator[str]:
         return True
 
     await eventually(accepts)
-    yield f"{ports.LOOPBACK}:{port}"
-    stop.set()
-    await serving
+    try:
+        yield f"{ports.LOOPBACK}:{port}"
+    finally:
+        stop.set()
+        await serving
