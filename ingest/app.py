@@ -56,9 +56,7 @@ class IngestApp:
             return
         started = time.perf_counter()
         try:
-            if path in self._other_paths:
-                raise _method_not_allowed("This is read with GET.", "GET, HEAD")
-            reply = await _serve(endpoint, scope, headers, receive)
+            reply = await self._serve(endpoint, scope, headers, receive)
         except Refusal as refusal:
             _log.info("refused", code=refusal.code, status=int(refusal.status), request_id=request_id)
             reply = _problem(refusal, request_id)
@@ -71,20 +69,23 @@ class IngestApp:
         await _respond(send, reply, request_id)
         self._count(path, endpoint, reply.status, started)
 
+    async def _serve(
+        self, endpoint: Endpoint | None, scope: Scope, headers: Mapping[str, str], receive: Receive
+    ) -> Reply:
+        if scope["path"] in self._other_paths:
+            raise _method_not_allowed("This is read with GET.", "GET, HEAD")
+        if endpoint is None:
+            raise Refusal(HTTPStatus.NOT_FOUND, "not_found", "There is nothing here; see /docs.")
+        if scope["method"] != "POST":
+            raise _method_not_allowed("Events are sent with POST.", "POST")
+        client = scope.get("client")
+        return await endpoint(headers, client[0] if client else None, receive)
+
     def _count(self, path: str, endpoint: Endpoint | None, status: HTTPStatus, started: float) -> None:
         # The template, never the path that was asked for: strangers must not grow the metrics.
         route = path if endpoint else _UNMATCHED
         metrics.INGEST_REQUESTS.labels(route, str(int(status))).inc()
         metrics.INGEST_DURATION.labels(route).observe(time.perf_counter() - started)
-
-
-async def _serve(endpoint: Endpoint | None, scope: Scope, headers: Mapping[str, str], receive: Receive) -> Reply:
-    if endpoint is None:
-        raise Refusal(HTTPStatus.NOT_FOUND, "not_found", "There is nothing here; see /docs.")
-    if scope["method"] != "POST":
-        raise _method_not_allowed("Events are sent with POST.", "POST")
-    client = scope.get("client")
-    return await endpoint(headers, client[0] if client else None, receive)
 
 
 def _method_not_allowed(detail: str, allowed: str) -> Refusal:

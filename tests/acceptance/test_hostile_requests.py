@@ -18,7 +18,9 @@ from tests.support.serving import served
 SCHEMATHESIS = Path(sys.executable).with_name("st")
 
 KEY = "key-of-the-tests-with-every-scope"
-EVERYTHING = [{"source": "tests", "key": KEY, "scopes": ["events:write", "learning:read", "system:read", "privacy:admin"]}]
+EVERYTHING = [
+    {"source": "tests", "key": KEY, "scopes": ["events:write", "learning:read", "system:read", "privacy:admin"]}
+]
 
 # Not asked for: that every answer to a good request is 2xx (an id of a job must be one there is), and that a bad one
 # is never taken (what JSON Schema cannot say of events is checked by the tests of ingest).
