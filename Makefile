@@ -25,11 +25,12 @@ chaos: $(INSTALLED) ## kill processes at random for long; ARGS="--chaos-seed 7 -
 soak: $(INSTALLED) ## ten minutes of traffic with faults, then a report; ARGS="--minutes 2 --seed 7"
 	$(BIN)/python -m bench.soak $(ARGS)
 
-check: $(INSTALLED) ## lint, format, types, layers
+check: $(INSTALLED) ## lint, format, types, layers, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	$(BIN)/python deploy/audit.py
 
 fmt: $(INSTALLED) ## format and sort imports
 	$(BIN)/ruff check --fix-only .
