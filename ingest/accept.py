@@ -10,8 +10,8 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from ingest.faults import Rejection
+from ingest.learner_names import LearnerNames
 from ingest.privacy.firewall import Edit, Firewall
-from runtime.pseudonym import Pseudonymizer
 from schemas.accepted import AcceptedEvent
 from schemas.events import AnyEvent
 from schemas.identifiers import canonical_event_id, is_reserved, unix_milliseconds, uuid7_milliseconds, uuid7_time
@@ -22,7 +22,7 @@ from schemas.limits import FUTURE_TOLERANCE
 class AcceptancePolicy:
     """What holds for every event of this service."""
 
-    pseudonymizer: Pseudonymizer
+    names: LearnerNames
     firewall: Firewall
     raw_retention: timedelta
     """Older events would leave at once; they are rejected."""
@@ -59,7 +59,7 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, now: datetime
     accepted = AcceptedEvent(
         event_id=event_id,
         event_type=event.event_type,
-        user_hash=None if event.user_id is None else policy.pseudonymizer.pseudonym(event.user_id),
+        user_hash=None if event.user_id is None else policy.names.name(event.user_id),
         session_id=event.session_id,
         occurred_at=stated.astimezone(UTC),
         received_at=now,

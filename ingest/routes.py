@@ -88,6 +88,8 @@ class EventRoutes:
         key = self._authenticate(headers, address)
         if self.gauge.pressure is not None:
             raise _not_now(self.gauge.pressure, RETRY_UNDER_PRESSURE)
+        if self.policy.names.is_undecided:
+            raise _not_now("erasures_unknown", RETRY_AFTER_FAILURE)
         if self.queue.is_full:
             raise _not_now("queue_full", RETRY_AFTER_FAILURE)
         return key

@@ -15,6 +15,7 @@ from ingest.accept import AcceptancePolicy
 from ingest.app import IngestApp
 from ingest.append_queue import AppendQueue
 from ingest.backpressure import Limits, PressureGauge
+from ingest.learner_names import LearnerNames
 from ingest.openapi import openapi
 from ingest.privacy.firewall import Action, Firewall
 from ingest.routes import EventRoutes
@@ -28,6 +29,7 @@ from stream.connection import Redis, connect
 from stream.health import append_only_file, ping
 from stream.load import measure_load
 from stream.producer import Producer
+from stream.tombstones import follow_tombstones
 from telemetry import events as telemetry
 from telemetry.exposition import publish_build
 from telemetry.health import Check
@@ -43,7 +45,11 @@ async def serve(settings: Settings) -> None:
         redis = connect(settings)
         gauge = open_gauge(settings, redis)
         keys = settings.access_keys()
-        app = create_app(settings, redis, stop, gauge, keys)
+        policy = acceptance_policy(settings)
+        followers = [follow_keys(redis, keys, stop)]
+        if policy.names.needs_tombstones:
+            followers.append(follow_tombstones(redis, policy.names.renew, stop))
+        app = create_app(settings, redis, stop, gauge, keys, policy)
         await gauge.sample()
         telemetry.process_started("ingest", publish_build())
         try:
@@ -51,7 +57,7 @@ async def serve(settings: Settings) -> None:
                 stop,
                 serve_http(app, settings.listener(settings.ingest_host, settings.ingest_port), stop),
                 gauge.watch(stop),
-                follow_keys(redis, keys, stop),
+                *followers,
             )
         finally:
             await redis.aclose()
@@ -62,7 +68,7 @@ def acceptance_policy(settings: Settings) -> AcceptancePolicy:
     """Return what holds for every event. Raises ConfigurationError."""
     pseudonymizer = settings.pseudonymizer()
     actions = {name: Action(action) for name, action in settings.pii_actions.items()}
-    return AcceptancePolicy(pseudonymizer, Firewall(actions, pseudonymizer), settings.raw_retention)
+    return AcceptancePolicy(LearnerNames(pseudonymizer), Firewall(actions, pseudonymizer), settings.raw_retention)
 
 
 def lanes_of(durability: Durability) -> int:
@@ -81,15 +87,16 @@ def create_app(
     stop: asyncio.Event,
     gauge: PressureGauge | None = None,
     keys: AccessKeys | None = None,
+    policy: AcceptancePolicy | None = None,
 ) -> IngestApp:
     """Return the application; nothing is sent to Redis yet. Raises ConfigurationError.
 
-    `gauge` is watched by whoever gives it; without one only Redis itself refuses. `keys` are kept up to date by whoever
-    gives them; without, those of the settings are accepted.
+    `gauge` is watched by whoever gives it; without one only Redis itself refuses. `keys` and `policy` are kept up to
+    date by whoever gives them; without, those of the settings hold.
     """
     events = EventRoutes(
         keys or settings.access_keys(),
-        acceptance_policy(settings),
+        policy or acceptance_policy(settings),
         AppendQueue(
             Producer(redis, settings.stream_partitions, settings.durability),
             lanes=lanes_of(settings.durability),

@@ -112,6 +112,9 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         await stream_api_keys.publish_keys(redis, keys)
         return f"published {len(keys)}"
 
+    async def publish_tombstones() -> str:
+        return "published" if await erasure.publish_tombstones(redis, pool) else "unchanged"
+
     async def watch_streams() -> str:
         found = [await watch_stream(redis, pool, stream) for stream in streams]
         return f"found {sum(found)} losses"
@@ -128,6 +131,7 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         Chore("erase_learners", timedelta(seconds=2), erase_learners),
         Chore("remove_suppressed", timedelta(hours=1), remove_suppressed),
         Chore("publish_keys", timedelta(seconds=5), publish_keys),
+        Chore("publish_tombstones", timedelta(seconds=5), publish_tombstones),
         Chore("watch_streams", timedelta(seconds=5), watch_streams),
         Chore("measure_lag", timedelta(seconds=5), measure_lag),
     ]

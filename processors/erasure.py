@@ -7,8 +7,17 @@ from datetime import datetime
 
 from storage import erasure
 from storage.pool import Pool
+from stream import tombstones
 from stream.connection import Redis
 from stream.learner_entries import remove_settled, sweep_learner
+
+
+async def publish_tombstones(redis: Redis, pool: Pool) -> bool:
+    """Let ingest know who is erased; return whether there was news. Raises StreamUnavailable, StorageUnavailable."""
+    if await tombstones.published_tombstones(redis) == await erasure.count_tombstones(pool):
+        return False
+    await tombstones.publish_tombstones(redis, await erasure.read_tombstones(pool))
+    return True
 
 
 async def carry_out(redis: Redis, pool: Pool, partitions: Iterable[int]) -> int:

@@ -23,6 +23,15 @@ class Pseudonymizer:
         """Return the pseudonym new events are stored under."""
         return hmac.digest(self._keys[0], user_id.encode(), hashlib.sha256)
 
+    @property
+    def has_former_keys(self) -> bool:
+        """Whether there is any key beside the newest."""
+        return len(self._keys) > 1
+
+    def former_pseudonyms(self, user_id: str) -> list[bytes]:
+        """Return the pseudonyms under every key but the newest."""
+        return self.all_pseudonyms(user_id)[1:]
+
     def all_pseudonyms(self, user_id: str) -> list[bytes]:
         """Return every pseudonym the learner may be stored under, newest key first."""
         return [hmac.digest(key, user_id.encode(), hashlib.sha256) for key in self._keys]

@@ -94,6 +94,20 @@ async def read_job(pool: asyncpg.Pool | Connection, job_id: UUID) -> ErasureJob 
     return _job(row) if row else None
 
 
+async def count_tombstones(pool: asyncpg.Pool) -> int:
+    """Return how many there are; none ever goes. Raises StorageUnavailable."""
+    with translated_errors():
+        count: int = await pool.fetchval("SELECT count(*) FROM erased_users")
+    return count
+
+
+async def read_tombstones(pool: asyncpg.Pool) -> list[bytes]:
+    """Return the pseudonyms of all learners who are erased. Raises StorageUnavailable."""
+    with translated_errors():
+        rows = await pool.fetch("SELECT user_hash FROM erased_users")
+    return [row["user_hash"] for row in rows]
+
+
 async def open_jobs(pool: asyncpg.Pool) -> list[ErasureJob]:
     """Return every erasure that is not done, oldest first. Raises StorageUnavailable."""
     with translated_errors():

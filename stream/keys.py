@@ -10,6 +10,9 @@ STORE_GROUP: Final = "store"
 API_KEYS: Final = "analytics:api_keys"
 """The issued API keys in force, as one JSON document; digests only."""
 
+TOMBSTONES: Final = "analytics:erased_users"
+"""Pseudonyms of all learners who are erased, 32 bytes each."""
+
 PROBE: Final = "analytics:probe"
 """Written by `analytics doctor` to see how the server confirms; it expires."""
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from stream.keys import API_KEYS
+from stream.keys import API_KEYS, TOMBSTONES
 
 _STREAMS: Final = "~analytics:events:*"
 _READ_STREAMS: Final = "%R~analytics:events:*"
 _READ_API_KEYS: Final = f"%R~{API_KEYS}"
 _WRITE_API_KEYS: Final = f"%W~{API_KEYS}"
+
+_READ_TOMBSTONES: Final = f"%R~{TOMBSTONES}"
+_WRITE_TOMBSTONES: Final = f"~{TOMBSTONES}"
 
 _CONNECT: Final = ("+ping", "+hello", "+select", "+client|setname", "+client|setinfo")
 _SCRIPTS: Final = ("+evalsha", "+eval", "+script|load", "+script|exists")
@@ -24,9 +27,12 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "ingest": (
         _STREAMS,
         _READ_API_KEYS,
+        _READ_TOMBSTONES,
         *_CONNECT,
         *_SCRIPTS,
         "+get",
+        "+exists",
+        "+strlen",
         "+xadd",
         "+wait",
         "+waitaof",
@@ -40,6 +46,7 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "maintenance": (
         _STREAMS,
         _WRITE_API_KEYS,
+        _WRITE_TOMBSTONES,
         *_CONNECT,
         *_SCRIPTS,
         *_LOOK,
@@ -47,6 +54,7 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "+xtrim",
         "+xdel",
         "+set",
+        "+strlen",
     ),
     "dashboard": (_READ_STREAMS, _READ_API_KEYS, *_CONNECT, *_LOOK, "+get"),
 }

@@ -90,6 +90,12 @@ def api_keys_unreadable(error: DependencyUnavailable) -> None:
     _log.warning("api_keys_unreadable", reason=error.reason, detail=error.detail)
 
 
+def tombstones_unreadable(error: DependencyUnavailable) -> None:
+    """Who is erased cannot be read: what was known of it is used on."""
+    metrics.RETRIES.labels(error.dependency, error.reason).inc()
+    _log.warning("tombstones_unreadable", reason=error.reason, detail=error.detail)
+
+
 def ingest_refused(reason: str) -> None:
     """A request was answered with 429 or 503."""
     metrics.INGEST_BACKPRESSURE.labels(reason).inc()

@@ -26,7 +26,7 @@ from runtime.settings import Settings
 from storage.pool import open_pool
 from storage.roles import ROLES, Role, login_of, make_logins
 from stream.connection import connect
-from stream.keys import API_KEYS, stream_key
+from stream.keys import API_KEYS, TOMBSTONES, stream_key
 from stream.permissions import RULES
 from tests.support.access import ADMIN_KEY, WRITE_KEY
 from tests.support.reading import OVERVIEW, READER, SYSTEM, bearer, client_of
@@ -202,6 +202,9 @@ COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("DUMP", KEY): set(),
     ("GET", API_KEYS): {"ingest", "dashboard"},
     ("SET", API_KEYS, "[]"): {"maintenance"},
+    ("GET", TOMBSTONES): {"ingest"},
+    ("SET", TOMBSTONES, "x"): {"maintenance"},
+    ("STRLEN", TOMBSTONES): {"ingest", "maintenance"},
     ("SET", KEY, "x"): {"maintenance"},
     ("SET", "other", "x"): set(),
     ("GET", "other"): set(),

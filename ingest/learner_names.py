@@ -1,0 +1,41 @@
+"""The pseudonym an event is stored under, also for learners who were erased before the key was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from runtime.pseudonym import Pseudonymizer
+
+
+class LearnerNames:
+    """Gives the newest pseudonym; or the older one of a learner who was erased under it.
+
+    A tombstone holds pseudonyms of the keys there were at the time. Under a newer key the learner would be somebody
+    new: so their events go by the old name, and workers suppress them as ever.
+    """
+
+    def __init__(self, pseudonymizer: Pseudonymizer) -> None:
+        self._pseudonymizer = pseudonymizer
+        self._erased: Set[bytes] | None = None
+
+    @property
+    def needs_tombstones(self) -> bool:
+        """Whether the key was ever changed; without that every tombstone has the only name there is."""
+        return self._pseudonymizer.has_former_keys
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether a name cannot be given yet, since it is not known who is erased."""
+        return self.needs_tombstones and self._erased is None
+
+    def renew(self, erased: Set[bytes]) -> None:
+        """Learn who is erased, by every pseudonym there is a tombstone for."""
+        self._erased = erased
+
+    def name(self, user_id: str) -> bytes:
+        """Return the pseudonym of a raw id, which goes no further."""
+        if self._erased:
+            for former in self._pseudonymizer.former_pseudonyms(user_id):
+                if former in self._erased:
+                    return former
+        return self._pseudonymizer.pseudonym(user_id)
