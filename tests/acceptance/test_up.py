@@ -8,9 +8,12 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
+from redis.asyncio import Redis
 
 from cli import dev_file
+from storage.roles import ROLES, login_of
 from tests.support import processes
 from tests.support.up import Up, remove_leftovers, send, until_total_xp, up
 from tests.support.waiting import eventually
@@ -45,6 +48,23 @@ async def test_an_event_becomes_an_answer_and_is_found_by_the_next_start(system:
             where.redis_url,
         )
         await until_total_xp(again, "ada", 50)
+
+
+async def test_each_process_logs_in_as_itself(system: Up) -> None:
+    where = await system.ready()
+    await send(where, "ada", 50)
+    await until_total_xp(where, "ada", 50)
+    database = await asyncpg.connect(where.database_url)
+    rows = await database.fetch(
+        "SELECT DISTINCT usename, application_name FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+    await database.close()
+    assert {row["usename"] for row in rows} == {login_of(role) for role in ROLES}, rows
+    async with Redis.from_url(where.redis_url) as redis:
+        clients = await redis.client_list()
+    ours = {client["user"] for client in clients if client["name"] == "studyin-analytics"}
+    assert ours == {"ingest", "worker", "maintenance", "dashboard"}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import jwt
 import pytest
 import trustme
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 from dashboard.app import create_app as create_dashboard
+from dashboard.key_set_source import KeySetSource, KeySetUnavailable
+from dashboard.learner_tokens import KeySet, TokenRules, TokenVerifier
 from dashboard.server import open_services
 from ingest.server import create_app
 from runtime.embedded import ports
@@ -247,3 +253,45 @@ async def send_and_count(settings: Settings, authority: Authority) -> None:
 
         await eventually(is_counted)
     await redis.aclose()
+
+
+class Issuer:
+    """Publishes keys, or something else."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.body = b""
+        self.location: str | None = None
+
+    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
+        headers = [(b"location", self.location.encode())] if self.location else []
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+async def test_learners_keys_are_read_from_an_issuer_whose_certificate_is_good(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    public = json.loads(ECAlgorithm.to_jwk(private.public_key())) | {"kid": "one"}
+    issuer, keys = Issuer(), KeySet()
+    issuer.body = json.dumps({"keys": [public]}).encode()
+    async with served(issuer, certificate=str(authority.certificate), key=str(authority.key)) as place:
+        source = KeySetSource(f"https://{place}/jwks.json", keys)
+        with pytest.raises(KeySetUnavailable, match="ConnectError"):
+            await source.load()
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+        await source.load()
+        token = jwt.encode({"sub": "anna", "exp": 9_999_999_999}, private, algorithm="ES256", headers={"kid": "one"})
+        assert TokenVerifier(keys.find, TokenRules()).subject(token) == "anna"
+
+        for status, body, location in (
+            (500, issuer.body, None),
+            (302, b"", f"https://{place}/other.json"),
+            (200, b" " * 2 * 1024**2, None),
+            (200, b"<html>", None),
+        ):
+            issuer.status, issuer.body, issuer.location = status, body, location
+            with pytest.raises(KeySetUnavailable):
+                await source.load()
+            assert keys.find("one") is not None, "what was known stays in use"
