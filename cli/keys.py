@@ -1,12 +1,11 @@
-"""`analytics keys`: who may call, and the key that makes pseudonyms."""
+"""`analytics keys`: issues, lists and revokes the keys of services."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Final, get_args
 
 import typer
@@ -14,14 +13,11 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from cli.dev_access import rotate_pseudonym_keys
-from cli.dev_file import ACCESS_NAME, DATA_DIR, DataDir, settings_of
+from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.on_record import on_record
 from runtime import api_keys
 from runtime.clock import utc_now
-from runtime.embedded.secret_file import write_private
 from runtime.errors import ConfigurationError, StreamUnavailable
-from runtime.pseudonym_keys import with_new_key
 from runtime.secret_strength import require_strong
 from runtime.settings import Settings
 from schemas.access import IssuedKey, Scope
@@ -34,7 +30,6 @@ from stream.connection import connect as connect_stream
 app = typer.Typer(no_args_is_help=True, help="Issue, list and revoke API keys; rotate the key of pseudonyms.")
 
 _SCOPES: Final = ", ".join(get_args(Scope))
-_PSEUDONYM_KEYS: Final = "ANALYTICS_PSEUDONYM_KEYS"
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -52,7 +47,14 @@ def create(
     """Issue a key and print it: it is shown this once, and stored nowhere. It works within seconds."""
     settings = settings_of(data_dir)
     key = api_keys.mint()
-    issued = _issued(key, settings, source, scope, expires_in_days, rate_limit_per_second, rate_limit_burst)
+    rights = {
+        "source": source,
+        "scopes": scope,
+        "rate_limit_per_second": rate_limit_per_second,
+        "rate_limit_burst": rate_limit_burst,
+        "expires_at": None if expires_in_days is None else utc_now() + timedelta(days=expires_in_days),
+    }
+    issued = _issued(key, settings, rights)
     asyncio.run(_create(settings, issued))
     if as_json:
         typer.echo(json.dumps({"key_id": issued.key_id, "key": key}))
@@ -88,56 +90,7 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="KEY_ID")], data_dir: D
     typer.echo(f"key {key_id} is revoked", err=True)
 
 
-@app.command("rotate-pseudonym")
-def rotate_pseudonym(
-    out: Annotated[Path | None, typer.Option(help="File to write the new value to (mode 0600), not stdout.")] = None,
-    data_dir: DataDir = DATA_DIR,
-) -> None:
-    """Make a new key for pseudonyms and say how to bring it in. No learner's history is lost: old keys still read.
-
-    With ANALYTICS_PSEUDONYM_KEYS set, its next value is printed; else the system in the data directory is given it.
-    """
-    current = os.environ.get(_PSEUDONYM_KEYS)
-    if not current:
-        _rotate_development(data_dir)
-        return
-    rotated = with_new_key(current)
-    if out is None:
-        typer.echo(rotated)
-    else:
-        write_private(out, rotated + "\n")
-    typer.echo(
-        f"this is the next {_PSEUDONYM_KEYS}: a new key in front, every older one behind it. Bring it in so:\n"
-        "  1. give it to every dashboard, and to whoever runs `analytics privacy`, and restart them:"
-        " they read with all keys\n"
-        "  2. then give it to every ingest, and restart them one by one: new events are stored under the new key\n"
-        "  3. keep the old keys: what was stored under them is found by them alone\n"
-        "Back it up before step 2. Without its keys nobody's rows are found again.",
-        err=True,
-    )
-
-
-def _rotate_development(data_dir: Path) -> None:
-    file = data_dir / ACCESS_NAME
-    if not file.exists():
-        raise ConfigurationError(f"{_PSEUDONYM_KEYS} is not set, and no system was run in {data_dir}")
-    rotate_pseudonym_keys(file)
-    typer.echo(
-        f"{file} has a new key in front, the older ones behind it. Restart `analytics up`: new events are stored under"
-        " the new key, answers are read with all.",
-        err=True,
-    )
-
-
-def _issued(
-    key: str,
-    settings: Settings,
-    source: str,
-    scopes: list[str],
-    expires_in_days: int | None,
-    rate_limit_per_second: float | None,
-    rate_limit_burst: int | None,
-) -> IssuedKey:
+def _issued(key: str, settings: Settings, rights: Mapping[str, object]) -> IssuedKey:
     if settings.api_key_secret is None:
         raise ConfigurationError("ANALYTICS_API_KEY_SECRET is not set; make one with `openssl rand -hex 32`")
     secret = settings.api_key_secret.get_secret_value().encode()
@@ -145,17 +98,8 @@ def _issued(
     key_id = api_keys.key_id(key)
     assert key_id is not None
     try:
-        return IssuedKey.model_validate(
-            {
-                "key_id": key_id,
-                "digest": api_keys.digest(key, secret).hex(),
-                "source": source,
-                "scopes": scopes,
-                "rate_limit_per_second": rate_limit_per_second,
-                "rate_limit_burst": rate_limit_burst,
-                "expires_at": None if expires_in_days is None else utc_now() + timedelta(days=expires_in_days),
-            }
-        )
+        facts = {"key_id": key_id, "digest": api_keys.digest(key, secret).hex()}
+        return IssuedKey.model_validate(facts | dict(rights))
     except ValidationError as error:
         faults = "; ".join(" ".join(map(str, (*fault["loc"], fault["msg"]))) for fault in error.errors())
         raise ConfigurationError(f"no key is issued: {faults}") from None

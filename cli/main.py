@@ -14,6 +14,7 @@ import typer
 
 from cli import dlq, doctor, keys, lifeline, migrate, privacy, rebuild, services, up, verify
 from cli.demo import demo
+from cli.pseudonym_rotation import rotate_pseudonym
 from cli.replay import replay
 from cli.send import send
 from runtime.errors import AnalyticsError, ConfigurationError, DependencyUnavailable
@@ -42,6 +43,7 @@ for command in (
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(privacy.app, name="privacy")
+keys.app.command("rotate-pseudonym")(rotate_pseudonym)
 app.add_typer(keys.app, name="keys")
 
 
