@@ -28,6 +28,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._is_in_head = True
+        self._crosses_border = False
         self._head_bytes = 0
         self._body_bytes = 0
         self._framing_bytes = 0
@@ -51,28 +52,30 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, then judge how much of it was no body."""
-        was_in_head, body_before = self._is_in_head, self._body_bytes
+        self._crosses_border = False
+        body_before = self._body_bytes
         super().data_received(data)
-        if was_in_head != self._is_in_head:
-            # a read with the end or the begin of a head may hold much else
+        if self._crosses_border:
+            # a read in which a head begins or ends may hold much of something else, such as the last body
             return
         if self._is_in_head:
             self._head_bytes += len(data)
         else:
-            self._framing_bytes += len(data) - max(0, self._body_bytes - body_before)
+            self._framing_bytes += len(data) - (self._body_bytes - body_before)
         if self._head_bytes > MAX_HEAD_BYTES or self._framing_bytes > MAX_HEAD_BYTES + self._body_bytes:
             self._refuse(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """Begin to count."""
         super().on_message_begin()
-        self._is_in_head = True
+        self._is_in_head = self._crosses_border = True
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._wait_for_head()
 
     def on_headers_complete(self) -> None:
         """Stop waiting: from here on the application has a limit of time."""
         self._is_in_head = False
+        self._crosses_border = True
         self._stop_waiting()
         super().on_headers_complete()
 

@@ -37,14 +37,28 @@ async def ensure_group(redis: Redis, partition: int, group: str) -> bool:
 
     It starts at the first entry, never at the last: whatever was written before the group existed is for it too.
     """
+    key = stream_key(partition)
     with translated_errors():
+        # a Redis that is out of memory refuses to make a group, also one that is there: workers must drain it
+        if await _is_there(redis, key, group):
+            return False
         try:
-            await redis.xgroup_create(stream_key(partition), group, id="0", mkstream=True)
+            await redis.xgroup_create(key, group, id="0", mkstream=True)
         except ResponseError as error:
             if str(error).startswith("BUSYGROUP"):
                 return False
             raise
     return True
+
+
+async def _is_there(redis: Redis, key: str, group: str) -> bool:
+    try:
+        groups = await redis.xinfo_groups(key)
+    except ResponseError as error:
+        if "no such key" in str(error):
+            return False
+        raise
+    return any(facts["name"] == group.encode() for facts in groups)
 
 
 async def remove_idle_consumers(redis: Redis, partition: int, group: str, idle: timedelta) -> int:

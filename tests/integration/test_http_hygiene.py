@@ -85,6 +85,15 @@ async def test_chunks_and_pipelined_requests_are_no_flood(place: tuple[str, int]
     assert reply.count(b"HTTP/1.1 202 ") == 21
 
 
+async def test_a_body_nobody_reads_is_no_flood_beside_the_next_request(place: tuple[str, int]) -> None:
+    stranger = f"POST {BATCH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer stranger\r\n".encode()
+    refused = stranger + b"content-length: 900000\r\n\r\n" + b"x" * 900_000
+    small = HEAD.encode() + b"content-length: %d\r\n\r\n" % len(BODY) + BODY
+    last = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    reply = await answered(place, (refused + small) * 10 + last)
+    assert [reply.count(b"HTTP/1.1 %d " % status) for status in (401, 202, 200, 431)] == [10, 10, 1, 0]
+
+
 async def test_a_head_that_never_ends_is_answered_408(place: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.05)
     for begun in (b"", b"GET / HT", HEAD.encode()):

@@ -104,6 +104,20 @@ async def test_a_group_sees_what_was_written_before_it_existed(redis: Redis) -> 
     assert len(await read_all(consumer(redis))) == 3
 
 
+async def test_a_worker_can_begin_to_drain_a_redis_that_is_out_of_memory(redis: Redis) -> None:
+    await append(redis, 3)
+    await ensure_group(redis, 0, STORE_GROUP)
+    await redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(StreamUnavailable, match="out_of_memory"):
+            await append(redis, 1)
+        reader = consumer(redis)
+        await reader.join()
+        assert len(await read_all(reader)) == 3
+    finally:
+        await redis.config_set("maxmemory", 0)
+
+
 async def test_entries_are_given_to_one_consumer_and_only_once(redis: Redis) -> None:
     await ensure_group(redis, 0, STORE_GROUP)
     await append(redis, 30)
