@@ -32,6 +32,7 @@ app = typer.Typer(no_args_is_help=True, help="What is held on learners: see it, 
 
 _POLL_SECONDS: Final = 0.5
 _SHOWN_OF_A_PSEUDONYM: Final = 12
+_LOG_WIDTH: Final = 160
 
 User = Annotated[str, typer.Argument(metavar="USER_ID", help="The learner's id, as services send it.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -101,7 +102,8 @@ def log(
         span = " ".join(f"{name}={value}" for name, value in (one.span or {}).items())
         about = one.subject.hex()[:_SHOWN_OF_A_PSEUDONYM] if one.subject else ""
         table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", _short(one.actor), one.action, about, span, one.outcome)
-    Console(highlight=False, markup=False, soft_wrap=True).print(table)
+    # wider than a narrow terminal: a line that wraps can be read, one that is cut off cannot
+    Console(highlight=False, markup=False, soft_wrap=True, width=_LOG_WIDTH).print(table)
 
 
 def _short(actor: str) -> str:

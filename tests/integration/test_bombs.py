@@ -13,13 +13,14 @@ from typing import Any
 import httpx
 import pytest
 
+from dashboard.server import open_services
 from ingest.routes import BATCH, TRACK
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
 from tests.support.access import WRITE_KEY
 from tests.support.doomed import Doomed
 from tests.support.fleet import answers, running
-from tests.support.reading import bearer
+from tests.support.reading import bearer, client_of
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads a process's memory from /proc")
@@ -112,3 +113,15 @@ async def test_ten_thousand_inventions_add_no_time_series(ingest: tuple[httpx.As
     added = {one for one in await series(client) - known if "code=" not in one}
     assert added == set()
     assert peak(process) - before < MOST_GROWTH
+
+
+async def test_ten_thousand_paths_add_no_time_series_of_the_read_service(settings: Settings) -> None:
+    async with open_services(settings) as services, client_of(services) as client:
+        for path in ("/metrics", "/nothing", "/api/analytics/privacy/users/x/export"):
+            await client.get(path)
+            await client.get(path, headers=bearer("invented"))
+        known = await series(client)
+        for number in range(5_000):
+            await client.get(f"/{number}/invented")
+            await client.get(f"/api/analytics/privacy/users/{number}/export", params={f"p{number}": "x"})
+        assert {one for one in await series(client) - known if "code=" not in one} == set()
