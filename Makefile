@@ -29,6 +29,7 @@ check: $(INSTALLED) ## lint, format, types, layers, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+	$(BIN)/mypy --python-version 3.10 --package studyin_analytics
 	$(BIN)/lint-imports
 	$(BIN)/python deploy/audit.py
 

@@ -7,10 +7,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from runtime.embedded.secret_file import write_private
 from runtime.errors import ConfigurationError
 from runtime.pseudonym_keys import with_new_key
+
+_READING: Final = ("events:read", "learning:read", "system:read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,8 @@ class DevAccess:
         """Return the settings by which the services accept these keys."""
         keys = (
             ("dev", self.write_key, ["events:write"]),
-            ("dev-dashboard", self.read_key, ["learning:read", "system:read"]),
-            ("dev-admin", self.admin_key, ["events:write", "learning:read", "system:read", "privacy:admin"]),
+            ("dev-dashboard", self.read_key, _READING),
+            ("dev-admin", self.admin_key, ["events:write", *_READING, "privacy:admin"]),
         )
         return {
             "ANALYTICS_API_KEYS": json.dumps(

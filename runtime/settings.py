@@ -115,6 +115,22 @@ class Settings(BaseSettings):
         50, ge=0, description="Entries in a row a worker may park before it stops instead; 0 is no limit."
     )
 
+    live_history_events: int = Field(
+        10_000, ge=1, description="Most live messages kept of each type; none is kept longer than the stream's events."
+    )
+    live_timeline_events: int = Field(
+        100_000, ge=1, description="Most live messages kept of all types, for subscribers that come back."
+    )
+    live_max_lag_seconds: float = Field(
+        600, gt=0, description="How late an event may be published; what waits longer is skipped, and subscribers told."
+    )
+    live_max_subscribers: int = Field(
+        2_000, ge=1, description="Most live connections of one process of the read service."
+    )
+    segment_mapping: str | None = Field(
+        None, description="File (JSON) that says what Segment events of other names stand for; see docs/segment.md."
+    )
+
     session_timeout_minutes: int = Field(30, ge=1, description="Silence after which a session counts as closed.")
     level_base_xp: int = Field(100, ge=1, description="XP from level 1 to 2.")
     level_growth_xp: int = Field(100, ge=0, description="By how much each further level costs more.")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-Scope = Literal["events:write", "learning:read", "system:read", "privacy:admin"]
+Scope = Literal["events:write", "events:read", "learning:read", "system:read", "privacy:admin"]
 
 SourceName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 """Name of a service; stored with its events."""
@@ -27,7 +27,7 @@ class IssuedKey(BaseModel):
     expires_at: datetime | None = None
 
     @model_validator(mode="after")
-    def _a_burst_belongs_to_a_rate(self) -> Self:
+    def _a_burst_belongs_to_a_rate(self) -> IssuedKey:
         if self.rate_limit_burst is not None and self.rate_limit_per_second is None:
             raise ValueError("rate_limit_burst needs rate_limit_per_second beside it")
         return self

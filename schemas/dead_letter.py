@@ -15,9 +15,9 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from schemas.events import MODELS
-from schemas.limits import MAX_EVENT_BYTES
-from schemas.stream_entry import FIELDS
+from .events import MODELS
+from .limits import MAX_EVENT_BYTES
+from .stream_entry import FIELDS
 
 OTHERS: Final = "(others)"
 """Stands for all fields, or all properties, whose names are not known: how many, and how many bytes."""

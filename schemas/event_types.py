@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum
 
 
-class EventType(StrEnum):
-    """Name of an event as it is sent, stored and published (snake_case)."""
+class EventType(str, Enum):
+    """Name of an event as it is sent, stored and published (snake_case); a text, written as its value."""
+
+    __str__ = str.__str__
 
     SESSION_START = "session_start"
     SESSION_END = "session_end"

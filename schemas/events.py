@@ -10,8 +10,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 from pydantic_core import PydanticCustomError
 
-from schemas import properties as typed
-from schemas.event_types import EventType
+from . import properties as typed
+from .event_types import EventType
 
 __all__ = ["EVENT", "MODELS", "AnyEvent", "Envelope", "EventType"]
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from schemas.events import MODELS, Envelope
+from .events import MODELS, Envelope
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 

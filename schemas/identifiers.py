@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Final
 from uuid import UUID
 
 _HYPHENATED: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _RESERVED_PREFIX: Final = 0xFFFF
 _NAMESPACE: Final = b"studyin/event-id/1\x00"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 RESERVED_FLOOR: Final = UUID("ffff0000-0000-0000-0000-000000000000")
 """Lowest id of the reserved range."""

@@ -7,12 +7,12 @@ so that the server stores the names once per node instead of once per entry.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timezone
 from typing import Final
 from uuid import UUID
 
-from schemas.accepted import AcceptedEvent
-from schemas.event_types import EventType
+from .accepted import AcceptedEvent
+from .event_types import EventType
 
 FIELDS: Final[tuple[bytes, ...]] = tuple(name.encode() for name in AcceptedEvent._fields)
 """Names of the fields, in the order `encode` gives the values."""
@@ -72,7 +72,7 @@ def decode(fields: Mapping[bytes, bytes]) -> AcceptedEvent:
         raise MalformedEntry("invalid_field", "an id, time, date, hash or version cannot be read") from None
     if user_hash is not None and len(user_hash) != _USER_HASH_BYTES:
         raise MalformedEntry("invalid_field", "user_hash is not 32 bytes of hex")
-    if event.occurred_at.tzinfo is not UTC or event.received_at.tzinfo is not UTC:
+    if event.occurred_at.tzinfo is not timezone.utc or event.received_at.tzinfo is not timezone.utc:
         raise MalformedEntry("invalid_field", "a time is not in UTC")
     return event
 

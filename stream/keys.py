@@ -7,6 +7,15 @@ from typing import Final
 STORE_GROUP: Final = "store"
 """Consumer group of the workers that write to Postgres."""
 
+LIVE_GROUP: Final = "live"
+"""Consumer group of the workers that publish."""
+
+TIMELINE: Final = "analytics:timeline"
+"""Sorted set of the newest live messages of all types, by their ids."""
+
+LIVE_STATE: Final = "analytics:live"
+"""Hash: `last`, the id of the newest live message; `floor`, the id up to which messages may have left the timeline."""
+
 API_KEYS: Final = "analytics:api_keys"
 """The issued API keys in force, as one JSON document; digests only."""
 
@@ -15,6 +24,16 @@ TOMBSTONES: Final = "analytics:erased_users"
 
 PROBE: Final = "analytics:probe"
 """Written by `analytics doctor` to see how the server confirms; it expires."""
+
+
+def history_key(event_type: str) -> str:
+    """Return the list of the newest live messages of a type, newest first."""
+    return f"analytics:history:{event_type}"
+
+
+def channel(event_type: str) -> str:
+    """Return the pub/sub channel of a type."""
+    return f"analytics:{event_type}"
 
 
 def stream_key(partition: int) -> str:

@@ -13,12 +13,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = [name.rstrip("*") for name in PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]]
+SDK = "studyin_analytics"
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
 
 
 def files_of(*folders: str) -> Iterator[Path]:
     for folder in folders:
-        yield from (path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        place = ROOT / "sdk" / folder if folder == SDK else ROOT / folder
+        yield from (path for path in place.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
 def sources(*folders: str) -> list[Path]:

@@ -39,7 +39,7 @@ def test_services_accept_the_keys_for_what_they_are(tmp_path: Path) -> None:
         return found.scopes
 
     assert scopes(access.write_key) == {"events:write"}
-    assert scopes(access.read_key) == {"learning:read", "system:read"}
+    assert scopes(access.read_key) == {"events:read", "learning:read", "system:read"}
     assert "privacy:admin" in scopes(access.admin_key)
     assert settings.pseudonymizer().pseudonym("ada")
 
