@@ -47,7 +47,7 @@ class Addresses:
     """Where each kind of process finds the servers, under a login that may do what it needs and no more."""
 
     redis: Callable[[str], str]
-    """By name of the command."""
+    """By name of the user, as `stream.permissions` has them."""
     database: Callable[[Role], str]
 
 
@@ -72,36 +72,42 @@ class Programs:
             "DATABASE_URL": "",
             "ANALYTICS_INGEST_PORT": str(self._plan.ingest_port),
         }
-        return _program("ingest", self._shared, settings, self._plan.ingest_url)
+        return _program(("ingest",), self._shared, settings, self._plan.ingest_url, "ingest")
 
     def dashboard(self) -> Program:
         """Return the service that answers."""
         settings = self._servers("dashboard", "reader") | {"ANALYTICS_DASHBOARD_PORT": str(self._plan.dashboard_port)}
-        return _program("dashboard", self._shared, settings, self._plan.dashboard_url)
+        return _program(("dashboard",), self._shared, settings, self._plan.dashboard_url, "dashboard")
 
     def workers(self) -> list[Program]:
         """Return the store workers."""
         names = [f"worker-{number}" for number in range(1, self._plan.workers + 1)]
-        return [self._background("worker", "writer", name) for name in names]
+        return [self._background(("worker",), self._servers("worker", "writer"), name) for name in names]
+
+    def live_worker(self) -> Program:
+        """Return the live worker; it has no address of Postgres."""
+        settings = {"REDIS_URL": self._addresses.redis("live"), "DATABASE_URL": ""}
+        return self._background(("worker", "--group", "live"), settings, "worker-live")
 
     def maintenance(self) -> Program:
         """Return the housekeeper."""
-        return self._background("maintenance", "maintenance", "maintenance")
+        settings = self._servers("maintenance", "maintenance")
+        return self._background(("maintenance",), settings, "maintenance")
 
     def demo(self) -> Program:
         """Return the sender of synthetic traffic; it finds the system by its dev.json."""
         return Program("demo", ("demo", "--data-dir", str(self._plan.data_dir)), self._shared)
 
-    def _background(self, command: str, role: Role, name: str) -> Program:
+    def _background(self, arguments: tuple[str, ...], servers: Mapping[str, str], name: str) -> Program:
         port = ports.any_free()
-        settings = self._servers(command, role) | {"ANALYTICS_METRICS_PORT": str(port)}
-        return _program(command, self._shared, settings, f"http://{ports.LOOPBACK}:{port}", name)
+        settings = {**servers, "ANALYTICS_METRICS_PORT": str(port)}
+        return _program(arguments, self._shared, settings, f"http://{ports.LOOPBACK}:{port}", name)
 
     def _servers(self, command: str, role: Role) -> dict[str, str]:
         return {"REDIS_URL": self._addresses.redis(command), "DATABASE_URL": self._addresses.database(role)}
 
 
 def _program(
-    command: str, shared: Mapping[str, str], settings: Mapping[str, str], url: str, name: str | None = None
+    arguments: tuple[str, ...], shared: Mapping[str, str], settings: Mapping[str, str], url: str, name: str
 ) -> Program:
-    return Program(name or command, (command,), {**shared, **settings}, f"{url}/readyz")
+    return Program(name, arguments, {**shared, **settings}, f"{url}/readyz")

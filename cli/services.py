@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
 
+import typer
 import uvloop
 
 from runtime import failpoints
 from runtime.settings import Settings, load_settings
+from stream.keys import LIVE_GROUP, STORE_GROUP
+
+
+class Group(StrEnum):
+    """Consumer group of a worker: what it does."""
+
+    STORE = STORE_GROUP
+    LIVE = LIVE_GROUP
+
 
 Serve = Callable[[Settings], Coroutine[Any, Any, None]]
 
@@ -21,9 +32,16 @@ def ingest() -> None:
     _run(serve)
 
 
-def worker() -> None:
-    """Store events: read the stream, write batches to Postgres, acknowledge. Start as many as needed."""
-    from processors.worker import serve
+def worker(
+    group: Annotated[
+        Group, typer.Option(help="`store` writes to Postgres, `live` publishes to subscribers.")
+    ] = Group.STORE,
+) -> None:
+    """Read the stream and store or publish what it brings. Start as many as needed."""
+    if group is Group.LIVE:
+        from processors.live import serve
+    else:
+        from processors.worker import serve
 
     _run(serve)
 

@@ -52,7 +52,7 @@ class System:
         services = [
             *self._start_children([programs.dashboard()]),
             *self._start_children([programs.maintenance()]),
-            *self._start_children(programs.workers()),
+            *self._start_children([*programs.workers(), programs.live_worker()]),
             *self._start_children([programs.ingest()]),
         ]
         if not await self._unless(stop, _all_ready(services)):

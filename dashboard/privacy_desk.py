@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from pydantic_core import to_jsonable_python
+from pydantic_core import from_json, to_jsonable_python
 
 from schemas.privacy import ErasureReceipt, LearnerExport
 from storage.erasure import ErasureJob, read_job, request_erasure
@@ -15,6 +15,7 @@ from storage.learner_data import erased_at, read_learner
 from storage.pool import Connection, connect
 from stream.connection import Redis
 from stream.learner_entries import find_learner_entries
+from stream.live_history import find_learner_messages
 
 
 class PrivacyDesk:
@@ -48,6 +49,7 @@ class PrivacyDesk:
             async for page in find_learner_entries(self._redis, partition, pseudonyms)
             for entry in page
         ]
+        messages = {text async for _, text in find_learner_messages(self._redis, frozenset(pseudonyms))}
         async with self._connection() as connection:
             tables = await read_learner(connection, pseudonyms)
             erased = await erased_at(connection, pseudonyms)
@@ -56,6 +58,7 @@ class PrivacyDesk:
             pseudonyms=[one.hex() for one in pseudonyms],
             erased_at=erased,
             tables=to_jsonable_python(tables, bytes_mode="hex"),
+            live=[from_json(text) for text in sorted(messages)],
             stream=entries,
         )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 from processors import erasure
+from processors.chore import Chore
+from processors.live_chores import live_chores
 from runtime.clock import utc_now
 from runtime.failpoints import Failpoint, reach
 from runtime.settings import Settings
@@ -16,7 +17,7 @@ from storage.pool import Pool
 from stream import api_keys as stream_api_keys
 from stream import continuity, groups, health, lag, trimmer
 from stream.connection import Redis
-from stream.keys import STORE_GROUP, stream_key
+from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from telemetry import events as telemetry
 from telemetry import metrics
 
@@ -24,18 +25,9 @@ IDLE_CONSUMER: Final = timedelta(hours=1)
 """After this a consumer without pending entries is a process that is gone."""
 
 
-@dataclass(frozen=True)
-class Chore:
-    """A piece of maintenance and how often it is due."""
-
-    name: str
-    every: timedelta
-    run: Callable[[], Awaitable[str]]
-
-
 def chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
     """Return every chore of the leader."""
-    return [*database_chores(settings, pool), *stream_chores(settings, redis, pool)]
+    return [*database_chores(settings, pool), *stream_chores(settings, redis, pool), *live_chores(settings, redis)]
 
 
 def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
@@ -98,7 +90,10 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         return f"removed {sum(result.removed for result in results)}"
 
     async def remove_idle_consumers() -> str:
-        removed = [await groups.remove_idle_consumers(redis, stream, STORE_GROUP, IDLE_CONSUMER) for stream in streams]
+        removed = [
+            await groups.remove_idle_consumers(redis, stream, group, IDLE_CONSUMER)
+            for stream, group in await groups_of(redis, streams)
+        ]
         return f"removed {sum(removed)}"
 
     async def erase_learners() -> str:
@@ -120,8 +115,8 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         return f"found {sum(found)} losses"
 
     async def measure_lag() -> str:
-        for stream in streams:
-            publish_lag(stream, await lag.measure(redis, stream))
+        for stream, group in await groups_of(redis, streams):
+            publish_lag(stream, group, await lag.measure(redis, stream, group))
         metrics.STREAM_MEMORY.set((await health.memory(redis)).used)
         return "measured"
 
@@ -159,9 +154,15 @@ async def watch_stream(redis: Redis, pool: Pool, stream: int) -> bool:
     return True
 
 
-def publish_lag(stream: int, measured: lag.GroupLag) -> None:
-    """Set the lag metrics of a stream."""
-    labels = (stream_key(stream), STORE_GROUP)
+async def groups_of(redis: Redis, streams: Sequence[int]) -> list[tuple[int, str]]:
+    """Return the groups to look after: that of live workers only where there are any. Raises StreamUnavailable."""
+    live = [(stream, LIVE_GROUP) for stream in streams if await groups.has_group(redis, stream, LIVE_GROUP)]
+    return [*((stream, STORE_GROUP) for stream in streams), *live]
+
+
+def publish_lag(stream: int, group: str, measured: lag.GroupLag) -> None:
+    """Set the lag metrics of a group."""
+    labels = (stream_key(stream), group)
     metrics.LAG_KNOWN.labels(*labels).set(0 if measured.undelivered is None else 1)
     metrics.LAG_ENTRIES.labels(*labels).set(measured.undelivered or 0)
     metrics.LAG_SECONDS.labels(*labels).set(measured.seconds)

@@ -10,6 +10,7 @@ from storage.pool import Pool
 from stream import tombstones
 from stream.connection import Redis
 from stream.learner_entries import remove_settled, sweep_learner
+from stream.live_history import remove_learner_messages
 
 
 async def publish_tombstones(redis: Redis, pool: Pool) -> bool:
@@ -30,12 +31,17 @@ async def carry_out(redis: Redis, pool: Pool, partitions: Iterable[int]) -> int:
     for job in await erasure.open_jobs(pool):
         sweeps = [await sweep_learner(redis, stream, job.user_hashes) for stream in streams]
         finished = not any(sweep.waiting for sweep in sweeps)
-        await erasure.record_sweep(pool, job, sum(sweep.removed for sweep in sweeps), finished=finished)
+        # last: by now live workers are done with every entry that was there
+        messages = await remove_learner_messages(redis, frozenset(job.user_hashes)) if finished else 0
+        entries = sum(sweep.removed for sweep in sweeps)
+        await erasure.record_sweep(pool, job, entries, messages, finished=finished)
         done += finished
     return done
 
 
 async def remove_suppressed(redis: Redis, pool: Pool, since: datetime) -> int:
-    """Delete from the stream what came of erased learners since then; return how many entries."""
+    """Delete from the stream what came of erased learners since then, and all live messages; return how many."""
     suppressed = await erasure.suppressed_entries(pool, since)
-    return sum([await remove_settled(redis, stream, ids) for stream, ids in suppressed.items()])
+    entries = sum([await remove_settled(redis, stream, ids) for stream, ids in suppressed.items()])
+    # of the seconds in which a live worker did not know yet
+    return entries + await remove_learner_messages(redis, frozenset(await erasure.read_tombstones(pool)))

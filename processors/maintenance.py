@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
-from processors.chores import Chore, chores
+from processors.chore import Chore
+from processors.chores import chores
 from processors.retry import until_available
 from runtime.errors import DependencyUnavailable, StorageUnavailable
 from runtime.http_server import serve_http

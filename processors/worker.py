@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import secrets
-import socket
 import time
 import zlib
 from collections.abc import Sequence
@@ -21,6 +18,7 @@ from typing import Protocol
 
 from processors.batch import Batch, BatchPolicy
 from processors.breaker import Breaker, BreakerPolicy
+from processors.consumer_name import consumer_name
 from processors.decode import StorableRange, decode_entries
 from processors.retry import until_available
 from processors.store import BatchStore
@@ -121,11 +119,6 @@ class PartitionWorker:
         except StreamUnavailable as error:
             # They come again and are found to be stored.
             telemetry.retrying(error, 1, 0.0)
-
-
-def consumer_name() -> str:
-    """Return a name no other process has, now or after a restart."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 async def serve(settings: Settings) -> None:

@@ -34,6 +34,8 @@ class Failpoint(StrEnum):
     #: worker: stored and not acknowledged
     AFTER_COMMIT = "after_commit"
     AFTER_ACK = "after_ack"
+    #: live worker: published and acknowledged, nothing noted of it
+    AFTER_PUBLISH = "after_publish"
     #: ingest: accepted and not appended
     BEFORE_APPEND = "before_append"
     #: ingest: appended and not answered

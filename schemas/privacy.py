@@ -19,7 +19,9 @@ class ErasureReceipt(BaseModel):
     requested_by: str = Field(description="Name of the service or person who asked for it.")
     requested_at: datetime = Field(description="From here on nothing new of the learner is stored.")
     completed_at: datetime | None
-    removed: dict[str, int] = Field(description="Rows that were removed, by table, and entries of the `stream`.")
+    removed: dict[str, int] = Field(
+        description="Rows that were removed, by table, entries of the `stream`, and messages of the `live` history."
+    )
 
 
 class LearnerExport(BaseModel):
@@ -29,4 +31,5 @@ class LearnerExport(BaseModel):
     pseudonyms: list[str] = Field(description="Under which the learner is stored: hexadecimal, newest key first.")
     erased_at: datetime | None = Field(description="Since when the learner's events are kept out.")
     tables: dict[str, list[dict[str, Any]]] = Field(description="Rows by table.")
+    live: list[dict[str, Any]] = Field(description="Messages of the live history, kept for subscribers.")
     stream: list[dict[str, str]] = Field(description="Entries of the stream, which also waits for what is not stored.")

@@ -22,6 +22,7 @@ from storage.rollups import RETIRED, ROLLUPS
 from storage.writer import BATCH_LOCK
 
 STREAM: Final = "stream"
+LIVE: Final = "live"
 
 _SLOT: Final = 0
 
@@ -128,9 +129,10 @@ async def erase_stored(pool: asyncpg.Pool, job: ErasureJob) -> None:
             )
 
 
-async def record_sweep(pool: asyncpg.Pool, job: ErasureJob, entries: int, *, finished: bool) -> None:
-    """Add entries that left the stream to the receipt, and close the job when none is left."""
-    removed = job.removed | {STREAM: job.removed.get(STREAM, 0) + entries}
+async def record_sweep(pool: asyncpg.Pool, job: ErasureJob, entries: int, messages: int, *, finished: bool) -> None:
+    """Add what left the stream and the live history to the receipt, and close the job when nothing is left."""
+    gone = {STREAM: entries, LIVE: messages}
+    removed = job.removed | {place: job.removed.get(place, 0) + count for place, count in gone.items()}
     with translated_errors():
         await pool.execute(
             "UPDATE erasure_jobs SET removed = $2, state = CASE WHEN $3 THEN 'done' ELSE state END,"

@@ -87,6 +87,10 @@ class Consumer:
             self._own_cursor = _START
             raise
 
+    def settled(self, ids: Sequence[str]) -> None:
+        """Take note that entries were acknowledged by other means."""
+        self._in_hand.difference_update(ids)
+
     async def _read(self, count: int, block_ms: int) -> list[Entry]:
         while self._own_cursor is not None:
             own = await self._own_pending(self._own_cursor, count)

@@ -40,7 +40,7 @@ async def ensure_group(redis: Redis, partition: int, group: str) -> bool:
     key = stream_key(partition)
     with translated_errors():
         # a Redis that is out of memory refuses to make a group, also one that is there: workers must drain it
-        if await _is_there(redis, key, group):
+        if await has_group(redis, partition, group):
             return False
         try:
             await redis.xgroup_create(key, group, id="0", mkstream=True)
@@ -51,13 +51,15 @@ async def ensure_group(redis: Redis, partition: int, group: str) -> bool:
     return True
 
 
-async def _is_there(redis: Redis, key: str, group: str) -> bool:
-    try:
-        groups = await redis.xinfo_groups(key)
-    except ResponseError as error:
-        if "no such key" in str(error):
-            return False
-        raise
+async def has_group(redis: Redis, partition: int, group: str) -> bool:
+    """Return whether the group is there. Raises StreamUnavailable."""
+    with translated_errors():
+        try:
+            groups = await redis.xinfo_groups(stream_key(partition))
+        except ResponseError as error:
+            if "no such key" in str(error):
+                return False
+            raise
     return any(facts["name"] == group.encode() for facts in groups)
 
 

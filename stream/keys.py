@@ -13,6 +13,9 @@ LIVE_GROUP: Final = "live"
 TIMELINE: Final = "analytics:timeline"
 """Sorted set of the newest live messages of all types, by their ids."""
 
+LIVE_EVENTS: Final = "analytics:live:events"
+"""Sorted set of the ids of the events that were published last, 16 bytes each, by the ids of their messages."""
+
 LIVE_STATE: Final = "analytics:live"
 """Hash: `last`, the id of the newest live message; `floor`, the id up to which messages may have left the timeline."""
 

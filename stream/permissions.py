@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from stream.keys import API_KEYS, TOMBSTONES
+from stream.keys import API_KEYS, LIVE_EVENTS, LIVE_STATE, TIMELINE, TOMBSTONES, channel, history_key
 
 _STREAMS: Final = "~analytics:events:*"
 _READ_STREAMS: Final = "%R~analytics:events:*"
@@ -18,6 +18,10 @@ _WRITE_API_KEYS: Final = f"%W~{API_KEYS}"
 
 _READ_TOMBSTONES: Final = f"%R~{TOMBSTONES}"
 _WRITE_TOMBSTONES: Final = f"~{TOMBSTONES}"
+
+_LIVE: Final = (f"~{TIMELINE}", f"~{LIVE_STATE}", f"~{LIVE_EVENTS}", f"~{history_key('*')}")
+
+_READ_LIVE: Final = (f"%R~{TIMELINE}", f"%R~{LIVE_STATE}", f"%R~{history_key('*')}")
 
 _CONNECT: Final = ("+ping", "+hello", "+select", "+client|setname", "+client|setinfo")
 _SCRIPTS: Final = ("+evalsha", "+eval", "+script|load", "+script|exists")
@@ -43,19 +47,71 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "+memory|usage",
     ),
     "worker": (_STREAMS, *_CONNECT, *_LOOK, "+xgroup|create", "+xreadgroup", "+xautoclaim", "+xack"),
+    "live": (
+        _STREAMS,
+        *_LIVE,
+        f"&{channel('*')}",
+        _READ_TOMBSTONES,
+        *_CONNECT,
+        *_SCRIPTS,
+        "+time",
+        "+get",
+        "+exists",
+        "+strlen",
+        "+xinfo|groups",
+        "+xgroup|create",
+        "+xreadgroup",
+        "+xautoclaim",
+        "+xack",
+        "+hget",
+        "+hset",
+        "+lpush",
+        "+ltrim",
+        "+zadd",
+        "+zcard",
+        "+zrange",
+        "+zremrangebyrank",
+        "+publish",
+    ),
     "maintenance": (
         _STREAMS,
+        *_LIVE,
         _WRITE_API_KEYS,
         _WRITE_TOMBSTONES,
         *_CONNECT,
         *_SCRIPTS,
         *_LOOK,
         "+xgroup|delconsumer",
+        "+xgroup|setid",
+        "+xack",
+        "+hget",
+        "+hset",
+        "+lindex",
+        "+lrange",
+        "+lrem",
+        "+rpop",
+        "+zrangebyscore",
+        "+zrem",
+        "+zremrangebyscore",
+        "+zrevrangebyscore",
         "+xtrim",
         "+xdel",
         "+set",
         "+strlen",
     ),
-    "dashboard": (_READ_STREAMS, _READ_API_KEYS, *_CONNECT, *_LOOK, "+get"),
+    "dashboard": (
+        _READ_STREAMS,
+        _READ_API_KEYS,
+        *_READ_LIVE,
+        *_CONNECT,
+        *_LOOK,
+        "+get",
+        "+hget",
+        "+hmget",
+        "+lrange",
+        "+zrangebyscore",
+        "+multi",
+        "+exec",
+    ),
 }
 """By name of the user: the rules of an ACL, but for its password. A new user starts with none (`resetkeys -@all`)."""

@@ -133,6 +133,23 @@ def batch_committed(group: str, counts: dict[str, int], times: BatchTimes, oldes
     _log.debug("batch_committed", group=group, write_ms=round(times.write * 1000, 1), **counts)
 
 
+def events_published(results: Mapping[str, int], seconds: float, oldest_age: float) -> None:
+    """A live worker settled entries; `oldest_age` is the seconds since the oldest of them was received."""
+    for result, count in results.items():
+        metrics.CONSUMED_EVENTS.labels("live", result).inc(count)
+    metrics.BATCH_EVENTS.observe(sum(results.values()))
+    metrics.BATCH_DURATION.labels("publish").observe(seconds)
+    if results["published"]:
+        metrics.END_TO_END.labels("live").observe(oldest_age)
+    metrics.LAST_COMMIT.labels("live").set_to_current_time()
+
+
+def live_skipped(stream: str, count: int) -> None:
+    """The live group was too far behind: so many entries are not published, and subscribers are told of a gap."""
+    metrics.CONSUMED_EVENTS.labels("live", "skipped").inc(count)
+    _log.warning("live_skipped", stream=stream, count=count)
+
+
 def entries_parked(reasons: list[str]) -> None:
     """Entries went to dead_letters, one reason each."""
     for reason in reasons:

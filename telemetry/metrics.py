@@ -144,8 +144,11 @@ DEAD_LETTER_REASONS: Final = (
     "event_id_time_out_of_range",
     "rejected_by_database",
 )
-RESULTS: Final = ("stored", "duplicate", "suppressed", "dead_lettered", "redelivered")
-STAGES: Final = ("read", "decode", "write", "ack")
+RESULTS: Final = {
+    "store": ("stored", "duplicate", "suppressed", "dead_lettered", "redelivered"),
+    "live": ("published", "duplicate", "suppressed", "unreadable", "skipped", "redelivered"),
+}
+STAGES: Final = ("read", "decode", "write", "ack", "publish")
 POOL_STATES: Final = ("idle", "used")
 
 for _route in INGEST_ROUTES:
@@ -168,7 +171,7 @@ for _reason in AUTHENTICATION_FAILURE_REASONS:
     AUTHENTICATION_FAILURES.labels(_reason)
 for _group in GROUPS:
     END_TO_END.labels(_group)
-    for _result in RESULTS:
+    for _result in RESULTS[_group]:
         CONSUMED_EVENTS.labels(_group, _result)
 for _stage in STAGES:
     BATCH_DURATION.labels(_stage)

@@ -65,7 +65,7 @@ def test_every_service_runs_a_command_there_is() -> None:
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     known |= {group.name for group in app.registered_groups if group.name}
 
-    assert set(ours) == {"migrate", "logins", "ingest", "worker", "maintenance", "dashboard"}
+    assert set(ours) == {"migrate", "logins", "ingest", "worker", "live", "maintenance", "dashboard"}
     assert {service["command"][0] for service in ours.values()} <= known
 
 

@@ -10,22 +10,25 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import httpx
 import pytest
+from redis.exceptions import ResponseError
 
-from processors import maintenance, worker
+from processors import live, maintenance, worker
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
+from schemas.event_types import EventType
 from storage.rollups import ROLLUPS
 from storage.verify import verify_aggregates
 from stream.connection import Redis
 from stream.consumer import Consumer
-from stream.keys import STORE_GROUP, stream_key
+from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from stream.producer import Producer
 from telemetry import metrics
 from tests.support.access import WRITE_KEY
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import Doomed, killed_at
 from tests.support.events import NOW, event, uuid7
+from tests.support.live import all_published, history, publishing, timeline
 from tests.support.traffic import append_with_poison, demo_traffic
 from tests.support.waiting import eventually
 
@@ -44,6 +47,7 @@ OF_WORKERS: dict[Failpoint, Sequence[int]] = {
     Failpoint.AFTER_ACK: (1, 3),
 }
 OF_INGEST: dict[Failpoint, Sequence[int]] = {Failpoint.BEFORE_APPEND: (1, 4), Failpoint.AFTER_APPEND: (1, 4)}
+OF_LIVE_WORKERS: dict[Failpoint, Sequence[int]] = {Failpoint.AFTER_READ: (1, 3), Failpoint.AFTER_PUBLISH: (1, 3)}
 OF_TRIMMING = (Failpoint.BEFORE_TRIM, Failpoint.AFTER_TRIM)
 OF_RETENTION = (Failpoint.AFTER_RETIRE, Failpoint.AFTER_DETACH, Failpoint.BEFORE_REFRESH)
 
@@ -54,7 +58,7 @@ def cells(points: dict[Failpoint, Sequence[int]]) -> list[tuple[Failpoint, int]]
 
 def test_every_failpoint_is_in_the_matrix() -> None:
     elsewhere = {Failpoint.AFTER_REDRIVE}  # tests/integration/test_dlq.py
-    assert {*OF_WORKERS, *OF_INGEST, *OF_TRIMMING, *OF_RETENTION, *elsewhere} == set(Failpoint)
+    assert {*OF_WORKERS, *OF_LIVE_WORKERS, *OF_INGEST, *OF_TRIMMING, *OF_RETENTION, *elsewhere} == set(Failpoint)
 
 
 @asynccontextmanager
@@ -81,6 +85,41 @@ async def test_a_killed_worker(settings: Settings, redis: Redis, point: Failpoin
 
     async with heirs(settings):
         await assert_nothing_lost(settings, accepted=sent, sent=sent)
+
+
+@pytest.mark.parametrize(("point", "hit"), cells(OF_LIVE_WORKERS))
+async def test_a_killed_live_worker(
+    settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, point: Failpoint, hit: int
+) -> None:
+    traffic = demo_traffic(EVENTS)
+    dying = asyncio.create_task(killed_at(point, hit, "live", settings))
+    for at in range(0, EVENTS, BATCH):
+        await Producer(redis, 1).append(traffic[at : at + BATCH])
+        appended = at + BATCH
+
+        async def is_taken(count: int = appended) -> bool:
+            return dying.done() or await is_read(redis, count)
+
+        # so that it takes them in more than one batch
+        await eventually(is_taken)
+    await dying
+
+    monkeypatch.setattr(live, "CLAIM_IDLE_SECONDS", 0.001)
+    async with publishing(settings), publishing(settings):
+        await all_published(redis, EVENTS)
+    kept = await timeline(redis)
+    assert sorted(one.event_id for one in kept) == sorted({one.event_id for one in traffic})
+    assert sorted(one.id for one in kept) == [one.id for one in kept]
+    of_types = [await history(redis, event_type) for event_type in EventType]
+    assert sorted(one.id for ones in of_types for one in ones) == [one.id for one in kept]
+
+
+async def is_read(redis: Redis, count: int) -> bool:
+    try:
+        groups = await redis.xinfo_groups(stream_key(0))
+    except ResponseError:
+        return False
+    return any(group["name"] == LIVE_GROUP.encode() and group["entries-read"] == count for group in groups)
 
 
 @pytest.mark.parametrize(("point", "hit"), cells(OF_INGEST))

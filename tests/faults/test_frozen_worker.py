@@ -9,7 +9,7 @@ from functools import partial
 import asyncpg
 import pytest
 
-from processors.worker import consumer_name
+from processors.consumer_name import consumer_name
 from runtime.failpoints import Failpoint
 from runtime.settings import STATEMENT_TIMEOUT, Settings
 from storage.pool import open_pool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -19,12 +20,13 @@ from storage.rebuild import rebuild_aggregates
 from storage.rollups import RETIRED, ROLLUPS
 from stream.connection import Redis
 from stream.consumer import Consumer
-from stream.keys import STORE_GROUP
+from stream.keys import LIVE_GROUP, STORE_GROUP, TIMELINE, history_key
 from stream.producer import Producer
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import killed_at
 from tests.support.entries import append_entry, stream_entries
 from tests.support.events import event
+from tests.support.live import all_published, publishing
 from tests.support.traffic import demo_traffic
 from tests.support.working import working
 
@@ -58,6 +60,9 @@ async def mentions(database: asyncpg.Connection, redis: Redis, user_hash: bytes)
         )
         for row in tables
     }
+    for key in (TIMELINE, history_key("xp_earned"), history_key("session_start")):
+        read: Any = redis.zrange if key == TIMELINE else redis.lrange
+        found[key] = sum(user_hash.hex().encode() in message for message in await read(key, 0, -1))
     found["stream"] = sum(user_hash.hex().encode() in fields.values() for _, fields in await stream_entries(redis))
     return {name: count for name, count in found.items() if count}
 
@@ -139,6 +144,29 @@ async def test_neither_redelivery_nor_late_events_nor_rebuild_bring_the_learner_
     await stored(settings, redis, [one for one in events if one.user_hash == who])
     await remove_suppressed(redis, pool, datetime.now(UTC) - timedelta(days=1))
     assert await drifted(settings, pool) == []
+    assert (await mentions(database, redis, who)).keys() == REMAINS
+
+
+async def test_live_messages_go_too_at_once_and_those_that_were_on_their_way_at_the_latest_in_an_hour(
+    settings: Settings, redis: Redis, database: asyncpg.Connection, pool: Pool
+) -> None:
+    who = busiest_learner()
+    await stored(settings, redis, demo_traffic(EVENTS))
+    await request_erasure(pool, [who], "tests")
+    live = Consumer(redis, 0, LIVE_GROUP, "slow", claim_idle_seconds=120)
+    await live.join()
+    assert await carry_out(redis, pool, [0]) == 0, "the live group has read nothing yet"
+    async with publishing(settings):
+        await all_published(redis, EVENTS)
+    assert TIMELINE in await mentions(database, redis, who)
+    assert await carry_out(redis, pool, [0]) == 1
+    assert (await mentions(database, redis, who)).keys() == REMAINS
+
+    await Producer(redis, 1).append([event("xp_earned", {"xp_amount": 1}, user_hash=who)])
+    async with working(settings), publishing(settings):
+        await all_published(redis, EVENTS + 1)
+    assert history_key("xp_earned") in await mentions(database, redis, who)
+    await remove_suppressed(redis, pool, datetime.now(UTC) - timedelta(days=1))
     assert (await mentions(database, redis, who)).keys() == REMAINS
 
 

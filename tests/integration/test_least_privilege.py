@@ -26,9 +26,10 @@ from runtime.settings import Settings
 from storage.pool import open_pool
 from storage.roles import ROLES, Role, login_of, make_logins
 from stream.connection import connect
-from stream.keys import API_KEYS, TOMBSTONES, stream_key
+from stream.keys import API_KEYS, LIVE_STATE, TIMELINE, TOMBSTONES, channel, history_key, stream_key
 from stream.permissions import RULES
 from tests.support.access import ADMIN_KEY, WRITE_KEY
+from tests.support.live import all_published, publishing
 from tests.support.reading import OVERVIEW, READER, SYSTEM, bearer, client_of
 from tests.support.waiting import eventually
 from tests.support.working import working
@@ -181,16 +182,17 @@ COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("XADD", KEY, "*", "a", "b"): {"ingest"},
     ("XADD", "other", "*", "a", "b"): set(),
     ("XRANGE", KEY, "-", "+"): {"worker", "maintenance", "dashboard"},
+    ("XREADGROUP", "GROUP", "live", "me", "STREAMS", KEY, ">"): {"worker", "live"},
     ("XRANGE", "other", "-", "+"): set(),
-    ("XREADGROUP", "GROUP", "store", "me", "STREAMS", KEY, ">"): {"worker"},
+    ("XREADGROUP", "GROUP", "store", "me", "STREAMS", KEY, ">"): {"worker", "live"},
     ("WAITAOF", "1", "0", "0"): {"ingest"},
     ("WAIT", "1", "0"): {"ingest"},
     ("XREAD", "STREAMS", KEY, "0"): set(),
-    ("XACK", KEY, "store", "1-1"): {"worker"},
-    ("XAUTOCLAIM", KEY, "store", "me", "0", "0"): {"worker"},
-    ("XGROUP", "CREATE", KEY, "store", "0"): {"worker"},
+    ("XACK", KEY, "store", "1-1"): {"worker", "live", "maintenance"},
+    ("XAUTOCLAIM", KEY, "store", "me", "0", "0"): {"worker", "live"},
+    ("XGROUP", "CREATE", KEY, "store", "0"): {"worker", "live"},
     ("XGROUP", "DESTROY", KEY, "store"): set(),
-    ("XGROUP", "SETID", KEY, "store", "$"): set(),
+    ("XGROUP", "SETID", KEY, "store", "$"): {"maintenance"},
     ("XGROUP", "DELCONSUMER", KEY, "store", "me"): {"maintenance"},
     ("XTRIM", KEY, "MAXLEN", "0"): {"maintenance"},
     ("XDEL", KEY, "1-1"): {"maintenance"},
@@ -202,9 +204,9 @@ COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("DUMP", KEY): set(),
     ("GET", API_KEYS): {"ingest", "dashboard"},
     ("SET", API_KEYS, "[]"): {"maintenance"},
-    ("GET", TOMBSTONES): {"ingest"},
+    ("GET", TOMBSTONES): {"ingest", "live"},
     ("SET", TOMBSTONES, "x"): {"maintenance"},
-    ("STRLEN", TOMBSTONES): {"ingest", "maintenance"},
+    ("STRLEN", TOMBSTONES): {"ingest", "live", "maintenance"},
     ("SET", KEY, "x"): {"maintenance"},
     ("SET", "other", "x"): set(),
     ("GET", "other"): set(),
@@ -226,6 +228,15 @@ COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("SCRIPT", "FLUSH"): set(),
     ("FUNCTION", "LIST"): set(),
     ("PUBLISH", "channel", "x"): set(),
+    ("PUBLISH", channel("xp_earned"), "x"): {"live"},
+    ("ZADD", TIMELINE, "1", "x"): {"live"},
+    ("ZRANGEBYSCORE", TIMELINE, "0", "1"): {"maintenance", "dashboard"},
+    ("ZREM", TIMELINE, "x"): {"maintenance"},
+    ("LPUSH", history_key("xp_earned"), "x"): {"live"},
+    ("LRANGE", history_key("xp_earned"), "0", "1"): {"maintenance", "dashboard"},
+    ("LREM", history_key("xp_earned"), "0", "x"): {"maintenance"},
+    ("HSET", LIVE_STATE, "last", "1"): {"live", "maintenance"},
+    ("HGET", LIVE_STATE, "last"): {"live", "maintenance", "dashboard"},
     ("SUBSCRIBE", "channel"): set(),
 }
 
@@ -276,6 +287,9 @@ async def test_the_whole_system_works_under_these_logins(
 
         await eventually(is_stored)
 
+    async with publishing(as_user(settings, "live", users)):
+        await all_published(redis, 3)
+
     reader = as_user(settings, "dashboard", users, logins["reader"])
     async with open_services(reader) as services, client_of(services) as dashboard:
         stop = asyncio.Event()
@@ -285,13 +299,16 @@ async def test_the_whole_system_works_under_these_logins(
         assert (await dashboard.get(SYSTEM, headers=READER)).status_code == 200
         assert (await dashboard.get("/readyz")).status_code == 200
         export = await dashboard.get("/api/analytics/privacy/users/anna/export", headers=bearer(ADMIN_KEY))
-        assert len(export.json()["stream"]) == 2
+        assert len(export.json()["stream"]) == len(export.json()["live"]) == 2
         job = (await dashboard.delete("/api/analytics/privacy/users/anna", headers=bearer(ADMIN_KEY))).json()
 
         housekeeper = as_user(settings, "maintenance", users, logins["maintenance"])
         await do_every_chore(housekeeper)
         path = f"/api/analytics/privacy/jobs/{job['job_id']}"
-        assert (await dashboard.get(path, headers=bearer(ADMIN_KEY))).json()["state"] == "done"
+        receipt = (await dashboard.get(path, headers=bearer(ADMIN_KEY))).json()
+        assert receipt["state"] == "done"
+        # each in its history and in the timeline
+        assert receipt["removed"]["live"] == 4
         stop.set()
         await keeping
 
@@ -344,6 +361,7 @@ def test_the_compose_file_gives_each_service_its_own_login() -> None:
 LOGINS_OF: Final[dict[str, tuple[str, Role | None]]] = {
     "ingest": ("ingest", None),
     "worker": ("worker", "writer"),
+    "live": ("live", None),
     "maintenance": ("maintenance", "maintenance"),
     "dashboard": ("dashboard", "reader"),
 }

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from processors import maintenance
-from processors.chores import Chore
+from processors.chore import Chore
 from runtime.errors import StorageUnavailable
 from runtime.settings import Settings
 from storage.leadership import LEADER_LOCK

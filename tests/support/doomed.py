@@ -14,6 +14,7 @@ from tests.support import access
 
 SERVICES = {
     "worker": "processors.worker",
+    "live": "processors.live",
     "maintenance": "processors.maintenance",
     "ingest": "ingest.server",
 }

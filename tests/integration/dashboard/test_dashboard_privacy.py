@@ -17,6 +17,7 @@ from stream.producer import Producer
 from tests.support.access import ADMIN_KEY, READ_KEY, WRITE_KEY
 from tests.support.checker import assert_nothing_lost
 from tests.support.events import NOW, event
+from tests.support.live import all_published, publishing
 from tests.support.reading import ANNA, bearer, refusal
 from tests.support.terminal import Operator
 from tests.support.waiting import eventually
@@ -35,7 +36,8 @@ async def stored(settings: Settings, redis: Redis, anna: bytes) -> None:
     events.append(event("xp_earned", {"xp_amount": 5}, number=3))
     await Producer(redis, 1).append(events)
     ids = {one.event_id for one in events}
-    async with working(settings):
+    async with working(settings), publishing(settings):
+        await all_published(redis, len(events))
         await assert_nothing_lost(settings, ids, ids)
 
 
@@ -65,6 +67,7 @@ async def test_everything_that_is_held_is_exported(client: httpx.AsyncClient, an
     }
     assert export["tables"]["gamification_stats"][0]["total_xp"] == 10
     assert [one["event_type"] for one in export["stream"]] == ["xp_earned", "xp_earned"]
+    assert [(one["event_type"], one["user_hash"]) for one in export["live"]] == [("xp_earned", anna.hex())] * 2
     assert "anna" not in reply.text
 
 

@@ -1,0 +1,60 @@
+#!lua
+-- Publishes live messages and acknowledges their entries in one step. An entry that was acknowledged before is passed
+-- over, so that whatever is delivered again is published once; an event that was published a while ago, in another
+-- entry, is not published again.
+-- KEYS[1]  the stream
+-- KEYS[2]  the timeline
+-- KEYS[3]  the live state
+-- KEYS[4]  the events that were published last
+-- KEYS[5..]  the history of each type
+-- ARGV[1]  the group
+-- ARGV[2]  most messages of a history
+-- ARGV[3]  most messages of the timeline, and most events that are known again
+-- ARGV     then the channel of each type, then for each entry four: its id, the number of its type (0: it is
+--          acknowledged and not published), the id of its event, its message but for the beginning
+-- reply    how many entries were published, how many were of events published before, how many were acknowledged before
+-- The first line makes Redis refuse the script before its first write when memory is short.
+local types = #KEYS - 4
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local last = tonumber(redis.call('HGET', KEYS[3], 'last') or '0')
+if last == 0 then
+  -- what came before is not known here
+  redis.call('HSET', KEYS[3], 'floor', string.format('%.0f', now - 1))
+end
+local published, repeated, passed = 0, 0, 0
+local touched = {}
+for at = 4 + types, #ARGV, 4 do
+  local kind = tonumber(ARGV[at + 1])
+  if redis.call('XACK', KEYS[1], ARGV[1], ARGV[at]) == 0 then
+    passed = passed + 1
+  elseif kind > 0 then
+    local next_id = math.max(now, last + 1)
+    local id = string.format('%.0f', next_id)
+    if redis.call('ZADD', KEYS[4], 'NX', id, ARGV[at + 2]) == 0 then
+      repeated = repeated + 1
+    else
+      local message = '{"id":"' .. id .. '",' .. ARGV[at + 3]
+      redis.call('LPUSH', KEYS[4 + kind], message)
+      redis.call('ZADD', KEYS[2], id, message)
+      redis.call('PUBLISH', ARGV[3 + kind], message)
+      touched[kind] = true
+      published = published + 1
+      last = next_id
+    end
+  end
+end
+if published > 0 then
+  redis.call('HSET', KEYS[3], 'last', string.format('%.0f', last))
+  for kind in pairs(touched) do
+    redis.call('LTRIM', KEYS[4 + kind], 0, tonumber(ARGV[2]) - 1)
+  end
+  redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -tonumber(ARGV[3]) - 1)
+  local excess = redis.call('ZCARD', KEYS[2]) - tonumber(ARGV[3])
+  if excess > 0 then
+    local newest_gone = redis.call('ZRANGE', KEYS[2], excess - 1, excess - 1, 'WITHSCORES')
+    redis.call('ZREMRANGEBYRANK', KEYS[2], 0, excess - 1)
+    redis.call('HSET', KEYS[3], 'floor', string.format('%.0f', tonumber(newest_gone[2])))
+  end
+end
+return {published, repeated, passed}

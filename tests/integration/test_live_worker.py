@@ -1,0 +1,235 @@
+"""Each event is published once: to its channel, its history and the timeline, whatever happens on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from processors.live_chores import skip_if_late
+from runtime.settings import Settings
+from schemas.accepted import AcceptedEvent
+from schemas.event_types import EventType
+from schemas.live import LiveEvent, message_tail, parse_message
+from stream.connection import Redis
+from stream.consumer import Consumer
+from stream.keys import LIVE_GROUP, STORE_GROUP, TIMELINE, channel
+from stream.lag import measure
+from stream.live_history import prune
+from stream.live_skip import skip_to_the_end
+from stream.producer import Producer
+from stream.publisher import Publication, Published, Publisher
+from stream.timeline import HistoryGone, last_message_id, read_timeline
+from stream.tombstones import publish_tombstones
+from stream.trimmer import trim
+from telemetry import metrics
+from tests.support.entries import append_entry
+from tests.support.events import event, learner
+from tests.support.live import all_published, history, once, publishing, timeline
+from tests.support.traffic import demo_traffic
+from tests.support.waiting import eventually
+
+
+def xp(numbers: Sequence[int], **changes: Any) -> list[AcceptedEvent]:
+    return [event("xp_earned", {"xp_amount": number}, number=number, **changes) for number in numbers]
+
+
+async def delivered(redis: Redis, count: int, name: str = "reader") -> list[str]:
+    """Read entries as a member of the group; return their ids."""
+    consumer = Consumer(redis, 0, LIVE_GROUP, name, claim_idle_seconds=120)
+    await consumer.join()
+    return [entry.id for entry in await consumer.read(count, 1)]
+
+
+def publication(entry_id: str, one: AcceptedEvent) -> Publication:
+    return Publication(entry_id, one.event_type, one.event_id.bytes, message_tail(one))
+
+
+async def test_each_event_is_in_its_channel_its_history_and_the_timeline(settings: Settings, redis: Redis) -> None:
+    traffic = once(demo_traffic(300))
+    heard: list[tuple[str, LiveEvent]] = []
+    async with redis.pubsub() as pubsub:
+        await pubsub.subscribe(*map(channel, EventType))
+        await Producer(redis, 1).append(traffic)
+        async with publishing(settings):
+            await all_published(redis, len(traffic))
+        while len(heard) < len(traffic):
+            message = await pubsub.get_message(timeout=None)
+            if message is not None and message["type"] == "message":
+                heard.append((message["channel"].decode(), parse_message(message["data"])))
+
+    kept = await timeline(redis)
+    assert [one.event_id for one in kept] == [one.event_id for one in traffic]
+    assert heard == [(channel(one.event_type), one) for one in kept]
+    for event_type in EventType:
+        assert await history(redis, event_type) == [one for one in kept if one.event_type == event_type]
+    assert len({one.id for one in kept}) == len(traffic)
+    assert (await read_timeline(redis, int(kept[-1].id), 10)).messages == []
+
+
+async def test_what_comes_again_is_not_published_again(settings: Settings, redis: Redis) -> None:
+    events = xp(range(3))
+    await Producer(redis, 1).append(events)
+    ids = await delivered(redis, 10)
+    publications = [publication(entry_id, one) for entry_id, one in zip(ids, events, strict=True)]
+    publisher = Publisher(redis, 0, 100, 100)
+
+    assert await publisher.publish(publications[:2]) == Published(2, 0, 0)
+    assert await publisher.publish(publications) == Published(1, 0, 2)
+    assert [one.event_id for one in await timeline(redis)] == [one.event_id for one in events]
+    assert len(await history(redis, "xp_earned")) == 3
+
+
+async def test_an_event_that_was_sent_twice_is_published_once(settings: Settings, redis: Redis) -> None:
+    events = xp(range(5))
+    async with publishing(settings.model_copy(update={"live_timeline_events": 20})):
+        await Producer(redis, 1).append([*events, *events])
+        await all_published(redis, 10)
+        assert [one.event_id for one in await timeline(redis)] == [one.event_id for one in events]
+        # beyond what is remembered it is taken for a new one
+        await Producer(redis, 1).append(xp(range(5, 25)))
+        await all_published(redis, 30)
+        await Producer(redis, 1).append(events[:1])
+        await all_published(redis, 31)
+    assert [one.event_id for one in await timeline(redis)][-1] == events[0].event_id
+
+
+async def test_workers_of_one_partition_share_the_work(settings: Settings, redis: Redis) -> None:
+    traffic = once(demo_traffic(900))
+    before = metrics.CONSUMED_EVENTS.labels("live", "published")._value.get()
+    async with AsyncExitStack() as stack:
+        for _ in range(3):
+            await stack.enter_async_context(publishing(settings))
+        for at in range(0, len(traffic), 100):
+            await Producer(redis, 1).append(traffic[at : at + 100])
+        await all_published(redis, len(traffic))
+    assert sorted(one.event_id for one in await timeline(redis)) == sorted(one.event_id for one in traffic)
+    assert metrics.CONSUMED_EVENTS.labels("live", "published")._value.get() - before == len(traffic)
+
+
+async def test_every_partition_is_published(settings: Settings, redis: Redis) -> None:
+    events = [event("xp_earned", {"xp_amount": 1}, number=number, user_hash=learner(number)) for number in range(40)]
+    await Producer(redis, 3).append(events)
+    async with publishing(settings.model_copy(update={"stream_partitions": 3})):
+        await eventually(lambda: is_published(redis, 40))
+    assert {one.event_id for one in await timeline(redis)} == {one.event_id for one in events}
+
+
+async def is_published(redis: Redis, count: int) -> bool:
+    return await redis.zcard(TIMELINE) == count
+
+
+async def test_history_and_timeline_keep_the_newest_up_to_their_caps(settings: Settings, redis: Redis) -> None:
+    events = xp(range(50))
+    await Producer(redis, 1).append(events)
+    async with publishing(settings.model_copy(update={"live_history_events": 7, "live_timeline_events": 20})):
+        await all_published(redis, 50)
+    kept = await timeline(redis)
+    assert [one.event_id for one in kept] == [one.event_id for one in events[-20:]]
+    assert await history(redis, "xp_earned") == kept[-7:]
+    newest_gone = int(kept[0].id) - 1
+    with pytest.raises(HistoryGone):
+        await read_timeline(redis, newest_gone - 1_000_000, 100)
+    page = await read_timeline(redis, int(kept[0].id), 100)
+    assert [one.id for one in page.messages] == [int(one.id) for one in kept[1:]]
+
+
+async def test_what_is_older_than_the_retention_leaves_both(settings: Settings, redis: Redis) -> None:
+    await Producer(redis, 1).append(xp(range(4)))
+    async with publishing(settings):
+        await all_published(redis, 4)
+    before = await last_message_id(redis)
+
+    assert await prune(redis, timedelta(days=7)) == 0
+    await eventually(lambda: prune(redis, timedelta(0)))
+
+    assert await timeline(redis) == []
+    assert await history(redis, "xp_earned") == []
+    assert (await read_timeline(redis, before, 10)).messages == []
+    with pytest.raises(HistoryGone):
+        await read_timeline(redis, before - 1, 10)
+
+
+async def test_ids_grow_and_an_emptied_redis_is_noticed(settings: Settings, redis: Redis) -> None:
+    await Producer(redis, 1).append(xp(range(3)))
+    async with publishing(settings):
+        await all_published(redis, 3)
+        before = await last_message_id(redis)
+        await redis.flushdb()
+        await Producer(redis, 1).append(xp(range(3, 6)))
+        await eventually(lambda: is_published(redis, 3))
+    assert all(int(one.id) > before for one in await timeline(redis))
+    with pytest.raises(HistoryGone):
+        await read_timeline(redis, before, 10)
+
+
+async def test_an_entry_that_is_no_event_is_left_to_the_store_workers(settings: Settings, redis: Redis) -> None:
+    await append_entry(redis, {b"event_type": b"xp_earned", b"text": b"anna@example.org"})
+    await Producer(redis, 1).append(xp([1]))
+    async with publishing(settings):
+        await all_published(redis, 2)
+    assert len(await timeline(redis)) == 1
+
+
+async def test_who_is_erased_is_not_published(settings: Settings, redis: Redis) -> None:
+    await publish_tombstones(redis, [learner(5)])
+    await Producer(redis, 1).append([*xp([1], user_hash=learner(5)), *xp([2])])
+    async with publishing(settings):
+        await all_published(redis, 2)
+    assert [one.user_hash for one in await timeline(redis)] == [learner(0).hex()]
+
+
+async def test_a_group_that_is_too_late_goes_on_at_the_end(settings: Settings, redis: Redis) -> None:
+    await Producer(redis, 1).append(xp(range(10)))
+    in_hand = await delivered(redis, 4)
+    position = await last_message_id(redis)
+
+    assert await skip_if_late(redis, 0, 3600) == 0
+    assert await skip_if_late(redis, 0, 0) == 10
+
+    lag = await measure(redis, 0, LIVE_GROUP)
+    assert (lag.undelivered, lag.pending) == (0, 0)
+    with pytest.raises(HistoryGone):
+        await read_timeline(redis, position, 10)
+    late = [publication(entry_id, xp([1])[0]) for entry_id in in_hand]
+    assert await Publisher(redis, 0, 100, 100).publish(late) == Published(0, 0, 4)
+    now = await last_message_id(redis)
+    await Producer(redis, 1).append(xp([10]))
+    async with publishing(settings):
+        await all_published(redis, 11)
+    assert len((await read_timeline(redis, now, 10)).messages) == 1
+
+
+async def test_without_live_workers_nothing_is_late_and_nothing_is_kept_for_them(redis: Redis) -> None:
+    await Producer(redis, 1).append(xp(range(10)))
+    store = Consumer(redis, 0, STORE_GROUP, "reader", claim_idle_seconds=120)
+    await store.join()
+    await store.acknowledge([entry.id for entry in await store.read(10, 1)])
+
+    assert await skip_if_late(redis, 0, 0) == 0
+    assert (await trim(redis, 0, timedelta(0), 1)).removed == 10
+
+
+async def test_a_group_that_stands_still_keeps_its_entries_until_it_is_skipped(redis: Redis) -> None:
+    await Producer(redis, 1).append(xp(range(10)))
+    store = Consumer(redis, 0, STORE_GROUP, "reader", claim_idle_seconds=120)
+    await store.join()
+    await store.acknowledge([entry.id for entry in await store.read(10, 1)])
+    await delivered(redis, 2)
+
+    assert (await trim(redis, 0, timedelta(0), 1)).removed == 0
+    assert await skip_to_the_end(redis, 0) == 10
+    assert (await trim(redis, 0, timedelta(0), 1)).removed == 10
+
+
+async def test_a_worker_goes_on_when_redis_is_back(settings: Settings, redis: Redis) -> None:
+    async with publishing(settings):
+        await Producer(redis, 1).append(xp(range(5)))
+        await all_published(redis, 5)
+        await redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # type: ignore[no-untyped-call]
+        await Producer(redis, 1).append(xp(range(5, 10)))
+        await all_published(redis, 10)
+    assert len(await timeline(redis)) == 10

@@ -1,0 +1,56 @@
+"""Live messages as they lie in Redis, and a live worker inside the test's own process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from processors import live
+from runtime.settings import Settings
+from schemas.accepted import AcceptedEvent
+from schemas.live import LiveEvent, parse_message
+from stream.connection import Redis
+from stream.keys import LIVE_GROUP, TIMELINE, history_key
+from stream.lag import measure
+from tests.support.waiting import eventually
+
+
+@asynccontextmanager
+async def publishing(settings: Settings) -> AsyncIterator[None]:
+    """Run a live worker during the block."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(live.run(settings, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+
+
+def once(events: Sequence[AcceptedEvent]) -> list[AcceptedEvent]:
+    """Return the events without those that were sent again."""
+    return list({one.event_id: one for one in reversed(events)}.values())[::-1]
+
+
+async def all_published(redis: Redis, appended: int, partition: int = 0) -> None:
+    """Wait until the live group is done with so many entries."""
+
+    async def is_done() -> bool:
+        lag = await measure(redis, partition, LIVE_GROUP)
+        return lag.appended >= appended and lag.undelivered == 0 and lag.pending == 0
+
+    await eventually(is_done)
+
+
+async def timeline(redis: Redis) -> list[LiveEvent]:
+    """Return the timeline, oldest first."""
+    messages: Any = await redis.zrange(TIMELINE, 0, -1)
+    return [parse_message(message) for message in messages]
+
+
+async def history(redis: Redis, event_type: str) -> list[LiveEvent]:
+    """Return the history of a type, oldest first."""
+    messages: Any = await redis.lrange(history_key(event_type), 0, -1)
+    return [parse_message(message) for message in reversed(messages)]
