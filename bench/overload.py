@@ -13,6 +13,7 @@ import json
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -49,7 +50,8 @@ class Window:
 class Load:
     """Requests and how they were answered. Over bare connections, to leave the processor to what is measured."""
 
-    def __init__(self, where: dev_file.DevFile) -> None:
+    def __init__(self, where: dev_file.DevFile, bodies: Sequence[bytes] = _BODIES) -> None:
+        """Send these bodies, one after the other."""
         url = urlsplit(where.ingest_url)
         assert url.hostname is not None
         assert url.port is not None
@@ -60,7 +62,7 @@ class Load:
             "POST /api/analytics/events/batch HTTP/1.1\r\n"
             f"host: {url.netloc}\r\nauthorization: Bearer {where.write_key}\r\ncontent-type: application/json\r\n"
         )
-        self._requests = [f"{head}content-length: {len(body)}\r\n\r\n".encode() + body for body in _BODIES]
+        self._requests = [f"{head}content-length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
         self._idle: list[Connection] = []
 
     async def send(self) -> None:
