@@ -82,7 +82,9 @@ class Programs:
     def workers(self) -> list[Program]:
         """Return the store workers."""
         names = [f"worker-{number}" for number in range(1, self._plan.workers + 1)]
-        return [self._background(("worker",), self._servers("worker", "writer"), name) for name in names]
+        return [
+            self._background(("worker", "--group", "store"), self._servers("worker", "writer"), name) for name in names
+        ]
 
     def live_worker(self) -> Program:
         """Return the live worker; it has no address of Postgres."""

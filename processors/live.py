@@ -39,7 +39,7 @@ from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.status import status_application
 
-BATCH: Final = 500
+BATCH: Final = 250
 """Most entries of one script; bounds how long it keeps Redis from everybody else."""
 
 CLAIM_IDLE_SECONDS: Final = 10.0

@@ -13,6 +13,7 @@
 -- ARGV     then the channel of each type, then for each entry four: its id, the number of its type (0: it is
 --          acknowledged and not published), the id of its event, its message but for the beginning
 -- reply    how many entries were published, how many were of events published before, how many were acknowledged before
+-- A call takes 1,000 entries at most: more do not fit on the stack of unpack.
 -- The first line makes Redis refuse the script before its first write when memory is short.
 local types = #KEYS - 4
 local time = redis.call('TIME')
@@ -23,7 +24,7 @@ if last == 0 then
   redis.call('HSET', KEYS[3], 'floor', string.format('%.0f', now - 1))
 end
 local published, repeated, passed = 0, 0, 0
-local touched = {}
+local histories, timeline = {}, {}
 for at = 4 + types, #ARGV, 4 do
   local kind = tonumber(ARGV[at + 1])
   if redis.call('XACK', KEYS[1], ARGV[1], ARGV[at]) == 0 then
@@ -35,10 +36,12 @@ for at = 4 + types, #ARGV, 4 do
       repeated = repeated + 1
     else
       local message = '{"id":"' .. id .. '",' .. ARGV[at + 3]
-      redis.call('LPUSH', KEYS[4 + kind], message)
-      redis.call('ZADD', KEYS[2], id, message)
       redis.call('PUBLISH', ARGV[3 + kind], message)
-      touched[kind] = true
+      local history = histories[kind] or {}
+      histories[kind] = history
+      history[#history + 1] = message
+      timeline[#timeline + 1] = id
+      timeline[#timeline + 1] = message
       published = published + 1
       last = next_id
     end
@@ -46,7 +49,9 @@ for at = 4 + types, #ARGV, 4 do
 end
 if published > 0 then
   redis.call('HSET', KEYS[3], 'last', string.format('%.0f', last))
-  for kind in pairs(touched) do
+  redis.call('ZADD', KEYS[2], unpack(timeline))
+  for kind, history in pairs(histories) do
+    redis.call('LPUSH', KEYS[4 + kind], unpack(history))
     redis.call('LTRIM', KEYS[4 + kind], 0, tonumber(ARGV[2]) - 1)
   end
   redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -tonumber(ARGV[3]) - 1)

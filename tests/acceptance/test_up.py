@@ -35,7 +35,7 @@ async def test_an_event_becomes_an_answer_and_is_found_by_the_next_start(system:
 
     assert (data_directory / dev_file.NAME).stat().st_mode & 0o777 == 0o600
     assert f"{where.dashboard_url}/#key={where.read_key}&user_id=ada" in system.output
-    assert len(started) == 1 + 2 + 4
+    assert len(started) == 1 + 2 + 5
     assert system.interrupt() == 0
     assert dev_file.read(data_directory) is None
     assert [pid for pid in started if processes.is_running(pid)] == []
@@ -64,13 +64,14 @@ async def test_each_process_logs_in_as_itself(system: Up) -> None:
     async with Redis.from_url(where.redis_url) as redis:
         clients = await redis.client_list()
     ours = {client["user"] for client in clients if client["name"] == "studyin-analytics"}
-    assert ours == {"ingest", "worker", "maintenance", "dashboard"}
+    assert ours == {"ingest", "worker", "live", "maintenance", "dashboard"}
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("worker-1", "cli.main worker"),
+        ("worker-1", "worker --group store"),
+        ("worker-live", "worker --group live"),
         ("ingest", "cli.main ingest"),
         ("dashboard", "cli.main dashboard"),
         ("Redis", "valkey-server"),
