@@ -29,8 +29,10 @@ _BEFORE_ALL: Final = UUID(int=0)
 class SearchTooWide(StorageUnavailable):
     """What is searched for is so rare in so long a window that the database was stopped."""
 
+    code: Final = "search_too_wide"
+
     def __init__(self) -> None:
-        super().__init__("search_too_wide", "narrow the window")
+        super().__init__(self.code, "narrow the window")
 
 
 @dataclass(frozen=True, slots=True)
