@@ -61,14 +61,6 @@ class _Frame(BaseModel):
     reason: str = ""
 
 
-class _Connect(connect):
-    """Goes where it was told, and nowhere else: the key is for that place."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """Follow none."""
-        return exc
-
-
 class _Dropped(Exception):
     """A connection that ended, or did not come about; another one may."""
 
@@ -137,7 +129,7 @@ class LiveFeed:
         """Yield what one connection says. Raises _Dropped when it ends, and LiveRefused."""
         patience: float = HEARTBEAT_SECONDS
         try:
-            async with _Connect(
+            async with connect(
                 self._address(),
                 additional_headers={"Authorization": f"Bearer {self.target.key}"},
                 user_agent_header="studyin-analytics-cli",
