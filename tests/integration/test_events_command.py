@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -90,17 +89,16 @@ async def test_a_person_sees_a_table_without_raw_ids(operator: Operator, anna: b
 
 WRONG: list[tuple[str, ...]] = [
     ("--type", "nothing"),
-    ("--type", "xp_earned,"),
     ("--since", "yesterday"),
     ("--session", "x"),
     ("--since", "1h", "--until", "2h"),
-    ("--limit", "0"),
 ]
 
 
 async def test_what_cannot_be_meant_is_wrong_usage(operator: Operator) -> None:
-    for ended in await asyncio.gather(*(operator.run("events", *arguments) for arguments in WRONG)):
-        assert (ended.code, ended.out) == (2, "")
+    for arguments in WRONG:
+        ended = await operator.run("events", *arguments)
+        assert (ended.code, ended.out) == (2, ""), arguments
 
 
 async def test_a_search_is_on_record_with_whom_it_was_about(
