@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
@@ -14,11 +15,12 @@ import pytest
 
 from dashboard.services import Services
 from schemas.accepted import AcceptedEvent
-from storage.event_search import EventArchive, SearchTooWide, place_of
+from storage.event_search import EventArchive, place_of
 from tests.support.access import EVENTS_KEY
 from tests.support.archive import archive
 from tests.support.events import event, uuid7
-from tests.support.reading import ANNA, MINUTE, NOW, READER, answer, bearer, client_of, refusal
+from tests.support.reading import ANNA, MINUTE, NOW, OVERVIEW, READER, answer, bearer, client_of, refusal
+from tests.support.waiting import eventually
 
 EVENTS = "/api/analytics/events"
 OPERATOR = bearer(EVENTS_KEY)
@@ -209,19 +211,27 @@ async def test_freshness_is_taken_before_the_database_is_read(services: Services
         assert datetime.fromisoformat(told) == early
 
 
-async def test_a_search_that_is_too_wide_says_what_to_do(services: Services) -> None:
-    class Slow(EventArchive):
-        """Was stopped by the database."""
+async def test_searches_that_are_too_wide_say_so_and_keep_no_other_answer_waiting(
+    client: httpx.AsyncClient, database: asyncpg.Connection
+) -> None:
+    await archive(database, [happened(1, ago=MINUTE)])
+    await database.execute(
+        "ALTER TABLE analytics_events RENAME TO hidden; CREATE VIEW analytics_events AS"
+        " SELECT hidden.* FROM hidden, LATERAL (SELECT pg_sleep(600 + 0 * schema_version)) AS slow"
+    )
+    searching = asyncio.gather(*(refusal(client, 503, EVENTS, OPERATOR) for _ in range(2)))
+    searches = "FROM pg_stat_activity WHERE application_name = 'studyin-dashboard-search' AND state = 'active'"
 
-        def __init__(self) -> None: ...
+    async def are_under_way() -> bool:
+        return bool(await database.fetchval(f"SELECT count(*) = 2 {searches}"))
 
-        async def page(self, *_: Any) -> list[AcceptedEvent]:
-            raise SearchTooWide
-
-    async with client_of(dataclasses.replace(services, archive=Slow())) as client:
-        problem = await refusal(client, 503, EVENTS, OPERATOR)
-    assert problem["code"] == "search_too_wide"
-    assert "narrow `since` and `until`" in problem["detail"]
+    await eventually(are_under_way)
+    assert (await answer(client, OVERVIEW))["total_xp"] == 0
+    # as their time limit would, later
+    await database.execute(f"SELECT pg_cancel_backend(pid) {searches}")
+    for problem in await searching:
+        assert problem["code"] == "search_too_wide"
+        assert "narrow `since` and `until`" in problem["detail"]
 
 
 async def test_a_search_is_on_record_with_its_window_on_every_page(
