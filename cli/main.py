@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli import dlq, doctor, keys, lifeline, migrate, privacy, rebuild, services, up, verify
+from cli import dlq, doctor, events, keys, lifeline, migrate, privacy, rebuild, services, tail, up, verify
 from cli.demo import demo
 from cli.pseudonym_rotation import rotate_pseudonym
 from cli.replay import replay
@@ -34,6 +34,8 @@ for command in (
     services.maintenance,
     doctor.doctor,
     send,
+    events.events,
+    tail.tail,
     verify.verify,
     rebuild.rebuild,
     replay,

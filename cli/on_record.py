@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from runtime.clock import utc_now
 from runtime.errors import StorageUnavailable
@@ -19,7 +19,9 @@ def operator() -> str:
 
 
 @contextlib.asynccontextmanager
-async def on_record(settings: Settings, action: str, *, subject: bytes | None = None) -> AsyncIterator[None]:
+async def on_record(
+    settings: Settings, action: str, *, subject: bytes | None = None, span: Mapping[str, str] | None = None
+) -> AsyncIterator[None]:
     """Record that the block was begun, then how it ended: what cannot be recorded is not done.
 
     Raises StorageUnavailable.
@@ -29,9 +31,8 @@ async def on_record(settings: Settings, action: str, *, subject: bytes | None = 
     async def record(outcome: str) -> None:
         connection = await connect(settings.database_dsn, application_name="analytics-audit")
         try:
-            await append_entries(
-                connection, [AuditEntry(utc_now(), operator(), action, outcome, subject=subject)], retention
-            )
+            entry = AuditEntry(utc_now(), operator(), action, outcome, subject=subject, span=span)
+            await append_entries(connection, [entry], retention)
         finally:
             await connection.close()
 

@@ -1,4 +1,4 @@
-"""Where events are sent: a URL and a key, given or taken from a system run by `analytics up`."""
+"""Where events are sent to and read from: a URL and a key, given or taken from a system run by `analytics up`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,25 @@ Key = Annotated[
         help="With the scope events:write. Not given: of the system in --data-dir. Others may see a command line.",
     ),
 ]
+ReadUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--url", envvar="ANALYTICS_DASHBOARD_URL", help="Of the read service. Not given: of the system in --data-dir."
+    ),
+]
+ReadKey = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        envvar="ANALYTICS_READ_KEY",
+        help="With the scope events:read. Not given: of the system in --data-dir. Others may see a command line.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An ingest service and the key it knows us by."""
+    """A service and the key it knows us by."""
 
     url: str
     key: str = field(repr=False)
@@ -46,12 +60,32 @@ class Target:
 
 
 def find_target(url: str | None, key: str | None, data_dir: Path) -> Target:
-    """Return what is given, completed from the system in `data_dir`. Raises ConfigurationError with what is missing."""
+    """Return the ingest given, completed from the system in `data_dir`.
+
+    Raises ConfigurationError with what is missing.
+    """
     if url is None or key is None:
-        running = dev_file.read(data_dir)
-        if running is None:
-            raise ConfigurationError(f"no system runs on {data_dir}: start `analytics up`, or give --url and --key")
+        running = _running(data_dir)
         url, key = url or running.ingest_url, key or running.write_key
+    return _checked(url, key)
+
+
+def find_reader(url: str | None, key: str | None, data_dir: Path) -> Target:
+    """Return the read service given, completed as `find_target` does. Raises ConfigurationError."""
+    if url is None or key is None:
+        running = _running(data_dir)
+        url, key = url or running.dashboard_url, key or running.read_key
+    return _checked(url, key)
+
+
+def _running(data_dir: Path) -> dev_file.DevFile:
+    running = dev_file.read(data_dir)
+    if running is None:
+        raise ConfigurationError(f"no system runs on {data_dir}: start `analytics up`, or give --url and --key")
+    return running
+
+
+def _checked(url: str, key: str) -> Target:
     if not url.startswith(("http://", "https://")):
         raise ConfigurationError(f"--url is {url!r}; it begins with http:// or https://")
     if not key.isascii() or not key.isprintable():

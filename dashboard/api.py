@@ -6,11 +6,12 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from dashboard import privacy_routes, problems, routes
+from dashboard import event_routes, privacy_routes, problems, routes
 
 _DESCRIPTION: Final = (
     "Answers about learners and the platform, from aggregates only, which say through which moment they are complete;"
-    " and what is held on a learner, to see and to remove. Every error is a problem document (RFC 9457)."
+    " single events, for operators; and what is held on a learner, to see and to remove."
+    " Every error is a problem document (RFC 9457)."
 )
 
 
@@ -27,5 +28,6 @@ def create_api() -> FastAPI:
     )
     problems.install(api)
     api.include_router(routes.router)
+    api.include_router(event_routes.router)
     api.include_router(privacy_routes.router)
     return api

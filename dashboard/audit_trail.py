@@ -88,6 +88,11 @@ class AuditedRoute(APIRoute):
         )
 
 
+def note_span(request: Request, span: dict[str, str]) -> None:
+    """Have the entry say how much was asked for, where parameters alone do not."""
+    request.state.span = span
+
+
 def actor_of(caller: Caller) -> str:
     """Return how the log names a caller: never by a raw id, never by a secret."""
     if isinstance(caller, Learner):
@@ -103,7 +108,9 @@ def _subject(request: Request, caller: Caller) -> bytes | None:
 
 
 def _span(request: Request) -> dict[str, str] | None:
-    return {name: value for name, value in request.query_params.items() if name in _SPANS} or None
+    asked = {name: value for name, value in request.query_params.items() if name in _SPANS}
+    noted: dict[str, str] = getattr(request.state, "span", {})
+    return asked | noted or None
 
 
 def _status_of(refused: Refusal | RequestValidationError | HTTPException | DependencyUnavailable) -> HTTPStatus:

@@ -6,15 +6,20 @@ import zoneinfo
 from datetime import UTC, tzinfo
 from functools import cache
 from typing import Annotated, Final
+from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from schemas.events import UserId
+from schemas.event_types import EventType
+from schemas.events import Timestamp, UserId
 
 MAX_DAYS: Final = 3_650
 MAX_HOURS: Final = 720
 """API health is kept for 30 days."""
+MAX_EVENTS: Final = 500
+"""Of one page."""
+_MAX_CURSOR: Final = 128
 
 
 @cache
@@ -67,3 +72,27 @@ class LastDay(BaseModel):
 
     hours: int = Field(24, ge=1, le=MAX_HOURS)
     limit: int = Field(10, ge=1, le=100, description="How many endpoints.")
+
+
+def _apart(values: object) -> object:
+    return [one for value in values for one in str(value).split(",")] if isinstance(values, list) else values
+
+
+class SomeEvents(BaseModel):
+    """Stored events of the last 24 hours by default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    types: Annotated[list[EventType], BeforeValidator(_apart)] = Field(
+        [], alias="type", description="Only these types: comma separated, or one by one."
+    )
+    user_id: UserId | None = Field(None, description="Only those about this learner; hashed at once.")
+    session_id: UUID | None = Field(None, description="Only those of this session.")
+    since: Timestamp | None = Field(
+        None, description="Start of the window, included: RFC 3339 with an offset. A day before its end unless given."
+    )
+    until: Timestamp | None = Field(None, description="End of the window, not included. Now unless given.")
+    limit: int = Field(100, ge=1, le=MAX_EVENTS, description="How many at most.")
+    cursor: str | None = Field(
+        None, max_length=_MAX_CURSOR, description="`next_cursor` of the page before, with the same query."
+    )

@@ -24,6 +24,7 @@ from runtime.lifecycle import run_together, stop_on_signals
 from runtime.settings import Settings
 from storage.answers import Answers
 from storage.audit import append_entries
+from storage.event_search import STATEMENT_TIMEOUT, EventArchive
 from storage.migrate import head_revision
 from storage.pool import open_pool
 from stream.api_keys import follow_keys
@@ -35,6 +36,7 @@ from telemetry.exposition import publish_build
 from telemetry.health import Check
 
 _NAME: Final = "dashboard"
+_SEARCHES_AT_ONCE: Final = 2
 
 
 async def serve(settings: Settings) -> None:
@@ -75,6 +77,16 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         # of its own, since that of the answers may only read
         log = await open_pool(settings.database_dsn, size=1, application_name="studyin-dashboard-audit", lazy=True)
         stack.push_async_callback(log.close)
+        # of its own, so that no answer waits for searches
+        archive = await open_pool(
+            settings.database_dsn,
+            size=_SEARCHES_AT_ONCE,
+            application_name="studyin-dashboard-search",
+            statement_timeout=STATEMENT_TIMEOUT,
+            read_only=True,
+            lazy=True,
+        )
+        stack.push_async_callback(archive.close)
         answers = Answers(pool)
 
         async def sample() -> datetime:
@@ -88,6 +100,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
         yield Services(
             answers=answers,
+            archive=EventArchive(archive),
             freshness=Freshness(sample, utc_now),
             gate=Gate(keys, tokens, settings.pseudonymizer()),
             followers=[partial(follow_keys, redis, keys), *([key_set.follow] if key_set else [])],

@@ -14,8 +14,10 @@ from dashboard.callers import Gate
 from dashboard.freshness import Freshness
 from dashboard.levels import LevelCurve
 from dashboard.privacy_desk import PrivacyDesk
+from schemas.accepted import AcceptedEvent
 from storage.answers import LearnerRecord, SystemRecord
 from storage.audit import AuditEntry
+from storage.event_search import EventSearch, Place
 from telemetry.health import Check
 
 
@@ -31,6 +33,13 @@ class Questions(Protocol):
         """Return API health from `start` through `end`."""
 
 
+class Archive(Protocol):
+    """Where single events are looked for: `storage.event_search.EventArchive`."""
+
+    async def page(self, search: EventSearch, limit: int, behind: Place | None = None) -> list[AcceptedEvent]:
+        """Return the newest events behind a place. Raises SearchTooWide and StorageUnavailable."""
+
+
 class Recorder(Protocol):
     """What keeps the record: `dashboard.audit_trail.AuditTrail`."""
 
@@ -43,6 +52,7 @@ class Services:
     """Collaborators and rules of every answer."""
 
     answers: Questions
+    archive: Archive
     freshness: Freshness
     gate: Gate
     followers: Sequence[Callable[[asyncio.Event], Coroutine[Any, Any, None]]]

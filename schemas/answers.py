@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,6 +34,13 @@ class HoursMeta(_Meta):
 
     from_: datetime = Field(alias="from", description="Start of the window, floored to five minutes; included.")
     to: datetime = Field(description="End of the window: the present moment.")
+
+
+class WindowMeta(_Meta):
+    """Freshness and window of an answer about single events."""
+
+    from_: datetime = Field(alias="from", description="Start of the window, included.")
+    to: datetime = Field(description="End of the window, not included.")
 
 
 class LearningOverview(BaseModel):
@@ -144,3 +152,28 @@ class SystemMetrics(BaseModel):
     suppressed: list[str] = Field(
         description="Fields that are null because they are about fewer learners than may be told of."
     )
+
+
+class StoredEvent(BaseModel):
+    """An event as it is stored."""
+
+    event_id: UUID
+    event_type: str
+    user_hash: str | None = Field(
+        description="Pseudonym of the learner, hexadecimal; null when the platform acted for nobody."
+    )
+    session_id: UUID | None
+    occurred_at: datetime
+    received_at: datetime = Field(description="When ingest accepted it.")
+    activity_date: date = Field(description="The learner's local day.")
+    schema_version: int
+    source: str = Field(description="Name of the service that sent it.")
+    properties: dict[str, Any]
+
+
+class EventPage(BaseModel):
+    """Some of the events that were searched for, newest first."""
+
+    meta: WindowMeta
+    events: list[StoredEvent]
+    next_cursor: str | None = Field(description="The `cursor` of the same query for the next page; null at the end.")

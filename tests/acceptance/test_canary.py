@@ -15,6 +15,7 @@ import asyncpg
 import httpx
 import pytest
 
+from dashboard.event_routes import router as searches
 from dashboard.routes import router as questions
 from ingest.privacy.firewall import free_texts
 from ingest.routes import BATCH, TRACK
@@ -121,14 +122,15 @@ def strangers() -> Iterator[dict[str, str]]:
 
 async def provoke_dashboard(system: System, client: httpx.AsyncClient) -> None:
     key, admin = bearer(system.read_key), bearer(system.admin_key)
-    paths = [route.path for route in questions.routes]  # type: ignore[attr-defined]
-    assert len(paths) == 4
+    paths = [route.path for route in (*questions.routes, *searches.routes)]  # type: ignore[attr-defined]
+    assert len(paths) == 5
     for path in paths:
         url = system.dashboard_url + path
         for parameters in (
             {"user_id": USER},
             {"user_id": canary(), "tz": canary()},
             {"days": canary(), "hours": canary()},
+            {name: canary() for name in ("type", "session_id", "since", "until", "cursor")},
             {canary(): canary()},
         ):
             await client.get(url, params=parameters, headers=key | headers())

@@ -74,6 +74,7 @@ ANSWERS = {
         "active_users",
         "suppressed",
     },
+    "/api/analytics/events": {"meta", "events", "next_cursor"},
 }
 
 

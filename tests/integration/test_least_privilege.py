@@ -28,7 +28,7 @@ from storage.roles import ROLES, Role, login_of, make_logins
 from stream.connection import connect
 from stream.keys import API_KEYS, LIVE_STATE, TIMELINE, TOMBSTONES, channel, history_key, stream_key
 from stream.permissions import RULES
-from tests.support.access import ADMIN_KEY, WRITE_KEY
+from tests.support.access import ADMIN_KEY, EVENTS_KEY, WRITE_KEY
 from tests.support.live import all_published, publishing
 from tests.support.reading import OVERVIEW, READER, SYSTEM, bearer, client_of
 from tests.support.waiting import eventually
@@ -297,6 +297,8 @@ async def test_the_whole_system_works_under_these_logins(
         overview = await dashboard.get(OVERVIEW, params={"user_id": "anna"}, headers=READER)
         assert overview.json()["total_xp"] == 3
         assert (await dashboard.get(SYSTEM, headers=READER)).status_code == 200
+        events = await dashboard.get("/api/analytics/events", params={"user_id": "anna"}, headers=bearer(EVENTS_KEY))
+        assert len(events.json()["events"]) == 2
         assert (await dashboard.get("/readyz")).status_code == 200
         export = await dashboard.get("/api/analytics/privacy/users/anna/export", headers=bearer(ADMIN_KEY))
         assert len(export.json()["stream"]) == len(export.json()["live"]) == 2

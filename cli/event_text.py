@@ -1,0 +1,52 @@
+"""Events as a person reads them: when, what, who, and what else was sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from rich.text import Text
+
+from schemas.answers import StoredEvent
+from schemas.event_types import EventType
+
+_SHOWN_OF_A_PSEUDONYM: Final = 12
+_LONGEST_TYPE: Final = max(map(len, EventType))
+# colours alone: they are what NO_COLOR takes away
+_COLOURS: Final[Mapping[str, str]] = {
+    "session": "green",
+    "material": "cyan",
+    "xp": "yellow",
+    "level": "yellow",
+    "achievement": "yellow",
+    "streak": "yellow",
+    "ai": "magenta",
+    "search": "blue",
+}
+_ERROR_COLOUR: Final = "red"
+
+
+def type_text(event_type: str) -> Text:
+    """Return the type in the colour of its kind."""
+    colour = _ERROR_COLOUR if event_type == EventType.API_ERROR else _COLOURS.get(event_type.partition("_")[0], "")
+    return Text(event_type, style=colour)
+
+
+def learner_text(event: StoredEvent) -> str:
+    """Return as much of the pseudonym as tells learners apart."""
+    return (event.user_hash or "")[:_SHOWN_OF_A_PSEUDONYM]
+
+
+def properties_text(event: StoredEvent) -> str:
+    """Return the properties as `name=value`, texts in quotes."""
+    return " ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in event.properties.items())
+
+
+def line_of(event: StoredEvent) -> Text:
+    """Return the event as one line."""
+    line = Text(f"{event.occurred_at:%H:%M:%S}  ")
+    line.append_text(type_text(event.event_type))
+    line.append(" " * (_LONGEST_TYPE - len(event.event_type)))
+    learner = f"{learner_text(event):{_SHOWN_OF_A_PSEUDONYM}}"
+    return line.append(f"  {learner}  {event.source}  {properties_text(event)}".rstrip())

@@ -1,0 +1,117 @@
+"""`analytics events`: single events as they are stored, searched for in the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Final
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.chosen_types import Types, parse_types
+from cli.dev_file import DATA_DIR, DataDir, settings_of
+from cli.event_text import learner_text, properties_text, type_text
+from cli.interrupt import unless_interrupted
+from cli.moment import parse_moment
+from cli.on_record import on_record
+from dashboard.event_answers import span_of, stored_event
+from runtime.clock import utc_now
+from runtime.errors import ConfigurationError
+from runtime.settings import Settings
+from schemas.answers import StoredEvent
+from storage.event_search import EventSearch, read_pages
+from storage.pool import connect
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+_PAGE: Final = 500
+_WIDTH: Final = 200
+_TIMES: Final = "90m, 24h, 7d, or a time (UTC unless it has an offset)"
+
+
+def events(
+    types: Types = None,
+    since: Annotated[str, typer.Option(help=f"From when on: {_TIMES}.")] = "24h",
+    until: Annotated[str | None, typer.Option(help=f"Until when, not included: {_TIMES}; now, if not given.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only those about this learner: the id as services send it.")] = None,
+    session: Annotated[str | None, typer.Option(help="Only those of this session.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most events shown.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document a line.")] = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Show stored events, newest first. Learners are shown by their pseudonyms."""
+    settings = settings_of(data_dir)
+    search = _search(settings, types, since, until, user, session)
+    table = _table()
+    shown = asyncio.run(unless_interrupted(_show(settings, search, limit, _say_json if as_json else _row_of(table))))
+    if shown is None:
+        raise typer.Exit(INTERRUPTED)
+    if shown and not as_json:
+        # wider than a narrow terminal: a line that wraps can be read, one that is cut off cannot
+        Console(highlight=False, markup=False, soft_wrap=True, width=_WIDTH).print(table)
+    typer.echo(f"analytics: {shown:,} events{'; --limit shows older ones' if shown == limit else ''}", err=True)
+
+
+def _search(
+    settings: Settings, types: list[str] | None, since: str, until: str | None, user: str | None, session: str | None
+) -> EventSearch:
+    now = utc_now()
+    try:
+        search = EventSearch(
+            since=parse_moment(since, now),
+            until=now if until is None else parse_moment(until, now),
+            types=parse_types(types) or None,
+            user_hashes=None if user is None else tuple(settings.pseudonymizer().all_pseudonyms(user)),
+            session_id=None if session is None else UUID(session),
+        )
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    if search.since >= search.until:
+        raise ConfigurationError("--since is not before --until")
+    return search
+
+
+async def _show(settings: Settings, search: EventSearch, limit: int, show: Callable[[StoredEvent], None]) -> int:
+    subject = search.user_hashes[0] if search.user_hashes else None
+    span = span_of(search) | {"limit": str(limit)}
+    shown = 0
+    async with on_record(settings, "events", subject=subject, span=span):
+        connection = await connect(settings.database_dsn, application_name="analytics-events")
+        try:
+            async for page in read_pages(connection, search, limit, _PAGE):
+                for event in page:
+                    show(stored_event(event))
+                shown += len(page)
+        finally:
+            await connection.close()
+    return shown
+
+
+def _say_json(event: StoredEvent) -> None:
+    typer.echo(event.model_dump_json())
+
+
+def _table() -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("occurred", "type", "learner", "session", "source", "properties"):
+        table.add_column(column, no_wrap=column != "properties")
+    return table
+
+
+def _row_of(table: Table) -> Callable[[StoredEvent], None]:
+    def add(event: StoredEvent) -> None:
+        session = str(event.session_id) if event.session_id else ""
+        table.add_row(
+            f"{event.occurred_at:%Y-%m-%d %H:%M:%S}",
+            type_text(event.event_type),
+            learner_text(event),
+            session,
+            event.source,
+            properties_text(event),
+        )
+
+    return add

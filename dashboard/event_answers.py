@@ -1,0 +1,31 @@
+"""What is told of raw events, and of the search for them. Pure."""
+
+from __future__ import annotations
+
+import json
+
+from schemas.accepted import AcceptedEvent
+from schemas.answers import StoredEvent
+from storage.event_search import EventSearch
+
+
+def stored_event(event: AcceptedEvent) -> StoredEvent:
+    """Return the event as it is answered: by its pseudonym, in hexadecimal."""
+    return StoredEvent(
+        event_id=event.event_id,
+        event_type=event.event_type,
+        user_hash=event.user_hash.hex() if event.user_hash is not None else None,
+        session_id=event.session_id,
+        occurred_at=event.occurred_at,
+        received_at=event.received_at,
+        activity_date=event.activity_date,
+        schema_version=event.schema_version,
+        source=event.source,
+        properties=json.loads(event.properties),
+    )
+
+
+def span_of(search: EventSearch) -> dict[str, str]:
+    """Return how much is searched, for the audit log: it names no session, which is somebody's."""
+    types = {"type": ",".join(search.types)} if search.types else {}
+    return types | {"since": search.since.isoformat(), "until": search.until.isoformat()}

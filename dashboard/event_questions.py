@@ -1,0 +1,70 @@
+"""From what was asked to the search that is meant. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Final
+
+from dashboard.event_cursor import Cursor, parse_cursor
+from dashboard.parameters import SomeEvents
+from runtime.refusal import Refusal
+from schemas.problem import ProblemError
+from storage.event_search import EventSearch, Place
+
+_UNLESS_SAID: Final = timedelta(hours=24)
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def understand(
+    query: SomeEvents, pseudonyms: Sequence[bytes] | None, now: datetime
+) -> tuple[EventSearch, Place | None]:
+    """Return the search and the place behind which its page begins, None for the first. Raises Refusal (422)."""
+    cursor = _cursor(query.cursor) if query.cursor is not None else None
+    since, until = _window(query, cursor, now)
+    search = EventSearch(
+        since=since,
+        until=until,
+        types=tuple(query.types) or None,
+        user_hashes=tuple(pseudonyms) if pseudonyms is not None else None,
+        session_id=query.session_id,
+    )
+    if cursor is None:
+        return search, None
+    if not cursor.belongs_to(search):
+        raise _wrong("cursor", "foreign_cursor", "It is of another search: repeat the query with it, or begin again.")
+    return search, cursor.behind
+
+
+def _cursor(text: str) -> Cursor:
+    try:
+        return parse_cursor(text)
+    except ValueError:
+        raise _wrong("cursor", "damaged_cursor", "It is no `next_cursor` of an answer.") from None
+
+
+def _window(query: SomeEvents, cursor: Cursor | None, now: datetime) -> tuple[datetime, datetime]:
+    said = _in_utc("since", query.since), _in_utc("until", query.until)
+    if cursor is not None:
+        # a window that is said again, and differently, is of another search
+        return said[0] or cursor.since, said[1] or cursor.until
+    until = said[1] or now
+    since = said[0] or max(until, _EARLIEST + _UNLESS_SAID) - _UNLESS_SAID
+    if since >= until:
+        raise _wrong("since", "window_empty", "It should be before `until`, which is now unless given.")
+    return since, until
+
+
+def _in_utc(parameter: str, moment: datetime | None) -> datetime | None:
+    try:
+        return moment and moment.astimezone(UTC)
+    except OverflowError:
+        raise _wrong(parameter, "out_of_range", "It is in no year from 1 to 9999.") from None
+
+
+def _wrong(parameter: str, code: str, detail: str) -> Refusal:
+    fault = ProblemError(code=code, parameter=parameter, detail=detail)
+    return Refusal(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameters", "See `errors` for each parameter.", errors=[fault]
+    )

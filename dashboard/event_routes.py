@@ -1,0 +1,59 @@
+"""Single events over HTTP, for people who look into something. For keys with the scope events:read."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from dashboard.audit_trail import AuditedRoute, note_span
+from dashboard.callers import require
+from dashboard.event_answers import span_of, stored_event
+from dashboard.event_cursor import cursor_of
+from dashboard.event_questions import understand
+from dashboard.parameters import SomeEvents
+from dashboard.problems import described
+from dashboard.routes import SECURITY, AnyCaller, SomeServices
+from runtime.refusal import Refusal
+from schemas.answers import EventPage, WindowMeta
+from storage.event_search import SearchTooWide, place_of
+
+router = APIRouter(
+    prefix="/api/analytics", responses=described(), dependencies=SECURITY, tags=["events"], route_class=AuditedRoute
+)
+
+
+@router.get("/events", operation_id="search_events")
+async def search_events(
+    request: Request, caller: AnyCaller, services: SomeServices, query: Annotated[SomeEvents, Query()]
+) -> EventPage:
+    """Stored events, newest first, under the pseudonyms of learners; a page at a time."""
+    require(caller, "events:read")
+    now = services.clock()
+    pseudonyms = services.gate.pseudonyms(query.user_id) if query.user_id is not None else None
+    search, behind = understand(query, pseudonyms, now)
+    note_span(request, span_of(search))
+    meta = WindowMeta(
+        # taken before the database is read
+        consistent_through=services.freshness.consistent_through,
+        generated_at=now,
+        from_=search.since,
+        to=search.until,
+    )
+    try:
+        # one more than is told, to know whether there is another page
+        found = await services.archive.page(search, query.limit + 1, behind)
+    except SearchTooWide:
+        raise Refusal(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            SearchTooWide.code,
+            "Too little of this was found in time: narrow `since` and `until`, or name a learner.",
+        ) from None
+    events = found[: query.limit]
+    more = len(found) > len(events)
+    return EventPage(
+        meta=meta,
+        events=[stored_event(event) for event in events],
+        next_cursor=str(cursor_of(search, place_of(events[-1]))) if more else None,
+    )

@@ -1,0 +1,1 @@
+"""A service of the platform that tells what its learners do."""

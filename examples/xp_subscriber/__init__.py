@@ -1,0 +1,1 @@
+"""A subscriber that prints who earned XP."""

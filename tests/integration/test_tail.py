@@ -1,0 +1,153 @@
+"""`analytics tail` as somebody at a terminal uses it, against a service that says what the test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from cli import dev_file
+from tests.support.scripted_live import Refusing, ScriptedLive, events, message, saying, welcome
+from tests.support.waiting import eventually
+
+COLOUR = "\x1b["
+NOTHING: Mapping[str, str] = {}
+
+
+class Tail:
+    """The command under way."""
+
+    def __init__(self, process: asyncio.subprocess.Process, screen: Path) -> None:
+        self._process = process
+        self._screen = screen
+
+    @property
+    def shown(self) -> str:
+        return self._screen.read_text()
+
+    async def shows(self, text: str) -> None:
+        await eventually(lambda: text in self.shown or self._process.returncode is not None)
+        assert text in self.shown
+
+    async def interrupted(self) -> int:
+        self._process.send_signal(signal.SIGINT)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        return await self._process.wait()
+
+
+@asynccontextmanager
+async def tailing(
+    place: Path, *arguments: str, environment: Mapping[str, str] = NOTHING, stdout: int | None = None
+) -> AsyncIterator[Tail]:
+    screen = place / "screen"
+    with screen.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "cli.main", "tail", *arguments),
+            env={"PYTHONWARNINGS": "error", "TERM": "xterm-256color", **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=file if stdout is None else stdout,
+            stderr=file,
+        )
+    yield Tail(process, screen)
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+
+
+def reader(live: ScriptedLive) -> dict[str, str]:
+    return {"ANALYTICS_DASHBOARD_URL": live.url, "ANALYTICS_READ_KEY": "the-key"}
+
+
+async def test_events_are_lines_until_ctrl_c(tmp_path: Path) -> None:
+    script = saying(welcome(1), events(2, 3), then=None)
+    async with (
+        ScriptedLive(script).running() as live,
+        tailing(tmp_path, "--type", "xp_earned,level_up", "--user", "anna", environment=reader(live)) as tail,
+    ):
+        await tail.shows("xp_amount=3")
+        assert "12:34:56  xp_earned            000000000000  tests  xp_amount=2\n" in tail.shown
+        assert COLOUR not in tail.shown
+        assert live.asked == [{"types": ["xp_earned,level_up"], "user_id": ["anna"]}]
+        assert live.headers[0]["Authorization"] == "Bearer the-key"
+        assert await tail.interrupted() == 0
+        assert "Traceback" not in tail.shown
+
+
+async def test_a_connection_that_is_lost_is_made_again(tmp_path: Path) -> None:
+    script = (saying(welcome(1), events(2)), saying(welcome(2), events(2, 3), then=None))
+    async with ScriptedLive(*script).running() as live, tailing(tmp_path, "--json", environment=reader(live)) as tail:
+        await tail.shows('"xp_amount":3')
+        found = [json.loads(line) for line in tail.shown.splitlines() if line.startswith("{")]
+        assert [one["id"] for one in found] == ["2", "3"]
+        assert found[0]["properties"] == message(2)["properties"]
+        assert "closed; again in" in tail.shown
+        assert await tail.interrupted() == 0
+
+
+async def test_a_system_that_runs_here_is_found(tmp_path: Path) -> None:
+    async with ScriptedLive(saying(welcome(1), events(2), then=None)).running() as live:
+        facts = dict.fromkeys(dev_file.DevFile.__dataclass_fields__, "x")
+        dev_file.write(tmp_path, dev_file.DevFile(**facts | {"dashboard_url": live.url, "read_key": "dev-key"}))
+        async with tailing(tmp_path, "--data-dir", str(tmp_path)) as tail:
+            await tail.shows("xp_amount=2")
+            assert live.headers[0]["Authorization"] == "Bearer dev-key"
+
+
+@pytest.mark.parametrize("status", [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN])
+async def test_a_key_that_is_refused_ends_it_with_3(tmp_path: Path, status: HTTPStatus) -> None:
+    async with ScriptedLive(Refusing(status)).running() as live, tailing(tmp_path, environment=reader(live)) as tail:
+        assert await tail.ended() == 3
+        assert "key refused" in tail.shown
+        assert "the-key" not in tail.shown
+
+
+async def test_a_key_that_ends_ends_it_with_3(tmp_path: Path) -> None:
+    async with (
+        ScriptedLive(saying(welcome(1), events(2), then=4401)).running() as live,
+        tailing(tmp_path, environment=reader(live)) as tail,
+    ):
+        assert await tail.ended() == 3
+        assert "revoked or has expired" in tail.shown
+
+
+async def test_wrong_usage_ends_it_with_2(tmp_path: Path) -> None:
+    for arguments in (("--type", "nothing"), ("--url", "ftp://x", "--key", "k"), ("--data-dir", str(tmp_path))):
+        async with tailing(tmp_path, *arguments) as tail:
+            assert await tail.ended() == 2
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+async def test_a_terminal_gets_colours_unless_it_wants_none(
+    tmp_path: Path, environment: dict[str, str], coloured: bool
+) -> None:
+    ours, theirs = pty.openpty()
+    screen = b""
+
+    def read() -> None:
+        nonlocal screen
+        screen += os.read(ours, 65_536)
+
+    asyncio.get_running_loop().add_reader(ours, read)
+    try:
+        async with (
+            ScriptedLive(saying(welcome(1), events(2), then=None)).running() as live,
+            tailing(tmp_path, stdout=theirs, environment=reader(live) | environment) as tail,
+        ):
+            await eventually(lambda: b"xp_amount=2" in screen)
+            assert (COLOUR.encode() in screen) == coloured
+            assert await tail.interrupted() == 0
+    finally:
+        asyncio.get_running_loop().remove_reader(ours)
+        os.close(ours)
+        os.close(theirs)
