@@ -15,6 +15,7 @@ from ingest.accept import AcceptancePolicy
 from ingest.app import IngestApp
 from ingest.append_queue import AppendQueue
 from ingest.backpressure import Limits, PressureGauge
+from ingest.intake import Intake
 from ingest.learner_names import LearnerNames
 from ingest.openapi import openapi
 from ingest.privacy.firewall import Action, Firewall
@@ -94,7 +95,7 @@ def create_app(
     `gauge` is watched by whoever gives it; without one only Redis itself refuses. `keys` and `policy` are kept up to
     date by whoever gives them; without, those of the settings hold.
     """
-    events = EventRoutes(
+    intake = Intake(
         keys or settings.access_keys(),
         policy or acceptance_policy(settings),
         AppendQueue(
@@ -119,7 +120,7 @@ def create_app(
             for path, file in documentation_files("StudyIn Analytics, ingest").items()
         ),
     ]
-    return IngestApp(events, Starlette(routes=routes), frozenset(route.path for route in routes))
+    return IngestApp(EventRoutes(intake).endpoints, Starlette(routes=routes), frozenset(route.path for route in routes))
 
 
 def _file(media_type: str, content: bytes) -> Callable[[Request], Awaitable[Response]]:
