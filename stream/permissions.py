@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from stream.keys import API_KEYS, TOMBSTONES
+from stream.keys import API_KEYS, TOMBSTONES, UNMAPPED
 
 _STREAMS: Final = "~analytics:events:*"
 _READ_STREAMS: Final = "%R~analytics:events:*"
@@ -18,6 +18,9 @@ _WRITE_API_KEYS: Final = f"%W~{API_KEYS}"
 
 _READ_TOMBSTONES: Final = f"%R~{TOMBSTONES}"
 _WRITE_TOMBSTONES: Final = f"~{TOMBSTONES}"
+
+_COUNT_UNMAPPED: Final = f"(~{UNMAPPED} +evalsha +eval +hgetall +hset +hdel +expire)"
+"""A selector: these commands on this key, and on no other."""
 
 _CONNECT: Final = ("+ping", "+hello", "+select", "+client|setname", "+client|setinfo")
 _SCRIPTS: Final = ("+evalsha", "+eval", "+script|load", "+script|exists")
@@ -41,6 +44,7 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "+xlen",
         "+xinfo|groups",
         "+memory|usage",
+        _COUNT_UNMAPPED,
     ),
     "worker": (_STREAMS, *_CONNECT, *_LOOK, "+xgroup|create", "+xreadgroup", "+xautoclaim", "+xack"),
     "maintenance": (
