@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 
 def write_key(authorization: str | None) -> str | None:
@@ -13,6 +12,6 @@ def write_key(authorization: str | None) -> str | None:
         return None
     try:
         user, colon, password = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return None
     return user if user and colon and not password else None

@@ -19,15 +19,16 @@ from redis.exceptions import ResponseError
 
 from dashboard.server import open_services
 from ingest.routes import BATCH
-from ingest.server import create_app
+from ingest.server import create_app, open_unmapped
 from processors.chores import chores
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage.pool import open_pool
 from storage.roles import ROLES, Role, login_of, make_logins
 from stream.connection import connect
-from stream.keys import API_KEYS, TOMBSTONES, stream_key
+from stream.keys import API_KEYS, TOMBSTONES, UNMAPPED, stream_key
 from stream.permissions import RULES
+from stream.unmapped import read_unmapped
 from tests.support.access import ADMIN_KEY, WRITE_KEY
 from tests.support.reading import OVERVIEW, READER, SYSTEM, bearer, client_of
 from tests.support.waiting import eventually
@@ -205,6 +206,17 @@ COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("GET", TOMBSTONES): {"ingest"},
     ("SET", TOMBSTONES, "x"): {"maintenance"},
     ("STRLEN", TOMBSTONES): {"ingest", "maintenance"},
+    ("HSET", UNMAPPED, "a", "1 1"): {"ingest"},
+    ("HGETALL", UNMAPPED): {"ingest"},
+    ("HDEL", UNMAPPED, "a"): {"ingest"},
+    ("EXPIRE", UNMAPPED, "1"): {"ingest"},
+    ("EVAL", "return 1", "1", UNMAPPED): {"ingest"},
+    ("DEL", UNMAPPED): set(),
+    ("GET", UNMAPPED): set(),
+    ("XADD", UNMAPPED, "*", "a", "b"): set(),
+    ("HSET", KEY, "a", "b"): set(),
+    ("HGETALL", KEY): set(),
+    ("EXPIRE", API_KEYS, "1"): set(),
     ("SET", KEY, "x"): {"maintenance"},
     ("SET", "other", "x"): set(),
     ("GET", "other"): set(),
@@ -265,7 +277,11 @@ async def test_the_whole_system_works_under_these_logins(
 ) -> None:
     ingest = as_user(settings, "ingest", users)
     client = connect(ingest)
-    await send(create_app(ingest, client, asyncio.Event()))
+    unmapped = open_unmapped(client)
+    await send(create_app(ingest, client, asyncio.Event(), unmapped=unmapped))
+    unmapped.note_event("Quiz Started")
+    await unmapped.write()
+    assert [one.name for one in await read_unmapped(redis, utc_now())] == ["Quiz Started"]
     await client.aclose()
 
     async with working(as_user(settings, "worker", users, logins["writer"])):
