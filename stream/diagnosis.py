@@ -46,7 +46,7 @@ async def diagnose(
 
 def judge_unmapped(names: Sequence[Unmapped]) -> Finding:
     """Judge the names that Segment's senders used and that stand for nothing, most frequent first."""
-    told = [f"{one.name} ({one.times} times, last {one.last_seen:%Y-%m-%d %H:%M} UTC)" for one in names[:_MOST_TOLD]]
+    told = [f"{one.name} ({one.times}x, last {one.last_seen:%Y-%m-%d %H:%M} UTC)" for one in names[:_MOST_TOLD]]
     told += [f"and {len(names) - _MOST_TOLD} more"] if len(names) > _MOST_TOLD else []
     return judge(
         "segment.unmapped",

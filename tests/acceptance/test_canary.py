@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -24,7 +25,8 @@ from runtime.settings import Settings
 from schemas.events import EVENT, MODELS
 from stream.connection import connect
 from tests.support.reading import bearer
-from tests.support.system import System, running_system
+from tests.support.system import System, analytics, running_system
+from tests.support.waiting import eventually
 
 _numbers = count()
 
@@ -203,6 +205,12 @@ async def test_no_canary_is_found_anywhere(data_directory: Path) -> None:
             for url in (system.ingest_url, system.dashboard_url):
                 metrics = await client.get(f"{url}/metrics")
                 assert b"analytics_" in metrics.content
+
+        async def names_are_told() -> bool:
+            return "identify() (" in await asyncio.to_thread(analytics, "doctor", "--data-dir", str(data_directory))
+
+        await eventually(names_are_told)
+        listener.heard.append(analytics("doctor", "--data-dir", str(data_directory)).encode())
         assert await stored_events(system) >= len(MODELS)
         redis = connect(Settings.model_validate({"redis_url": system.redis_url}))
         await redis.save()

@@ -266,6 +266,21 @@ async def test_a_script_may_do_no_more_than_its_user(
     await client.aclose()
 
 
+async def test_a_login_without_the_newest_right_keeps_the_names_for_later(
+    settings: Settings, redis: Redis, users: Mapping[str, str]
+) -> None:
+    acl: Any = redis.execute_command
+    await acl("ACL", "SETUSER", "ingest", "clearselectors")
+    client = connect(as_user(settings, "ingest", users))
+    names = open_unmapped(client)
+    names.note_event("Quiz Started")
+    await names.write()
+    await acl("ACL", "SETUSER", "ingest", *RULES["ingest"])
+    await names.write()
+    assert [one.times for one in await read_unmapped(redis, utc_now())] == [1]
+    await client.aclose()
+
+
 def as_user(settings: Settings, user: str, users: Mapping[str, str], database_url: str | None = None) -> Settings:
     place = urlsplit(settings.redis_dsn)
     address = place._replace(netloc=f"{user}:{users[user]}@{place.netloc.rpartition('@')[2]}").geturl()

@@ -272,9 +272,9 @@ async def test_the_doctor_tells_the_names_nobody_mapped(client: httpx.AsyncClien
     await eventually(is_written)
     finding = judge_unmapped(await read_unmapped(redis, utc_now()))
     assert finding.status == "warn"
-    assert "Quiz Started (2 times, last " in finding.detail
-    assert "identify() (1 times" in finding.detail
-    assert f"{OTHER} (1 times" in finding.detail
+    assert "Quiz Started (2x, last " in finding.detail
+    assert "identify() (1x, last" in finding.detail
+    assert f"{OTHER} (1x, last" in finding.detail
     assert "ANALYTICS_SEGMENT_MAPPING" in finding.fix
     assert find_personal(finding.detail) is None
 
