@@ -1,24 +1,22 @@
-"""The ASGI application: the two event routes by hand, since every event passes them; the rest by Starlette."""
+"""The ASGI application: the routes of events by hand, since every event passes them; the rest by Starlette."""
 
 from __future__ import annotations
 
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ingest.endpoint import Endpoint, Reply
 from ingest.privacy.detectors import find_personal
-from ingest.routes import BATCH, TRACK, EventRoutes, Reply
 from runtime.refusal import Refusal
 from schemas.problem import PROBLEM_MEDIA_TYPE
 from telemetry import logging, metrics
-
-Endpoint = Callable[[Mapping[str, str], str | None, Receive], Awaitable[Reply]]
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _UNMATCHED: Final = "unmatched"
@@ -39,9 +37,9 @@ SECURITY_HEADERS: Final = (
 class IngestApp:
     """Answers every request with JSON, a request id, careful headers, and its metrics."""
 
-    def __init__(self, events: EventRoutes, others: ASGIApp, other_paths: frozenset[str]) -> None:
-        """Take the event routes, an application for `other_paths`, and those paths."""
-        self._endpoints: dict[str, Endpoint] = {TRACK: events.track, BATCH: events.batch}
+    def __init__(self, endpoints: Mapping[str, Endpoint], others: ASGIApp, other_paths: frozenset[str]) -> None:
+        """Take the endpoints of events by their paths, an application for `other_paths`, and those paths."""
+        self._endpoints = endpoints
         self._others = others
         self._other_paths = other_paths
 

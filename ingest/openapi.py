@@ -10,7 +10,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from ingest.parse import EventBatch
-from ingest.routes import BATCH, TRACK
+from ingest.routes import BATCH, DROPPED, TRACK
+from ingest.segment import routes as segment
+from ingest.segment.messages import SegmentBatch, SegmentReply
 from schemas.events import EVENT
 from schemas.limits import MAX_BATCH_EVENTS, MAX_BODY_BYTES, MAX_EVENT_BYTES
 from schemas.problem import PROBLEM_MEDIA_TYPE, Problem
@@ -31,6 +33,14 @@ _REFUSALS: Final = {
     "503": "The stream cannot take events now: retry after Retry-After seconds with the same event_ids.",
 }
 
+_DROPPED: Final = {
+    "name": "-".join(word.capitalize() for word in DROPPED.split("-")),
+    "in": "header",
+    "required": False,
+    "schema": {"type": "integer", "minimum": 0},
+    "description": "How many events the sender had to drop since its last batch; for the operators to see.",
+}
+
 
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document."""
@@ -44,6 +54,8 @@ def openapi() -> dict[str, Any]:
         "paths": {
             TRACK: {"post": _track()},
             BATCH: {"post": _batch()},
+            segment.BATCH: {"post": _segment("batch", "SegmentBatch")},
+            **{path: {"post": _segment(call, "SegmentMessage")} for call, path in segment.CALLS.items()},
             "/livez": {"get": _status("Whether the process is alive.")},
             "/readyz": {"get": _status("Whether it may be given work.")},
             "/metrics": {"get": _metrics()},
@@ -53,6 +65,7 @@ def openapi() -> dict[str, Any]:
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "writeKey": {"type": "http", "scheme": "basic"},
             },
         },
         "security": [{"bearer": []}, {"apiKey": []}],
@@ -81,10 +94,25 @@ def _batch() -> dict[str, Any]:
     return {
         "summary": "Accept the good events of a batch and say what is wrong with the others.",
         "operationId": "batch",
+        "parameters": [_DROPPED],
         "requestBody": _body({"anyOf": [_reference("EventBatch"), array]}),
         "responses": {
             "202": _json("All events are in the stream.", "BatchReply"),
             "207": _json("Some are; `results` says which.", "BatchReply"),
+            **_problems(_REFUSALS),
+        },
+    }
+
+
+def _segment(call: str, model: str) -> dict[str, Any]:
+    stored = {"batch": "Take several calls of Segment's clients.", "track": "Take one event of Segment's clients."}
+    return {
+        "summary": stored.get(call, "Answer a call of Segment's clients that holds nothing to be stored."),
+        "operationId": f"segment_{call}",
+        "security": [{"writeKey": []}, {"bearer": []}, {"apiKey": []}],
+        "requestBody": _body(_reference(model)),
+        "responses": {
+            "200": _json("What was accepted is in the stream; `results` says what was not.", "SegmentReply"),
             **_problems(_REFUSALS),
         },
     }
@@ -119,12 +147,14 @@ def _problems(descriptions: dict[str, str]) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     _, replies = models_json_schema(
-        [(model, "serialization") for model in (TrackReply, BatchReply, Problem, HealthReport)], ref_template=_REF
+        [(model, "serialization") for model in (TrackReply, BatchReply, SegmentReply, Problem, HealthReport)],
+        ref_template=_REF,
     )
     batch = TypeAdapter(EventBatch).json_schema(ref_template=_REF)
     event = EVENT.json_schema(ref_template=_REF)
-    schemas: dict[str, Any] = replies["$defs"] | batch.pop("$defs") | event.pop("$defs")
-    return schemas | {"EventBatch": batch, "Event": event}
+    messages = TypeAdapter(SegmentBatch).json_schema(ref_template=_REF)
+    schemas: dict[str, Any] = replies["$defs"] | batch.pop("$defs") | event.pop("$defs") | messages.pop("$defs")
+    return schemas | {"EventBatch": batch, "Event": event, "SegmentBatch": messages}
 
 
 if __name__ == "__main__":

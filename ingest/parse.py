@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -48,19 +50,24 @@ def parse_event(body: bytes) -> AnyEvent | Rejection:
     try:
         return EVENT.validate_json(body)
     except ValidationError:
-        return _judge(load(body))
+        return judge(load(body))
 
 
 def parse_batch(body: bytes) -> list[AnyEvent | Rejection]:
     """Return each event of a batch, or what is wrong with it. Raises Refusal when there is no batch to judge."""
     events = _parse_at_once(body)
     if events is None:
-        events = [_judge(raw) for raw in _events_of(load(body))]
+        events = [judge(raw) for raw in _events_of(load(body))]
+    check_count(events)
+    return events
+
+
+def check_count(events: Sequence[Any]) -> None:
+    """Raise Refusal for a batch of none, or of more than one may have."""
     if not events:
         raise Refusal(HTTPStatus.BAD_REQUEST, "empty_batch", "The batch has no events.")
     if len(events) > MAX_BATCH_EVENTS:
         raise _too_many()
-    return events
 
 
 def _parse_at_once(body: bytes) -> list[AnyEvent | Rejection] | None:
@@ -88,7 +95,8 @@ def _events_of(document: Any) -> list[Any]:
     return events
 
 
-def _judge(raw: Any) -> AnyEvent | Rejection:
+def judge(raw: Any) -> AnyEvent | Rejection:
+    """Return parsed JSON as an event, or what is wrong with it: as strictly as the text of it would be."""
     if not isinstance(raw, dict):
         return Rejection("not_an_object", "", "An event is a JSON object.")
     unstorable = find_unstorable(raw)
@@ -103,26 +111,29 @@ def _judge(raw: Any) -> AnyEvent | Rejection:
         return from_validation(error)
 
 
-def load(body: bytes) -> Any:
-    """Parse JSON leniently, so that what is wrong inside one event can be told of that event. Raises Refusal."""
+def load(body: bytes, key: str = "events") -> Any:
+    """Parse JSON leniently, so that what is wrong inside one event can be told of that event. Raises Refusal.
+
+    `key`: what a batch has its events under, which may not be there twice.
+    """
     # Bytes that are not UTF-8 become lone surrogates, which no event may hold.
     text = body.decode("utf-8", "surrogateescape")
     try:
         try:
-            return _loads(text)
+            return _loads(text, key)
         except RecursionError:
-            return _loads(without_depths(text))
+            return _loads(without_depths(text), key)
     except json.JSONDecodeError as error:
         raise _unreadable(f"The body is not JSON: {error.msg}, at character {error.pos}.") from None
 
 
-def _loads(text: str) -> Any:
-    return json.loads(text, parse_int=_integer, object_pairs_hook=_object)
+def _loads(text: str, key: str) -> Any:
+    return json.loads(text, parse_int=_integer, object_pairs_hook=partial(_object, key))
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(key: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
-    if len(members) < len(pairs) and "events" in members:
+    if len(members) < len(pairs) and key in members:
         raise Refusal(HTTPStatus.BAD_REQUEST, "invalid_envelope", "A batch has its events under one key, once.")
     return members
 

@@ -15,11 +15,16 @@ from ingest.accept import AcceptancePolicy
 from ingest.app import IngestApp
 from ingest.append_queue import AppendQueue
 from ingest.backpressure import Limits, PressureGauge
+from ingest.intake import Intake
 from ingest.learner_names import LearnerNames
 from ingest.openapi import openapi
 from ingest.privacy.firewall import Action, Firewall
 from ingest.routes import EventRoutes
+from ingest.segment.mapping import read_mapping
+from ingest.segment.routes import SegmentRoutes
+from ingest.segment.unmapped import UnmappedNames
 from runtime.access import AccessKeys
+from runtime.clock import utc_now
 from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals
 from runtime.offline_docs import CONTENT_SECURITY_POLICY, documentation_files
@@ -30,6 +35,7 @@ from stream.health import append_only_file, ping
 from stream.load import measure_load
 from stream.producer import Producer
 from stream.tombstones import follow_tombstones
+from stream.unmapped import add_unmapped
 from telemetry import events as telemetry
 from telemetry.exposition import publish_build
 from telemetry.health import Check
@@ -49,7 +55,8 @@ async def serve(settings: Settings) -> None:
         followers = [follow_keys(redis, keys, stop)]
         if policy.names.needs_tombstones:
             followers.append(follow_tombstones(redis, policy.names.renew, stop))
-        app = create_app(settings, redis, stop, gauge, keys, policy)
+        unmapped = open_unmapped(redis)
+        app = create_app(settings, redis, stop, gauge, keys, policy, unmapped)
         await gauge.sample()
         telemetry.process_started("ingest", publish_build())
         try:
@@ -57,6 +64,7 @@ async def serve(settings: Settings) -> None:
                 stop,
                 serve_http(app, settings.listener(settings.ingest_host, settings.ingest_port), stop),
                 gauge.watch(stop),
+                unmapped.keep_writing(stop),
                 *followers,
             )
         finally:
@@ -81,6 +89,11 @@ def open_gauge(settings: Settings, redis: Redis) -> PressureGauge:
     return PressureGauge(lambda: measure_load(redis, settings.stream_partitions), Limits.of(settings))
 
 
+def open_unmapped(redis: Redis) -> UnmappedNames:
+    """Return the gathered names of this Redis; nothing is written yet."""
+    return UnmappedNames(lambda counts: add_unmapped(redis, counts, utc_now()))
+
+
 def create_app(
     settings: Settings,
     redis: Redis,
@@ -88,13 +101,14 @@ def create_app(
     gauge: PressureGauge | None = None,
     keys: AccessKeys | None = None,
     policy: AcceptancePolicy | None = None,
+    unmapped: UnmappedNames | None = None,
 ) -> IngestApp:
     """Return the application; nothing is sent to Redis yet. Raises ConfigurationError.
 
     `gauge` is watched by whoever gives it; without one only Redis itself refuses. `keys` and `policy` are kept up to
-    date by whoever gives them; without, those of the settings hold.
+    date, and `unmapped` is written, by whoever gives them; without, those of the settings hold and nothing is written.
     """
-    events = EventRoutes(
+    intake = Intake(
         keys or settings.access_keys(),
         policy or acceptance_policy(settings),
         AppendQueue(
@@ -103,6 +117,7 @@ def create_app(
         ),
         gauge or open_gauge(settings, redis),
     )
+    segment = SegmentRoutes(intake, read_mapping(settings.segment_mapping), unmapped or open_unmapped(redis))
     checks = [Check("redis", lambda: ping(redis))]
     if settings.needs_append_only_file:
         checks.append(Check("append_only_file", lambda: append_only_file(redis)))
@@ -119,7 +134,8 @@ def create_app(
             for path, file in documentation_files("StudyIn Analytics, ingest").items()
         ),
     ]
-    return IngestApp(events, Starlette(routes=routes), frozenset(route.path for route in routes))
+    endpoints = {**EventRoutes(intake).endpoints, **segment.endpoints}
+    return IngestApp(endpoints, Starlette(routes=routes), frozenset(route.path for route in routes))
 
 
 def _file(media_type: str, content: bytes) -> Callable[[Request], Awaitable[Response]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,9 +18,11 @@ from stream.failures import GroupMissing, translated_errors
 from stream.keys import STORE_GROUP, stream_key
 from stream.lag import measure
 from stream.trimmer import EntryId
+from stream.unmapped import Unmapped, read_unmapped
 
 _OLDEST: Final = (7, 0)
 _SKEW_SECONDS: Final = 5.0
+_MOST_TOLD: Final = 20
 
 
 async def diagnose(
@@ -39,7 +41,21 @@ async def diagnose(
         findings.append(_judge_confirmations(early=await confirms_early(redis)))
     for partition in range(partitions):
         findings += await _diagnose_partition(redis, partition, claim_idle_seconds)
-    return findings
+    return [*findings, judge_unmapped(await read_unmapped(redis, now))]
+
+
+def judge_unmapped(names: Sequence[Unmapped]) -> Finding:
+    """Judge the names that Segment's senders used and that stand for nothing, most frequent first."""
+    told = [f"{one.name} ({one.times}x, last {one.last_seen:%Y-%m-%d %H:%M} UTC)" for one in names[:_MOST_TOLD]]
+    told += [f"and {len(names) - _MOST_TOLD} more"] if len(names) > _MOST_TOLD else []
+    return judge(
+        "segment.unmapped",
+        not names,
+        f"not stored: {', '.join(told)}" if names else "no event of a Segment client was of an unknown name",
+        "map each name in the file of ANALYTICS_SEGMENT_MAPPING, or stop sending it; calls such as identify() are never"
+        " stored. See docs/segment.md",
+        otherwise="warn",
+    )
 
 
 def _judge_confirmations(*, early: bool) -> Finding:

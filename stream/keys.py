@@ -25,6 +25,9 @@ API_KEYS: Final = "analytics:api_keys"
 TOMBSTONES: Final = "analytics:erased_users"
 """Pseudonyms of all learners who are erased, 32 bytes each."""
 
+UNMAPPED: Final = "analytics:segment:unmapped"
+"""Hash: how often, and when last, Segment's senders used a name that stands for nothing."""
+
 PROBE: Final = "analytics:probe"
 """Written by `analytics doctor` to see how the server confirms; it expires."""
 

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from stream.keys import API_KEYS, LIVE_EVENTS, LIVE_STATE, TIMELINE, TOMBSTONES, channel, history_key
+from stream.keys import (
+    API_KEYS,
+    LIVE_EVENTS,
+    LIVE_STATE,
+    TIMELINE,
+    TOMBSTONES,
+    UNMAPPED,
+    channel,
+    history_key,
+)
 
 _STREAMS: Final = "~analytics:events:*"
 _READ_STREAMS: Final = "%R~analytics:events:*"
@@ -22,6 +31,9 @@ _WRITE_TOMBSTONES: Final = f"~{TOMBSTONES}"
 _LIVE: Final = (f"~{TIMELINE}", f"~{LIVE_STATE}", f"~{LIVE_EVENTS}", f"~{history_key('*')}")
 
 _READ_LIVE: Final = (f"%R~{TIMELINE}", f"%R~{LIVE_STATE}", f"%R~{history_key('*')}")
+
+_COUNT_UNMAPPED: Final = f"(~{UNMAPPED} +evalsha +eval +hgetall +hset +hdel +expire)"
+"""A selector: these commands on this key, and on no other."""
 
 _CONNECT: Final = ("+ping", "+hello", "+select", "+client|setname", "+client|setinfo")
 _SCRIPTS: Final = ("+evalsha", "+eval", "+script|load", "+script|exists")
@@ -45,6 +57,7 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "+xlen",
         "+xinfo|groups",
         "+memory|usage",
+        _COUNT_UNMAPPED,
     ),
     "worker": (_STREAMS, *_CONNECT, *_LOOK, "+xgroup|create", "+xreadgroup", "+xautoclaim", "+xack"),
     "live": (

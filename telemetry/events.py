@@ -33,6 +33,17 @@ def events_judged(accepted: Mapping[str, int], rejected: int) -> None:
     metrics.INGEST_BATCH_EVENTS.observe(count + rejected)
 
 
+def segment_judged(outcomes: Mapping[str, int]) -> None:
+    """Calls of a Segment client were answered; `outcomes` counts them by what became of each."""
+    for outcome, count in outcomes.items():
+        metrics.SEGMENT_EVENTS.labels(outcome).inc(count)
+
+
+def sdk_dropped(source: str, count: int) -> None:
+    """A sender says how many events it dropped before they were sent; `source` is the name of its key."""
+    metrics.SDK_DROPPED.labels(source).inc(count)
+
+
 def events_appended(count: int, seconds: float) -> None:
     """One append took `count` events to the stream."""
     metrics.PUBLISH_DURATION.observe(seconds)
@@ -94,6 +105,12 @@ def tombstones_unreadable(error: DependencyUnavailable) -> None:
     """Who is erased cannot be read: what was known of it is used on."""
     metrics.RETRIES.labels(error.dependency, error.reason).inc()
     _log.warning("tombstones_unreadable", reason=error.reason, detail=error.detail)
+
+
+def unmapped_names_unwritten(error: DependencyUnavailable) -> None:
+    """The names nobody mapped cannot be written for `analytics doctor` to tell; they are kept for later."""
+    metrics.RETRIES.labels(error.dependency, error.reason).inc()
+    _log.warning("unmapped_names_unwritten", reason=error.reason, detail=error.detail)
 
 
 def ingest_refused(reason: str) -> None:

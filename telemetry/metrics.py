@@ -41,6 +41,12 @@ INGEST_PERSONAL = Counter(
 INGEST_BACKPRESSURE = Counter(
     "analytics_ingest_backpressure_total", "Requests refused with 429 or 503 for now.", ["reason"]
 )
+SEGMENT_EVENTS = Counter(
+    "analytics_segment_events_total", "Calls of Segment's clients, by what became of them.", ["outcome"]
+)
+SDK_DROPPED = Counter(
+    "analytics_sdk_dropped_events_total", "Events that senders say they dropped before they sent them.", ["source"]
+)
 INGEST_HELD_EVENTS = Gauge("analytics_ingest_held_events", "Accepted events that wait for the stream's answer.")
 PUBLISH_DURATION = Histogram(
     "analytics_stream_publish_duration_seconds", "Time of one append of many events.", buckets=_REQUEST_SECONDS
@@ -106,8 +112,18 @@ READ_DURATION = Histogram(
 )
 STALENESS = Gauge("analytics_aggregate_staleness_seconds", "Age of consistent_through when it was last sampled.")
 
-INGEST_ROUTES: Final = ("/api/analytics/events/track", "/api/analytics/events/batch")
-INGEST_CODES: Final = ("202", "207", "400", "401", "403", "413", "415", "422", "429", "500", "503")
+INGEST_ROUTES: Final = (
+    "/api/analytics/events/track",
+    "/api/analytics/events/batch",
+    "/v1/batch",
+    "/v1/track",
+    "/v1/identify",
+    "/v1/page",
+    "/v1/screen",
+    "/v1/group",
+    "/v1/alias",
+)
+INGEST_CODES: Final = ("200", "202", "207", "400", "401", "403", "413", "415", "422", "429", "500", "503")
 READ_ROUTES: Final = (
     "/api/analytics/learning/overview",
     "/api/analytics/learning/heatmap",
@@ -121,6 +137,7 @@ READ_CODES: Final = ("200", "400", "401", "403", "422", "429", "500", "503")
 AUTHENTICATION_FAILURE_REASONS: Final = ("invalid_credentials", "too_many_failures")
 GROUPS: Final = ("store", "live")
 OUTCOMES: Final = ("accepted", "rejected", "retry")
+SEGMENT_OUTCOMES: Final = ("accepted", "rejected", "unknown_event", "ignored")
 PERSONAL_OUTCOMES: Final = ("rejected", "personal_data", "endpoint_template")
 BACKPRESSURE_REASONS: Final = (
     "queue_full",
@@ -163,6 +180,8 @@ for _outcome in PERSONAL_OUTCOMES:
     INGEST_PERSONAL.labels(_outcome)
 for _outcome in OUTCOMES:
     INGEST_EVENTS.labels(_outcome)
+for _outcome in SEGMENT_OUTCOMES:
+    SEGMENT_EVENTS.labels(_outcome)
 for _event_type in EventType:
     INGEST_ACCEPTED.labels(_event_type.value)
 for _reason in BACKPRESSURE_REASONS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -19,12 +20,14 @@ from dashboard.event_routes import router as searches
 from dashboard.routes import router as questions
 from ingest.privacy.firewall import free_texts
 from ingest.routes import BATCH, TRACK
+from ingest.segment import routes as segment
 from runtime.embedded.postgres import Postgres
 from runtime.settings import Settings
 from schemas.events import EVENT, MODELS
 from stream.connection import connect
 from tests.support.reading import bearer
-from tests.support.system import System, running_system
+from tests.support.system import System, analytics, running_system
+from tests.support.waiting import eventually
 
 _numbers = count()
 
@@ -113,6 +116,23 @@ async def provoke_ingest(system: System, client: httpx.AsyncClient) -> None:
         await client.request(method, f"{system.ingest_url}{TRACK}?user={canary()}", headers=headers())
 
 
+async def provoke_segment(system: System, client: httpx.AsyncClient) -> None:
+    key = (system.write_key, "")
+    message = {"type": "track", "event": "XP Earned", "userId": USER, "properties": {"xp_amount": 5}}
+    extra = {name: {canary(): canary()} for name in ("context", "traits", "integrations", "_metadata")}
+    accepted = await client.post(system.ingest_url + segment.BATCH, json={"batch": [message | extra]}, auth=key)
+    assert accepted.json()["accepted"] == 1, accepted.text
+    fields = ("type", "event", "messageId", "userId", "anonymousId", "timestamp", "sentAt", "properties")
+    batch: list[Any] = [message | {name: canary()} for name in fields]
+    batch += [message | {"properties": {canary(): canary()}}, message | {canary(): canary()}, canary()]
+    for path in (segment.BATCH, *segment.CALLS.values()):
+        body = {"batch": batch, "sentAt": canary(), canary(): canary()} if path == segment.BATCH else message | extra
+        answered = await client.post(system.ingest_url + path, json=body, auth=key, headers=headers())
+        assert answered.status_code == 200, answered.text
+        await client.post(system.ingest_url + path, json=[canary()], auth=key)
+        await client.post(system.ingest_url + path, json=body, auth=(canary(), ""))
+
+
 def strangers() -> Iterator[dict[str, str]]:
     yield {"Authorization": f"Bearer {canary()}"}
     yield {"Authorization": "Basic " + base64.b64encode(canary().encode()).decode()}
@@ -181,11 +201,18 @@ async def test_no_canary_is_found_anywhere(data_directory: Path) -> None:
     async with running_system(data_directory, ANALYTICS_LOG_LEVEL="debug") as system:
         async with httpx.AsyncClient(transport=listener, timeout=30) as client:
             await provoke_ingest(system, client)
+            await provoke_segment(system, client)
             await system.settled()
             await provoke_dashboard(system, client)
             for url in (system.ingest_url, system.dashboard_url):
                 metrics = await client.get(f"{url}/metrics")
                 assert b"analytics_" in metrics.content
+
+        async def names_are_told() -> bool:
+            return "identify() (" in await asyncio.to_thread(analytics, "doctor", "--data-dir", str(data_directory))
+
+        await eventually(names_are_told)
+        listener.heard.append(analytics("doctor", "--data-dir", str(data_directory)).encode())
         assert await stored_events(system) >= len(MODELS)
         redis = connect(Settings.model_validate({"redis_url": system.redis_url}))
         await redis.save()

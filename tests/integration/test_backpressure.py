@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 
 from cli.delivery import Courier
 from ingest.backpressure import PressureGauge
-from ingest.routes import BATCH, RETRY_UNDER_PRESSURE, TRACK
+from ingest.intake import RETRY_UNDER_PRESSURE
+from ingest.routes import BATCH, TRACK
 from ingest.server import create_app, open_gauge
 from runtime.settings import Settings
 from stream.connection import connect

@@ -18,6 +18,7 @@ from dashboard.api import create_api
 from dashboard.openapi import describe
 from dashboard.server import open_services
 from ingest.openapi import openapi
+from ingest.segment import routes as segment
 from ingest.server import create_app
 from runtime import api_keys
 from runtime.lifecycle import run_together
@@ -32,12 +33,20 @@ SECRET: Final = "the secret of the tests that hashes issued keys"
 NOW: Final = datetime.now(UTC)
 SCOPES: Final = ("events:write", "events:read", "learning:read", "system:read", "privacy:admin")
 EVENT: Final = {"event_type": "xp_earned", "user_id": "anna", "properties": {"xp_amount": 5}}
+MESSAGE: Final = {"type": "track", "event": "xp_earned", "userId": "anna", "properties": {"xp_amount": 5}}
+BODIES: Final[dict[str, Any]] = {
+    "/api/analytics/events/track": EVENT,
+    "/api/analytics/events/batch": [EVENT],
+    "/v1/batch": {"batch": [MESSAGE]},
+}
+"""Of what is posted; all others are paths of one call."""
 
 # method, path: the scope a key needs; what a learner's token gets; what the right key gets
 LEARNING = "learning:read"
 ENDPOINTS: Final = {
     ("post", "/api/analytics/events/track"): ("events:write", 401, 202),
     ("post", "/api/analytics/events/batch"): ("events:write", 401, 202),
+    **{("post", path): ("events:write", 401, 200) for path in (segment.BATCH, *segment.CALLS.values())},
     ("get", "/api/analytics/learning/overview"): (LEARNING, 200, 200),
     ("get", "/api/analytics/learning/heatmap"): (LEARNING, 200, 200),
     ("get", "/api/analytics/gamification/progress"): (LEARNING, 200, 200),
@@ -121,7 +130,7 @@ async def ask(settings: Settings, redis: Redis) -> AsyncIterator[Ask]:
             target = path.replace("{user_id}", "anna").replace("{job_id}", str(uuid4()))
             of_learner = ENDPOINTS[method, path][0] == LEARNING
             if method == "post":
-                reply = await ingest.post(target, json=EVENT if "track" in path else [EVENT], headers=headers)
+                reply = await ingest.post(target, json=BODIES.get(path, MESSAGE), headers=headers)
             else:
                 asking = {"user_id": "anna"} if of_learner else {}
                 reply = await dashboard.request(method, target, params=asking, headers=headers)

@@ -8,29 +8,29 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
 import pytest
 import yaml
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from dashboard.server import open_services
 from ingest.routes import BATCH
-from ingest.server import create_app
+from ingest.server import create_app, open_unmapped
 from processors.chores import chores
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage.pool import open_pool
 from storage.roles import ROLES, Role, login_of, make_logins
 from stream.connection import connect
-from stream.keys import API_KEYS, LIVE_STATE, TIMELINE, TOMBSTONES, channel, history_key, stream_key
+from stream.keys import stream_key
 from stream.permissions import RULES
+from stream.unmapped import read_unmapped
 from tests.support.access import ADMIN_KEY, EVENTS_KEY, WRITE_KEY
 from tests.support.live import all_published, publishing
 from tests.support.reading import OVERVIEW, READER, SYSTEM, bearer, client_of
+from tests.support.redis_users import as_user, redis_users
 from tests.support.waiting import eventually
 from tests.support.working import working
 
@@ -167,108 +167,11 @@ async def test_each_role_is_refused_what_it_does_not_need(logins: Mapping[Role, 
 
 @pytest.fixture
 async def users(redis: Redis) -> AsyncIterator[Mapping[str, str]]:
-    """The users of the rules, on the test's Redis; their passwords."""
-    passwords = {user: secrets.token_hex(16) for user in RULES}
-    acl: Any = redis.execute_command
-    for user, rules in RULES.items():
-        await acl("ACL", "SETUSER", user, "reset", "on", f">{passwords[user]}", *rules)
-    yield passwords
-    await acl("ACL", "DELUSER", *RULES)
+    async with redis_users(redis) as passwords:
+        yield passwords
 
 
 KEY: Final = stream_key(0)
-# command: who may give it
-COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
-    ("XADD", KEY, "*", "a", "b"): {"ingest"},
-    ("XADD", "other", "*", "a", "b"): set(),
-    ("XRANGE", KEY, "-", "+"): {"worker", "maintenance", "dashboard"},
-    ("XREADGROUP", "GROUP", "live", "me", "STREAMS", KEY, ">"): {"worker", "live"},
-    ("XRANGE", "other", "-", "+"): set(),
-    ("XREADGROUP", "GROUP", "store", "me", "STREAMS", KEY, ">"): {"worker", "live"},
-    ("WAITAOF", "1", "0", "0"): {"ingest"},
-    ("WAIT", "1", "0"): {"ingest"},
-    ("XREAD", "STREAMS", KEY, "0"): set(),
-    ("XACK", KEY, "store", "1-1"): {"worker", "live", "maintenance"},
-    ("XAUTOCLAIM", KEY, "store", "me", "0", "0"): {"worker", "live"},
-    ("XGROUP", "CREATE", KEY, "store", "0"): {"worker", "live"},
-    ("XGROUP", "DESTROY", KEY, "store"): set(),
-    ("XGROUP", "SETID", KEY, "store", "$"): {"maintenance"},
-    ("XGROUP", "DELCONSUMER", KEY, "store", "me"): {"maintenance"},
-    ("XTRIM", KEY, "MAXLEN", "0"): {"maintenance"},
-    ("XDEL", KEY, "1-1"): {"maintenance"},
-    ("XSETID", KEY, "1-1"): set(),
-    ("DEL", KEY): set(),
-    ("UNLINK", KEY): set(),
-    ("RENAME", KEY, "other"): set(),
-    ("EXPIRE", KEY, "1"): set(),
-    ("DUMP", KEY): set(),
-    ("GET", API_KEYS): {"ingest", "dashboard"},
-    ("SET", API_KEYS, "[]"): {"maintenance"},
-    ("GET", TOMBSTONES): {"ingest", "live"},
-    ("SET", TOMBSTONES, "x"): {"maintenance"},
-    ("STRLEN", TOMBSTONES): {"ingest", "live", "maintenance"},
-    ("SET", KEY, "x"): {"maintenance"},
-    ("SET", "other", "x"): set(),
-    ("GET", "other"): set(),
-    ("KEYS", "*"): set(),
-    ("SCAN", "0"): set(),
-    ("FLUSHALL",): set(),
-    ("FLUSHDB",): set(),
-    ("CONFIG", "GET", "requirepass"): set(),
-    ("CONFIG", "SET", "appendonly", "no"): set(),
-    ("ACL", "LIST"): set(),
-    ("ACL", "SETUSER", "me", "+@all"): set(),
-    ("DEBUG", "SLEEP", "0"): set(),
-    ("SHUTDOWN",): set(),
-    ("SAVE",): set(),
-    ("MONITOR",): set(),
-    ("CLIENT", "LIST"): set(),
-    ("CLIENT", "KILL", "ID", "1"): set(),
-    ("REPLICAOF", "NO", "ONE"): set(),
-    ("SCRIPT", "FLUSH"): set(),
-    ("FUNCTION", "LIST"): set(),
-    ("PUBLISH", "channel", "x"): set(),
-    ("PUBLISH", channel("xp_earned"), "x"): {"live"},
-    ("ZADD", TIMELINE, "1", "x"): {"live"},
-    ("ZRANGEBYSCORE", TIMELINE, "0", "1"): {"maintenance", "dashboard"},
-    ("ZREM", TIMELINE, "x"): {"maintenance"},
-    ("LPUSH", history_key("xp_earned"), "x"): {"live"},
-    ("LRANGE", history_key("xp_earned"), "0", "1"): {"maintenance", "dashboard"},
-    ("LREM", history_key("xp_earned"), "0", "x"): {"maintenance"},
-    ("HSET", LIVE_STATE, "last", "1"): {"live", "maintenance"},
-    ("HGET", LIVE_STATE, "last"): {"live", "maintenance", "dashboard"},
-    ("SUBSCRIBE", "channel"): set(),
-}
-
-
-async def test_each_user_may_give_the_commands_of_the_table_and_no_others(
-    redis: Redis, users: Mapping[str, str]
-) -> None:
-    dry_run: Any = redis.execute_command
-    found = {}
-    for command in COMMANDS:
-        may = set()
-        for user in users:
-            reply = await dry_run("ACL", "DRYRUN", user, *command)
-            may |= {user} if reply == b"OK" else set()
-        found[command] = may
-    assert found == COMMANDS
-
-
-async def test_a_script_may_do_no_more_than_its_user(
-    settings: Settings, redis: Redis, users: Mapping[str, str]
-) -> None:
-    client = connect(as_user(settings, "ingest", users))
-    for script in ("return redis.call('FLUSHALL')", "return redis.call('XRANGE', KEYS[1], '-', '+')"):
-        with pytest.raises(ResponseError, match="ACL failure in script"):
-            await client.eval(script, 1, KEY)
-    await client.aclose()
-
-
-def as_user(settings: Settings, user: str, users: Mapping[str, str], database_url: str | None = None) -> Settings:
-    place = urlsplit(settings.redis_dsn)
-    address = place._replace(netloc=f"{user}:{users[user]}@{place.netloc.rpartition('@')[2]}").geturl()
-    return Settings.model_validate(settings.model_dump() | {"redis_url": address, "database_url": database_url})
 
 
 async def test_the_whole_system_works_under_these_logins(
@@ -276,7 +179,11 @@ async def test_the_whole_system_works_under_these_logins(
 ) -> None:
     ingest = as_user(settings, "ingest", users)
     client = connect(ingest)
-    await send(create_app(ingest, client, asyncio.Event()))
+    unmapped = open_unmapped(client)
+    await send(create_app(ingest, client, asyncio.Event(), unmapped=unmapped))
+    unmapped.note_event("Quiz Started")
+    await unmapped.write()
+    assert [one.name for one in await read_unmapped(redis, utc_now())] == ["Quiz Started"]
     await client.aclose()
 
     async with working(as_user(settings, "worker", users, logins["writer"])):

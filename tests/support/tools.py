@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -26,12 +27,16 @@ def check(item: pytest.Item) -> None:
     """Skip, or fail where tools are required, a test one of whose tools is missing."""
     for mark in item.iter_markers("needs_tool"):
         tool: str = mark.args[0]
-        if shutil.which(tool):
-            continue
-        if item.config.getoption("require_tools"):
-            pytest.fail(f"{tool} is not on PATH, and {REQUIRE} asks for it", pytrace=False)
-        item.config.stash.setdefault(_missed, {}).setdefault(tool, []).append(item.nodeid)
-        pytest.skip(f"{tool} is not on PATH")
+        if not shutil.which(tool):
+            miss(item, tool, f"{tool} is not on PATH")
+
+
+def miss(item: pytest.Item, tool: str, why: str) -> NoReturn:
+    """Skip, or fail where tools are required, a test that cannot have its tool."""
+    if item.config.getoption("require_tools"):
+        pytest.fail(f"{why}, and {REQUIRE} asks for it", pytrace=False)
+    item.config.stash.setdefault(_missed, {}).setdefault(tool, []).append(item.nodeid)
+    pytest.skip(why)
 
 
 def report(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -135,6 +135,8 @@ def sample(name: str, **labels: str) -> float:
 def test_every_known_label_value_is_there_before_the_first_event() -> None:
     for outcome in metrics.OUTCOMES:
         assert sample("analytics_ingest_events_total", outcome=outcome) >= 0
+    for outcome in metrics.SEGMENT_OUTCOMES:
+        assert sample("analytics_segment_events_total", outcome=outcome) >= 0
     for event_type in EventType:
         assert sample("analytics_ingest_accepted_events_total", event_type=event_type) >= 0
     for route in metrics.INGEST_ROUTES:

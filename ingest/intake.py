@@ -1,0 +1,121 @@
+"""What every route does with events: lets their sender in, decides what is stored, and appends it."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+from ingest.accept import Acceptance, AcceptancePolicy, accept
+from ingest.append_queue import AppendQueue
+from ingest.backpressure import PressureGauge
+from ingest.faults import Rejection
+from ingest.rate_limit import RateLimiter
+from runtime.access import AccessKeys, ApiKey
+from runtime.clock import utc_now
+from runtime.errors import StreamUnavailable
+from runtime.failed_attempts import FailedAttempts
+from runtime.refusal import Refusal
+from schemas.events import AnyEvent
+from telemetry import events as telemetry
+
+RETRY_AFTER_FAILURE: Final = range(1, 6)
+"""Seconds; Redis may be back at any moment."""
+
+RETRY_UNDER_PRESSURE: Final = range(5, 16)
+"""Seconds; workers have to store what waits."""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Takes events from any route to the stream; one for all routes, so that their limits are shared."""
+
+    keys: AccessKeys
+    policy: AcceptancePolicy
+    queue: AppendQueue
+    gauge: PressureGauge
+    limiter: RateLimiter = field(default_factory=RateLimiter)
+    attempts: FailedAttempts = field(default_factory=FailedAttempts)
+
+    def admit(self, secret: str | None, address: str | None) -> ApiKey:
+        """Return the key that was presented, None for none, when events are welcome. Raises Refusal.
+
+        Ask before the body is read: a stranger costs next to nothing, and so does what cannot be taken now.
+        """
+        key = self._authenticate(secret, address)
+        if self.gauge.pressure is not None:
+            raise _not_now(self.gauge.pressure, RETRY_UNDER_PRESSURE)
+        if self.policy.names.is_undecided:
+            raise _not_now("erasures_unknown", RETRY_AFTER_FAILURE)
+        if self.queue.is_full:
+            raise _not_now("queue_full", RETRY_AFTER_FAILURE)
+        return key
+
+    def accept(self, parsed: Sequence[AnyEvent | Rejection], key: ApiKey) -> list[Acceptance | Rejection]:
+        """Return each event of a request as it is stored, or why it is not. Raises Refusal beyond the key's limit."""
+        self.limiter.charge(key, len(parsed))
+        now = utc_now()
+        return [one if isinstance(one, Rejection) else accept(one, self.policy, key.source, now) for one in parsed]
+
+    async def append(self, judged: Sequence[Acceptance | Rejection], ignored: int = 0) -> int:
+        """Append what was accepted; return how many that are. Raises Refusal: then the sender must repeat them.
+
+        `ignored`: how many of the others were no events, so that they do not count as rejected.
+        """
+        events = [one.event for one in judged if isinstance(one, Acceptance)]
+        try:
+            if events:
+                await self.queue.append(events)
+        except StreamUnavailable as error:
+            own = error.reason in ("queue_full", "not_durable")
+            telemetry.ingest_refused(error.reason if own else "stream_unavailable")
+            raise Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                error.reason,
+                "The events may not have been stored: send them again with the same event_ids.",
+                headers=_come_back_in(RETRY_AFTER_FAILURE),
+                event_ids=[str(one.event.event_id) if isinstance(one, Acceptance) else None for one in judged],
+            ) from error
+        telemetry.events_judged(Counter(event.event_type for event in events), len(judged) - len(events) - ignored)
+        telemetry.texts_judged(
+            rejected=sum(isinstance(one, Rejection) and one.code == "personal_data" for one in judged),
+            edited=Counter(edit.code for one in judged if isinstance(one, Acceptance) for edit in one.edits),
+        )
+        return len(events)
+
+    def _authenticate(self, secret: str | None, address: str | None) -> ApiKey:
+        if secret is None:
+            raise _no_good_key()
+        key = self.keys.verify(secret, utc_now())
+        if key is None:
+            if self.keys.is_undecided(secret):
+                raise _not_now("keys_unavailable", RETRY_AFTER_FAILURE)
+            refusal = self.attempts.judge(address, _no_good_key())
+            telemetry.authentication_failed(refusal.code)
+            raise refusal
+        if "events:write" not in key.scopes:
+            raise Refusal(HTTPStatus.FORBIDDEN, "missing_scope", "This key lacks the scope events:write.")
+        return key
+
+
+def _no_good_key() -> Refusal:
+    return Refusal(
+        HTTPStatus.UNAUTHORIZED,
+        "invalid_key",
+        "Send a valid API key as Authorization: Bearer or X-API-Key.",
+        headers={"www-authenticate": 'Bearer realm="analytics"'},
+    )
+
+
+def _not_now(code: str, seconds: range) -> Refusal:
+    telemetry.ingest_refused(code)
+    detail = "Nothing of this request was stored: send it again later."
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers=_come_back_in(seconds))
+
+
+def _come_back_in(seconds: range) -> dict[str, str]:
+    # Spread, so that senders do not all come back at once.
+    return {"retry-after": str(random.choice(seconds))}

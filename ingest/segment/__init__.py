@@ -1,0 +1,1 @@
+"""The door for senders that speak Segment's tracking API."""

@@ -1,0 +1,106 @@
+"""Segment's tracking API, for its official clients: `track` is stored, other calls are answered and ignored."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.types import Receive
+
+from ingest.accept import Acceptance
+from ingest.body import read_body
+from ingest.endpoint import Endpoint, Reply
+from ingest.faults import Rejection
+from ingest.intake import Intake
+from ingest.parse import judge
+from ingest.segment.credentials import write_key
+from ingest.segment.mapping import EventMapping
+from ingest.segment.messages import TRACK, UNSUPPORTED, read_batch, read_call
+from ingest.segment.translate import translate
+from ingest.segment.unmapped import UnmappedNames, is_harmless
+from ingest.verdict import verdict
+from runtime.access import ApiKey, presented_key
+from telemetry import events as telemetry
+
+BATCH: Final = "/v1/batch"
+CALLS: Final = {call: f"/v1/{call}" for call in (TRACK, *UNSUPPORTED)}
+
+_OUTCOMES: Final = {"unsupported_call": "ignored", "unknown_event": "unknown_event"}
+"""By code; any other is `rejected`."""
+
+
+@dataclass(frozen=True)
+class SegmentRoutes:
+    """Takes messages from the network to the stream."""
+
+    intake: Intake
+    mapping: EventMapping
+    unmapped: UnmappedNames
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """What answers each path."""
+        return {BATCH: self.batch} | {path: partial(self.call, call) for call, path in CALLS.items()}
+
+    async def batch(self, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
+        """Take the calls of a batch. Raises Refusal."""
+        key = self._admit(headers, address)
+        return await self._take(read_batch(await read_body(headers, receive)), key)
+
+    async def call(self, call: str, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
+        """Take one call. Raises Refusal."""
+        key = self._admit(headers, address)
+        return await self._take(read_call(await read_body(headers, receive), call), key)
+
+    def _admit(self, headers: Mapping[str, str], address: str | None) -> ApiKey:
+        authorization = headers.get("authorization")
+        secret = presented_key(authorization, headers.get("x-api-key")) or write_key(authorization)
+        return self.intake.admit(secret, address)
+
+    async def _take(self, messages: Sequence[Any], key: ApiKey) -> Reply:
+        translated = [translate(message, self.mapping) for message in messages]
+        parsed = [one if isinstance(one, Rejection) else judge(one.event) for one in translated]
+        judged = [
+            one if isinstance(translation, Rejection) else translation.retold(one)
+            for translation, one in zip(translated, self.intake.accept(parsed, key), strict=True)
+        ]
+        outcomes = Counter(map(_outcome, judged))
+        accepted = await self.intake.append(judged, ignored=outcomes["ignored"])
+        telemetry.segment_judged(outcomes)
+        self._note_unmapped(messages, judged)
+        body = {
+            "success": True,
+            "received": len(judged),
+            "accepted": accepted,
+            "rejected": len(judged) - accepted - outcomes["ignored"],
+            "ignored": outcomes["ignored"],
+            "results": [_told(index, *pair) for index, pair in enumerate(zip(messages, judged, strict=True))],
+        }
+        return Reply(HTTPStatus.OK, json.dumps(body, separators=(",", ":")).encode())
+
+    def _note_unmapped(self, messages: Sequence[Any], judged: Sequence[Acceptance | Rejection]) -> None:
+        for message, one in zip(messages, judged, strict=True):
+            match _outcome(one):
+                case "unknown_event":
+                    self.unmapped.note_event(message["event"])
+                case "ignored":
+                    self.unmapped.note_call(message["type"])
+
+
+def _outcome(judged: Acceptance | Rejection) -> str:
+    return "accepted" if isinstance(judged, Acceptance) else _OUTCOMES.get(judged.code, "rejected")
+
+
+def _told(index: int, message: Any, judged: Acceptance | Rejection) -> dict[str, Any]:
+    told = verdict(index, judged)
+    if _outcome(judged) == "ignored":
+        told["status"] = "ignored"
+    message_id = message.get("messageId") if isinstance(message, dict) else None
+    if isinstance(message_id, str) and is_harmless(message_id):
+        told["message_id"] = message_id
+    return told

@@ -1,0 +1,75 @@
+"""The names of what Segment's senders sent in vain, gathered for `analytics doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Final
+
+from ingest.privacy.detectors import find_personal
+from runtime.errors import StreamUnavailable
+from runtime.lifecycle import wait
+from stream.unmapped import MOST_NAMES, OTHER
+from telemetry import events as telemetry
+
+WRITE_INTERVAL: Final = timedelta(seconds=1)
+
+_HARMLESS: Final = re.compile(r"[A-Za-z0-9 _.:-]{1,64}")
+
+
+def is_harmless(text: str) -> bool:
+    """Whether a text of a sender's choice may be kept and shown: short, plain, and nothing that names a person."""
+    return _HARMLESS.fullmatch(text) is not None and find_personal(text) is None
+
+
+def call_name(call: str) -> str:
+    """Return the name of a call that is no event; no harmless name of an event looks like it."""
+    return f"{call}()"
+
+
+class UnmappedNames:
+    """Counts names in memory and writes them once in a while: no request waits for it, and no outage harms one."""
+
+    def __init__(self, write: Callable[[Mapping[str, int]], Awaitable[None]]) -> None:
+        """`write` adds counts by name to those of other processes; it may raise StreamUnavailable."""
+        self._write = write
+        self._noted: Counter[str] = Counter()
+        self._fails = False
+
+    def note_event(self, name: str) -> None:
+        """Count an event whose name stands for nothing."""
+        self._add(name if is_harmless(name) else OTHER, 1)
+
+    def note_call(self, call: str) -> None:
+        """Count a call without anything that may be stored."""
+        self._add(call_name(call), 1)
+
+    async def write(self) -> None:
+        """Write what was noted. What cannot be written now is kept for later."""
+        noted, self._noted = self._noted, Counter()
+        if not noted:
+            return
+        try:
+            await self._write(noted)
+        except StreamUnavailable as error:
+            for name, count in noted.items():
+                self._add(name, count)
+            if not self._fails:
+                telemetry.unmapped_names_unwritten(error)
+            self._fails = True
+        else:
+            self._fails = False
+
+    async def keep_writing(self, stop: asyncio.Event) -> None:
+        """Write again and again until `stop` is set, and a last time then."""
+        while not await wait(stop, WRITE_INTERVAL.total_seconds()):
+            await self.write()
+        await self.write()
+
+    def _add(self, name: str, count: int) -> None:
+        # strangers to the mapping file must not fill the memory either
+        is_room = name in self._noted or len(self._noted) < MOST_NAMES
+        self._noted[name if is_room else OTHER] += count

@@ -1,0 +1,140 @@
+"""Each kind of process may give Redis the commands it needs, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from ingest.server import open_unmapped
+from runtime.clock import utc_now
+from runtime.settings import Settings
+from stream.connection import connect
+from stream.keys import API_KEYS, LIVE_STATE, TIMELINE, TOMBSTONES, UNMAPPED, channel, history_key, stream_key
+from stream.permissions import RULES
+from stream.unmapped import read_unmapped
+from tests.support.redis_users import as_user, redis_users
+
+
+@pytest.fixture
+async def users(redis: Redis) -> AsyncIterator[Mapping[str, str]]:
+    async with redis_users(redis) as passwords:
+        yield passwords
+
+
+KEY: Final = stream_key(0)
+# command: who may give it
+COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
+    ("XADD", KEY, "*", "a", "b"): {"ingest"},
+    ("XADD", "other", "*", "a", "b"): set(),
+    ("XRANGE", KEY, "-", "+"): {"worker", "maintenance", "dashboard"},
+    ("XREADGROUP", "GROUP", "live", "me", "STREAMS", KEY, ">"): {"worker", "live"},
+    ("XRANGE", "other", "-", "+"): set(),
+    ("XREADGROUP", "GROUP", "store", "me", "STREAMS", KEY, ">"): {"worker", "live"},
+    ("WAITAOF", "1", "0", "0"): {"ingest"},
+    ("WAIT", "1", "0"): {"ingest"},
+    ("XREAD", "STREAMS", KEY, "0"): set(),
+    ("XACK", KEY, "store", "1-1"): {"worker", "live", "maintenance"},
+    ("XAUTOCLAIM", KEY, "store", "me", "0", "0"): {"worker", "live"},
+    ("XGROUP", "CREATE", KEY, "store", "0"): {"worker", "live"},
+    ("XGROUP", "DESTROY", KEY, "store"): set(),
+    ("XGROUP", "SETID", KEY, "store", "$"): {"maintenance"},
+    ("XGROUP", "DELCONSUMER", KEY, "store", "me"): {"maintenance"},
+    ("XTRIM", KEY, "MAXLEN", "0"): {"maintenance"},
+    ("XDEL", KEY, "1-1"): {"maintenance"},
+    ("XSETID", KEY, "1-1"): set(),
+    ("DEL", KEY): set(),
+    ("UNLINK", KEY): set(),
+    ("RENAME", KEY, "other"): set(),
+    ("EXPIRE", KEY, "1"): set(),
+    ("DUMP", KEY): set(),
+    ("GET", API_KEYS): {"ingest", "dashboard"},
+    ("SET", API_KEYS, "[]"): {"maintenance"},
+    ("GET", TOMBSTONES): {"ingest", "live"},
+    ("SET", TOMBSTONES, "x"): {"maintenance"},
+    ("STRLEN", TOMBSTONES): {"ingest", "live", "maintenance"},
+    ("HSET", UNMAPPED, "a", "1 1"): {"ingest"},
+    ("HGETALL", UNMAPPED): {"ingest"},
+    ("HDEL", UNMAPPED, "a"): {"ingest"},
+    ("EXPIRE", UNMAPPED, "1"): {"ingest"},
+    ("EVAL", "return 1", "1", UNMAPPED): {"ingest"},
+    ("DEL", UNMAPPED): set(),
+    ("GET", UNMAPPED): set(),
+    ("XADD", UNMAPPED, "*", "a", "b"): set(),
+    ("HSET", KEY, "a", "b"): {"live", "maintenance"},
+    ("HGETALL", KEY): set(),
+    ("EXPIRE", API_KEYS, "1"): set(),
+    ("SET", KEY, "x"): {"maintenance"},
+    ("SET", "other", "x"): set(),
+    ("GET", "other"): set(),
+    ("KEYS", "*"): set(),
+    ("SCAN", "0"): set(),
+    ("FLUSHALL",): set(),
+    ("FLUSHDB",): set(),
+    ("CONFIG", "GET", "requirepass"): set(),
+    ("CONFIG", "SET", "appendonly", "no"): set(),
+    ("ACL", "LIST"): set(),
+    ("ACL", "SETUSER", "me", "+@all"): set(),
+    ("DEBUG", "SLEEP", "0"): set(),
+    ("SHUTDOWN",): set(),
+    ("SAVE",): set(),
+    ("MONITOR",): set(),
+    ("CLIENT", "LIST"): set(),
+    ("CLIENT", "KILL", "ID", "1"): set(),
+    ("REPLICAOF", "NO", "ONE"): set(),
+    ("SCRIPT", "FLUSH"): set(),
+    ("FUNCTION", "LIST"): set(),
+    ("PUBLISH", "channel", "x"): set(),
+    ("PUBLISH", channel("xp_earned"), "x"): {"live"},
+    ("ZADD", TIMELINE, "1", "x"): {"live"},
+    ("ZRANGEBYSCORE", TIMELINE, "0", "1"): {"maintenance", "dashboard"},
+    ("ZREM", TIMELINE, "x"): {"maintenance"},
+    ("LPUSH", history_key("xp_earned"), "x"): {"live"},
+    ("LRANGE", history_key("xp_earned"), "0", "1"): {"maintenance", "dashboard"},
+    ("LREM", history_key("xp_earned"), "0", "x"): {"maintenance"},
+    ("HSET", LIVE_STATE, "last", "1"): {"live", "maintenance"},
+    ("HGET", LIVE_STATE, "last"): {"live", "maintenance", "dashboard"},
+    ("SUBSCRIBE", "channel"): set(),
+}
+
+
+async def test_each_user_may_give_the_commands_of_the_table_and_no_others(
+    redis: Redis, users: Mapping[str, str]
+) -> None:
+    dry_run: Any = redis.execute_command
+    found = {}
+    for command in COMMANDS:
+        may = set()
+        for user in users:
+            reply = await dry_run("ACL", "DRYRUN", user, *command)
+            may |= {user} if reply == b"OK" else set()
+        found[command] = may
+    assert found == COMMANDS
+
+
+async def test_a_script_may_do_no_more_than_its_user(
+    settings: Settings, redis: Redis, users: Mapping[str, str]
+) -> None:
+    client = connect(as_user(settings, "ingest", users))
+    for script in ("return redis.call('FLUSHALL')", "return redis.call('XRANGE', KEYS[1], '-', '+')"):
+        with pytest.raises(ResponseError, match="ACL failure in script"):
+            await client.eval(script, 1, KEY)
+    await client.aclose()
+
+
+async def test_a_login_without_the_newest_right_keeps_the_names_for_later(
+    settings: Settings, redis: Redis, users: Mapping[str, str]
+) -> None:
+    acl: Any = redis.execute_command
+    await acl("ACL", "SETUSER", "ingest", "clearselectors")
+    client = connect(as_user(settings, "ingest", users))
+    names = open_unmapped(client)
+    names.note_event("Quiz Started")
+    await names.write()
+    await acl("ACL", "SETUSER", "ingest", *RULES["ingest"])
+    await names.write()
+    assert [one.times for one in await read_unmapped(redis, utc_now())] == [1]
+    await client.aclose()
