@@ -6,9 +6,10 @@ is given when it is published: microseconds of Redis' clock, made to grow with e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -27,6 +28,26 @@ FrameType = Literal["welcome", "events", "heartbeat", "behind", "resync_required
 
 CREDENTIALS_ENDED: Final = 4401
 """Close code of a WebSocket whose token expired or whose key was revoked: come back with a new one."""
+
+
+_HEAD: Final = re.compile(rb'\{"id":"(\d+)","event_type":"([a-z0-9_]+)","user_hash":(?:null|"([0-9a-f]{64})"),')
+
+
+class MessageHead(NamedTuple):
+    """What is asked of a message most often; read off its beginning, where `message_tail` puts it."""
+
+    id: int
+    event_type: str
+    user_hash: str | None
+
+
+def head_of(message: bytes) -> MessageHead | None:
+    """Return the head of a message; None when it is not one of ours."""
+    found = _HEAD.match(message)
+    if found is None:
+        return None
+    identity, event_type, user_hash = found.groups()
+    return MessageHead(int(identity), event_type.decode(), user_hash.decode() if user_hash else None)
 
 
 def message_tail(event: AcceptedEvent) -> str:
