@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from stream.keys import API_KEYS, TOMBSTONES
+from stream.keys import API_KEYS, LIVE_STATE, TIMELINE, TOMBSTONES
 
 _STREAMS: Final = "~analytics:events:*"
 _READ_STREAMS: Final = "%R~analytics:events:*"
@@ -18,6 +18,8 @@ _WRITE_API_KEYS: Final = f"%W~{API_KEYS}"
 
 _READ_TOMBSTONES: Final = f"%R~{TOMBSTONES}"
 _WRITE_TOMBSTONES: Final = f"~{TOMBSTONES}"
+
+_READ_LIVE: Final = (f"%R~{TIMELINE}", f"%R~{LIVE_STATE}")
 
 _CONNECT: Final = ("+ping", "+hello", "+select", "+client|setname", "+client|setinfo")
 _SCRIPTS: Final = ("+evalsha", "+eval", "+script|load", "+script|exists")
@@ -56,6 +58,18 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "+set",
         "+strlen",
     ),
-    "dashboard": (_READ_STREAMS, _READ_API_KEYS, *_CONNECT, *_LOOK, "+get"),
+    "dashboard": (
+        _READ_STREAMS,
+        _READ_API_KEYS,
+        *_READ_LIVE,
+        *_CONNECT,
+        *_LOOK,
+        "+get",
+        "+hget",
+        "+hmget",
+        "+zrangebyscore",
+        "+multi",
+        "+exec",
+    ),
 }
 """By name of the user: the rules of an ACL, but for its password. A new user starts with none (`resetkeys -@all`)."""
