@@ -6,11 +6,15 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from dashboard import privacy_routes, problems, routes
+from dashboard import live_routes, privacy_routes, problems, routes
 
 _DESCRIPTION: Final = (
     "Answers about learners and the platform, from aggregates only, which say through which moment they are complete;"
-    " and what is held on a learner, to see and to remove. Every error is a problem document (RFC 9457)."
+    " and what is held on a learner, to see and to remove. Every error is a problem document (RFC 9457).\n\n"
+    "Events as they happen: over Server-Sent Events as below, or as a WebSocket at `/api/analytics/live` with the same"
+    " parameters and credentials. Its frames are JSON texts with a `type`: `welcome`, `events` (up to 500 of them),"
+    " `heartbeat`, `behind`, `resync_required`; it closes with 4401 when the credentials end and 1012 when the service"
+    " restarts. Where no header can be set, offer the subprotocols `analytics.v1` and `bearer.<credential>`."
 )
 
 
@@ -27,5 +31,6 @@ def create_api() -> FastAPI:
     )
     problems.install(api)
     api.include_router(routes.router)
+    api.include_router(live_routes.router)
     api.include_router(privacy_routes.router)
     return api
