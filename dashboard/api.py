@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from dashboard import live_routes, privacy_routes, problems, routes
 
@@ -30,7 +33,13 @@ def create_api() -> FastAPI:
         openapi_url=None,
     )
     problems.install(api)
+    api.router.default = _not_found
     api.include_router(routes.router)
     api.include_router(live_routes.router)
     api.include_router(privacy_routes.router)
     return api
+
+
+async def _not_found(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    # the router's own answer to a WebSocket is a bare 403
+    raise HTTPException(HTTPStatus.NOT_FOUND)

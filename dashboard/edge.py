@@ -59,6 +59,7 @@ class Edge:
         async def dressed(message: Message) -> None:
             if not is_answered:
                 status = _status_of(message)
+                message.setdefault("headers", [])
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
                 for name, value in _HEADERS.items():

@@ -52,6 +52,13 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         if self._stalled is not None:
             self._stalled.end()
 
+    async def send(self, message: Any) -> None:
+        """Send what the application says."""
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            # refused in good order: uvicorn would log an error for want of a handshake
+            self.handshake_complete = True
+
     def shutdown(self) -> None:
         """Say that the service restarts (1012), and leave soon, whatever the client still has to take."""
         super().shutdown()

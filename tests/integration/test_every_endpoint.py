@@ -30,7 +30,7 @@ from tests.support.waiting import eventually
 
 SECRET: Final = "the secret of the tests that hashes issued keys"
 NOW: Final = datetime.now(UTC)
-SCOPES: Final = ("events:write", "learning:read", "system:read", "privacy:admin")
+SCOPES: Final = ("events:write", "events:read", "learning:read", "system:read", "privacy:admin")
 EVENT: Final = {"event_type": "xp_earned", "user_id": "anna", "properties": {"xp_amount": 5}}
 
 # method, path: the scope a key needs; what a learner's token gets; what the right key gets
@@ -42,6 +42,7 @@ ENDPOINTS: Final = {
     ("get", "/api/analytics/learning/heatmap"): (LEARNING, 200, 200),
     ("get", "/api/analytics/gamification/progress"): (LEARNING, 200, 200),
     ("get", "/api/analytics/system/metrics"): ("system:read", 403, 200),
+    ("get", "/api/analytics/live/sse"): ("events:read", 200, 200),
     ("delete", "/api/analytics/privacy/users/{user_id}"): ("privacy:admin", 403, 202),
     ("get", "/api/analytics/privacy/users/{user_id}/export"): ("privacy:admin", 403, 200),
     ("get", "/api/analytics/privacy/jobs/{job_id}"): ("privacy:admin", 403, 404),
@@ -112,6 +113,10 @@ async def ask(settings: Settings, redis: Redis) -> AsyncIterator[Ask]:
         open_services(settings) as services,
         client_of(services) as dashboard,
     ):
+        # a stream of live events ends at once, as when the service stops
+        over = asyncio.Event()
+        over.set()
+        await services.live.keep(over)
         followers = [follow_keys(redis, keys, stop), *(follow(stop) for follow in services.followers)]
         following = asyncio.create_task(run_together(stop, *followers))
         await eventually(lambda: not (keys.is_undecided(UNKNOWN) or services.gate.keys.is_undecided(UNKNOWN)))

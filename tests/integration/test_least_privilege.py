@@ -26,10 +26,13 @@ from runtime.settings import Settings
 from storage.pool import open_pool
 from storage.roles import ROLES, Role, login_of, make_logins
 from stream.connection import connect
-from stream.keys import API_KEYS, TOMBSTONES, stream_key
+from stream.keys import API_KEYS, LIVE_STATE, TIMELINE, TOMBSTONES, stream_key
 from stream.permissions import RULES
+from stream.timeline import last_message_id
 from tests.support.access import ADMIN_KEY, WRITE_KEY
+from tests.support.events import event
 from tests.support.reading import OVERVIEW, READER, SYSTEM, bearer, client_of
+from tests.support.timeline import publish
 from tests.support.waiting import eventually
 from tests.support.working import working
 
@@ -205,6 +208,15 @@ COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("GET", TOMBSTONES): {"ingest"},
     ("SET", TOMBSTONES, "x"): {"maintenance"},
     ("STRLEN", TOMBSTONES): {"ingest", "maintenance"},
+    ("HMGET", LIVE_STATE, "last", "floor"): {"dashboard"},
+    ("HGET", LIVE_STATE, "last"): {"dashboard"},
+    ("HSET", LIVE_STATE, "last", "1"): set(),
+    ("HGET", "other", "last"): set(),
+    ("ZRANGEBYSCORE", TIMELINE, "(1", "+inf"): {"dashboard"},
+    ("ZADD", TIMELINE, "1", "x"): set(),
+    ("ZREMRANGEBYRANK", TIMELINE, "0", "1"): set(),
+    ("MULTI",): {"dashboard"},
+    ("EXEC",): {"dashboard"},
     ("SET", KEY, "x"): {"maintenance"},
     ("SET", "other", "x"): set(),
     ("GET", "other"): set(),
@@ -284,6 +296,12 @@ async def test_the_whole_system_works_under_these_logins(
         assert overview.json()["total_xp"] == 3
         assert (await dashboard.get(SYSTEM, headers=READER)).status_code == 200
         assert (await dashboard.get("/readyz")).status_code == 200
+        live = asyncio.create_task(services.live.keep(stop))
+        await publish(redis, [event("xp_earned")])
+        async with services.live.joined():
+            await publish(redis, [event("xp_earned", number=1)])
+            known = await last_message_id(redis)
+            await eventually(lambda: services.live.end == known)
         export = await dashboard.get("/api/analytics/privacy/users/anna/export", headers=bearer(ADMIN_KEY))
         assert len(export.json()["stream"]) == 2
         job = (await dashboard.delete("/api/analytics/privacy/users/anna", headers=bearer(ADMIN_KEY))).json()
@@ -293,7 +311,7 @@ async def test_the_whole_system_works_under_these_logins(
         path = f"/api/analytics/privacy/jobs/{job['job_id']}"
         assert (await dashboard.get(path, headers=bearer(ADMIN_KEY))).json()["state"] == "done"
         stop.set()
-        await keeping
+        await asyncio.gather(keeping, live)
 
 
 async def send(app: Any) -> None:
