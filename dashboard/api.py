@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
-from dashboard import event_routes, privacy_routes, problems, routes
+from dashboard import event_routes, live_routes, privacy_routes, problems, routes
 
 _DESCRIPTION: Final = (
     "Answers about learners and the platform, from aggregates only, which say through which moment they are complete;"
     " single events, for operators; and what is held on a learner, to see and to remove."
-    " Every error is a problem document (RFC 9457)."
+    " Every error is a problem document (RFC 9457).\n\n"
+    "Events as they happen: over Server-Sent Events as below, or as a WebSocket at `/api/analytics/live` with the same"
+    " parameters and credentials. Its frames are JSON texts with a `type`: `welcome`, `events` (up to 500 of them),"
+    " `heartbeat`, `behind`, `resync_required`; it closes with 4401 when the credentials end and 1012 when the service"
+    " restarts. Where no header can be set, offer the subprotocols `analytics.v1` and `bearer.<credential>`."
 )
 
 
@@ -27,7 +34,14 @@ def create_api() -> FastAPI:
         openapi_url=None,
     )
     problems.install(api)
+    api.router.default = _not_found
     api.include_router(routes.router)
     api.include_router(event_routes.router)
+    api.include_router(live_routes.router)
     api.include_router(privacy_routes.router)
     return api
+
+
+async def _not_found(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    # the router's own answer to a WebSocket is a bare 403
+    raise HTTPException(HTTPStatus.NOT_FOUND)

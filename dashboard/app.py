@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from dashboard import page
 from dashboard.api import create_api
 from dashboard.edge import Edge
+from dashboard.live_routes import SOCKET_PATH
 from dashboard.openapi import describe
 from dashboard.services import Services
 from runtime.offline_docs import CONTENT_SECURITY_POLICY, documentation_files
@@ -37,7 +38,7 @@ def create_app(services: Services, stop: asyncio.Event) -> ASGIApp:
             api.add_route(path, _file(media_type, content, page.CONTENT_SECURITY_POLICY))
     # the questions are in the document only: FastAPI keeps an included router to itself
     paths = {route.path for route in api.routes if isinstance(route, Route)}
-    return Edge(_open_to(api, services.cors_origins), frozenset(paths.union(document["paths"])))
+    return Edge(_open_to(api, services.cors_origins), frozenset(paths.union(document["paths"], [SOCKET_PATH])))
 
 
 def _open_to(api: ASGIApp, origins: Sequence[str]) -> ASGIApp:
@@ -48,7 +49,7 @@ def _open_to(api: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         api,
         allow_origins=origins,
         allow_methods=["GET"],
-        allow_headers=["Authorization"],
+        allow_headers=["Authorization", "Last-Event-ID"],
         expose_headers=["X-Request-Id", "Retry-After"],
     )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from dashboard.callers import Caller, Learner
 from dashboard.services import services_of
@@ -20,7 +22,7 @@ from storage.audit import AuditEntry
 
 MOST_WAITING: Final = 10_000
 """Entries; more are refused, and with them their answers."""
-_SPANS: Final = ("days", "hours", "tz", "limit")
+_SPANS: Final = ("days", "hours", "tz", "limit", "types")
 
 
 class AuditTrail:
@@ -59,33 +61,43 @@ class AuditedRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def audited(request: Request) -> Response:
-            try:
+            action = f"{request.method} {self.path_format}"
+            async with refusals_on_record(request, action):
                 response = await handler(request)
-            except (Refusal, RequestValidationError, HTTPException, DependencyUnavailable) as refused:
-                await self._record(request, _status_of(refused))
-                raise
-            await self._record(request, HTTPStatus(response.status_code))
+            await put_on_record(request, action, HTTPStatus(response.status_code))
             return response
 
         return audited
 
-    async def _record(self, request: Request, status: HTTPStatus) -> None:
-        caller: Caller | None = getattr(request.state, "caller", None)
-        if caller is None:
-            # strangers are counted; whoever has no credentials must not fill the log
-            return
-        services = services_of(request)
-        await services.audit.record(
-            AuditEntry(
-                at=services.clock(),
-                actor=actor_of(caller),
-                action=f"{request.method} {self.path_format}",
-                outcome=str(status.value),
-                subject=_subject(request, caller),
-                # of a request that was refused a parameter may be anything
-                span=_span(request) if status < HTTPStatus.BAD_REQUEST else None,
-            )
+
+@contextlib.asynccontextmanager
+async def refusals_on_record(connection: HTTPConnection, action: str) -> AsyncIterator[None]:
+    """Put on record with which status the block refuses; the refusal goes on. Raises StorageUnavailable instead."""
+    try:
+        yield
+    except (Refusal, RequestValidationError, HTTPException, DependencyUnavailable) as refused:
+        await put_on_record(connection, action, _status_of(refused))
+        raise
+
+
+async def put_on_record(connection: HTTPConnection, action: str, status: HTTPStatus) -> None:
+    """Return once it is on record who asked for what, and the status of the answer. Raises StorageUnavailable."""
+    caller: Caller | None = getattr(connection.state, "caller", None)
+    if caller is None:
+        # strangers are counted; whoever has no credentials must not fill the log
+        return
+    services = services_of(connection)
+    await services.audit.record(
+        AuditEntry(
+            at=services.clock(),
+            actor=actor_of(caller),
+            action=action,
+            outcome=str(status.value),
+            subject=_subject(connection, caller),
+            # of a request that was refused a parameter may be anything
+            span=_span(connection) if status < HTTPStatus.BAD_REQUEST else None,
         )
+    )
 
 
 def note_span(request: Request, span: dict[str, str]) -> None:
@@ -100,16 +112,16 @@ def actor_of(caller: Caller) -> str:
     return f"key:{caller.key_id}" if caller.key_id else f"service:{caller.source}"
 
 
-def _subject(request: Request, caller: Caller) -> bytes | None:
-    named = request.path_params.get("user_id") or request.query_params.get("user_id")
+def _subject(connection: HTTPConnection, caller: Caller) -> bytes | None:
+    named = connection.path_params.get("user_id") or connection.query_params.get("user_id")
     if named is not None:
-        return services_of(request).gate.pseudonyms(named)[0]
+        return services_of(connection).gate.pseudonyms(named)[0]
     return caller.pseudonyms[0] if isinstance(caller, Learner) else None
 
 
-def _span(request: Request) -> dict[str, str] | None:
-    asked = {name: value for name, value in request.query_params.items() if name in _SPANS}
-    noted: dict[str, str] = getattr(request.state, "span", {})
+def _span(connection: HTTPConnection) -> dict[str, str] | None:
+    asked = {name: value for name, value in connection.query_params.items() if name in _SPANS}
+    noted: dict[str, str] = getattr(connection.state, "span", {})
     return asked | noted or None
 
 

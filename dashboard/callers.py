@@ -30,6 +30,8 @@ class Learner:
     """A learner who showed a token; the raw id was hashed at once."""
 
     pseudonyms: tuple[bytes, ...]
+    good_until: datetime | None = field(default=None, compare=False)
+    """When the token ends; None: not known."""
 
 
 Caller = Learner | ApiKey
@@ -66,19 +68,23 @@ class Gate:
                 "Which keys are in force is not known yet; ask again.",
                 headers={"Retry-After": str(random.randint(1, 5))},
             )
-        subject = self.tokens.subject(presented) if self.tokens and authorization is not None else None
-        if subject is None:
+        token = self.tokens.verify(presented) if self.tokens and authorization is not None else None
+        if token is None:
             refusal = self.attempts.judge(address, _not_good())
             telemetry.authentication_failed(refusal.code)
             raise refusal
-        return Learner(self.pseudonyms(subject))
+        return Learner(self.pseudonyms(token.subject), token.good_until)
+
+    def is_still_good(self, caller: Caller) -> bool:
+        """Whether the credentials of a caller who was let in would still be accepted."""
+        if isinstance(caller, Learner):
+            return caller.good_until is None or self.clock() < caller.good_until
+        return self.keys.is_in_force(caller, self.clock())
 
     def learner(self, caller: Caller, user_id: str | None) -> tuple[bytes, ...]:
         """Return the pseudonyms of the learner the caller may see. Raises Refusal (403, or 422 when none is named)."""
         if isinstance(caller, Learner):
-            if user_id is not None and self.pseudonyms(user_id) != caller.pseudonyms:
-                raise Refusal(HTTPStatus.FORBIDDEN, "other_learner", "A learner's token sees that learner only.")
-            return caller.pseudonyms
+            return self._own(caller, user_id)
         require(caller, "learning:read")
         if user_id is None:
             fault = ProblemError(
@@ -86,6 +92,18 @@ class Gate:
             )
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameters", fault.detail, errors=[fault])
         return self.pseudonyms(user_id)
+
+    def learners(self, caller: Caller, user_id: str | None) -> tuple[bytes, ...] | None:
+        """Return whose events the caller may follow, by pseudonyms; None: everybody's. Raises Refusal (403)."""
+        if isinstance(caller, Learner):
+            return self._own(caller, user_id)
+        require(caller, "events:read")
+        return None if user_id is None else self.pseudonyms(user_id)
+
+    def _own(self, learner: Learner, user_id: str | None) -> tuple[bytes, ...]:
+        if user_id is not None and self.pseudonyms(user_id) != learner.pseudonyms:
+            raise Refusal(HTTPStatus.FORBIDDEN, "other_learner", "A learner's token sees that learner only.")
+        return learner.pseudonyms
 
     def pseudonyms(self, user_id: str) -> tuple[bytes, ...]:
         """Return every name the learner may be stored under, newest key first."""

@@ -39,32 +39,39 @@ class Edge:
         self._templates = {path: _matcher(path) for path in sorted(paths - self._paths)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, dress its response, and count it."""
-        if scope["type"] != "http":
+        """Pass the request on, dress its response, and count it once its answer begins, however long it goes on."""
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         # never one that was sent: it would be logged, and could be anything
         request_id = scope["request_id"] = uuid4().hex
         logging.bind(request_id=request_id)
-        status = 500
+        started = time.perf_counter()
+        is_answered = False
+
+        def answered(status: int) -> None:
+            nonlocal is_answered
+            is_answered = True
+            route = self._route(scope["path"])
+            metrics.READ_REQUESTS.labels(route, str(status)).inc()
+            metrics.READ_DURATION.labels(route).observe(time.perf_counter() - started)
 
         async def dressed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            if not is_answered:
+                status = _status_of(message)
+                message.setdefault("headers", [])
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                answered(status)
             await send(message)
 
-        started = time.perf_counter()
         try:
             await self._app(scope, receive, dressed)
         finally:
-            route = self._route(scope["path"])
-            metrics.READ_REQUESTS.labels(route, str(status)).inc()
-            metrics.READ_DURATION.labels(route).observe(time.perf_counter() - started)
+            if not is_answered:
+                answered(500)
 
     def _route(self, path: str) -> str:
         if path in self._paths:
@@ -74,3 +81,16 @@ class Edge:
 
 def _matcher(template: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template)))
+
+
+def _status_of(beginning: Message) -> int:
+    """Return the status of the first message of an answer."""
+    match beginning["type"]:
+        case "websocket.accept":
+            return 101
+        case "websocket.close":
+            # before it was accepted: the server makes it this
+            return 403
+        case _:
+            status: int = beginning["status"]
+            return status

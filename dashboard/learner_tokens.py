@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import jwt
@@ -25,6 +25,8 @@ _PUBLIC_KEY_ALGORITHMS: Final = frozenset({"RS256", "RS384", "RS512", "PS256", "
 _SHORTEST_RSA: Final = 2048
 """Bits (RFC 7518, section 3.3)."""
 _USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
+_FAR: Final = datetime(9000, 1, 1, tzinfo=UTC)
+"""An end beyond it is none: the calendar ends soon after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,18 @@ def _signing_keys(members: Iterable[Any]) -> Iterable[tuple[str | None, Verifica
         yield found.key_id, VerificationKey(key, found.algorithm_name)
 
 
+@dataclass(frozen=True, slots=True)
+class LearnerToken:
+    """What a good token says."""
+
+    subject: str
+    """The raw id of the learner."""
+    good_until: datetime
+    """From when on it is refused, leeway included."""
+
+
 class TokenVerifier:
-    """Decides whose token it is."""
+    """Decides whose token it is, and until when."""
 
     def __init__(
         self, find_key: KeyFinder, rules: TokenRules, on_unknown_key: Callable[[], None] = lambda: None
@@ -115,6 +127,11 @@ class TokenVerifier:
 
     def subject(self, token: str) -> str | None:
         """Return the raw id of the learner; None when the token is not good, for whatever reason."""
+        verified = self.verify(token)
+        return verified.subject if verified else None
+
+    def verify(self, token: str) -> LearnerToken | None:
+        """Return what the token says; None when it is not good, for whatever reason."""
         if len(token) > LONGEST:
             return None
         try:
@@ -132,6 +149,12 @@ class TokenVerifier:
                 audience=self._rules.audience,
                 leeway=self._rules.leeway,
             )
-            return _USER_ID.validate_python(claims["sub"])
+            subject = _USER_ID.validate_python(claims["sub"])
         except (jwt.InvalidTokenError, ValidationError):
             return None
+        return LearnerToken(subject, _moment(claims["exp"]) + self._rules.leeway)
+
+
+def _moment(seconds: Any) -> datetime:
+    # what PyJWT takes: whatever int() does
+    return datetime.fromtimestamp(min(int(seconds), _FAR.timestamp()), UTC)

@@ -39,6 +39,18 @@ def zone(name: str) -> tzinfo:
     return UTC if name == "UTC" else zoneinfo.ZoneInfo(name)
 
 
+_TYPES: Final = frozenset(event_type.value for event_type in EventType)
+
+
+def _known_types(names: str) -> str:
+    if not _TYPES.issuperset(names.split(",")):
+        raise PydanticCustomError("unknown_event_type", "Input should be types of events, separated by commas")
+    return names
+
+
+MessageId = Annotated[str, Field(pattern=r"^[0-9]{1,16}$")]
+"""Id of a live message."""
+
 Days = Annotated[int, Field(ge=1, le=MAX_DAYS, description="How many activity dates, today included.")]
 
 
@@ -96,3 +108,24 @@ class SomeEvents(BaseModel):
     cursor: str | None = Field(
         None, max_length=_MAX_CURSOR, description="`next_cursor` of the page before, with the same query."
     )
+
+
+class LiveFilter(BaseModel):
+    """Which live events, and from where on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    types: Annotated[str, AfterValidator(_known_types)] | None = Field(
+        None, description="Types of events, separated by commas; all without it."
+    )
+    user_id: UserId | None = Field(
+        None, description="The learner; a service gets everybody's events without it, a learner's token their own."
+    )
+    last_id: MessageId | None = Field(
+        None, description="Id of the last message that arrived: go on behind it. Without it, from now on."
+    )
+
+    @property
+    def event_types(self) -> frozenset[str] | None:
+        """The types as a set; None: all."""
+        return None if self.types is None else frozenset(self.types.split(","))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
+from starlette.requests import HTTPConnection
 
 from dashboard import learner_answers, system_answers
 from dashboard.audit_trail import AuditedRoute
@@ -33,12 +34,17 @@ _BEARER = HTTPBearer(auto_error=False, description="A learner's token (JWT) or a
 _API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="A service's key.")
 
 
-def _identify(request: Request, services: Annotated[Services, Depends(services_of)]) -> Caller:
-    address = request.client.host if request.client else None
-    headers = request.headers
-    caller = services.gate.identify(headers.get("Authorization"), headers.get("X-API-Key"), address)
-    request.state.caller = caller
+def identify(connection: HTTPConnection, authorization: str | None) -> Caller:
+    """Return who asks, and remember it for the record. Raises Refusal."""
+    address = connection.client.host if connection.client else None
+    gate = services_of(connection).gate
+    caller = gate.identify(authorization, connection.headers.get("X-API-Key"), address)
+    connection.state.caller = caller
     return caller
+
+
+def _identify(request: Request) -> Caller:
+    return identify(request, request.headers.get("Authorization"))
 
 
 # Identified before any parameter is looked at: who may not ask learns nothing of how to.

@@ -16,6 +16,8 @@ from dashboard.health import readiness
 from dashboard.key_set_source import KeySetSource, KeySetUnavailable
 from dashboard.learner_tokens import KeySet, TokenRules, TokenVerifier, shared_secret
 from dashboard.levels import LevelCurve
+from dashboard.live.hub import Hub
+from dashboard.live.places import Places
 from dashboard.privacy_desk import PrivacyDesk
 from dashboard.services import Services
 from runtime.clock import utc_now
@@ -47,9 +49,12 @@ async def serve(settings: Settings) -> None:
             app = create_app(services, stop)
             await run_together(
                 stop,
-                serve_http(app, settings.listener(settings.dashboard_host, settings.dashboard_port), stop),
+                serve_http(
+                    app, settings.listener(settings.dashboard_host, settings.dashboard_port), stop, websockets=True
+                ),
                 # without one of these answers would look ever staler, or keys live for ever: the process ends with it
                 services.freshness.keep(stop),
+                services.live.keep(stop),
                 *(follow(stop) for follow in services.followers),
             )
     events.process_stopped(_NAME)
@@ -106,6 +111,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             followers=[partial(follow_keys, redis, keys), *([key_set.follow] if key_set else [])],
             desk=PrivacyDesk(settings.database_dsn, redis, partitions, utc_now),
             audit=AuditTrail(partial(append_entries, log, retention=settings.audit_retention)),
+            live=Hub(redis),
+            live_places=Places(settings.live_max_subscribers),
             curve=LevelCurve(settings.level_base_xp, settings.level_growth_xp),
             session_timeout=timedelta(minutes=settings.session_timeout_minutes),
             min_group_size=settings.min_group_size,

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
-from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from dashboard.callers import Gate
 from dashboard.freshness import Freshness
 from dashboard.levels import LevelCurve
+from dashboard.live.hub import Hub
+from dashboard.live.places import Places
 from dashboard.privacy_desk import PrivacyDesk
 from schemas.accepted import AcceptedEvent
 from storage.answers import LearnerRecord, SystemRecord
@@ -59,6 +61,8 @@ class Services:
     """What keeps the gate's keys as they are elsewhere, until an event is set."""
     desk: PrivacyDesk
     audit: Recorder
+    live: Hub
+    live_places: Places
     curve: LevelCurve
     session_timeout: timedelta
     """Silence after which a session counts as closed."""
@@ -73,7 +77,7 @@ class Services:
     """Whether `/` is the page to look at; only in development."""
 
 
-def services_of(request: Request) -> Services:
+def services_of(connection: HTTPConnection) -> Services:
     """Return what the application was made with."""
-    services: Services = request.app.state.services
+    services: Services = connection.app.state.services
     return services

@@ -81,13 +81,19 @@ class AccessKeys:
                 found = key
         return found
 
+    def is_in_force(self, key: ApiKey, now: datetime) -> bool:
+        """Whether a key that was accepted still would be, as it was then; one of the settings always is."""
+        if key.key_id is None:
+            return True
+        issued, current = (self._issued or {}).get(key.key_id, (None, None))
+        return issued is not None and current is key and not _is_expired(issued, now)
+
     def _verify_issued(self, key_id: str, presented: str, now: datetime) -> ApiKey | None:
         if self._hash_secret is None or self._issued is None or key_id not in self._issued:
             return None
         issued, key = self._issued[key_id]
         is_same = hmac.compare_digest(bytes.fromhex(issued.digest), api_keys.digest(presented, self._hash_secret))
-        is_expired = issued.expires_at is not None and issued.expires_at <= now
-        return key if is_same and not is_expired else None
+        return key if is_same and not _is_expired(issued, now) else None
 
 
 def presented_key(authorization: str | None, x_api_key: str | None) -> str | None:
@@ -101,6 +107,10 @@ def presented_key(authorization: str | None, x_api_key: str | None) -> str | Non
 def _api_key(issued: IssuedKey) -> ApiKey:
     limit = RateLimit.of(issued.rate_limit_per_second, issued.rate_limit_burst)
     return ApiKey(issued.source, issued.scopes, limit, issued.key_id)
+
+
+def _is_expired(issued: IssuedKey, now: datetime) -> bool:
+    return issued.expires_at is not None and issued.expires_at <= now
 
 
 def _digest(secret: str) -> bytes:

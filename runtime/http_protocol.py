@@ -1,7 +1,7 @@
 """HTTP/1.1 with limits on what is no body: the request line and headers, trailers, the framing of chunks.
 
 uvicorn's httptools protocol gathers them without a limit of bytes or time, so one connection could fill the memory and
-many could wait for ever. Bodies have limits of their own.
+many could wait for ever. Bodies have limits of their own. Nor does it give up on a client that takes nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import asyncio
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from runtime.stalled_writes import StalledWrites
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 """Of the request line and the headers, give or take one read; as much again may frame a body, beside its own size."""
@@ -23,7 +25,7 @@ _TOO_SLOW: Final = b"408 Request Timeout"
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Closes a connection that sends too much beside a body, or a head too slowly."""
+    """Closes a connection that sends too much beside a body, or a head too slowly, or takes nothing."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -33,20 +35,38 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._body_bytes = 0
         self._framing_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._stalled: StalledWrites | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first head."""
         super().connection_made(transport)
+        self._stalled = StalledWrites(transport)
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_waiting()
+        if self._stalled is not None:
+            self._stalled.end()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Let the application wait, for as long as the client takes something."""
+        super().pause_writing()
+        if self._stalled is not None:
+            self._stalled.begin()
+
+    def resume_writing(self) -> None:
+        """Let the application go on."""
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.end()
 
     def shutdown(self) -> None:
         """Close an idle connection, within a second also when its client does not answer the end of TLS."""
         super().shutdown()
+        if self._stalled is not None:
+            self._stalled.hurry()
         if self.transport.is_closing():
             self.loop.call_later(_FAREWELL_SECONDS, self.transport.abort)
 

@@ -13,12 +13,16 @@ import uvicorn
 from runtime.errors import ConfigurationError
 from runtime.http_protocol import BoundedHttpProtocol
 from runtime.listener import EncryptedOnly, Listener
+from runtime.websocket_protocol import MAX_MESSAGE_BYTES, PING_SECONDS, BoundedWebSocketProtocol
 
 GRACE_SECONDS: Final = 20
 """How long requests in flight may take once the end has been called."""
 
 KEEP_ALIVE_SECONDS: Final = 75
 """How long a connection may idle: longer than load balancers and clients let it, so that none sends into its end."""
+
+SEND_BUFFER_BYTES: Final = 256 * 1024
+"""What the kernel keeps for a client that is slow to take it, where there may be thousands of such."""
 
 
 class _Server(uvicorn.Server):
@@ -28,8 +32,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve_http(app: Any, listener: Listener, stop: asyncio.Event) -> None:
-    """Serve `app` until `stop` is set, then finish what is in flight.
+async def serve_http(app: Any, listener: Listener, stop: asyncio.Event, *, websockets: bool = False) -> None:
+    """Serve `app` until `stop` is set, then finish what is in flight; with `websockets` it has such connections too.
 
     Raises ConfigurationError for a taken port, or a certificate that cannot be used.
     """
@@ -46,7 +50,12 @@ async def serve_http(app: Any, listener: Listener, stop: asyncio.Event) -> None:
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         lifespan="off",
-        ws="none",
+        ws=BoundedWebSocketProtocol if websockets else "none",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        # the same frame goes to many, each with its own compression: much CPU, and memory for each
+        ws_per_message_deflate=False,
         backlog=4096,
     )
     try:
@@ -56,6 +65,9 @@ async def serve_http(app: Any, listener: Listener, stop: asyncio.Event) -> None:
         raise ConfigurationError(f"ANALYTICS_TLS_CERT_FILE or ANALYTICS_TLS_KEY_FILE cannot be used: {error}") from None
     server = _Server(config)
     endpoint = _listen(listener.host, listener.port)
+    if websockets:
+        # connections inherit it
+        endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     serving = asyncio.create_task(server.serve(sockets=[endpoint]), name="http-server")
     stopping = asyncio.create_task(stop.wait(), name="http-stop")
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)

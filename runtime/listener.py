@@ -13,6 +13,10 @@ _HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 STATUS_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics"})
 """Hold nothing personal; probes and Prometheus ask behind the proxy that ends TLS."""
 
+_PREFIXES: Final = {"http": "", "websocket": "websocket."}
+"""By kind of request: how the messages begin that refuse it."""
+_BEGINNINGS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -50,28 +54,28 @@ class EncryptedOnly:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
         """Pass an encrypted request on and tell browsers to stay with TLS; answer another one with 403."""
-        if scope["type"] != "http":
+        if scope["type"] not in _PREFIXES:
             await self._app(scope, receive, send)
-        elif scope["scheme"] == "https":
+        elif scope["scheme"] in ("https", "wss"):
             await self._app(scope, receive, _with_hsts(send))
         elif self._requires_tls and scope["path"] not in STATUS_PATHS:
-            await _refuse(send)
+            await _refuse(send, _PREFIXES[scope["type"]])
         else:
             await self._app(scope, receive, send)
 
 
 def _with_hsts(send: Send) -> Send:
     async def dressed(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], _HSTS]
+        if message["type"] in _BEGINNINGS:
+            message["headers"] = [*message.get("headers", ()), _HSTS]
         await send(message)
 
     return dressed
 
 
-async def _refuse(send: Send) -> None:
+async def _refuse(send: Send, prefix: str) -> None:
     problem = Problem(title="Forbidden", status=403, code="tls_required", detail="Ask over https.", instance="")
     body = problem.model_dump_json(include={"title", "status", "code", "detail"}).encode()
     headers = [(b"content-type", PROBLEM_MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 403, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": f"{prefix}http.response.start", "status": 403, "headers": headers})
+    await send({"type": f"{prefix}http.response.body", "body": body})

@@ -32,6 +32,13 @@ class TimelinePage(NamedTuple):
 class HistoryGone(Exception):
     """Messages behind this id may have left the timeline, or Redis lost what gave it."""
 
+    def __init__(self, floor: int, last: int) -> None:
+        super().__init__(f"known are {floor} to {last}")
+        self.floor = floor
+        """Id behind which everything is known."""
+        self.last = last
+        """As in a page."""
+
 
 async def read_timeline(redis: Redis, after: int, count: int) -> TimelinePage:
     """Return up to `count` messages behind `after`, all of them if there are fewer. Raises StreamUnavailable.
@@ -44,10 +51,11 @@ async def read_timeline(redis: Redis, after: int, count: int) -> TimelinePage:
             pipeline.hmget(LIVE_STATE, "last", "floor")
             pipeline.zrangebyscore(TIMELINE, f"({after}", "+inf", start=0, num=count, withscores=True)
             reply: Any = await pipeline.execute()
-    (last, floor), found = reply
-    if not int(floor or _FIRST) <= after <= int(last or _FIRST):
-        raise HistoryGone
-    return TimelinePage([TimelineMessage(int(score), text) for text, score in found], int(last or _FIRST))
+    state, found = reply
+    last, floor = (int(one or _FIRST) for one in state)
+    if not floor <= after <= last:
+        raise HistoryGone(floor, last)
+    return TimelinePage([TimelineMessage(int(score), text) for text, score in found], last)
 
 
 async def last_message_id(redis: Redis) -> int:

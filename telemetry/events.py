@@ -241,3 +241,35 @@ def chore_failed(chore: str, error: DependencyUnavailable) -> None:
     """A maintenance chore could not do its work and waits for its next turn."""
     metrics.CHORE_RUNS.labels(chore, "failed").inc()
     _log.warning("chore_failed", chore=chore, reason=error.reason, detail=error.detail)
+
+
+def live_subscribed(transport: str, change: int) -> None:
+    """A subscriber came (1) or left (-1)."""
+    metrics.LIVE_SUBSCRIBERS.labels(transport).inc(change)
+
+
+def live_frames_sent(transport: str, frames: int, messages: int) -> None:
+    """So many frames left since the last time, with so many events."""
+    metrics.LIVE_FRAMES.labels(transport).inc(frames)
+    metrics.LIVE_MESSAGES.labels(transport).inc(messages)
+
+
+def live_subscriber_behind() -> None:
+    """A subscriber reads so slowly that its events come from Redis again."""
+    metrics.LIVE_BEHIND.inc()
+
+
+def live_subscriber_resynced() -> None:
+    """A subscriber was told that it missed events."""
+    metrics.LIVE_RESYNCS.inc()
+
+
+def live_history_gone(position: int, last: int) -> None:
+    """The timeline does not go on where it was read to: everybody who follows it is told of the gap."""
+    _log.warning("live_history_gone", position=position, last=last)
+
+
+def live_messages_unreadable(count: int) -> None:
+    """The timeline has messages that are not of our form; nobody is sent them."""
+    metrics.LIVE_UNREADABLE.inc(count)
+    _log.error("live_messages_unreadable", count=count)

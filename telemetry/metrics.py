@@ -110,6 +110,14 @@ READ_REQUESTS = Counter(
 READ_DURATION = Histogram(
     "analytics_read_request_duration_seconds", "Time to answer a question.", ["route"], buckets=_REQUEST_SECONDS
 )
+LIVE_SUBSCRIBERS = Gauge("analytics_live_subscribers", "Open connections that are sent live events.", ["transport"])
+LIVE_FRAMES = Counter("analytics_live_frames_total", "Frames sent to subscribers, heartbeats too.", ["transport"])
+LIVE_MESSAGES = Counter("analytics_live_messages_total", "Live events sent, once for each subscriber.", ["transport"])
+LIVE_RESYNCS = Counter(
+    "analytics_live_resyncs_total", "Times a subscriber was told that it missed events that are known no more."
+)
+LIVE_BEHIND = Counter("analytics_live_behind_total", "Times a subscriber was too slow and fell out of memory's reach.")
+LIVE_UNREADABLE = Counter("analytics_live_unreadable_messages_total", "Live messages that are not of our form.")
 STALENESS = Gauge("analytics_aggregate_staleness_seconds", "Age of consistent_through when it was last sampled.")
 
 INGEST_ROUTES: Final = (
@@ -129,11 +137,15 @@ READ_ROUTES: Final = (
     "/api/analytics/learning/heatmap",
     "/api/analytics/gamification/progress",
     "/api/analytics/system/metrics",
+    "/api/analytics/live/sse",
     "/api/analytics/privacy/users/{user_id}",
     "/api/analytics/privacy/users/{user_id}/export",
     "/api/analytics/privacy/jobs/{job_id}",
 )
 READ_CODES: Final = ("200", "400", "401", "403", "422", "429", "500", "503")
+LIVE_ROUTE: Final = "/api/analytics/live"
+LIVE_CODES: Final = ("101", "401", "403", "422", "426", "429", "500", "503")
+LIVE_TRANSPORTS: Final = ("websocket", "sse")
 AUTHENTICATION_FAILURE_REASONS: Final = ("invalid_credentials", "too_many_failures")
 GROUPS: Final = ("store", "live")
 OUTCOMES: Final = ("accepted", "rejected", "retry")
@@ -176,6 +188,12 @@ for _route in READ_ROUTES:
     READ_DURATION.labels(_route)
     for _code in READ_CODES:
         READ_REQUESTS.labels(_route, _code)
+READ_DURATION.labels(LIVE_ROUTE)
+for _code in LIVE_CODES:
+    READ_REQUESTS.labels(LIVE_ROUTE, _code)
+for _transport in LIVE_TRANSPORTS:
+    for _metric in (LIVE_SUBSCRIBERS, LIVE_FRAMES, LIVE_MESSAGES):
+        _metric.labels(_transport)
 for _outcome in PERSONAL_OUTCOMES:
     INGEST_PERSONAL.labels(_outcome)
 for _outcome in OUTCOMES:

@@ -18,9 +18,8 @@ from tests.support.serving import served
 SCHEMATHESIS = Path(sys.executable).with_name("st")
 
 KEY = "key-of-the-tests-with-every-scope"
-EVERYTHING = [
-    {"source": "tests", "key": KEY, "scopes": ["events:write", "learning:read", "system:read", "privacy:admin"]}
-]
+SCOPES = ["events:write", "events:read", "learning:read", "system:read", "privacy:admin"]
+EVERYTHING = [{"source": "tests", "key": KEY, "scopes": SCOPES}]
 
 # Not asked for: that every answer to a good request is 2xx (an id of a job must be one there is), and that a bad one
 # is never taken (what JSON Schema cannot say of events is checked by the tests of ingest).
@@ -67,5 +66,9 @@ async def test_ingest_has_an_answer_to_everything(settings: Settings, redis: Red
 
 
 async def test_the_read_service_has_an_answer_to_everything(settings: Settings, tmp_path: Path) -> None:
+    over = asyncio.Event()
+    over.set()
     async with open_services(settings) as services, served(create_dashboard(services, asyncio.Event())) as place:
+        # streams of live events end at once, as when the service stops: nobody could wait for their ends otherwise
+        await services.live.keep(over)
         await attack(place, tmp_path)

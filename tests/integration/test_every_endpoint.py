@@ -52,6 +52,7 @@ ENDPOINTS: Final = {
     ("get", "/api/analytics/gamification/progress"): (LEARNING, 200, 200),
     ("get", "/api/analytics/system/metrics"): ("system:read", 403, 200),
     ("get", "/api/analytics/events"): ("events:read", 403, 200),
+    ("get", "/api/analytics/live/sse"): ("events:read", 200, 200),
     ("delete", "/api/analytics/privacy/users/{user_id}"): ("privacy:admin", 403, 202),
     ("get", "/api/analytics/privacy/users/{user_id}/export"): ("privacy:admin", 403, 200),
     ("get", "/api/analytics/privacy/jobs/{job_id}"): ("privacy:admin", 403, 404),
@@ -122,6 +123,10 @@ async def ask(settings: Settings, redis: Redis) -> AsyncIterator[Ask]:
         open_services(settings) as services,
         client_of(services) as dashboard,
     ):
+        # a stream of live events ends at once, as when the service stops
+        over = asyncio.Event()
+        over.set()
+        await services.live.keep(over)
         followers = [follow_keys(redis, keys, stop), *(follow(stop) for follow in services.followers)]
         following = asyncio.create_task(run_together(stop, *followers))
         await eventually(lambda: not (keys.is_undecided(UNKNOWN) or services.gate.keys.is_undecided(UNKNOWN)))

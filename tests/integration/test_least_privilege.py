@@ -28,9 +28,11 @@ from stream.keys import stream_key
 from stream.permissions import RULES
 from stream.unmapped import read_unmapped
 from tests.support.access import ADMIN_KEY, EVENTS_KEY, WRITE_KEY
+from tests.support.events import event
 from tests.support.live import all_published, publishing
 from tests.support.reading import OVERVIEW, READER, SYSTEM, bearer, client_of
 from tests.support.redis_users import as_user, redis_users
+from tests.support.timeline import publish
 from tests.support.waiting import eventually
 from tests.support.working import working
 
@@ -207,6 +209,11 @@ async def test_the_whole_system_works_under_these_logins(
         events = await dashboard.get("/api/analytics/events", params={"user_id": "anna"}, headers=bearer(EVENTS_KEY))
         assert len(events.json()["events"]) == 2
         assert (await dashboard.get("/readyz")).status_code == 200
+        live = asyncio.create_task(services.live.keep(stop))
+        async with services.live.joined():
+            before = services.live.end
+            await publish(redis, [event("xp_earned")])
+            await eventually(lambda: services.live.end > before)
         export = await dashboard.get("/api/analytics/privacy/users/anna/export", headers=bearer(ADMIN_KEY))
         assert len(export.json()["stream"]) == len(export.json()["live"]) == 2
         job = (await dashboard.delete("/api/analytics/privacy/users/anna", headers=bearer(ADMIN_KEY))).json()
@@ -219,7 +226,7 @@ async def test_the_whole_system_works_under_these_logins(
         # each in its history and in the timeline
         assert receipt["removed"]["live"] == 4
         stop.set()
-        await keeping
+        await asyncio.gather(keeping, live)
 
 
 async def send(app: Any) -> None:

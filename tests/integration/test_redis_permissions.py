@@ -97,6 +97,11 @@ COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("LREM", history_key("xp_earned"), "0", "x"): {"maintenance"},
     ("HSET", LIVE_STATE, "last", "1"): {"live", "maintenance"},
     ("HGET", LIVE_STATE, "last"): {"live", "maintenance", "dashboard"},
+    ("HMGET", LIVE_STATE, "last", "floor"): {"dashboard"},
+    ("HGET", "other", "last"): set(),
+    ("ZREMRANGEBYRANK", TIMELINE, "0", "1"): {"live"},
+    ("MULTI",): {"dashboard"},
+    ("EXEC",): {"dashboard"},
     ("SUBSCRIBE", "channel"): set(),
 }
 

@@ -82,7 +82,11 @@ async def test_ingest_and_dashboard_answer_over_https_only(settings: Settings, a
     async with open_services(settings) as services:
         apps.append(create_dashboard(services, asyncio.Event()))
         for app in apps:
-            encrypted = {"certificate": str(authority.certificate), "key": str(authority.key), "requires_tls": True}
+            encrypted: dict[str, Any] = {
+                "certificate": str(authority.certificate),
+                "key": str(authority.key),
+                "requires_tls": True,
+            }
             async with served(app, **encrypted) as place, httpx.AsyncClient(verify=authority.trusting()) as client:
                 reply = await client.get(f"https://{place}/livez")
                 assert reply.status_code == 200
@@ -235,13 +239,13 @@ async def test_a_server_with_another_name_is_not_trusted(settings: Settings, aut
 
 async def send_and_count(settings: Settings, authority: Authority) -> None:
     redis = connect(settings)
-    listener = {"certificate": settings.tls_cert_file, "key": settings.tls_key_file, "requires_tls": True}
+    files: dict[str, Any] = {"certificate": settings.tls_cert_file, "key": settings.tls_key_file}
     async with (
         httpx.AsyncClient(verify=authority.trusting()) as client,
         working(settings),
         open_services(settings) as services,
-        served(create_app(settings, redis, asyncio.Event()), **listener) as ingest,
-        served(create_dashboard(services, asyncio.Event()), **listener) as dashboard,
+        served(create_app(settings, redis, asyncio.Event()), requires_tls=True, **files) as ingest,
+        served(create_dashboard(services, asyncio.Event()), requires_tls=True, **files) as dashboard,
     ):
         url = f"https://{ingest}/api/analytics/events/track"
         assert (await client.post(url, json=EVENT, headers=bearer(WRITE_KEY))).status_code == 202

@@ -14,12 +14,15 @@ from tests.support.waiting import eventually
 
 
 @asynccontextmanager
-async def served(app: Any, **options: Any) -> AsyncIterator[str]:
-    """An application on a port of its own; its address without the scheme."""
-    stop, port = asyncio.Event(), ports.any_free()
+async def served(app: Any, *, live: asyncio.Event | None = None, **options: Any) -> AsyncIterator[str]:
+    """An application on a port of its own; its address without the scheme. It ends with the block.
+
+    With `live` it has WebSockets too, and ends when that is set.
+    """
+    stop, port = live or asyncio.Event(), ports.any_free()
     listener = Listener(ports.LOOPBACK, port, **options)
     listener.check()
-    serving = asyncio.create_task(serve_http(app, listener, stop))
+    serving = asyncio.create_task(serve_http(app, listener, stop, websockets=live is not None))
 
     async def accepts() -> bool:
         try:

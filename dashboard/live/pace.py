@@ -1,0 +1,37 @@
+"""How fast the hub goes, and how it slows down. Pure."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Final
+
+from schemas.live import HEARTBEAT_SECONDS
+
+_LONGEST_PAUSE: Final = 0.25
+_FIRST_RETRY: Final = 0.05
+_LONGEST_RETRY: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Times of the live service, in seconds."""
+
+    poll: float = 0.02
+    """Between two looks at the timeline."""
+    turn: float = 1.0
+    """At least this often every subscriber looks whether something is due."""
+    heartbeat: float = HEARTBEAT_SECONDS
+    """Longest a subscriber is left without any frame."""
+
+    def pause(self, took: float) -> float:
+        """Return how long to gather messages after a round that took so long: at most half of the CPU is for rounds."""
+        return min(max(self.poll, took), _LONGEST_PAUSE)
+
+    def retry(self, failures: int) -> float:
+        """Return how long to wait after so many failures in a row; spread, so that processes do not all ask at once."""
+        return random.uniform(0.5, 1) * min(_FIRST_RETRY * (1 << min(failures, 10)), _LONGEST_RETRY)
+
+    def is_heartbeat_due(self, silent: float) -> bool:
+        """Whether a silence of so long must end now, since the next look may be too late."""
+        return silent >= self.heartbeat - self.turn

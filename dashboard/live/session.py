@@ -1,0 +1,116 @@
+"""One subscriber: a cursor, and what it is sent while it moves through the timeline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from dashboard.live import frames
+from dashboard.live.frames import Frame
+from dashboard.live.hub import Hub
+from dashboard.live.wanted import Wanted
+from runtime.errors import StreamUnavailable
+from stream.timeline import HistoryGone
+from telemetry import events as telemetry
+
+
+class End(Enum):
+    """Why nothing more comes."""
+
+    CREDENTIALS_ENDED = "credentials_ended"
+    RESTART = "restart"
+    """The service stops; it or another one can be asked again."""
+    GONE = "gone"
+    """The subscriber left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What somebody subscribed to."""
+
+    wanted: Wanted
+    after: int | None
+    """Id of the last message it knows; None: it wants what comes from now on."""
+    is_still_good: Callable[[], bool]
+    """Whether its credentials would still be accepted; asked again and again."""
+
+
+class Session:
+    """Gives the frames of a subscriber, one after the other: what comes while one is sent waits in the ring."""
+
+    def __init__(self, hub: Hub, subscription: Subscription) -> None:
+        """Begin where the subscription says. The hub must be kept at work (`joined`)."""
+        self._hub = hub
+        self._wanted = subscription.wanted
+        self._is_still_good = subscription.is_still_good
+        self._cursor = hub.end if subscription.after is None else subscription.after
+        self._epoch = hub.epoch
+        self._was_covered = False
+        self._has_left = False
+        self.end: End | None = None
+        """Why there are no more frames, once there are none."""
+
+    @property
+    def cursor(self) -> int:
+        """How far the subscriber has seen."""
+        return self._cursor
+
+    def leave(self) -> None:
+        """The subscriber has gone; its frames end soon."""
+        self._has_left = True
+
+    async def frames(self) -> AsyncGenerator[Frame, None]:
+        """Yield what to send next, from the welcome to the end."""
+        clock = asyncio.get_running_loop().time
+        yield frames.welcome(self._cursor, self._hub.pace.heartbeat)
+        sent_at = clock()
+        while True:
+            turned, before = self._hub.turned, self._cursor
+            self.end = self._judge()
+            if self.end is not None:
+                return
+            frame = await self._next()
+            if frame is None and self._cursor == before:
+                if not self._hub.pace.is_heartbeat_due(clock() - sent_at):
+                    await turned.wait()
+                    continue
+                frame = frames.heartbeat(self._cursor)
+            if frame is not None:
+                yield frame
+                sent_at = clock()
+
+    def _judge(self) -> End | None:
+        if self._has_left:
+            return End.GONE
+        if self._hub.is_over:
+            return End.RESTART
+        return None if self._is_still_good() else End.CREDENTIALS_ENDED
+
+    async def _next(self) -> Frame | None:
+        """Move the cursor on; return what to send, if anything. Where nothing can be read now, it stays."""
+        if self._epoch != self._hub.epoch:
+            return self._resync()
+        if self._hub.covers(self._cursor):
+            self._was_covered = True
+            found, self._cursor = self._hub.take(self._cursor, self._wanted)
+            return found
+        if self._was_covered and self._hub.has_left(self._cursor):
+            self._was_covered = False
+            telemetry.live_subscriber_behind()
+            return frames.behind(self._cursor)
+        try:
+            found, self._cursor = await self._hub.page(self._cursor, self._wanted)
+        except HistoryGone:
+            return self._resync()
+        except StreamUnavailable:
+            # the hub tells of it
+            return None
+        return found
+
+    def _resync(self) -> Frame:
+        telemetry.live_subscriber_resynced()
+        self._epoch = self._hub.epoch
+        self._cursor = self._hub.end
+        return frames.resync_required(self._cursor)

@@ -1,0 +1,70 @@
+"""Events as they happen: the same over WebSocket and Server-Sent Events."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Query, Response, WebSocket
+
+from dashboard.audit_trail import AuditedRoute
+from dashboard.live_admission import admit
+from dashboard.live_socket import answer_socket
+from dashboard.live_sse import MEDIA_TYPE, LiveEventStream
+from dashboard.parameters import LiveFilter, MessageId
+from dashboard.problems import described
+from dashboard.routes import SECURITY, AnyCaller, SomeServices
+from runtime.refusal import Refusal
+
+SOCKET_PATH: Final = "/api/analytics/live"
+
+_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "Events until the client leaves: `welcome`, each live event under the name of its type,"
+        " `heartbeat`, `behind`, `resync_required`, `expired`.",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+    }
+}
+
+router = APIRouter(responses=described(), route_class=AuditedRoute)
+
+
+@router.websocket(SOCKET_PATH)
+async def live_socket(websocket: WebSocket) -> None:
+    """Live events over WebSocket."""
+    await answer_socket(websocket)
+
+
+@router.get(SOCKET_PATH, include_in_schema=False)
+async def live_without_upgrade() -> Response:
+    """Tell whoever asks for the WebSocket in plain HTTP."""
+    raise Refusal(
+        HTTPStatus.UPGRADE_REQUIRED,
+        "upgrade_required",
+        f"Open a WebSocket here, or ask {SOCKET_PATH}/sse for Server-Sent Events.",
+        headers={"Upgrade": "websocket", "Connection": "Upgrade"},
+    )
+
+
+@router.get(
+    f"{SOCKET_PATH}/sse",
+    dependencies=SECURITY,
+    tags=["live"],
+    operation_id="live_events",
+    response_class=Response,
+    responses=_STREAM,
+)
+async def live_events(
+    caller: AnyCaller,
+    services: SomeServices,
+    asked: Annotated[LiveFilter, Query()],
+    last_event_id: Annotated[
+        MessageId | None, Header(alias="Last-Event-ID", description="As `last_id`, and wins over it.")
+    ] = None,
+) -> Response:
+    """Live events, as Server-Sent Events."""
+    if last_event_id is not None:
+        asked = asked.model_copy(update={"last_id": last_event_id})
+    subscription = admit(services, caller, asked)
+    services.live_places.check()
+    return LiveEventStream(services, subscription)

@@ -1,0 +1,67 @@
+"""Live events over Server-Sent Events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from dashboard.live import frames
+from dashboard.live.session import End, Session, Subscription
+from dashboard.services import Services
+
+MEDIA_TYPE = "text/event-stream"
+
+
+class LiveEventStream(Response):
+    """An answer that goes on until the client leaves, its credentials end, or the service does."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, services: Services, subscription: Subscription) -> None:
+        # proxies that gather answers would hold events back
+        super().__init__(headers={"X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._services = services
+        self._subscription = subscription
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. Raises Refusal or StreamUnavailable before anything is sent."""
+        hub = self._services.live
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(self._services.live_places.taken("sse"))
+            await stack.enter_async_context(hub.joined())
+            session = Session(hub, self._subscription)
+            await stack.enter_async_context(_watched(receive, session))
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await _send(send, frames.RETRY)
+            async for frame in await stack.enter_async_context(contextlib.aclosing(session.frames())):
+                await _send(send, frame.event)
+                hub.tally.sent("sse", len(frame.messages))
+            if session.end is End.CREDENTIALS_ENDED:
+                await _send(send, frames.expired(session.cursor).event)
+            await send({"type": "http.response.body", "body": b""})
+
+
+async def _send(send: Send, chunk: bytes) -> None:
+    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+@contextlib.asynccontextmanager
+async def _watched(receive: Receive, session: Session) -> AsyncIterator[None]:
+    """Notice when the client leaves while the block runs."""
+
+    async def read() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        session.leave()
+
+    reading = asyncio.create_task(read(), name="live-sse-reader")
+    try:
+        yield
+    finally:
+        reading.cancel()
+        await asyncio.wait([reading])

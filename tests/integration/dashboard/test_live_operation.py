@@ -1,0 +1,164 @@
+"""Live connections for those who run the service: what a client may do to it, how it stops, what it says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from runtime import stalled_writes
+from runtime.http_server import GRACE_SECONDS
+from runtime.settings import Settings
+from runtime.websocket_protocol import MAX_MESSAGE_BYTES
+from stream.connection import Redis
+from telemetry import metrics
+from tests.support.following import FAST, LIVE, SERVICE, SSE, Service, about, closed, following, received, said
+from tests.support.timeline import publish
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+async def service(settings: Settings) -> AsyncIterator[Service]:
+    async with following(settings) as service:
+        yield service
+
+
+async def test_what_a_client_says_is_thrown_away(service: Service, settings: Settings, redis: Redis) -> None:
+    async with service.socket() as socket:
+        for _ in range(100):
+            await socket.send("x" * MAX_MESSAGE_BYTES)
+            await socket.send(b"x")
+        # an answer to a ping says that all before it was read
+        await (await socket.ping())
+        assert await publish(redis, [about(settings, "anna", 1)]) == await received(socket, 1)
+
+
+async def test_whoever_says_too_much_at_once_is_closed(service: Service) -> None:
+    async with service.socket() as socket:
+        await socket.send("x" * (MAX_MESSAGE_BYTES + 1))
+        assert await closed(socket) == 1009
+
+
+async def test_told_to_stop_it_ends_every_stream_at_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR, "uvicorn.error")
+    async with (
+        asyncio.timeout(GRACE_SECONDS - 5),
+        following(settings) as service,
+        service.socket() as socket,
+        service.events() as stream,
+    ):
+        await service.refused(401, {})
+        service.stop.set()
+        assert await closed(socket) == 1012
+        while await stream.next():
+            pass
+    # it neither failed nor waited for the grace
+    assert caplog.records == []
+
+
+async def _stuck(service: Service, settings: Settings, redis: Redis) -> None:
+    """Publish until clients that do not read have let nothing be written for a while."""
+    async with service.socket() as fast:
+        for _ in range(60):
+            new = await publish(redis, [about(settings, "anna", number) for number in range(500)])
+            assert await received(fast, len(new)) == new
+
+
+async def _silent_reader(service: Service, path: str, *headers: str) -> asyncio.StreamWriter:
+    """Ask for a stream and never read it."""
+    host, _, port = service.place.partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1)
+    head = [f"GET {path} HTTP/1.1", "Host: x", f"Authorization: {SERVICE['Authorization']}", *headers]
+    writer.write("\r\n".join([*head, "", ""]).encode())
+    await writer.drain()
+    assert await reader.read(1)
+    return writer
+
+
+UPGRADE = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+SILENT = {"websocket": (LIVE, *UPGRADE), "sse": (SSE,)}
+
+
+@pytest.mark.parametrize("asked", SILENT.values(), ids=SILENT.keys())
+async def test_a_client_that_does_not_read_does_not_hold_the_end(
+    settings: Settings, redis: Redis, asked: tuple[str, ...]
+) -> None:
+    async with asyncio.timeout(GRACE_SECONDS), following(settings, FAST, 2_000) as service:
+        writer = await _silent_reader(service, *asked)
+        await _stuck(service, settings, redis)
+        service.stop.set()
+    writer.close()
+
+
+@pytest.mark.parametrize("asked", SILENT.values(), ids=SILENT.keys())
+async def test_a_client_that_takes_nothing_is_closed(
+    settings: Settings, redis: Redis, asked: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stalled_writes.StalledWrites.__init__, "__defaults__", (0.2,))
+    async with following(settings, FAST, 2_000) as service:
+        writer = await _silent_reader(service, *asked)
+        await _stuck(service, settings, redis)
+        await eventually(lambda: subscribers("websocket") == subscribers("sse") == 0)
+    writer.close()
+
+
+def subscribers(transport: str) -> float:
+    return metrics.registry.get_sample_value("analytics_live_subscribers", {"transport": transport}) or 0
+
+
+def sampled(name: str, **labels: str) -> float:
+    return metrics.registry.get_sample_value(name, labels) or 0
+
+
+async def test_it_says_how_many_follow_and_what_they_are_sent(
+    service: Service, settings: Settings, redis: Redis
+) -> None:
+    names = [
+        ("analytics_live_messages_total", {"transport": "websocket"}),
+        ("analytics_live_messages_total", {"transport": "sse"}),
+        ("analytics_live_resyncs_total", {}),
+        ("analytics_read_requests_total", {"route": LIVE, "code": "101"}),
+        ("analytics_read_requests_total", {"route": LIVE, "code": "401"}),
+        ("analytics_read_requests_total", {"route": SSE, "code": "200"}),
+        ("analytics_read_requests_total", {"route": "unmatched", "code": "404"}),
+    ]
+    before = [sampled(name, **labels) for name, labels in names]
+    await publish(redis, [about(settings, "anna", 1)])
+    async with service.socket() as socket, service.events() as stream, service.connect(last_id="1") as late:
+        assert [(await said(late))["type"] for _ in range(2)] == ["welcome", "resync_required"]
+        assert (subscribers("websocket"), subscribers("sse")) == (2, 1)
+        new = await publish(redis, [about(settings, "anna", number) for number in range(3)])
+        assert new == await received(socket, 3) == await received(late, 3)
+        while (await stream.next()).get("id") != new[-1]:
+            pass
+        await service.refused(401, {})
+        async with httpx.AsyncClient() as client:
+            upgrade = dict(header.split(": ") for header in UPGRADE)
+            reply = await client.get(f"http://{service.place}/anna", headers=upgrade)
+            assert (reply.status_code, reply.json()["code"]) == (404, "not_found")
+        expected = [6, 3, 1, 2, 1, 1, 1]
+        counted = [was + more for was, more in zip(before, expected, strict=True)]
+        await eventually(lambda: [sampled(name, **labels) for name, labels in names] == counted)
+    await eventually(lambda: subscribers("websocket") == subscribers("sse") == 0)
+
+
+async def test_while_nobody_follows_redis_is_not_asked(service: Service, redis: Redis) -> None:
+    async with service.socket():
+        pass
+
+    async def goes_unasked() -> bool:
+        await redis.config_resetstat()
+        async with httpx.AsyncClient() as client:
+            for _ in range(20):
+                await client.get(f"http://{service.place}/livez")
+        return "cmdstat_zrangebyscore" not in await redis.info("commandstats")
+
+    await eventually(goes_unasked)

@@ -1,0 +1,33 @@
+"""Live messages in Redis, published as a live worker does, and when a test wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from uuid_utils.compat import uuid7
+
+from processors.live import BATCH, prepare
+from schemas.accepted import AcceptedEvent
+from schemas.live import head_of
+from stream.consumer import Consumer
+from stream.keys import LIVE_GROUP, TIMELINE
+from stream.producer import Producer
+from stream.publisher import Publisher
+
+
+async def publish(redis: Redis, events: Sequence[AcceptedEvent], *, keep: int = 1_000_000) -> list[str]:
+    """Publish events, each as a new one; return the ids of their messages. The timeline keeps the newest `keep`."""
+    await Producer(redis, 1).append([one._replace(event_id=uuid7()) for one in events])
+    consumer = Consumer(redis, 0, LIVE_GROUP, "tests", claim_idle_seconds=120)
+    await consumer.join()
+    published = 0
+    ids: list[str] = []
+    while published < len(events):
+        publications, _, _ = prepare(await consumer.read(BATCH, 1), frozenset())
+        count = (await Publisher(redis, 0, keep, keep).publish(publications)).published
+        newest: Any = await redis.zrange(TIMELINE, -count, -1)
+        ids += [str(head.id) for message in newest if (head := head_of(message))]
+        published += count
+    return ids

@@ -1,0 +1,128 @@
+"""What a subscriber gets of the messages in memory, how frames look, and how the hub keeps its pace."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard.live import frames
+from dashboard.live.frames import Events
+from dashboard.live.pace import Pace
+from dashboard.live.ring import MAX_FRAME_BYTES, Ring, RingMessage
+from dashboard.live.wanted import Wanted
+from schemas.live import MAX_FRAME_EVENTS, MessageHead
+from tests.support.events import learner
+
+ANNA, BEN = learner(1).hex(), learner(2).hex()
+ALL = Wanted()
+
+
+def message(number: int, event_type: str = "xp_earned", user: str | None = ANNA, size: int = 0) -> RingMessage:
+    text = json.dumps({"id": str(number), "event_type": event_type, "filler": "x" * size}, separators=(",", ":"))
+    return RingMessage(MessageHead(number, event_type, user), text.encode())
+
+
+def ring(numbers: range, capacity: int = 10_000) -> Ring:
+    filled = Ring(capacity, numbers.start - 1)
+    for number in numbers:
+        filled.extend([message(number)], number)
+    return filled
+
+
+def ids(selected: list[RingMessage]) -> list[int]:
+    return [one.head.id for one in selected]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "b"]), st.sampled_from([ANNA, BEN, None])), max_size=1_200),
+    st.sampled_from([None, frozenset({"a"}), frozenset({"a", "b"})]),
+    st.sampled_from([None, frozenset({ANNA}), frozenset({ANNA, BEN})]),
+)
+def test_a_cursor_passes_everything_once_and_in_order(
+    facts: list[tuple[str, str | None]], types: frozenset[str] | None, users: frozenset[str] | None
+) -> None:
+    messages = [message(number, *fact) for number, fact in enumerate(facts, start=1)]
+    full = Ring(10_000)
+    full.extend(messages, len(messages))
+    wanted, cursor, seen = Wanted(types, users), 0, []
+    while cursor < full.end:
+        selected, cursor = full.select(cursor, wanted)
+        assert len(selected) <= MAX_FRAME_EVENTS
+        seen += ids(selected)
+    assert seen == [
+        number
+        for number, (event_type, user) in enumerate(facts, start=1)
+        if (types is None or event_type in types) and (users is None or user in users)
+    ]
+
+
+def test_a_message_about_nobody_is_about_no_learner() -> None:
+    wanted = Wanted.of(None, [learner(1)])
+    assert wanted.takes(message(1).head)
+    assert not wanted.takes(message(1, user=None).head)
+    assert ALL.takes(message(1, user=None).head)
+
+
+def test_a_frame_is_no_longer_than_clients_take() -> None:
+    big = Ring(100)
+    big.extend([message(number, size=MAX_FRAME_BYTES // 3) for number in range(1, 8)], 7)
+    big.extend([message(8, size=2 * MAX_FRAME_BYTES)], 8)
+    cursor, found = 0, []
+    while cursor < big.end:
+        selected, cursor = big.select(cursor, ALL)
+        found.append(ids(selected))
+    assert found == [[1, 2], [3, 4], [5, 6], [7], [8]]
+
+
+def test_the_ring_forgets_the_oldest_and_says_so() -> None:
+    short = ring(range(1, 21), capacity=10)
+    assert (short.floor, short.end) == (10, 20)
+    assert [short.covers(cursor) for cursor in (9, 10, 20, 21)] == [False, True, True, False]
+    assert ids(short.select(10, ALL).messages) == list(range(11, 21))
+
+
+def test_what_nobody_published_moves_the_cursor_too() -> None:
+    quiet = ring(range(1, 3))
+    quiet.extend((), 9)
+    assert quiet.select(2, ALL) == ([], 9)
+
+
+def test_both_forms_of_a_frame_carry_the_messages_as_they_are() -> None:
+    frame = Events(ring(range(7, 9)).select(6, ALL))
+    assert json.loads(frame.text) == {
+        "type": "events",
+        "events": [json.loads(message(number).text) for number in (7, 8)],
+        "cursor": "8",
+    }
+    assert frame.event.decode() == "".join(
+        f"id: {number}\nevent: xp_earned\ndata: {message(number).text.decode()}\n\n" for number in (7, 8)
+    )
+
+
+def test_what_the_service_says_itself() -> None:
+    assert frames.welcome(7, 15).text == '{"type":"welcome","cursor":"7","heartbeat_seconds":15}'
+    assert frames.heartbeat(7).event == b'id: 7\nevent: heartbeat\ndata: {"type":"heartbeat","cursor":"7"}\n\n'
+    assert frames.behind(7).text == '{"type":"behind"}'
+    assert json.loads(frames.resync_required(7).text) == {
+        "type": "resync_required",
+        "cursor": "7",
+        "reason": "history_gone",
+    }
+
+
+def test_the_hub_gathers_longer_the_longer_a_round_takes() -> None:
+    pace = Pace(poll=0.02)
+    assert [pace.pause(took) for took in (0.001, 0.05, 9)] == [0.02, 0.05, 0.25]
+
+
+def test_tries_come_ever_more_slowly_up_to_a_limit() -> None:
+    pace = Pace()
+    assert 0.05 <= pace.retry(1) <= 0.1
+    assert 1 <= pace.retry(10_000) <= 2
+
+
+def test_no_silence_is_longer_than_promised() -> None:
+    pace = Pace(turn=1, heartbeat=15)
+    assert [pace.is_heartbeat_due(silent) for silent in (13.9, 14)] == [False, True]
