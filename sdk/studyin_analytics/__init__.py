@@ -7,6 +7,7 @@ session_id = await tracker.start_learning_session(user_id=user.id, material_id=m
 from __future__ import annotations
 
 from .books import Stats
+from .bus import EventBus, get_event_bus
 from .client import Client
 from .errors import (
     AnalyticsError,
@@ -29,6 +30,7 @@ __all__ = [
     "Client",
     "ConfigurationError",
     "DeliveryRefused",
+    "EventBus",
     "EventRejected",
     "EventType",
     "EventsDropped",
@@ -39,4 +41,5 @@ __all__ = [
     "SubscriptionRefused",
     "SyncAnalyticsTracker",
     "__version__",
+    "get_event_bus",
 ]

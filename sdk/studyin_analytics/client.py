@@ -64,13 +64,13 @@ class Client:
         user_id: Id | None = None,
         properties: Mapping[str, Any] | None = None,
         session_id: Id | None = None,
-        timestamp: datetime | None = None,
+        timestamp: datetime | str | None = None,
         event_id: Id | None = None,
     ) -> str:
         """Take an event and return its id, at once, whatever becomes of it; see `stats` and on_error.
 
-        `timestamp` is now, in UTC, unless given; the learner's day is the date in its own offset. Raises InvalidEvent,
-        and only with strict=True.
+        `timestamp` is now, in UTC, unless given: aware of its zone, or RFC 3339. The learner's day is the date in its
+        own offset. Raises InvalidEvent, and only with strict=True.
         """
         now, chance = utc_now(), secrets.randbits(RANDOM_BITS)
         event = new_event(

@@ -25,7 +25,7 @@ def new_event(
     user_id: Id | None,
     properties: Mapping[str, Any],
     session_id: Id | None,
-    timestamp: datetime | None,
+    timestamp: datetime | str | None,
     event_id: Id | None,
     *,
     now: datetime,
@@ -35,10 +35,11 @@ def new_event(
 
     What is None is left out. The learner's day is the date in the timestamp's own offset: that of `now` unless given.
     """
+    moment = timestamp if timestamp is not None else now
     event = {
         "event_type": str(event_type),
         "event_id": str(event_id) if event_id is not None else str(uuid7(unix_milliseconds(now), chance)),
-        "timestamp": (timestamp if timestamp is not None else now).isoformat(),
+        "timestamp": moment.isoformat() if isinstance(moment, datetime) else moment,
         "user_id": None if user_id is None else str(user_id),
         "session_id": None if session_id is None else str(session_id),
     }

@@ -25,7 +25,7 @@ class Context(TypedDict, total=False):
     """What every event may say beside its properties."""
 
     session_id: Id | None
-    timestamp: datetime | None
+    timestamp: datetime | str | None
     """When it happened, with its zone: the learner's day is the date in that. Now, in UTC, unless given."""
     event_id: Id | None
     """Two events of one id count once. A new one unless given."""
@@ -220,7 +220,7 @@ class Tracking(ABC, Generic[Answer]):
         material_id: Id | None = None,
         material_type: str | None = None,
         platform: str | None = None,
-        timestamp: datetime | None = None,
+        timestamp: datetime | str | None = None,
     ) -> Answer:
         """Start a session; the answer is its id, for the events that belong to it and for its end."""
         session_id = uuid4()
@@ -262,7 +262,7 @@ class Tracking(ABC, Generic[Answer]):
         session_id: str | UUID,
         xp_earned: int | None = None,
         duration_seconds: float | None = None,
-        timestamp: datetime | None = None,
+        timestamp: datetime | str | None = None,
     ) -> Answer:
         """End a session, and give the learner the XP it earned: a `session_end`, and an `xp_earned` where there is any.
 
