@@ -10,6 +10,8 @@ from .errors import AnalyticsError, HookFailed
 from .options import BeforeSend, OnError
 
 LOGGER: Final = logging.getLogger("studyin_analytics")
+# Without a handler Python would print warnings of an application that has not configured logging
+LOGGER.addHandler(logging.NullHandler())
 
 
 class ErrorHook:

@@ -73,7 +73,7 @@ class _Message(BaseModel):
 
 
 def read_frame(text: str | bytes) -> Frame | None:
-    """Return what a WebSocket says, None for what this version does not know. Raises Disconnected for no JSON of ours."""
+    """Return what a WebSocket says, None for what this version does not know. Raises Disconnected for other text."""
     try:
         message = _Message.model_validate_json(text)
     except ValidationError:

@@ -5,6 +5,7 @@ It holds what is sent, raw ids of learners too, so only its owner may read it, a
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import threading
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .errors import ConfigurationError
+from .hooks import LOGGER
 from .stores import Lease, Parcel, StoreFailed, within
 
 FILE_NAME: Final = "events.sqlite3"
@@ -26,15 +28,17 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
     body BLOB NOT NULL,
-    leased_until REAL NOT NULL DEFAULT 0
+    maker TEXT NOT NULL,      -- who put it, and wants to know when it has its verdict
+    holder TEXT NOT NULL,     -- who sends it,
+    held_until REAL NOT NULL  -- and for how long nobody else does
 )
 """
 
 
 class Spool:
-    """Keeps events in a directory, and gives each to one sender at a time, whichever process that is in.
+    """Keeps events in a directory. Each process sends its own, and what another has not sent for `lease_seconds`.
 
-    A lease ends by itself: what a process had leased when it was killed is sent by another, with the same ids.
+    So what was left by a process that was killed is sent by another, or by the next, with the same ids.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Spool:
         self._file = Path(directory) / FILE_NAME
         self._max_pages = max(max_bytes // PAGE_BYTES, 16)
         self._lease_seconds = lease_seconds
+        self._name = secrets.token_hex(8)
         self._clock = wall_clock
         self._connection: sqlite3.Connection | None = None
         self._lock = threading.Lock()
@@ -57,7 +62,6 @@ class Spool:
             self._file.touch(mode=0o600)
             with self._open() as connection:
                 connection.execute(_SCHEMA)
-            self.newest = int(self._ask("SELECT coalesce(max(key), 0) FROM events"))
         except (OSError, StoreFailed) as error:
             raise ConfigurationError(f"spool_dir: nothing can be kept there: {error}") from error
 
@@ -65,7 +69,10 @@ class Spool:
         """Take an event: from here on it survives the end of the process, however that comes."""
         try:
             with self._open() as connection:
-                key = connection.execute("INSERT INTO events (body) VALUES (?)", (body,)).lastrowid
+                key = connection.execute(
+                    "INSERT INTO events (body, maker, holder, held_until) VALUES (?, ?, ?, ?)",
+                    (body, self._name, self._name, self._clock() + self._lease_seconds),
+                ).lastrowid
         except StoreFailed as failure:
             return "spool_full" if getattr(failure.__cause__, "sqlite_errorname", "") == "SQLITE_FULL" else str(failure)
         self.newest = max(self.newest, key or 0)
@@ -76,17 +83,19 @@ class Spool:
         now = self._clock()
         with self._open() as connection, _transaction(connection):
             rows = connection.execute(
-                "SELECT key, body FROM events WHERE leased_until <= ? ORDER BY key LIMIT ?", (now, count + 1)
+                "SELECT key, body FROM events WHERE holder = ? OR held_until <= ? ORDER BY key LIMIT ?",
+                (self._name, now, count + 1),
             ).fetchall()
             found = within([Parcel(*row) for row in rows[:count]], max_bytes)
             connection.executemany(
-                "UPDATE events SET leased_until = ? WHERE key = ?",
-                [(now + self._lease_seconds, parcel.key) for parcel in found],
+                "UPDATE events SET holder = ?, held_until = ? WHERE key = ?",
+                [(self._name, now + self._lease_seconds, parcel.key) for parcel in found],
             )
             if len(found) < len(rows):
                 return Lease(found, 0.0)
-            others = connection.execute("SELECT EXISTS (SELECT 1 FROM events WHERE leased_until > ?)", (now,))
-            return Lease(found, self._lease_seconds if others.fetchone()[0] else None)
+            others = connection.execute("SELECT min(held_until) FROM events WHERE holder <> ?", (self._name,))
+            until = others.fetchone()[0]
+            return Lease(found, None if until is None else max(until - now, 0.0))
 
     def settle(self, keys: Collection[int]) -> int:
         """Delete events."""
@@ -95,14 +104,13 @@ class Spool:
             return sum(deletion.rowcount for deletion in deletions)
 
     def release(self, keys: Collection[int]) -> None:
-        """End leases."""
-        with self._open() as connection, _transaction(connection):
-            connection.executemany("UPDATE events SET leased_until = 0 WHERE key = ?", [(key,) for key in keys])
+        """Do nothing: they stay ours to send, as long as nobody has to step in."""
 
     def holds_through(self, key: int) -> bool:
-        """Whether an event up to this key is still in the database, of whichever process."""
+        """Whether an event that was put here is still in the database, whoever sends it."""
+        question = "SELECT EXISTS (SELECT 1 FROM events WHERE key <= ? AND maker = ?)"
         try:
-            return bool(self._ask("SELECT EXISTS (SELECT 1 FROM events WHERE key <= ?)", key))
+            return bool(self._ask(question, key, self._name))
         except StoreFailed:
             return True
 
@@ -113,7 +121,12 @@ class Spool:
             return 0
 
     def abandon(self) -> int:
-        """Let the file go; nothing is lost."""
+        """Leave everything to others, and let the file go; nothing is lost."""
+        try:
+            with self._open() as connection:
+                connection.execute("UPDATE events SET held_until = 0 WHERE holder = ?", (self._name,))
+        except StoreFailed:
+            LOGGER.warning("what is left in the spool is sent by others %s seconds later", self._lease_seconds)
         self.hold_still()
         self.go_on()
         return 0

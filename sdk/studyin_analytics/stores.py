@@ -38,7 +38,7 @@ class Store(Protocol):
         ...
 
     def lease(self, count: int, max_bytes: int) -> Lease:
-        """Return the oldest events that nobody else has leased, at least one if there is any. Raises StoreFailed."""
+        """Return the oldest events that nobody else is sending, at least one if there is any. Raises StoreFailed."""
         ...
 
     def settle(self, keys: Collection[int]) -> int:
@@ -46,7 +46,7 @@ class Store(Protocol):
         ...
 
     def release(self, keys: Collection[int]) -> None:
-        """Let leased events be leased again, at once. Raises StoreFailed."""
+        """Note that leased events are to be leased again. Raises StoreFailed."""
         ...
 
     @property
@@ -55,7 +55,7 @@ class Store(Protocol):
         ...
 
     def holds_through(self, key: int) -> bool:
-        """Whether an event up to this key is still here, leased or not; True when that cannot be told."""
+        """Whether an event that was put here, up to this key, has no verdict yet; True when that cannot be told."""
         ...
 
     def __len__(self) -> int: ...

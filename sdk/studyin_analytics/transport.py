@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-import urllib3
+from urllib3.connectionpool import HTTPConnectionPool, connection_from_url
 from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout, parse_url
 
@@ -51,16 +51,17 @@ class HttpTransport:
             raise ConfigurationError("write_key has characters that no header can carry")
         if ca_file is not None and not Path(ca_file).is_file():
             raise ConfigurationError("ca_file is no file")
+        self._path = parse_url(self._url).request_uri
         self._headers = {"Authorization": f"Bearer {write_key}"}
-        self._pool = urllib3.PoolManager(
-            num_pools=1, maxsize=1, retries=False, timeout=Timeout(connect=timeout, read=timeout), ca_certs=ca_file
-        )
+        self._timeout = Timeout(connect=timeout, read=timeout)
+        self._trust = {} if ca_file is None else {"ca_certs": ca_file}
+        self._pool: HTTPConnectionPool | None = None
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Send a batch and return the answer."""
         try:
-            response = self._pool.request(
-                "POST", self._url, body=body, headers={**self._headers, **headers}, redirect=False
+            response = self._opened().urlopen(
+                "POST", self._path, body=body, headers={**self._headers, **headers}, retries=False, redirect=False
             )
         except HTTPError as error:
             raise TransportFailed(type(error).__name__) from error
@@ -68,7 +69,14 @@ class HttpTransport:
 
     def close(self) -> None:
         """Close the connection."""
-        self._pool.clear()
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    def _opened(self) -> HTTPConnectionPool:
+        if self._pool is None:
+            self._pool = connection_from_url(self._url, maxsize=1, timeout=self._timeout, **self._trust)
+        return self._pool
 
 
 def base_url(url: str, name: str) -> str:
