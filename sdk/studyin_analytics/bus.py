@@ -30,7 +30,8 @@ class EventBus:
 
     `url` is that of the read service, or of Redis for the transport "redis", which is for services beside it. `key` is
     one with the scope events:read, `token` a learner's JWT or a function that gives a fresh one. `last_id` goes on
-    behind an event that was heard before; without it a bus starts with what comes. Raises ConfigurationError.
+    behind an event that was heard before; without it a bus starts with what comes. `ca_file` has the certificates to
+    trust in place of those of the machine. Raises ConfigurationError.
 
     An event counts as heard when its handlers have returned. One that raises is told to `on_error`; the bus goes on.
     """
@@ -44,11 +45,12 @@ class EventBus:
         transport: TransportName = "websocket",
         user_id: Id | None = None,
         last_id: str | None = None,
+        ca_file: str | None = None,
         on_error: OnError | None = None,
         source: Source | None = None,
         reconnect: Backoff = RECONNECT,
     ) -> None:
-        self._source = source or _source(url, token or key, transport, user_id)
+        self._source = source or _source(url, token or key, transport, user_id, ca_file)
         self._subscriptions = Subscriptions(ErrorHook(on_error))
         self._reconnect = reconnect
         self._cursor = int(last_id) if last_id is not None else None
@@ -194,14 +196,16 @@ def _bus_of(
     return EventBus(url, key=key, token=token, transport=transport, user_id=user_id)
 
 
-def _source(url: str | None, token: Token | None, transport: TransportName, user_id: Id | None) -> Source:
+def _source(
+    url: str | None, token: Token | None, transport: TransportName, user_id: Id | None, ca_file: str | None
+) -> Source:
     variable = "REDIS_URL" if transport == "redis" else "ANALYTICS_DASHBOARD_URL"
     address = url or os.environ.get(variable)
     if not address:
         raise ConfigurationError(f"url ({variable}) is not given")
     if transport == "websocket":
         credential = token or os.environ.get("ANALYTICS_READ_KEY", "")
-        return SocketSource(address, credential, None if user_id is None else str(user_id))
+        return SocketSource(address, credential, None if user_id is None else str(user_id), ca_file)
     if user_id is not None:
         raise ConfigurationError("user_id is for the transport websocket: Redis knows pseudonyms only")
     try:

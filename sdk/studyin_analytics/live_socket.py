@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import connect
@@ -32,8 +33,12 @@ Token = str | Callable[[], str | Awaitable[str]]
 class SocketSource:
     """Listens over one WebSocket at a time."""
 
-    def __init__(self, url: str, token: Token, user_id: str | None = None) -> None:
+    def __init__(self, url: str, token: Token, user_id: str | None = None, ca_file: str | None = None) -> None:
         """Raise ConfigurationError when this is no address of a server, or `token` no credential."""
+        try:
+            self._trust: dict[str, Any] = {} if ca_file is None else {"ssl": ssl.create_default_context(cafile=ca_file)}
+        except OSError:
+            raise ConfigurationError("ca_file has no certificates") from None
         # http becomes ws, https wss
         self._url = base_url(url, "url").replace("http", "ws", 1) + LIVE_PATH
         self._token = token
@@ -51,6 +56,7 @@ class SocketSource:
                 max_size=MAX_FRAME_BYTES,
                 # The service's heartbeats say the same, and more
                 ping_interval=None,
+                **self._trust,
             ) as socket:
                 patience = MISSED_HEARTBEATS * HEARTBEAT_SECONDS * 1.0
                 while True:

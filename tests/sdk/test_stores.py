@@ -187,12 +187,9 @@ sys.stdin.read()
 """
 
 
-async def test_a_service_that_is_killed_loses_nothing(
-    ingest: ScriptedIngest, make_client: MakesClients, tmp_path: Path
-) -> None:
-    ingest.script = lambda _: None
+def tracked_by_a_service_that_is_killed(url: str, spool: Path) -> list[str]:
     service = subprocess.Popen(
-        [sys.executable, "-c", TRACK_AND_WAIT, ingest.url, str(tmp_path)],
+        [sys.executable, "-c", TRACK_AND_WAIT, url, str(spool)],
         env=ENVIRONMENT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -202,6 +199,15 @@ async def test_a_service_that_is_killed_loses_nothing(
         assert service.stdout is not None
         ids = [line.strip() for line in iter(service.stdout.readline, "done\n")]
         service.send_signal(signal.SIGKILL)
+    assert len(ids) == 50
+    return ids
+
+
+async def test_a_service_that_is_killed_loses_nothing(
+    ingest: ScriptedIngest, make_client: MakesClients, tmp_path: Path
+) -> None:
+    ingest.script = lambda _: None
+    ids = tracked_by_a_service_that_is_killed(ingest.url, tmp_path)
     ingest.script = accept_all
     ingest.requests.clear()
     make_client(spool_dir=tmp_path)
