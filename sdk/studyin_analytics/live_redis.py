@@ -34,17 +34,18 @@ class _Page(NamedTuple):
 class RedisSource:
     """Listens over two connections: one for channels, one for questions."""
 
-    def __init__(self, url: str, quiet_seconds: float = HEARTBEAT_SECONDS) -> None:
-        """`quiet_seconds` without a message, Redis is asked whether it is still there."""
+    def __init__(self, url: str, quiet_seconds: float = HEARTBEAT_SECONDS, patience: float = PATIENCE_SECONDS) -> None:
+        """`quiet_seconds` without a message, Redis is asked whether it is still there; `patience` is for its answer."""
         self._url = url
         self._quiet_seconds = quiet_seconds
+        self._patience = patience
 
     async def listen(self, types: frozenset[str] | None, after: int | None) -> AsyncGenerator[Frame, None]:
         """Give what was published behind `after`, then what is published."""
         wanted = types if types is not None else frozenset(map(str, EventType))
         try:
             async with self._connected() as redis, redis.pubsub() as channels:
-                early = await _subscribe(channels, wanted)
+                early = await _subscribe(channels, wanted, self._patience)
                 # Subscribed first, looked up then: what comes in between is in both, and known by its id
                 async for frame in _caught_up(redis, wanted, after, self._quiet_seconds):
                     yield frame
@@ -65,8 +66,8 @@ class RedisSource:
         redis = Redis.from_url(
             self._url,
             retry=Retry(NoBackoff(), 0),
-            socket_connect_timeout=PATIENCE_SECONDS,
-            socket_timeout=PATIENCE_SECONDS,
+            socket_connect_timeout=self._patience,
+            socket_timeout=self._patience,
         )
         try:
             yield redis
@@ -76,7 +77,8 @@ class RedisSource:
     async def _live(self, redis: Redis, channels: PubSub) -> AsyncIterator[Frame]:
         checkpoint: int | None = None
         while True:
-            message = await channels.get_message(timeout=self._quiet_seconds)
+            waiting = self._quiet_seconds if checkpoint is None else self._patience
+            message = await channels.get_message(timeout=waiting)
             if message is None:
                 if checkpoint is not None:
                     raise Disconnected("Redis has gone silent")
@@ -91,12 +93,12 @@ class RedisSource:
                 checkpoint = None
 
 
-async def _subscribe(channels: PubSub, types: frozenset[str]) -> list[bytes]:
+async def _subscribe(channels: PubSub, types: frozenset[str], patience: float) -> list[bytes]:
     """Return once every channel is subscribed to, with the messages that came before the last of them was."""
     await channels.subscribe(*(CHANNEL_PREFIX + name for name in types))
     early, confirmed = [], 0
     while confirmed < len(types):
-        message = await channels.get_message(timeout=PATIENCE_SECONDS)
+        message = await channels.get_message(timeout=patience)
         if message is None:
             raise Disconnected("Redis does not answer")
         if message["type"] == "subscribe":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .errors import ConfigurationError, HandlerFailed
 from .hooks import ErrorHook
@@ -14,7 +14,8 @@ from .schemas.live import LiveEvent
 
 Said = TypeVar("Said")
 
-Handler = Callable[[LiveEvent], object]
+Handler = Callable[[Any], object]
+"""Takes a LiveEvent, of which a handler may name the type it subscribed to."""
 GapHandler = Callable[[Gap], object]
 
 

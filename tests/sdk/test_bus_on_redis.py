@@ -20,7 +20,7 @@ from tests.support.proxy import Fault, Proxy
 from tests.support.scripted_live import message
 from tests.support.waiting import eventually
 
-QUIET_SECONDS = 0.05
+QUIET_SECONDS, PATIENCE = 0.05, 0.5
 
 
 @pytest.fixture(name="redis")
@@ -52,7 +52,9 @@ class Listener:
         self.ids: list[int] = []
         self.gaps: list[Gap] = []
         self.bus = EventBus(
-            source=RedisSource(url, QUIET_SECONDS), last_id=last_id, reconnect=Backoff(0.01, 0.01, lambda: 0.5)
+            source=RedisSource(url, QUIET_SECONDS, PATIENCE),
+            last_id=last_id,
+            reconnect=Backoff(0.01, 0.01, lambda: 0.5),
         )
         self.bus.on_gap(self.gaps.append)
 
@@ -137,7 +139,7 @@ async def test_a_rare_type_is_no_reason_to_miss_anything(redis: Redis, redis_url
         await publish(redis, 1, 2, 3)
         await eventually(lambda: listener.bus.last_id == "3")
         await forget_through(redis, 3)
-        await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await redis.client_kill_filter(_type="pubsub")
         await publish(redis, 4, event_type="level_up")
         await eventually(lambda: listener.ids == [4])
     assert listener.gaps == []

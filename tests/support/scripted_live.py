@@ -28,7 +28,7 @@ def message(number: int, event_type: str = "xp_earned", **properties: Any) -> di
         "activity_date": "2026-11-24",
         "schema_version": 1,
         "source": "tests",
-        "properties": properties or {"xp_amount": number},
+        "properties": properties or ({"new_level": 2} if event_type == "level_up" else {"xp_amount": number}),
     }
 
 
