@@ -36,7 +36,8 @@ class Books:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._lock = threading.Lock()
+        # A signal handler may track too, in the thread that it interrupts
+        self._lock = threading.RLock()
         self._untold = 0
         self._unreported = 0
         self._told_at = float("-inf")

@@ -52,7 +52,7 @@ class Client:
         self._write_key = write_key or os.environ.get("ANALYTICS_WRITE_KEY")
         self._transport = transport
         self._hook = ErrorHook(self._options.on_error)
-        self._begin()
+        self._begin(self._open_store())
         process_life.watch_forks(self)
         if len(self._store):
             self._sender.start()
@@ -113,11 +113,11 @@ class Client:
             return
         self._sender.put(body)
 
-    def _begin(self) -> None:
+    def _begin(self, store: Store) -> None:
+        self._store = store
         self._books = Books()
         courier = Courier(self._open_transport(), self._books)
-        self._store = self._open_store()
-        self._sender = Sender(self._store, courier, self._options, self._books, self._hook, random.random)
+        self._sender = Sender(store, courier, self._options, self._books, self._hook, random.random)
         # A client that nobody has any more leaves no thread behind
         weakref.finalize(self, self._sender.end, self._options.exit_timeout).atexit = False
 
@@ -149,4 +149,4 @@ class Client:
 
     def after_fork_in_child(self) -> None:
         """Called by process_life: whatever other threads of the parent held is left behind."""
-        self._begin()
+        self._begin(self._store.in_child() if isinstance(self._store, Spool) else MemoryStore(self._options.max_queue))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Any, TypedDict
 
 from .errors import AnalyticsError, ConfigurationError
@@ -77,3 +78,5 @@ class Options:
             value = getattr(self, name)
             if not 0 < value <= most.get(name, value):
                 raise ConfigurationError(f"{name} must be more than 0 and at most {most.get(name, 'any number')}")
+        if self.ca_file is not None and not Path(self.ca_file).is_file():
+            raise ConfigurationError("ca_file is no file")

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
+from copy import copy
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -56,7 +57,7 @@ class Spool:
         self._name = secrets.token_hex(8)
         self._clock = wall_clock
         self._connection: sqlite3.Connection | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file.touch(mode=0o600)
@@ -78,15 +79,15 @@ class Spool:
         self.newest = max(self.newest, key or 0)
         return None
 
-    def lease(self, count: int, max_bytes: int) -> Lease:
+    def lease(self, most: int, max_bytes: int) -> Lease:
         """Take the oldest events for a while."""
         now = self._clock()
         with self._open() as connection, _transaction(connection):
             rows = connection.execute(
                 "SELECT key, body FROM events WHERE holder = ? OR held_until <= ? ORDER BY key LIMIT ?",
-                (self._name, now, count + 1),
+                (self._name, now, most + 1),
             ).fetchall()
-            found = within([Parcel(*row) for row in rows[:count]], max_bytes)
+            found = within([Parcel(*row) for row in rows[:most]], max_bytes)
             connection.executemany(
                 "UPDATE events SET holder = ?, held_until = ? WHERE key = ?",
                 [(self._name, now + self._lease_seconds, parcel.key) for parcel in found],
@@ -130,6 +131,12 @@ class Spool:
         self.hold_still()
         self.go_on()
         return 0
+
+    def in_child(self) -> Spool:
+        """Return a spool of the same file for a process that was forked off; nothing is opened before it is used."""
+        child = copy(self)
+        child.newest, child._name, child._lock = 0, secrets.token_hex(8), threading.RLock()
+        return child
 
     def hold_still(self) -> None:
         """Let the file go and keep everybody from opening it: SQLite's connections must not see a fork."""

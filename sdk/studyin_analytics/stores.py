@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import NamedTuple, Protocol
 
 
@@ -37,7 +37,7 @@ class Store(Protocol):
         """Take an event, or return why not: a reason of EventsDropped."""
         ...
 
-    def lease(self, count: int, max_bytes: int) -> Lease:
+    def lease(self, most: int, max_bytes: int) -> Lease:
         """Return the oldest events that nobody else is sending, at least one if there is any. Raises StoreFailed."""
         ...
 
@@ -72,22 +72,24 @@ class MemoryStore:
         self.newest = 0
         self._most = most
         self._bodies: dict[int, bytes] = {}
-        self._lock = threading.Lock()
+        self._keys = count(1)
+        # A signal handler may track too, in the thread that it interrupts
+        self._lock = threading.RLock()
 
     def put(self, body: bytes) -> str | None:
         """Take an event unless there is no room."""
         with self._lock:
             if len(self._bodies) >= self._most:
                 return "queue_full"
-            self.newest += 1
-            self._bodies[self.newest] = body
+            self.newest = key = next(self._keys)
+            self._bodies[key] = body
             return None
 
-    def lease(self, count: int, max_bytes: int) -> Lease:
+    def lease(self, most: int, max_bytes: int) -> Lease:
         """Return the oldest events."""
         with self._lock:
             waiting = len(self._bodies)
-            found = within([Parcel(*item) for item in islice(self._bodies.items(), count)], max_bytes)
+            found = within([Parcel(*item) for item in islice(self._bodies.items(), most)], max_bytes)
         return Lease(found, 0.0 if len(found) < waiting else None)
 
     def settle(self, keys: Collection[int]) -> int:

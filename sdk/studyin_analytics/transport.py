@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Protocol
 
 from urllib3.connectionpool import HTTPConnectionPool, connection_from_url
@@ -49,8 +48,6 @@ class HttpTransport:
         self._url = base_url(url, "url") + BATCH_PATH
         if not (write_key.isascii() and write_key.isprintable()):
             raise ConfigurationError("write_key has characters that no header can carry")
-        if ca_file is not None and not Path(ca_file).is_file():
-            raise ConfigurationError("ca_file is no file")
         self._path = parse_url(self._url).request_uri
         self._headers = {"Authorization": f"Bearer {write_key}"}
         self._timeout = Timeout(connect=timeout, read=timeout)

@@ -225,3 +225,24 @@ def test_every_client_is_kept_until_the_process_ends() -> None:
     del ended
     gc.collect()
     assert gone() is None
+
+
+def test_a_signal_handler_that_tracks_deadlocks() -> None:
+    """It may interrupt the very call it makes itself."""
+    run_script(
+        "import signal, studyin_analytics as sdk\n"
+        "from studyin_analytics.testing import recording_sync_tracker\n"
+        "tracker, recorded = recording_sync_tracker(max_queue=10**6)\n"
+        "tracked = 0\n"
+        "def track(*_):\n"
+        "    global tracked\n"
+        "    tracked += 1\n"
+        "    tracker.track_xp_earned(user_id='handler', xp_amount=1)\n"
+        "signal.signal(signal.SIGALRM, track)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)\n"
+        "for _ in range(10_000): tracker.track_xp_earned(user_id='main', xp_amount=1)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0)\n"
+        "assert tracked\n"
+        "assert tracker.shutdown(20)\n"
+        "assert len(recorded.events) == 10_000 + tracked\n"
+    )
