@@ -131,6 +131,11 @@ def test_a_bad_event_does_not_take_its_neighbours(
     [rejected] = told
     assert isinstance(rejected, EventRejected)
     assert rejected.code == "unreadable_body"
+    ingest.requests.clear()
+    for _ in range(100):
+        xp(client)
+    assert client.flush(10)
+    assert max(map(len, ingest.requests)) == 20
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
