@@ -1,20 +1,38 @@
-"""`analytics tail`: events as they come in."""
+"""`analytics tail`: events as they come in, by the SDK's bus."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from studyin_analytics import EventBus, SubscriptionRefused
+from studyin_analytics.live_frames import Gap
+from studyin_analytics.schemas.live import LiveEvent, UnknownEvent
 
 from cli.chosen_types import Types, parse_types
 from cli.dev_file import DATA_DIR, DataDir
 from cli.event_text import line_of
 from cli.interrupt import unless_interrupted
-from cli.live_feed import LiveFeed, LiveMessage
 from cli.target import ReadKey, ReadUrl, find_reader
+from runtime.errors import DependencyUnavailable
+from schemas.answers import StoredEvent
+from schemas.event_types import EventType
+
+
+class LiveRefused(DependencyUnavailable):
+    """The read service does not let us follow, and trying again would not help."""
+
+    dependency = "live events"
+
+
+class FollowedEvent(StoredEvent):
+    """An event as it is stored, and the id of its message."""
+
+    id: str
 
 
 def tail(
@@ -30,27 +48,69 @@ def tail(
     A connection that is lost is made again, and nothing is left out or shown twice; what the service no longer has is
     said. Exit code 3 when it refuses the key.
     """
-    feed = LiveFeed(find_reader(url, key, data_dir), parse_types(types), user, on_notice=_say)
-    asyncio.run(unless_interrupted(_follow(feed, _say_json if as_json else _line_writer())))
+    target, wanted = find_reader(url, key, data_dir), parse_types(types)
+    bus = EventBus(target.url, key=target.key, user_id=user)
+    _tell_notices()
+    asyncio.run(unless_interrupted(_follow(bus, wanted, _say_json if as_json else _line_writer())))
 
 
-async def _follow(feed: LiveFeed, show: Callable[[LiveMessage], None]) -> None:
-    async for event in feed.events():
-        show(event)
+async def _follow(bus: EventBus, types: tuple[EventType, ...], show: Callable[[FollowedEvent], None]) -> None:
+    bus.on_gap(_say_gap)
+    try:
+        async for event in bus.events(types or None):
+            show(followed(event))
+    except SubscriptionRefused as refused:
+        raise LiveRefused("key refused", str(refused)) from None
 
 
-def _line_writer() -> Callable[[LiveMessage], None]:
+def followed(event: LiveEvent) -> FollowedEvent:
+    """Return the event in the form of one that is stored, so that both commands show the same."""
+    facts = event.model_dump(mode="json", exclude_none=True, exclude=set(LiveEvent.model_fields))
+    return FollowedEvent(
+        id=event.id,
+        event_id=event.event_id,
+        event_type=event.event_type,
+        user_hash=event.user_hash,
+        session_id=event.session_id,
+        occurred_at=event.occurred_at,
+        received_at=event.received_at,
+        activity_date=event.activity_date,
+        schema_version=event.schema_version,
+        source=event.service,
+        properties=event.properties if isinstance(event, UnknownEvent) else facts,
+    )
+
+
+def _line_writer() -> Callable[[FollowedEvent], None]:
     console = Console(highlight=False, markup=False, soft_wrap=True)
 
-    def show(event: LiveMessage) -> None:
+    def show(event: FollowedEvent) -> None:
         console.print(line_of(event))
 
     return show
 
 
-def _say_json(event: LiveMessage) -> None:
+def _say_json(event: FollowedEvent) -> None:
     typer.echo(event.model_dump_json())
 
 
 def _say(text: str) -> None:
     typer.echo(f"analytics: {text}", err=True)
+
+
+def _say_gap(gap: Gap) -> None:
+    _say(f"events are missing here ({gap.reason or 'no reason given'})")
+
+
+class _Notices(logging.Handler):
+    """Says what the SDK logs: connections made and lost."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one."""
+        _say(record.getMessage())
+
+
+def _tell_notices() -> None:
+    log = logging.getLogger("studyin_analytics")
+    log.addHandler(_Notices())
+    log.setLevel(logging.INFO)

@@ -101,10 +101,10 @@ class Proxy:
         try:
             await asyncio.wait((requests, replies), return_when=asyncio.FIRST_COMPLETED)
         finally:
+            to_server.transport.abort()
             for task in (requests, replies):
                 task.cancel()
             await asyncio.gather(requests, replies, return_exceptions=True)
-            to_server.transport.abort()
 
     async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, deadly: set[Fault]) -> None:
         dead = False

@@ -3,106 +3,114 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-Frame = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Refusing:
-    """An HTTP answer in place of a connection."""
-
-    status: HTTPStatus
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-Speaking = Callable[[ServerConnection], Awaitable[None]]
-"""What is said on a connection; it is closed when this returns."""
+from runtime.embedded.ports import LOOPBACK
 
 
 def message(number: int, event_type: str = "xp_earned", **properties: Any) -> dict[str, Any]:
-    """Return an event as it is published."""
+    """Return the message of an event, with the id `number`."""
     return {
         "id": str(number),
         "event_type": event_type,
-        "user_hash": f"{number:064x}",
-        "event_id": f"019f0000-0000-7000-8000-{number:012x}",
+        "user_hash": "ab" * 32,
+        "event_id": "01a20b65-0f48-749a-9d4d-12609db963ab",
         "session_id": None,
-        "occurred_at": "2026-11-18T12:34:56.789000+00:00",
-        "received_at": "2026-11-18T12:34:57+00:00",
-        "activity_date": "2026-11-18",
+        "occurred_at": "2026-11-24T12:00:00+00:00",
+        "received_at": "2026-11-24T12:00:00+00:00",
+        "activity_date": "2026-11-24",
         "schema_version": 1,
         "source": "tests",
-        "properties": properties or {"xp_amount": number},
+        "properties": properties or ({"new_level": 2} if event_type == "level_up" else {"xp_amount": number}),
     }
 
 
-def welcome(cursor: int, heartbeat_seconds: float = 15) -> Frame:
-    return {"type": "welcome", "cursor": str(cursor), "heartbeat_seconds": heartbeat_seconds}
+class Visit:
+    """One connection: what was asked, and what can be said."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        address = urlsplit(connection.request.path)
+        self.path = address.path
+        self.asked = {name: values[0] for name, values in parse_qs(address.query).items()}
+        self.authorization = connection.request.headers.get("authorization")
+        self._connection = connection
+
+    async def say(self, kind: str, **facts: Any) -> None:
+        """Send a frame."""
+        await self._connection.send(json.dumps({"type": kind, **facts}))
+
+    async def welcome(self, cursor: int = 0, heartbeat_seconds: float = 15) -> None:
+        """Send the first frame."""
+        await self.say("welcome", cursor=str(cursor), heartbeat_seconds=heartbeat_seconds)
+
+    async def publish(self, *numbers: int, event_type: str = "xp_earned") -> None:
+        """Send events with these ids."""
+        messages = [message(number, event_type) for number in numbers]
+        await self.say("events", events=messages, cursor=str(numbers[-1]))
+
+    async def close(self, code: int) -> None:
+        """End the connection."""
+        await self._connection.close(code)
+
+    async def stay(self) -> None:
+        """Say nothing more until the client leaves."""
+        await self._connection.wait_closed()
 
 
-def events(*numbers: int) -> Frame:
-    return {"type": "events", "events": [message(number) for number in numbers], "cursor": str(numbers[-1])}
+Script = Callable[[Visit], Awaitable[None]]
 
 
-def saying(*frames: Frame | str, then: int | None = 1012) -> Speaking:
-    """Say these frames, then close with this code; None: stay until the other side goes."""
+class Refusal(Exception):
+    """The script of a connection that is not to be made."""
 
-    async def speak(connection: ServerConnection) -> None:
-        for frame in frames:
-            await connection.send(frame if isinstance(frame, str) else json.dumps(frame))
-        if then is None:
-            await connection.wait_closed()
-        else:
-            await connection.close(then)
-
-    return speak
+    def __init__(self, status: int, **headers: str) -> None:
+        super().__init__(status)
+        self.status = HTTPStatus(status)
+        self.headers = headers
 
 
 class ScriptedLive:
-    """Does what the script says, connection by connection; its last line for every further one."""
+    """Plays one script for each connection, the last one again and again."""
 
-    def __init__(self, *script: Speaking | Refusing) -> None:
-        self.script = script
-        self.asked: list[dict[str, list[str]]] = []
-        """The query of each connection."""
-        self.paths: list[str] = []
-        self.headers: list[Headers] = []
+    def __init__(self, *scripts: Script | Refusal) -> None:
+        self._scripts = list(scripts)
+        self.visits: list[Visit] = []
+        self.refused = 0
         self.url = ""
-
-    def _line(self, number: int) -> Speaking | Refusing:
-        return self.script[min(number, len(self.script)) - 1]
-
-    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        place = urlsplit(request.path)
-        self.paths.append(place.path)
-        self.asked.append(parse_qs(place.query))
-        self.headers.append(request.headers)
-        line = self._line(len(self.asked))
-        if isinstance(line, Refusing):
-            response = connection.respond(line.status, "")
-            response.headers.update(line.headers)
-            return response
-        return None
-
-    async def _speak(self, connection: ServerConnection) -> None:
-        line = self._line(len(self.asked))
-        assert not isinstance(line, Refusing)
-        await line(connection)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[ScriptedLive]:
         """Serve while the block runs."""
-        async with serve(self._speak, "127.0.0.1", 0, process_request=self._admit, close_timeout=1) as server:
+        async with serve(self._play, LOOPBACK, 0, process_request=self._admit) as server:
             [socket] = server.sockets
-            self.url = f"http://127.0.0.1:{socket.getsockname()[1]}"
+            self.url = f"http://{LOOPBACK}:{socket.getsockname()[1]}"
             yield self
+
+    def _admit(self, connection: ServerConnection, _request: Request) -> Response | None:
+        script = self._scripts[0]
+        if not isinstance(script, Refusal):
+            return None
+        self._turn()
+        self.refused += 1
+        response = connection.respond(script.status, "no\n")
+        for name, value in script.headers.items():
+            response.headers[name.replace("_", "-")] = value
+        return response
+
+    async def _play(self, connection: ServerConnection) -> None:
+        script = self._turn()
+        assert not isinstance(script, Refusal)
+        visit = Visit(connection)
+        self.visits.append(visit)
+        await script(visit)
+
+    def _turn(self) -> Script | Refusal:
+        return self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]

@@ -1,0 +1,88 @@
+"""What an answer of ingest means for the events of the request; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from pydantic import BaseModel, ValidationError
+
+from .schemas.verdicts import BatchReply, Verdict
+
+_BUSY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_BODY_REFUSED: Final = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
+)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Events that are settled, by position; whatever is in neither is to be sent again."""
+
+    accepted: Sequence[int]
+    rejected: Mapping[int, Verdict]
+
+
+@dataclass(frozen=True)
+class Busy:
+    """Nothing is settled; the same request may do later."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class BodyRefused:
+    """The request cannot be read, which may be the fault of a single event in it."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class SenderRefused:
+    """Nothing of this sender is taken: its key, or its URL, is wrong. Its events may be good."""
+
+    status: int
+    code: str
+    detail: str
+
+
+Answer = Judged | Busy | BodyRefused | SenderRefused
+
+
+class _Problem(BaseModel):
+    code: str = "unexpected_answer"
+    detail: str = "This is not how ingest answers: is it the URL of ingest?"
+
+
+def read_answer(status: int, body: bytes, count: int) -> Answer:
+    """Return what ingest says of a request with `count` events."""
+    if status in (HTTPStatus.ACCEPTED, HTTPStatus.MULTI_STATUS):
+        return _judged(status, body, count)
+    if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Busy(f"status {status}")
+    problem = _problem(body)
+    if status in _BODY_REFUSED:
+        return BodyRefused(problem.code, problem.detail)
+    return SenderRefused(status, problem.code, problem.detail)
+
+
+def _judged(status: int, body: bytes, count: int) -> Answer:
+    try:
+        reply = BatchReply.model_validate_json(body)
+    except ValidationError:
+        return SenderRefused(status, _Problem().code, _Problem().detail)
+    verdicts = {each.index: each for each in reply.results if 0 <= each.index < count}
+    return Judged(
+        [index for index, verdict in verdicts.items() if verdict.status == "accepted"],
+        {index: verdict for index, verdict in verdicts.items() if verdict.status == "rejected"},
+    )
+
+
+def _problem(body: bytes) -> _Problem:
+    try:
+        return _Problem.model_validate_json(body)
+    except ValidationError:
+        return _Problem()

@@ -1,0 +1,216 @@
+"""The event bus: subscribe, then listen. Each event is heard once and in order, over any number of connections."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
+from functools import cache
+from typing import Final, Literal
+
+from .errors import ConfigurationError
+from .event_form import Id
+from .hooks import LOGGER, ErrorHook
+from .live_frames import Behind, Disconnected, Events, Frame, Gap, Source, Welcome
+from .live_socket import SocketSource, Token
+from .options import OnError
+from .retry import Backoff
+from .schemas.live import LiveEvent
+from .subscriptions import GapHandler, Handler, Subscriptions, chosen
+
+RECONNECT: Final = Backoff(0.5, 30.0, random.random)
+
+TransportName = Literal["websocket", "redis"]
+
+
+class EventBus:
+    """Listens to what the platform's learners do, as it is published.
+
+    `url` is that of the read service, or of Redis for the transport "redis", which is for services beside it. `key` is
+    one with the scope events:read, `token` a learner's JWT or a function that gives a fresh one. `last_id` goes on
+    behind an event that was heard before; without it a bus starts with what comes. `ca_file` has the certificates to
+    trust in place of those of the machine. Raises ConfigurationError.
+
+    An event counts as heard when its handlers have returned. One that raises is told to `on_error`; the bus goes on.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        key: str | None = None,
+        token: Token | None = None,
+        transport: TransportName = "websocket",
+        user_id: Id | None = None,
+        last_id: str | None = None,
+        ca_file: str | None = None,
+        on_error: OnError | None = None,
+        source: Source | None = None,
+        reconnect: Backoff = RECONNECT,
+    ) -> None:
+        self._source = source or _source(url, token or key, transport, user_id, ca_file)
+        self._subscriptions = Subscriptions(ErrorHook(on_error))
+        self._reconnect = reconnect
+        self._cursor = int(last_id) if last_id is not None else None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = asyncio.Event()
+        self._is_stopping = False
+
+    @property
+    def last_id(self) -> str | None:
+        """Up to where everything was heard: give it to the next bus to go on from there."""
+        return None if self._cursor is None else str(self._cursor)
+
+    async def subscribe(self, types: Iterable[str] | None, handler: Handler) -> None:
+        """Let a function or coroutine function hear of events of some types, of all for None.
+
+        A function that is not a coroutine must not block. While the bus listens, it connects anew for types that
+        nobody had asked for, and misses nothing. Raises ConfigurationError for an unknown type.
+        """
+        before = self._subscriptions.types
+        self._subscriptions.add(types, handler)
+        if self._loop is not None and self._subscriptions.types != before:
+            self._woken.set()
+
+    def on_gap(self, handler: GapHandler) -> None:
+        """Let a function or coroutine function hear that events were lost, because history did not reach back."""
+        self._subscriptions.add_for_gaps(handler)
+
+    async def start_listening(self) -> None:
+        """Call handlers until `stop`. Connects again, for ever, however connections end.
+
+        Raises SubscriptionRefused when the credentials are not good or not any more, and ConfigurationError when
+        nobody has subscribed.
+        """
+        if self._subscriptions.types == frozenset():
+            raise ConfigurationError("subscribe before start_listening")
+        async with aclosing(self._heard(None)) as heard:
+            async for said in heard:
+                await self._subscriptions.hear(said)
+
+    async def events(self, types: Iterable[str] | None = None) -> AsyncIterator[LiveEvent]:
+        """Give events of some types, of all for None, until `stop`; gaps are told to `on_gap` handlers."""
+        async with aclosing(self._heard([chosen(types)])) as heard:
+            async for said in heard:
+                if isinstance(said, Gap):
+                    await self._subscriptions.hear(said)
+                else:
+                    yield said
+
+    def run(self) -> None:
+        """Listen from plain code; returns after `stop`, which any thread and any handler may call."""
+        asyncio.run(self.start_listening())
+
+    def stop(self) -> None:
+        """End listening after the handler that runs. Does nothing when nobody listens. From any thread."""
+        if self._loop is not None:
+            self._is_stopping = True
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def _heard(self, fixed: list[frozenset[str] | None] | None) -> AsyncGenerator[LiveEvent | Gap, None]:
+        """Give what is new over connection after connection; `fixed` has the types, unless they are the handlers'."""
+        if self._loop is not None:
+            raise RuntimeError("this bus is listening already")
+        self._loop, self._woken, self._is_stopping = asyncio.get_running_loop(), asyncio.Event(), False
+        failures = 0
+        try:
+            while not self._must_end():
+                self._woken.clear()
+                types = fixed[0] if fixed is not None else self._subscriptions.types
+                try:
+                    async with aclosing(self._source.listen(types, self._cursor)) as frames:
+                        while (frame := await self._next(frames)) is not None:
+                            failures = 0
+                            for said in self._news(frame):
+                                yield said
+                                self._cursor = said.cursor if isinstance(said, Gap) else int(said.id)
+                                if self._must_end():
+                                    return
+                            self._note(frame)
+                except Disconnected as disconnected:
+                    failures += 1
+                    await self._pause(disconnected, failures)
+        finally:
+            self._loop = None
+
+    def _must_end(self) -> bool:
+        return self._is_stopping
+
+    async def _next(self, frames: AsyncGenerator[Frame, None]) -> Frame | None:
+        """Return the next frame, None when the bus was woken by `stop` or `subscribe`. Raises Disconnected."""
+        frame = asyncio.ensure_future(frames.__anext__())
+        woken = asyncio.ensure_future(self._woken.wait())
+        try:
+            await asyncio.wait({frame, woken}, return_when=asyncio.FIRST_COMPLETED)
+            return None if woken.done() else frame.result()
+        finally:
+            woken.cancel()
+            frame.cancel()
+            await asyncio.gather(frame, woken, return_exceptions=True)
+
+    def _news(self, frame: Frame) -> Iterator[LiveEvent | Gap]:
+        if isinstance(frame, Gap):
+            yield frame
+        elif isinstance(frame, Events):
+            for event in frame.events:
+                if self._cursor is None or int(event.id) > self._cursor:
+                    yield event
+
+    def _note(self, frame: Frame) -> None:
+        match frame:
+            case Welcome(cursor):
+                LOGGER.info("connected")
+                self._cursor = cursor if self._cursor is None else self._cursor
+            case Events(_, cursor):
+                self._cursor = max(cursor, self._cursor or 0)
+            case Behind():
+                LOGGER.info("events come faster than they are handled")
+
+    async def _pause(self, disconnected: Disconnected, failures: int) -> None:
+        seconds = disconnected.retry_after + self._reconnect.delay(failures)
+        LOGGER.info("not connected (%s); again in %.1f s", disconnected, seconds)
+        waiting = asyncio.ensure_future(self._woken.wait())
+        try:
+            await asyncio.wait({waiting}, timeout=seconds)
+        finally:
+            waiting.cancel()
+
+
+def get_event_bus(
+    url: str | None = None,
+    *,
+    key: str | None = None,
+    token: Token | None = None,
+    transport: TransportName = "websocket",
+    user_id: Id | None = None,
+) -> EventBus:
+    """Return the bus of this process with this configuration, always the same one. Raises ConfigurationError."""
+    return _bus_of(os.getpid(), url, key, token, transport, user_id)
+
+
+@cache
+def _bus_of(
+    _process: int, url: str | None, key: str | None, token: Token | None, transport: TransportName, user_id: Id | None
+) -> EventBus:
+    return EventBus(url, key=key, token=token, transport=transport, user_id=user_id)
+
+
+def _source(
+    url: str | None, token: Token | None, transport: TransportName, user_id: Id | None, ca_file: str | None
+) -> Source:
+    variable = "REDIS_URL" if transport == "redis" else "ANALYTICS_DASHBOARD_URL"
+    address = url or os.environ.get(variable)
+    if not address:
+        raise ConfigurationError(f"url ({variable}) is not given")
+    if transport == "websocket":
+        credential = token or os.environ.get("ANALYTICS_READ_KEY", "")
+        return SocketSource(address, credential, None if user_id is None else str(user_id), ca_file)
+    if user_id is not None:
+        raise ConfigurationError("user_id is for the transport websocket: Redis knows pseudonyms only")
+    try:
+        from .live_redis import RedisSource
+    except ImportError:
+        raise ConfigurationError("the transport redis needs: pip install studyin-analytics-sdk[redis]") from None
+    return RedisSource(address)

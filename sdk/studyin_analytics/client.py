@@ -1,0 +1,152 @@
+"""The core of sending: takes events in any thread, task or process, and delivers them from one thread of its own."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import weakref
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from . import process_life
+from .books import Books, Stats
+from .courier import Courier
+from .errors import ConfigurationError, HookFailed, InvalidEvent
+from .event_form import Id, encoded, new_event, utc_now
+from .event_ids import RANDOM_BITS
+from .hooks import ErrorHook, filtered
+from .options import Options
+from .sender import Sender
+from .spool import Spool
+from .stores import MemoryStore, Store
+from .transport import HttpTransport, Transport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .options import OptionKeywords
+
+LEASE_FOR_TIMEOUTS = 3
+"""A lease outlives the request it was taken for: connecting, sending and waiting may each time out."""
+
+
+class Client:
+    """Sends events; keywords are the fields of Options. Raises ConfigurationError.
+
+    `url` and `write_key` come from ANALYTICS_INGEST_URL and ANALYTICS_WRITE_KEY unless given. Nothing is connected and
+    no thread started before the first event; after a fork the child starts anew, with nothing of its parent's.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        write_key: str | None = None,
+        transport: Transport | None = None,
+        **options: Unpack[OptionKeywords],
+    ) -> None:
+        self._options = Options(**options)
+        self._url = url or os.environ.get("ANALYTICS_INGEST_URL")
+        self._write_key = write_key or os.environ.get("ANALYTICS_WRITE_KEY")
+        self._transport = transport
+        self._hook = ErrorHook(self._options.on_error)
+        self._begin(self._open_store())
+        process_life.watch_forks(self)
+        if len(self._store):
+            self._sender.start()
+
+    def track(
+        self,
+        event_type: str,
+        *,
+        user_id: Id | None = None,
+        properties: Mapping[str, Any] | None = None,
+        session_id: Id | None = None,
+        timestamp: datetime | str | None = None,
+        event_id: Id | None = None,
+    ) -> str:
+        """Take an event and return its id, at once, whatever becomes of it; see `stats` and on_error.
+
+        `timestamp` is now, in UTC, unless given: aware of its zone, or RFC 3339. The learner's day is the date in its
+        own offset. Raises InvalidEvent, and only with strict=True.
+        """
+        now, chance = utc_now(), secrets.randbits(RANDOM_BITS)
+        event = new_event(
+            event_type, user_id, properties or {}, session_id, timestamp, event_id, now=now, chance=chance
+        )
+        if not self._options.disabled:
+            self._books.add("tracked")
+            self._take(dict(event))
+        return str(event["event_id"])
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Send everything at once; return whether each event has its verdict, after `timeout` seconds at the latest."""
+        return self._sender.flush(timeout)
+
+    def shutdown(self, timeout: float = 10.0) -> bool:
+        """Send everything, then take nothing more; return as `flush` does. Again it only returns the same."""
+        return self._sender.shutdown(timeout)
+
+    def stats(self) -> Stats:
+        """Return what became of the events so far."""
+        return self._books.stats(self._sender.pending)
+
+    def _take(self, event: dict[str, Any]) -> None:
+        try:
+            wanted = filtered(self._options.before_send, event)
+        except HookFailed as failure:
+            self._books.add("filtered")
+            self._hook.tell(failure)
+            return
+        if wanted is None:
+            self._books.add("filtered")
+            return
+        try:
+            body = encoded(wanted, self._options.max_event_bytes)
+        except InvalidEvent as fault:
+            self._books.add("invalid")
+            self._hook.tell(fault)
+            if self._options.strict:
+                raise
+            return
+        self._sender.put(body)
+
+    def _begin(self, store: Store) -> None:
+        self._store = store
+        self._books = Books()
+        courier = Courier(self._open_transport(), self._books)
+        self._sender = Sender(store, courier, self._options, self._books, self._hook, random.random)
+        # A client that nobody has any more leaves no thread behind
+        weakref.finalize(self, self._sender.end, self._options.exit_timeout).atexit = False
+
+    def _open_transport(self) -> Transport:
+        if self._transport is not None:
+            return self._transport
+        if self._options.disabled:
+            return HttpTransport("http://disabled", "", self._options.timeout)
+        if not self._url or not self._write_key:
+            missing = "url (ANALYTICS_INGEST_URL)" if not self._url else "write_key (ANALYTICS_WRITE_KEY)"
+            raise ConfigurationError(f"{missing} is not given")
+        return HttpTransport(self._url, self._write_key, self._options.timeout, self._options.ca_file)
+
+    def _open_store(self) -> Store:
+        options = self._options
+        if options.spool_dir is None or options.disabled:
+            return MemoryStore(options.max_queue)
+        return Spool(options.spool_dir, options.max_spool_bytes, LEASE_FOR_TIMEOUTS * options.timeout)
+
+    def before_fork(self) -> None:
+        """Called by process_life."""
+        if isinstance(self._store, Spool):
+            self._store.hold_still()
+
+    def after_fork_in_parent(self) -> None:
+        """Called by process_life."""
+        if isinstance(self._store, Spool):
+            self._store.go_on()
+
+    def after_fork_in_child(self) -> None:
+        """Called by process_life: whatever other threads of the parent held is left behind."""
+        self._begin(self._store.in_child() if isinstance(self._store, Spool) else MemoryStore(self._options.max_queue))

@@ -1,0 +1,82 @@
+"""What may be chosen about sending: each choice with its default, as keywords of a client or tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypedDict
+
+from .errors import AnalyticsError, ConfigurationError
+from .schemas.limits import MAX_BATCH_EVENTS, MAX_BODY_BYTES, MAX_EVENT_BYTES
+
+OnError = Callable[[AnalyticsError], object]
+BeforeSend = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+
+class OptionKeywords(TypedDict, total=False):
+    """The fields of Options, as type checkers need them for keywords."""
+
+    flush_at: int
+    flush_interval: float
+    max_batch_bytes: int
+    max_event_bytes: int
+    max_queue: int
+    timeout: float
+    exit_timeout: float
+    first_retry: float
+    longest_retry: float
+    refused_retry: float
+    spool_dir: str | PathLike[str] | None
+    max_spool_bytes: int
+    on_error: OnError | None
+    before_send: BeforeSend | None
+    strict: bool
+    disabled: bool
+    ca_file: str | None
+
+
+@dataclass(frozen=True)
+class Options:
+    """Seconds and bytes, unless said otherwise."""
+
+    flush_at: int = 100
+    """Events that make a request at once, and the most of one request."""
+    flush_interval: float = 1.0
+    """How long the first event waits for others."""
+    max_batch_bytes: int = 512 * 1024
+    max_event_bytes: int = MAX_EVENT_BYTES
+    max_queue: int = 10_000
+    """Events in memory; one more is dropped, counted and told."""
+    timeout: float = 10.0
+    """Of one request."""
+    exit_timeout: float = 2.0
+    """How long the end of the process may wait for what is not sent yet."""
+    first_retry: float = 0.5
+    longest_retry: float = 30.0
+    refused_retry: float = 300.0
+    """Longest wait after ingest refused the sender, whose key may be replaced meanwhile."""
+    spool_dir: str | PathLike[str] | None = None
+    """Keeps events on disk instead of in memory until they have their verdict."""
+    max_spool_bytes: int = 256 * 1024 * 1024
+    on_error: OnError | None = None
+    """Told what went wrong, from any thread."""
+    before_send: BeforeSend | None = None
+    """Returns the event to send in place of the one it is given, or None to send nothing."""
+    strict: bool = False
+    """Raise InvalidEvent where the wrong call is made."""
+    disabled: bool = False
+    """Send nothing at all."""
+    ca_file: str | None = None
+    """Certificates to trust in place of those of the machine."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigurationError for what cannot work."""
+        most = {"flush_at": MAX_BATCH_EVENTS, "max_batch_bytes": MAX_BODY_BYTES, "max_event_bytes": MAX_EVENT_BYTES}
+        for name in ("flush_at", "max_batch_bytes", "max_event_bytes", "max_queue", "timeout"):
+            value = getattr(self, name)
+            if not 0 < value <= most.get(name, value):
+                raise ConfigurationError(f"{name} must be more than 0 and at most {most.get(name, 'any number')}")
+        if self.ca_file is not None and not Path(self.ca_file).is_file():
+            raise ConfigurationError("ca_file is no file")

@@ -1,0 +1,100 @@
+"""What the life of a process means for its clients: it may fork, and it ends.
+
+The sets are the only state that modules of this SDK have: the interpreter calls these functions without arguments.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import time
+from typing import Final, Protocol
+from weakref import WeakKeyDictionary, WeakSet
+
+
+class Forked(Protocol):
+    """Hears of forks; `before_fork` and one of the others are called in the thread that forks."""
+
+    def before_fork(self) -> None:
+        """Let go of what must not be in two processes."""
+        ...
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        ...
+
+    def after_fork_in_child(self) -> None:
+        """Start anew."""
+        ...
+
+
+class Ended(Protocol):
+    """Hears of the end."""
+
+    def end(self, timeout: float) -> None:
+        """Take nothing more, and send what there is. Returns at once."""
+        ...
+
+    def shutdown(self, timeout: float) -> bool:
+        """Wait for that."""
+        ...
+
+
+_forked: Final[WeakSet[Forked]] = WeakSet()
+_ended: Final[WeakKeyDictionary[Ended, float]] = WeakKeyDictionary()
+_finalizers: Final[dict[str, object]] = {}
+_lock: Final = threading.RLock()
+
+
+def watch_forks(client: Forked) -> None:
+    """Tell a client of forks from now on, as long as anybody has it."""
+    with _lock:
+        _forked.add(client)
+
+
+def end_with_process(sender: Ended, timeout: float) -> None:
+    """Shut a sender down when the process ends in order, waiting `timeout` seconds at most."""
+    with _lock:
+        _ended[sender] = timeout
+        for name in ("multiprocessing.util", "billiard.util"):
+            # Children of multiprocessing, and of Celery's variant of it, end without atexit
+            module = sys.modules.get(name)
+            if module is not None and name not in _finalizers:
+                _finalizers[name] = module.Finalize(None, _end_all, exitpriority=0)
+
+
+def _end_all() -> None:
+    with _lock:
+        left = dict(_ended)
+    since = time.monotonic()
+    for sender, timeout in left.items():
+        sender.end(timeout)
+    for sender, timeout in left.items():
+        sender.shutdown(max(0.0, timeout - (time.monotonic() - since)))
+
+
+def _before_fork() -> None:
+    _lock.acquire()
+    for client in list(_forked):
+        client.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for client in list(_forked):
+        client.after_fork_in_parent()
+    _lock.release()
+
+
+def _after_fork_in_child() -> None:
+    _ended.clear()
+    _finalizers.clear()
+    for client in list(_forked):
+        client.after_fork_in_child()
+    _lock.release()
+
+
+atexit.register(_end_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -1,0 +1,236 @@
+"""The one thread that takes events from their store to ingest, until each has its verdict."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from . import process_life
+from .answers import Answer, BodyRefused, Busy, Judged, SenderRefused
+from .books import Books
+from .courier import ENVELOPE_BYTES, Courier
+from .errors import DeliveryRefused, EventRejected, EventsDropped
+from .hooks import LOGGER, ErrorHook
+from .options import Options
+from .retry import Backoff
+from .schedule import Schedule
+from .stores import Parcel, Store, StoreFailed
+
+FLUSH_LOOKS_EVERY = 0.1
+"""Seconds; events of a spool may be settled by another process, which wakes nobody here."""
+
+
+class Sender:
+    """Sends what is put into it. The thread starts with the first event and is the only one that touches the network.
+
+    No lock is held while the application is called or the network is waited for.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        courier: Courier,
+        options: Options,
+        books: Books,
+        hook: ErrorHook,
+        luck: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._courier = courier
+        self._options = options
+        self._books = books
+        self._hook = hook
+        self._busy_backoff = Backoff(options.first_retry, options.longest_retry, luck)
+        self._refused_backoff = Backoff(options.first_retry, options.refused_retry, luck)
+        self._schedule = Schedule(options.flush_at, options.flush_interval)
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._drained: bool | None = None
+        # What follows is the thread's own
+        self._limit = options.flush_at
+        self._failures = 0
+        self._is_refused = False
+
+    def put(self, body: bytes) -> None:
+        """Take an event, or drop it, count it and tell it. Returns at once."""
+        with self._changed:
+            reason = "closed" if self._schedule.is_ending else self._store.put(body)
+            if reason is None:
+                if self._schedule.event_came(time.monotonic()):
+                    self._changed.notify_all()
+                self._start()
+        if reason is not None and (untold := self._books.drop(1, time.monotonic())):
+            self._hook.tell(EventsDropped(untold, reason))
+
+    def start(self) -> None:
+        """Send what is in the store already."""
+        with self._changed:
+            self._schedule.more_waits(time.monotonic())
+            self._start()
+
+    def flush(self, timeout: float) -> bool:
+        """Send at once; return whether everything put before has its verdict, after `timeout` seconds at the latest.
+
+        False at once in the sender's own thread, so in on_error, where nothing could be waited for.
+        """
+        if threading.current_thread() is self._thread:
+            return False
+        deadline = time.monotonic() + timeout
+        newest = self._store.newest
+        with self._changed:
+            if self._drained is not None:
+                return self._drained
+            if self._store.holds_through(newest):
+                self._schedule.hurry(time.monotonic())
+                self._start()
+                self._changed.notify_all()
+            while self._store.holds_through(newest):
+                left = deadline - time.monotonic()
+                if left <= 0 or self._drained is not None:
+                    return False
+                self._changed.wait(min(left, FLUSH_LOOKS_EVERY))
+        return True
+
+    def end(self, timeout: float) -> None:
+        """Take nothing more, send what is here within `timeout` seconds, and end the thread. Returns at once."""
+        with self._changed:
+            if not self._schedule.is_ending:
+                self._schedule.end_by(time.monotonic() + timeout)
+                self._changed.notify_all()
+
+    def shutdown(self, timeout: float) -> bool:
+        """End, and return whether everything has its verdict, after about `timeout` seconds at the latest.
+
+        In the sender's own thread, so in on_error, it does not wait.
+        """
+        self.end(timeout)
+        thread = self._thread
+        if thread is None:
+            self._run()
+        elif thread is not threading.current_thread():
+            thread.join(timeout + FLUSH_LOOKS_EVERY)
+            self._settle_accounts()
+        return bool(self._drained)
+
+    @property
+    def pending(self) -> int:
+        """Events without a verdict."""
+        return len(self._store)
+
+    def _start(self) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            return
+        thread = threading.Thread(target=self._run, name="studyin-analytics", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The interpreter is ending and starts no threads any more: `shutdown` sends what is left in its own
+            return
+        self._thread = thread
+        process_life.end_with_process(self, self._options.exit_timeout)
+
+    def _run(self) -> None:
+        while self._await_turn():
+            try:
+                self._take_turn()
+            except StoreFailed as failure:
+                self._failed(str(failure), self._busy_backoff, 0.0)
+            with self._changed:
+                self._changed.notify_all()
+        self._courier.transport.close()
+        self._settle_accounts()
+
+    def _await_turn(self) -> bool:
+        """Return True when it is time to send, False when it is time to end."""
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                if self._schedule.is_over(now):
+                    return False
+                wait = self._schedule.seconds_left(now)
+                if wait is not None and wait <= 0:
+                    self._schedule.turn_taken()
+                    return True
+                self._changed.wait(wait)
+
+    def _take_turn(self) -> None:
+        lease = self._store.lease(self._limit, self._options.max_batch_bytes - ENVELOPE_BYTES)
+        is_done = True
+        if lease.parcels:
+            answer, retry_after = self._courier.carry([parcel.body for parcel in lease.parcels])
+            is_done = self._apply(answer, retry_after, lease.parcels)
+        with self._changed:
+            if not is_done:
+                self._schedule.more_waits(time.monotonic())
+                return
+            if lease.more_in is None or not lease.parcels:
+                self._schedule.nothing_left()
+            if lease.more_in is not None:
+                self._schedule.more_waits(time.monotonic() + lease.more_in)
+
+    def _apply(self, answer: Answer, retry_after: float, parcels: Sequence[Parcel]) -> bool:
+        """Do what the answer asks for; return whether every event is settled."""
+        match answer:
+            case Judged():
+                return self._judged(answer, retry_after, parcels)
+            case BodyRefused() if len(parcels) == 1:
+                self._reject(parcels[0], answer.code, "", answer.detail)
+                return True
+            case BodyRefused():
+                # Sent again by halves: one bad event must not take its neighbours with it
+                self._limit = len(parcels) // 2
+                self._store.release([parcel.key for parcel in parcels])
+            case Busy():
+                self._store.release([parcel.key for parcel in parcels])
+                self._failed(answer.reason, self._busy_backoff, retry_after)
+            case SenderRefused():
+                self._store.release([parcel.key for parcel in parcels])
+                self._refused(answer, retry_after)
+        return False
+
+    def _judged(self, answer: Judged, retry_after: float, parcels: Sequence[Parcel]) -> bool:
+        if self._failures:
+            LOGGER.info("ingest takes events again")
+        self._limit = min(self._limit * 2, self._options.flush_at)
+        self._failures, self._is_refused = 0, False
+        self._books.add("accepted", self._store.settle([parcels[index].key for index in answer.accepted]))
+        for index, verdict in answer.rejected.items():
+            self._reject(parcels[index], verdict.code or "", verdict.pointer or "", verdict.detail or "")
+        settled = {*answer.accepted, *answer.rejected}
+        again = [parcel.key for index, parcel in enumerate(parcels) if index not in settled]
+        if again:
+            self._store.release(again)
+            self._failed("some events are to be sent again", self._busy_backoff, retry_after)
+        return not again
+
+    def _reject(self, parcel: Parcel, code: str, pointer: str, detail: str) -> None:
+        if self._store.settle([parcel.key]):
+            self._books.add("rejected")
+            self._hook.tell(EventRejected(json.loads(parcel.body)["event_id"], code, pointer, detail))
+
+    def _refused(self, answer: SenderRefused, retry_after: float) -> None:
+        is_news, self._is_refused = not self._is_refused, True
+        self._failed(f"status {answer.status}", self._refused_backoff, retry_after)
+        if is_news:
+            self._hook.tell(DeliveryRefused(answer.status, answer.code, answer.detail))
+
+    def _failed(self, reason: str, backoff: Backoff, retry_after: float) -> None:
+        self._failures += 1
+        self._books.add("retried")
+        if self._failures == 1:
+            LOGGER.warning("events are kept and sent again: %s", reason)
+        with self._changed:
+            self._schedule.pause(time.monotonic(), retry_after, backoff.delay(self._failures), backoff.first)
+            self._schedule.more_waits(time.monotonic())
+
+    def _settle_accounts(self) -> None:
+        """Note how it ended; what can never be sent is counted and told."""
+        with self._changed:
+            if self._drained is not None:
+                return
+            self._drained = not self._store.holds_through(self._store.newest)
+            self._changed.notify_all()
+        if lost := self._store.abandon():
+            self._hook.tell(EventsDropped(self._books.drop(lost, float("inf")), "not_sent_in_time"))

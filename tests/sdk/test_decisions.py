@@ -1,0 +1,127 @@
+"""The pure decisions of sending: what an answer means, how long to wait, when it is time."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from studyin_analytics import ConfigurationError
+from studyin_analytics.answers import BodyRefused, Busy, Judged, SenderRefused, read_answer
+from studyin_analytics.options import OptionKeywords, Options
+from studyin_analytics.retry import LONGEST_RETRY_AFTER, Backoff, retry_after_seconds
+from studyin_analytics.schedule import Schedule
+
+from tests.support.scripted_ingest import verdicts
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [(status, Busy) for status in (408, 425, 429, 500, 502, 503, 504, 599)]
+    + [(status, BodyRefused) for status in (400, 413, 422)]
+    + [(status, SenderRefused) for status in (200, 204, 301, 401, 403, 404, 405, 415)],
+)
+def test_each_status_means_one_thing(status: int, meaning: type) -> None:
+    assert isinstance(read_answer(status, b"<html>", 1), meaning)
+
+
+def test_verdicts_are_by_position_and_what_has_none_is_not_settled() -> None:
+    body: dict[str, Any] = dict(verdicts(["accepted", "rejected", "retry", "accepted"]).body)
+    answer = read_answer(207, json.dumps(body | {"results": body["results"][:3]}).encode(), 4)
+    assert isinstance(answer, Judged)
+    assert (answer.accepted, list(answer.rejected)) == ([0], [1])
+
+
+def test_a_202_without_verdicts_is_no_answer_of_ingest() -> None:
+    assert isinstance(read_answer(202, b"OK", 1), SenderRefused)
+
+
+def test_waits_double_up_to_a_limit_and_chance_takes_any_part_of_them() -> None:
+    assert [Backoff(0.5, 30, lambda: 1.0).delay(failures) for failures in (1, 2, 3, 7, 999)] == [0.5, 1, 2, 30, 30]
+    assert Backoff(0.5, 30, lambda: 0.0).delay(5) == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, 0),
+        ("7", 7),
+        ("Tue, 24 Nov 2026 12:00:30 GMT", 30),
+        ("Tue, 24 Nov 2026 11:00:00 GMT", 0),
+        ("soon", 0),
+        ("9999999", LONGEST_RETRY_AFTER),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float) -> None:
+    assert retry_after_seconds(header, NOW) == seconds
+
+
+class TestSchedule:
+    @pytest.fixture
+    def schedule(self) -> Schedule:
+        return Schedule(flush_at=3, flush_interval=10)
+
+    def test_the_first_event_waits_for_others_and_a_full_batch_for_none(self, schedule: Schedule) -> None:
+        assert schedule.seconds_left(0) is None
+        assert schedule.event_came(0)
+        assert not schedule.event_came(4)
+        assert schedule.seconds_left(4) == 6
+        assert schedule.event_came(5)
+        assert schedule.seconds_left(5) == 0
+
+    def test_a_hurry_waits_for_nothing(self, schedule: Schedule) -> None:
+        schedule.event_came(0)
+        schedule.hurry(1)
+        left = schedule.seconds_left(1)
+        assert left is not None
+        assert left <= 0
+
+    def test_nothing_is_sent_sooner_than_ingest_asks_for(self, schedule: Schedule) -> None:
+        schedule.event_came(0)
+        schedule.pause(0, retry_after=60, delay=8, shortest=0.5)
+        assert schedule.seconds_left(0) == 68
+        schedule.hurry(0)
+        assert schedule.seconds_left(0) == 60.5
+
+    def test_a_hurry_shortens_one_wait_and_not_the_next(self, schedule: Schedule) -> None:
+        schedule.event_came(0)
+        schedule.hurry(0)
+        schedule.turn_taken()
+        schedule.pause(0, retry_after=0, delay=8, shortest=0.5)
+        schedule.more_waits(0)
+        assert schedule.seconds_left(0) == 8
+
+    def test_the_end_comes_when_nothing_waits_or_nothing_can_be_sent_in_time(self, schedule: Schedule) -> None:
+        schedule.event_came(0)
+        assert not schedule.is_over(0)
+        schedule.end_by(5)
+        assert not schedule.is_over(0)
+        assert schedule.is_over(5)
+        schedule.turn_taken()
+        assert schedule.is_over(0)
+        schedule.pause(0, retry_after=6, delay=0, shortest=0)
+        schedule.more_waits(0)
+        assert schedule.is_over(0)
+
+    def test_who_hurries_while_a_batch_is_under_way_is_not_forgotten(self, schedule: Schedule) -> None:
+        schedule.event_came(0)
+        schedule.turn_taken()
+        schedule.event_came(1)
+        schedule.hurry(1)
+        schedule.nothing_left()
+        left = schedule.seconds_left(1)
+        assert left is not None
+        assert left <= 0
+
+
+def test_keywords_are_the_options() -> None:
+    assert set(OptionKeywords.__annotations__) == set(Options.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("wrong", [{"flush_at": 0}, {"flush_at": 5_000}, {"max_batch_bytes": 2**30}, {"timeout": 0}])
+def test_what_cannot_work_is_refused_by_name(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        Options(**wrong)
