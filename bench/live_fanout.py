@@ -76,11 +76,15 @@ async def fan_out(directory: Path, subscribers: int, rate: int, seconds: int) ->
     postgres_server.start()
     port = any_free()
     servers = {"REDIS_URL": redis_server.url, "DATABASE_URL": postgres_server.url}
-    environment = os.environ | servers | {
-        "ANALYTICS_PSEUDONYM_KEYS": PSEUDONYM_KEYS,
-        "ANALYTICS_API_KEYS": json.dumps([{"source": "bench", "key": KEY, "scopes": ["events:read"]}]),
-        "ANALYTICS_DASHBOARD_PORT": str(port),
-    }
+    environment = (
+        os.environ
+        | servers
+        | {
+            "ANALYTICS_PSEUDONYM_KEYS": PSEUDONYM_KEYS,
+            "ANALYTICS_API_KEYS": json.dumps([{"source": "bench", "key": KEY, "scopes": ["events:read"]}]),
+            "ANALYTICS_DASHBOARD_PORT": str(port),
+        }
+    )
     settings = Settings.model_validate(
         {"redis_url": redis_server.url, "database_url": postgres_server.url, "pseudonym_keys": PSEUDONYM_KEYS}
     )
