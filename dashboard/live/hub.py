@@ -20,7 +20,7 @@ from dashboard.live.wanted import Wanted
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from runtime.lifecycle import run_together, wait
-from schemas.live import MAX_FRAME_EVENTS, head_of
+from schemas.live import head_of
 from stream.connection import Redis
 from stream.timeline import HistoryGone, TimelineMessage, last_message_id, read_timeline
 from telemetry import events as telemetry
@@ -30,6 +30,8 @@ RING_MESSAGES: Final = 10_000
 MEMORY: Final = timedelta(minutes=10)
 """How long a message may stay in memory: who is erased from the timeline is soon gone from here too."""
 _PAGE: Final = 2_000
+_CATCH_UP_PAGE: Final = 150
+"""About what one frame holds of them."""
 _PAGES_AT_ONCE: Final = 8
 """Of subscribers that catch up from Redis, however many come back at the same time."""
 
@@ -106,10 +108,10 @@ class Hub:
     async def page(self, cursor: int, wanted: Wanted) -> tuple[Events | None, int]:
         """Return the same of any cursor, from Redis. Raises HistoryGone or StreamUnavailable."""
         async with self._pages:
-            page = await read_timeline(self._redis, cursor, MAX_FRAME_EVENTS)
+            page = await read_timeline(self._redis, cursor, _CATCH_UP_PAGE)
         messages = _read(page.messages)
         # a page that is not full ends at what the timeline ends with
-        end = page.messages[-1].id if len(page.messages) == MAX_FRAME_EVENTS else page.last
+        end = page.messages[-1].id if len(page.messages) == _CATCH_UP_PAGE else page.last
         return _events(select(messages, wanted, max(cursor, end)))
 
     # What moves it on.
