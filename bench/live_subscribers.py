@@ -45,7 +45,7 @@ class Subscriber(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the upgrade."""
         self.transport = cast(asyncio.WriteTransport, transport)
-        transport.write(self.head)
+        self.transport.write(self.head)
 
     def data_received(self, data: bytes) -> None:
         """Take whole frames."""

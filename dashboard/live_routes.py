@@ -18,11 +18,21 @@ from runtime.refusal import Refusal
 
 SOCKET_PATH: Final = "/api/analytics/live"
 
+_EVENT: Final = {
+    "type": "object",
+    "description": "Each event of the stream; `data` is JSON.",
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]{1,16}$"},
+        "event": {"type": "string"},
+        "data": {"type": "string"},
+        "retry": {"type": "integer"},
+    },
+}
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Events until the client leaves: `welcome`, each live event under the name of its type,"
         " `heartbeat`, `behind`, `resync_required`, `expired`.",
-        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+        "content": {MEDIA_TYPE: {"schema": _EVENT}},
     }
 }
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from dashboard.live.frames import Events
@@ -16,16 +17,21 @@ from dashboard.live.pace import Pace
 from dashboard.live.ring import Ring, RingMessage, Selection, select
 from dashboard.live.tally import Tally
 from dashboard.live.wanted import Wanted
+from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from runtime.lifecycle import run_together, wait
-from schemas.live import MAX_FRAME_EVENTS, head_of
+from schemas.live import head_of
 from stream.connection import Redis
 from stream.timeline import HistoryGone, TimelineMessage, last_message_id, read_timeline
 from telemetry import events as telemetry
 
 RING_MESSAGES: Final = 10_000
 """Seconds to minutes of events: enough for a client that stumbles."""
+MEMORY: Final = timedelta(minutes=10)
+"""How long a message may stay in memory: who is erased from the timeline is soon gone from here too."""
 _PAGE: Final = 2_000
+_CATCH_UP_PAGE: Final = 150
+"""About what one frame holds of them."""
 _PAGES_AT_ONCE: Final = 8
 """Of subscribers that catch up from Redis, however many come back at the same time."""
 
@@ -33,7 +39,13 @@ _PAGES_AT_ONCE: Final = 8
 class Hub:
     """What subscribers stand before. Only `keep` moves it on."""
 
-    def __init__(self, redis: Redis, pace: Pace | None = None, capacity: int = RING_MESSAGES) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        pace: Pace | None = None,
+        capacity: int = RING_MESSAGES,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self.pace = pace or Pace()
         self.tally = Tally()
         self.epoch = 0
@@ -42,6 +54,7 @@ class Hub:
         """Whether the process is about to end."""
         self._redis = redis
         self._capacity = capacity
+        self._clock = clock
         self._ring = Ring(capacity)
         self._position: int | None = None
         """Id up to which the timeline was read; None while nobody is subscribed."""
@@ -95,10 +108,10 @@ class Hub:
     async def page(self, cursor: int, wanted: Wanted) -> tuple[Events | None, int]:
         """Return the same of any cursor, from Redis. Raises HistoryGone or StreamUnavailable."""
         async with self._pages:
-            page = await read_timeline(self._redis, cursor, MAX_FRAME_EVENTS)
+            page = await read_timeline(self._redis, cursor, _CATCH_UP_PAGE)
         messages = _read(page.messages)
         # a page that is not full ends at what the timeline ends with
-        end = page.messages[-1].id if len(page.messages) == MAX_FRAME_EVENTS else page.last
+        end = page.messages[-1].id if len(page.messages) == _CATCH_UP_PAGE else page.last
         return _events(select(messages, wanted, max(cursor, end)))
 
     # What moves it on.
@@ -123,6 +136,8 @@ class Hub:
     async def _take_turns(self, stop: asyncio.Event) -> None:
         while not await wait(stop, self.pace.turn):
             self._turn()
+            self._made.clear()
+            self._ring.forget(id_of(self._clock() - MEMORY))
             self.tally.publish()
 
     async def _advance(self, position: int) -> float:
@@ -180,6 +195,11 @@ class Hub:
 
 def _events(selection: Selection) -> tuple[Events | None, int]:
     return (Events(selection) if selection.messages else None), selection.cursor
+
+
+def id_of(moment: datetime) -> int:
+    """Return the id that a message published at this moment would have at least."""
+    return int(moment.timestamp() * 1_000_000)
 
 
 def _read(messages: Sequence[TimelineMessage]) -> list[RingMessage]:

@@ -25,8 +25,8 @@ class Pace:
     """Longest a subscriber is left without any frame."""
 
     def pause(self, took: float) -> float:
-        """Return how long to gather messages after a round that took so long: at most half of the CPU is for rounds."""
-        return min(max(self.poll, took), _LONGEST_PAUSE)
+        """Return how long to gather messages after a round that took so long: rounds leave a third of the time."""
+        return min(max(self.poll, took / 2), _LONGEST_PAUSE)
 
     def retry(self, failures: int) -> float:
         """Return how long to wait after so many failures in a row; spread, so that processes do not all ask at once."""

@@ -48,7 +48,12 @@ class Ring:
         self._messages += messages
         self.end = end
         if len(self._ids) >= 2 * self._capacity:
-            excess = len(self._ids) - self._capacity
+            self.forget(self._ids[-self._capacity - 1])
+
+    def forget(self, through: int) -> None:
+        """Let go of the messages up to an id."""
+        excess = bisect_right(self._ids, through)
+        if excess:
             self.floor = self._ids[excess - 1]
             del self._ids[:excess]
             del self._messages[:excess]

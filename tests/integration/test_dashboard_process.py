@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import httpx
 import jwt
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from runtime.embedded.ports import LOOPBACK, any_free
 from tests.support import access
+from tests.support.following import LIVE, closed
+from tests.support.reading import bearer
 from tests.support.waiting import eventually
 
 OVERVIEW = "/api/analytics/learning/overview"
@@ -97,20 +103,28 @@ async def process(redis_url: str, database_url: str) -> AsyncIterator[Process]:
 
 
 async def test_it_says_neither_who_was_asked_about_nor_who_asked(process: Process) -> None:
-    bearer = {"Authorization": f"Bearer {TOKEN}"}
-    reader = {"Authorization": f"Bearer {access.READ_KEY}"}
+    learner, reader = bearer(TOKEN), bearer(access.READ_KEY)
     for path, headers in (
-        (OVERVIEW, bearer),
-        (f"{OVERVIEW}?user_id={CANARY}", bearer),
+        (OVERVIEW, learner),
+        (f"{OVERVIEW}?user_id={CANARY}", learner),
         (f"{OVERVIEW}?user_id={CANARY}", reader),
         (f"{OVERVIEW}?user_id={CANARY}&days=x", reader),
         (f"/users/{CANARY}", reader),
         (f"{OVERVIEW}?user_id={CANARY}", {"Authorization": f"Bearer {TOKEN}x"}),
+        (f"{LIVE}/sse?user_id={CANARY}&types=x", learner),
+        (f"{LIVE}?user_id={CANARY}", learner),
     ):
         reply = await process.client.get(path, headers=headers)
         assert reply.status_code < 500
         assert CANARY not in reply.text
         assert CANARY not in str(reply.headers)
+    address = f"ws://{process.client.base_url.netloc.decode()}{LIVE}?user_id={CANARY}"
+    for credential, opens in ((TOKEN, True), (access.READ_KEY, False)):
+        offered: Any = ["analytics.v1", f"bearer.{credential}"]
+        with contextlib.suppress(InvalidStatus):
+            async with connect(address, subprotocols=offered, proxy=None) as socket:
+                assert CANARY not in str(await socket.recv())
+                assert opens
     exposed = (await process.client.get("/metrics")).text
     process.child.send_signal(signal.SIGTERM)
     code, said = await process.stopped()
@@ -148,6 +162,17 @@ async def test_told_to_stop_it_finishes_what_it_began(
     await connection.close()
     assert (await asked).status_code == 200
     assert (await process.stopped())[0] == 0
+
+
+async def test_told_to_stop_it_ends_streams_of_live_events(process: Process) -> None:
+    address = f"ws://{process.client.base_url.netloc.decode()}{LIVE}"
+    async with connect(address, additional_headers=bearer(access.EVENTS_KEY), proxy=None) as socket:
+        await socket.recv()
+        process.child.send_signal(signal.SIGTERM)
+        assert await closed(socket) == 1012
+    code, said = await process.stopped()
+    assert code == 0
+    assert [json.loads(line)["event"] for line in said.splitlines()] == ["process_started", "process_stopped"]
 
 
 async def test_a_short_secret_is_refused_at_the_start(redis_url: str, database_url: str) -> None:

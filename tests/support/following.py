@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Final
 
 import httpx
@@ -20,6 +21,7 @@ from dashboard.live.pace import Pace
 from dashboard.live.places import Places
 from dashboard.server import open_services
 from dashboard.services import Services
+from runtime.clock import utc_now
 from runtime.lifecycle import run_together
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
@@ -123,13 +125,18 @@ class EventStream:
 
 @asynccontextmanager
 async def following(
-    settings: Settings, pace: Pace = FAST, capacity: int = 10_000, places: int = 100, **options: Any
+    settings: Settings,
+    pace: Pace = FAST,
+    capacity: int = 10_000,
+    places: int = 100,
+    clock: Callable[[], datetime] = utc_now,
+    **options: Any,
 ) -> AsyncIterator[Service]:
     """Run the service; it must end by itself when told to stop."""
     stop = asyncio.Event()
     redis = connection.connect(settings)
     async with open_services(settings) as opened:
-        services = dataclasses.replace(opened, live=Hub(redis, pace, capacity), live_places=Places(places))
+        services = dataclasses.replace(opened, live=Hub(redis, pace, capacity, clock), live_places=Places(places))
         loops = [services.live.keep(stop), *(follow(stop) for follow in services.followers)]
         keeping = asyncio.create_task(run_together(stop, *loops))
         async with served(create_app(services, stop), live=stop, **options) as place:

@@ -92,3 +92,22 @@ def test_until_the_keys_are_known_nobody_is_told_that_theirs_is_not_good() -> No
     fresh.renew([])
     assert not fresh.is_undecided(api_keys.mint())
     assert not AccessKeys([]).is_undecided(api_keys.mint())
+
+
+def test_a_key_that_was_accepted_is_in_force_until_it_ends_or_changes() -> None:
+    key, other = api_keys.mint(), api_keys.mint()
+    access = accepting(issued(key, expires_at=NOW), issued(other))
+    before = NOW - timedelta(microseconds=1)
+    accepted, another = access.verify(key, before), access.verify(other, NOW)
+    of_settings = access.verify("of-the-settings", NOW)
+    assert accepted is not None
+    assert another is not None
+    assert of_settings is not None
+    assert access.is_in_force(accepted, before)
+    assert not access.is_in_force(accepted, NOW)
+    assert access.is_in_force(another, NOW)
+    access.renew([issued(key), issued(other, scopes=["system:read"])])
+    assert not access.is_in_force(another, NOW), "it was accepted with other scopes"
+    access.renew([])
+    assert not access.is_in_force(accepted, before)
+    assert access.is_in_force(of_settings, NOW)

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import hmac
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
 import pytest
 
-from dashboard.callers import Gate, Learner, require
+from dashboard.callers import Caller, Gate, Learner, require
 from dashboard.learner_tokens import TokenRules, TokenVerifier, shared_secret
 from runtime.access import AccessKeys, ApiKey
 from runtime.pseudonym import Pseudonymizer
@@ -156,3 +158,25 @@ def test_a_scope_is_had_by_services_that_have_it(caller: ApiKey | Learner) -> No
         require(caller, "system:read")
     assert status_of(refused) == 403
     assert 'scope="system:read"' in refused.value.headers["WWW-Authenticate"]
+
+
+def test_a_learner_follows_their_own_events_and_a_service_whom_it_names_or_everybody() -> None:
+    follower = ApiKey("follower", frozenset({"events:read"}))
+    assert GATE.learners(ANNA, None) == GATE.learners(ANNA, "anna") == ANNA.pseudonyms
+    assert GATE.learners(follower, "anna") == ANNA.pseudonyms
+    assert GATE.learners(follower, None) is None
+    refusals: list[tuple[Caller, str | None]] = [(ANNA, "ben"), (READER, None), (READER, "anna"), (SENDER, None)]
+    for caller, user_id in refusals:
+        with pytest.raises(Refusal) as refused:
+            GATE.learners(caller, user_id)
+        assert status_of(refused) == 403
+
+
+def test_who_was_let_in_is_good_until_the_token_ends() -> None:
+    end = datetime.fromtimestamp(LATER, UTC)
+    caller = GATE.identify(f"Bearer {GOOD}", None)
+    before = dataclasses.replace(GATE, clock=lambda: end - timedelta(seconds=1))
+    after = dataclasses.replace(GATE, clock=lambda: end)
+    assert before.is_still_good(caller)
+    assert not after.is_still_good(caller)
+    assert GATE.is_still_good(READER)

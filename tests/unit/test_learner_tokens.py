@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +182,15 @@ async def test_a_new_key_is_found_soon_when_a_token_names_it(tmp_path: Path, mon
 def test_keys_come_from_a_file_or_an_encrypted_address(location: str) -> None:
     with pytest.raises(ConfigurationError, match="https"):
         KeySetSource(location, KeySet())
+
+
+def test_a_token_says_until_when_it_is_good_leeway_included() -> None:
+    verified = verifier(rules=TokenRules(leeway=timedelta(seconds=30))).verify(GOOD[0])
+    assert verified is not None
+    assert verified.good_until == datetime.fromtimestamp(LATER + 30, UTC)
+
+
+def test_an_end_beyond_the_calendar_is_far_enough() -> None:
+    verified = verifier().verify(token(RSA, "RS256", "rsa", exp=10**15))
+    assert verified is not None
+    assert verified.good_until.year == 9000

@@ -9,7 +9,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from runtime import stalled_writes
+from dashboard.live.hub import MEMORY
+from runtime import http_server, stalled_writes
+from runtime.clock import utc_now
+from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.http_server import GRACE_SECONDS
 from runtime.settings import Settings
 from runtime.websocket_protocol import MAX_MESSAGE_BYTES
@@ -110,6 +113,18 @@ async def test_a_client_that_takes_nothing_is_closed(
     writer.close()
 
 
+async def test_a_client_that_answers_no_ping_is_closed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "PING_SECONDS", 0.1)
+    async with following(settings) as service:
+        host, _, port = service.place.partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = [f"GET {LIVE} HTTP/1.1", "Host: x", f"Authorization: {SERVICE['Authorization']}", *UPGRADE]
+        writer.write("\r\n".join([*head, "", ""]).encode())
+        # it reads all, and says nothing
+        assert (1011).to_bytes(2, "big") in await reader.read()
+        writer.close()
+
+
 def subscribers(transport: str) -> float:
     return metrics.registry.get_sample_value("analytics_live_subscribers", {"transport": transport}) or 0
 
@@ -148,6 +163,26 @@ async def test_it_says_how_many_follow_and_what_they_are_sent(
         counted = [was + more for was, more in zip(before, expected, strict=True)]
         await eventually(lambda: [sampled(name, **labels) for name, labels in names] == counted)
     await eventually(lambda: subscribers("websocket") == subscribers("sse") == 0)
+
+
+async def test_nothing_opens_while_nobody_knows_where_to_begin(settings: Settings) -> None:
+    away = Settings.model_validate(settings.model_dump() | {"redis_url": f"redis://{LOOPBACK}:{any_free()}/0"})
+    async with following(away) as service:
+        assert (await service.refused(503))["code"] == "stream_unavailable"
+        async with httpx.AsyncClient(base_url=f"http://{service.place}") as client:
+            reply = await client.get(SSE, headers=SERVICE)
+        assert (reply.status_code, reply.json()["code"]) == (503, "stream_unavailable")
+        assert subscribers("websocket") == subscribers("sse") == 0
+
+
+async def test_no_message_stays_in_memory_for_long(settings: Settings, redis: Redis) -> None:
+    async with following(settings, clock=lambda: utc_now() + 2 * MEMORY) as service, service.socket() as socket:
+        published = await publish(redis, [about(settings, "anna", 1), about(settings, "anna", 2)])
+        assert await received(socket, 2) == published
+        await eventually(lambda: service.hub.has_left(int(published[0])))
+        # it is in Redis all the same
+        async with service.socket(last_id=published[0]) as another:
+            assert await received(another, 1) == published[1:]
 
 
 async def test_while_nobody_follows_redis_is_not_asked(service: Service, redis: Redis) -> None:
