@@ -1,0 +1,138 @@
+"""What the documents tell a newcomer to type, and the examples they are sent to, do what is said of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+
+from runtime.embedded.ports import LOOPBACK, any_free
+from tests.clients.official import NotInstallable, node_client
+from tests.support import tools
+from tests.support.fleet import answers
+from tests.support.system import System
+from tests.support.waiting import eventually
+
+ROOT: Final = Path(__file__).parents[2]
+PAGE: Final = (ROOT / "docs" / "first-event.md").read_text(encoding="utf-8")
+
+
+def code(language: str = "") -> list[str]:
+    """Return the blocks of the page in a language; those without one are for a shell."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def folder(system: System, tmp_path: Path) -> Path:
+    """A folder as the page has it: the data of a system, and the environment it runs in."""
+    (tmp_path / ".data").symlink_to(system.data_dir)
+    (tmp_path / ".venv").symlink_to(Path(sys.executable).parents[1])
+    return tmp_path
+
+
+async def shell(folder: Path, system: System, *lines: str) -> str:
+    """Run lines of the page behind its first ones, at the addresses of this system; return what was said."""
+    text = "\n".join([code()[0], *lines])
+    for usual, ours in (("http://127.0.0.1:8080", system.ingest_url), ("http://127.0.0.1:8081", system.dashboard_url)):
+        text = text.replace(usual, ours)
+    assert system.ingest_url in text
+    return await finished("bash", "-euo", "pipefail", "-c", text, cwd=folder)
+
+
+async def finished(*command: str, cwd: Path) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=cwd, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    return said.decode()
+
+
+@pytest.mark.needs_tool("curl")
+async def test_curl_and_python(system: System, folder: Path) -> None:
+    _, curl, see_it, add_up = code()
+    assert '"status":"accepted"' in await shell(folder, system, curl)
+
+    (folder / "first.py").write_text(code("python")[0])
+    assert "accepted=3" in await shell(folder, system, "python first.py")
+
+    await system.settled()
+    stored = await shell(folder, system, see_it)
+    assert stored.count("xp_earned") == 2
+    assert stored.count("session_") == 2
+    assert '"total_xp":50' in await shell(folder, system, add_up)
+
+
+@pytest.mark.needs_tool("node")
+@pytest.mark.needs_tool("npm")
+async def test_node(system: System, folder: Path, request: pytest.FixtureRequest) -> None:
+    try:
+        installed = node_client().command[1]
+    except NotInstallable as error:
+        tools.miss(request.node, "npm packages", str(error))
+    (folder / "node_modules").symlink_to(Path(installed).parent / "node_modules")
+    (folder / "first.mjs").write_text(code("js")[0])
+    await shell(folder, system, "node first.mjs")
+
+    await system.settled()
+    assert '"total_xp":25' in await shell(folder, system, code()[3])
+
+
+@asynccontextmanager
+async def running(*command: str, environment: Mapping[str, str]) -> AsyncIterator[asyncio.StreamReader]:
+    """Run an example; give what it prints."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", *command),
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_the_example_service_sends_and_the_example_subscriber_hears(system: System) -> None:
+    port = any_free()
+    sends = {"ANALYTICS_INGEST_URL": system.ingest_url, "ANALYTICS_WRITE_KEY": system.write_key}
+    hears = {"ANALYTICS_DASHBOARD_URL": system.dashboard_url, "ANALYTICS_READ_KEY": system.read_key}
+    factory = ("uvicorn", "--factory", "examples.fastapi_service.service:create_app", "--port", str(port))
+    learner = {"X-Learner": "ada"}
+    async with (
+        running("examples.xp_subscriber", environment=hears) as heard,
+        running(*factory, environment=sends),
+        httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", headers=learner) as client,
+        httpx.AsyncClient(
+            base_url=system.dashboard_url, headers={"Authorization": f"Bearer {system.read_key}"}
+        ) as reader,
+    ):
+        await eventually(lambda: is_subscribed(reader))
+        await eventually(lambda: answers(client))
+        begun = (await client.post("/materials/limits-1/sessions")).json()
+        assert (await client.post(f"/sessions/{begun['session_id']}/end", params={"xp": 30})).status_code == 200
+
+        assert (await heard.readline()).decode().endswith("+30 XP\n")
+
+        async def is_known() -> bool:
+            metrics = (await reader.get("/api/analytics/system/metrics")).json()
+            return "/sessions/{session_id}/end" in [one["endpoint"] for one in metrics["top_endpoints"]]
+
+        await eventually(is_known)
+        overview = (await reader.get("/api/analytics/learning/overview", params={"user_id": "ada"})).json()
+        assert (overview["total_sessions"], overview["total_xp"], overview["materials_viewed"]) == (1, 30, 1)
+
+
+async def is_subscribed(reader: httpx.AsyncClient) -> bool:
+    metrics = (await reader.get("/metrics")).text
+    return 'analytics_live_subscribers{transport="websocket"} 1.0' in metrics
