@@ -22,13 +22,15 @@ from runtime.errors import StreamUnavailable
 from runtime.lifecycle import run_together, wait
 from schemas.live import head_of
 from stream.connection import Redis
-from stream.timeline import HistoryGone, TimelineMessage, last_message_id, read_timeline
+from stream.timeline import HistoryGone, TimelineMessage, TimelinePage, last_message_id, read_timeline
 from telemetry import events as telemetry
 
 RING_MESSAGES: Final = 10_000
 """Seconds to minutes of events: enough for a client that stumbles."""
 MEMORY: Final = timedelta(minutes=10)
 """How long a message may stay in memory: who is erased from the timeline is soon gone from here too."""
+RECENT: Final = timedelta(seconds=30)
+"""What is read before the first subscriber begins: after a restart all come back, and soon."""
 _PAGE: Final = 2_000
 _CATCH_UP_PAGE: Final = 150
 """About what one frame holds of them."""
@@ -56,8 +58,8 @@ class Hub:
         self._capacity = capacity
         self._clock = clock
         self._ring = Ring(capacity)
-        self._position: int | None = None
-        """Id up to which the timeline was read; None while nobody is subscribed."""
+        self._follows = False
+        """Whether the ring is kept up to date: only while somebody is subscribed."""
         self._subscribers = 0
         self._failures = 0
         self._anchoring = asyncio.Lock()
@@ -73,8 +75,8 @@ class Hub:
         self._subscribers += 1
         try:
             async with self._anchoring:
-                if self._position is None:
-                    self._anchor(await last_message_id(self._redis))
+                if not self._follows:
+                    self._start_with(await self._recent())
             yield
         finally:
             self._subscribers -= 1
@@ -110,9 +112,7 @@ class Hub:
         async with self._pages:
             page = await read_timeline(self._redis, cursor, _CATCH_UP_PAGE)
         messages = _read(page.messages)
-        # a page that is not full ends at what the timeline ends with
-        end = page.messages[-1].id if len(page.messages) == _CATCH_UP_PAGE else page.last
-        return _events(select(messages, wanted, max(cursor, end)))
+        return _events(select(messages, wanted, _end_of(page, _CATCH_UP_PAGE)))
 
     # What moves it on.
 
@@ -126,12 +126,10 @@ class Hub:
 
     async def _follow(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            if not self._subscribers and self._position is not None:
-                self._anchor(None)
-            if self._position is None:
-                await wait(stop, self.pace.poll)
-            else:
-                await wait(stop, await self._advance(self._position))
+            if not self._subscribers and self._follows:
+                self._follows = False
+                self._ring = Ring(self._capacity)
+            await wait(stop, await self._advance() if self._follows else self.pace.poll)
 
     async def _take_turns(self, stop: asyncio.Event) -> None:
         while not await wait(stop, self.pace.turn):
@@ -140,41 +138,57 @@ class Hub:
             self._ring.forget(id_of(self._clock() - MEMORY))
             self.tally.publish()
 
-    async def _advance(self, position: int) -> float:
+    async def _advance(self) -> float:
         """Read what is new and hand it on; return how long to wait before the next time."""
         try:
-            page = await read_timeline(self._redis, position, _PAGE)
+            page = await read_timeline(self._redis, self._ring.end, _PAGE)
         except StreamUnavailable as error:
             self._failures += 1
             pause = self.pace.retry(self._failures)
             telemetry.retrying(error, self._failures, pause)
             return pause
         except HistoryGone as gone:
-            self._go_on_after(gone, position)
+            self._go_on_after(gone)
             return self.pace.poll
         self._failures = 0
+        self._ring.extend(_read(page.messages), _end_of(page, _PAGE))
         if not page.messages:
-            self._position = page.last
-            self._ring.extend((), page.last)
             return self.pace.poll
-        self._position = page.messages[-1].id
-        self._ring.extend(_read(page.messages), self._position)
         took = await self._round()
         return 0 if len(page.messages) == _PAGE else self.pace.pause(took)
 
-    def _go_on_after(self, gone: HistoryGone, position: int) -> None:
-        if position == 0 and gone.floor < gone.last:
+    def _go_on_after(self, gone: HistoryGone) -> None:
+        if self._ring.end == 0 and gone.floor < gone.last:
             # the very first messages: nothing came before them, so nothing is lost
-            self._position = gone.floor
+            self._ring.extend((), gone.floor)
             return
-        telemetry.live_history_gone(position, gone.last)
+        telemetry.live_history_gone(self._ring.end, gone.last)
         self.epoch += 1
-        self._anchor(gone.last)
+        self._start_with(Ring(self._capacity, gone.last))
         self._turn()
 
-    def _anchor(self, position: int | None) -> None:
-        self._position = position
-        self._ring = Ring(self._capacity, position or 0)
+    async def _recent(self) -> Ring:
+        """Return what was published last: whoever comes back is served from memory. Raises StreamUnavailable."""
+        last = await last_message_id(self._redis)
+        start = max(0, last - RECENT // timedelta(microseconds=1))
+        for _ in range(2):
+            try:
+                return await self._read_from(start, last)
+            except HistoryGone as gone:
+                # the timeline does not reach so far back
+                start, last = gone.floor, gone.last
+        return Ring(self._capacity, last)
+
+    async def _read_from(self, start: int, last: int) -> Ring:
+        ring = Ring(self._capacity, start)
+        while ring.end < last:
+            page = await read_timeline(self._redis, ring.end, _PAGE)
+            ring.extend(_read(page.messages), _end_of(page, _PAGE))
+        return ring
+
+    def _start_with(self, ring: Ring) -> None:
+        self._follows = True
+        self._ring = ring
         self._made.clear()
 
     async def _round(self) -> float:
@@ -200,6 +214,11 @@ def _events(selection: Selection) -> tuple[Events | None, int]:
 def id_of(moment: datetime) -> int:
     """Return the id that a message published at this moment would have at least."""
     return int(moment.timestamp() * 1_000_000)
+
+
+def _end_of(page: TimelinePage, count: int) -> int:
+    """Return the id up to which a page of `count` tells everything."""
+    return page.messages[-1].id if len(page.messages) == count else page.last
 
 
 def _read(messages: Sequence[TimelineMessage]) -> list[RingMessage]:

@@ -171,11 +171,23 @@ async def test_whoever_cannot_go_on_is_told_at_once(
         assert [(await stream.next()).get("event") for _ in range(3)] == [None, "welcome", "resync_required"]
 
 
-async def test_history_that_is_not_in_memory_is_read_again(service: Service, settings: Settings, redis: Redis) -> None:
+async def test_history_that_is_not_in_memory_is_read_again(settings: Settings, redis: Redis) -> None:
     known = [one for _ in range(3) for one in await publish(redis, [about(settings, "anna", n) for n in range(700)])]
-    async with service.socket(last_id=known[0]) as socket:
+    async with following(settings, capacity=100) as service, service.socket(last_id=known[0]) as socket:
+        assert not service.hub.covers(int(known[0]))
         assert await received(socket, len(known) - 1) == known[1:]
         assert await publish(redis, [about(settings, "anna", 9)]) == await received(socket, 1)
+
+
+async def test_whoever_comes_back_soon_after_a_restart_is_served_from_memory(
+    service: Service, settings: Settings, redis: Redis
+) -> None:
+    known = await publish(redis, [about(settings, "anna", number) for number in range(20)])
+    async with service.socket(last_id=known[4]) as socket, service.socket() as newcomer:
+        assert service.hub.covers(int(known[0]))
+        assert await received(socket, 15) == known[5:]
+        new = await publish(redis, [about(settings, "anna", 9)])
+        assert await received(socket, 1) == await received(newcomer, 1) == new
 
 
 async def test_an_id_another_process_gave_is_not_taken_for_the_future(settings: Settings, redis: Redis) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -176,9 +177,12 @@ async def test_nothing_opens_while_nobody_knows_where_to_begin(settings: Setting
 
 
 async def test_no_message_stays_in_memory_for_long(settings: Settings, redis: Redis) -> None:
-    async with following(settings, clock=lambda: utc_now() + 2 * MEMORY) as service, service.socket() as socket:
+    now = utc_now()
+    async with following(settings, clock=lambda: now) as service, service.socket() as socket:
         published = await publish(redis, [about(settings, "anna", 1), about(settings, "anna", 2)])
         assert await received(socket, 2) == published
+        assert not service.hub.has_left(int(published[0]))
+        now += MEMORY + timedelta(minutes=1)
         await eventually(lambda: service.hub.has_left(int(published[0])))
         # it is in Redis all the same
         async with service.socket(last_id=published[0]) as another:
