@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
+from .no_fork import NO_FORK
 from .schemas.verdicts import BatchReply, Verdict
 
 _BUSY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
@@ -71,7 +72,8 @@ def read_answer(status: int, body: bytes, count: int) -> Answer:
 
 def _judged(status: int, body: bytes, count: int) -> Answer:
     try:
-        reply = BatchReply.model_validate_json(body)
+        with NO_FORK:
+            reply = BatchReply.model_validate_json(body)
     except ValidationError:
         return SenderRefused(status, _Problem().code, _Problem().detail)
     verdicts = {each.index: each for each in reply.results if 0 <= each.index < count}
@@ -83,6 +85,7 @@ def _judged(status: int, body: bytes, count: int) -> Answer:
 
 def _problem(body: bytes) -> _Problem:
     try:
-        return _Problem.model_validate_json(body)
+        with NO_FORK:
+            return _Problem.model_validate_json(body)
     except ValidationError:
         return _Problem()

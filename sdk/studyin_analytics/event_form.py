@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from .errors import InvalidEvent
 from .event_ids import uuid7
+from .no_fork import NO_FORK
 from .schemas.events import EVENT
 from .schemas.identifiers import unix_milliseconds
 from .schemas.problem import told_name
@@ -60,7 +61,8 @@ def encoded(event: Mapping[str, Any], max_bytes: int) -> bytes:
     if len(body) > max_bytes:
         raise InvalidEvent(name, "", "event_too_large")
     try:
-        EVENT.validate_json(body)
+        with NO_FORK:
+            EVENT.validate_json(body)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_context=False, include_url=False)[0]
         # The first part of the place is the type of the event, by which the model was chosen

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, Field, ValidationError
 
 from .hooks import LOGGER
+from .no_fork import NO_FORK
 from .schemas.live import HEARTBEAT_SECONDS, LiveEvent, event_of
 
 
@@ -75,7 +76,8 @@ class _Message(BaseModel):
 def read_frame(text: str | bytes) -> Frame | None:
     """Return what a WebSocket says, None for what this version does not know. Raises Disconnected for other text."""
     try:
-        message = _Message.model_validate_json(text)
+        with NO_FORK:
+            message = _Message.model_validate_json(text)
     except ValidationError:
         raise Disconnected("a frame cannot be read") from None
     match message.type:
@@ -98,7 +100,8 @@ def readable(documents: Sequence[dict[str, Any]]) -> list[LiveEvent]:
     events = []
     for document in documents:
         try:
-            events.append(event_of(document))
+            with NO_FORK:
+                events.append(event_of(document))
         except ValueError:
             LOGGER.warning("a message cannot be read: is this SDK older than the service?")
     return events

@@ -16,6 +16,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from .errors import SubscriptionRefused
 from .live_frames import Disconnected, Events, Frame, Gap, Welcome, readable
+from .no_fork import NO_FORK
 from .redis_names import CHANNEL_PREFIX, LIVE_STATE, TIMELINE
 from .schemas.event_types import EventType
 from .schemas.live import HEARTBEAT_SECONDS, LiveEvent
@@ -145,4 +146,6 @@ def _published(text: bytes) -> Events:
 
 
 def _messages(texts: list[bytes]) -> list[LiveEvent]:
-    return readable([from_json(text) for text in texts])
+    with NO_FORK:
+        documents = [from_json(text) for text in texts]
+    return readable(documents)

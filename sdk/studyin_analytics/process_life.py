@@ -13,6 +13,8 @@ import time
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
+from .no_fork import NO_FORK
+
 
 class Forked(Protocol):
     """Hears of forks; `before_fork` and one of the others are called in the thread that forks."""
@@ -77,6 +79,7 @@ def _end_all() -> None:
 
 def _before_fork() -> None:
     _lock.acquire()
+    NO_FORK.acquire()
     for client in list(_forked):
         client.before_fork()
 
@@ -84,6 +87,7 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     for client in list(_forked):
         client.after_fork_in_parent()
+    NO_FORK.release()
     _lock.release()
 
 
@@ -92,6 +96,7 @@ def _after_fork_in_child() -> None:
     _finalizers.clear()
     for client in list(_forked):
         client.after_fork_in_child()
+    NO_FORK.release()
     _lock.release()
 
 

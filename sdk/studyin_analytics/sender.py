@@ -47,6 +47,7 @@ class Sender:
         self._schedule = Schedule(options.flush_at, options.flush_interval)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
         self._drained: bool | None = None
         # What follows is the thread's own
         self._limit = options.flush_at
@@ -120,16 +121,20 @@ class Sender:
         return len(self._store)
 
     def _start(self) -> None:
-        if self._thread is not None and self._thread.is_alive():
+        # A signal handler may come here amid this: one of them starts the thread
+        if not self._starting.acquire(blocking=False):
             return
-        thread = threading.Thread(target=self._run, name="studyin-analytics", daemon=True)
         try:
-            thread.start()
+            if self._thread is None or not self._thread.is_alive():
+                thread = threading.Thread(target=self._run, name="studyin-analytics", daemon=True)
+                thread.start()
+                self._thread = thread
+                process_life.end_with_process(self, self._options.exit_timeout)
         except RuntimeError:
             # The interpreter is ending and starts no threads any more: `shutdown` sends what is left in its own
-            return
-        self._thread = thread
-        process_life.end_with_process(self, self._options.exit_timeout)
+            LOGGER.debug("no thread can be started")
+        finally:
+            self._starting.release()
 
     def _run(self) -> None:
         while self._await_turn():

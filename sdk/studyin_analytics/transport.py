@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -13,6 +14,9 @@ from urllib3.util import Timeout, parse_url
 from .errors import ConfigurationError
 
 BATCH_PATH: Final = "/api/analytics/events/batch"
+
+# Connecting would import this in the sender's thread, and a child forked amid an import waits for it for ever
+codecs.lookup("idna")
 
 
 class TransportFailed(Exception):

@@ -157,8 +157,13 @@ async def test_it_is_added_as_frameworks_add_middleware() -> None:
         app.add_middleware(AnalyticsMiddleware, tracker=tracker)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
             await client.get("/nothing")
+    app = starlette_app()
+    app.add_middleware(AnalyticsMiddleware, tracker=tracker)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+        await client.get("/fail/5")
     assert tracker.shutdown(10)
-    assert requests(recorded.events) == [("unmatched", 404)] * 2
+    assert requests(recorded.events) == [("unmatched", 404), ("unmatched", 404), ("/fail/{x}", 500)]
 
 
 async def test_what_is_not_http_passes() -> None:
