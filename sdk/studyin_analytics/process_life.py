@@ -46,7 +46,7 @@ class Ended(Protocol):
 
 _forked: Final[WeakSet[Forked]] = WeakSet()
 _ended: Final[WeakKeyDictionary[Ended, float]] = WeakKeyDictionary()
-_finalizers: Final[dict[str, object]] = {}
+_finalizers: Final[list[object]] = []
 _lock: Final = threading.RLock()
 
 
@@ -60,11 +60,16 @@ def end_with_process(sender: Ended, timeout: float) -> None:
     """Shut a sender down when the process ends in order, waiting `timeout` seconds at most."""
     with _lock:
         _ended[sender] = timeout
-        for name in ("multiprocessing.util", "billiard.util"):
-            # Children of multiprocessing, and of Celery's variant of it, end without atexit
-            module = sys.modules.get(name)
-            if module is not None and name not in _finalizers:
-                _finalizers[name] = module.Finalize(None, _end_all, exitpriority=0)
+        # Children of multiprocessing end without atexit, those of Celery by os._exit
+        multiprocessing, celery = sys.modules.get("multiprocessing.util"), sys.modules.get("celery.signals")
+        if multiprocessing is not None and not _finalizers:
+            _finalizers.append(multiprocessing.Finalize(None, _end_all, exitpriority=0))
+        if celery is not None:
+            celery.worker_process_shutdown.connect(_end_in_celery, weak=False, dispatch_uid=__name__)
+
+
+def _end_in_celery(**_facts: object) -> None:
+    _end_all()
 
 
 def _end_all() -> None:
