@@ -15,13 +15,16 @@ from runtime.settings import Durability
 from stream.continuity import find_position
 from stream.durability import confirms_early, knows_waitaof
 from stream.failures import GroupMissing, translated_errors
-from stream.keys import STORE_GROUP, stream_key
+from stream.groups import has_group
+from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from stream.lag import measure
 from stream.trimmer import EntryId
 from stream.unmapped import Unmapped, read_unmapped
 
 _OLDEST: Final = (7, 0)
 _SKEW_SECONDS: Final = 5.0
+_LATE_SECONDS: Final = 60.0
+"""A live event that is older surprises nobody any more."""
 _MOST_TOLD: Final = 20
 
 
@@ -41,6 +44,7 @@ async def diagnose(
         findings.append(_judge_confirmations(early=await confirms_early(redis)))
     for partition in range(partitions):
         findings += await _diagnose_partition(redis, partition, claim_idle_seconds)
+        findings.append(await _diagnose_live(redis, partition))
     return [*findings, judge_unmapped(await read_unmapped(redis, now))]
 
 
@@ -138,6 +142,20 @@ def _judge_clock(redis_now: datetime, now: datetime) -> Finding:
         skew < _SKEW_SECONDS,
         f"{skew:.1f} s apart from this machine",
         "set both clocks by NTP: retention and lag are told by the clock of Redis",
+        otherwise="warn",
+    )
+
+
+async def _diagnose_live(redis: Redis, partition: int) -> Finding:
+    name = f"stream.{partition}.live"
+    if not await has_group(redis, partition, LIVE_GROUP):
+        return Finding(name, "ok", "nobody publishes live")
+    seconds = (await measure(redis, partition, LIVE_GROUP)).seconds
+    return judge(
+        name,
+        seconds < _LATE_SECONDS,
+        f"{seconds:.1f} s behind",
+        "start `analytics worker --group live`, or more of them; what waits too long is skipped",
         otherwise="warn",
     )
 

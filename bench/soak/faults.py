@@ -18,7 +18,8 @@ FROZEN_SECONDS: Final = 8.0
 
 # a word of the command line, and how it shall be called in the report
 _VICTIMS: Final = {
-    "cli.main worker": "worker",
+    "worker --group store": "worker",
+    "worker --group live": "live worker",
     "cli.main ingest": "ingest",
     "cli.main maintenance": "maintenance",
     "cli.main dashboard": "dashboard",

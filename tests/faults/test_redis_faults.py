@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ from stream.lag import measure
 from tests.support.altered_valkey import that_survives_a_full_disk
 from tests.support.checker import assert_nothing_lost
 from tests.support.fleet import ingest_with_senders, running
+from tests.support.live import all_published, history, timeline
 from tests.support.waiting import eventually
 
 KILLS = 3
@@ -32,7 +33,7 @@ def on(server: Valkey, settings: Settings) -> Settings:
 @pytest.mark.timeout(180)
 async def test_a_redis_that_is_killed_again_and_again_loses_nothing(own_valkey: Valkey, settings: Settings) -> None:
     settings = on(own_valkey, settings)
-    async with running(settings, ["worker", "worker"]):
+    async with running(settings, ["worker", "worker", "live"]):
         async with ingest_with_senders(settings) as senders:
             for _ in range(KILLS):
                 await senders.accepted_more(300)
@@ -41,7 +42,19 @@ async def test_a_redis_that_is_killed_again_and_again_loses_nothing(own_valkey: 
                 await asyncio.to_thread(own_valkey.restart)
             await senders.accepted_more(300)
         await assert_nothing_lost(settings, senders.accepted, senders.sent, parked=0)
+        await assert_each_is_published_once(settings, senders.accepted)
     assert set(senders.answers) <= {"202", "connection", "loading"}
+
+
+async def assert_each_is_published_once(settings: Settings, accepted: Collection[str]) -> None:
+    redis = connect(settings)
+    await all_published(redis, len(accepted))
+    published = [str(one.event_id) for one in await timeline(redis)]
+    assert sorted(published) == sorted(accepted)
+    assert [one.event_id for one in await history(redis, "xp_earned")] == [
+        one.event_id for one in await timeline(redis)
+    ]
+    await redis.aclose()
 
 
 @pytest.mark.timeout(180)

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from processors.live_chores import skip_if_late
+from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.event_types import EventType
 from schemas.live import LiveEvent, message_tail, parse_message
+from stream import diagnosis
 from stream.connection import Redis
 from stream.consumer import Consumer
+from stream.diagnosis import diagnose
 from stream.keys import LIVE_GROUP, STORE_GROUP, TIMELINE, channel
 from stream.lag import measure
 from stream.live_history import prune
@@ -233,3 +236,19 @@ async def test_a_worker_goes_on_when_redis_is_back(settings: Settings, redis: Re
         await Producer(redis, 1).append(xp(range(5, 10)))
         await all_published(redis, 10)
     assert len(await timeline(redis)) == 10
+
+
+async def test_doctor_tells_how_late_live_events_are(
+    settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def found() -> tuple[str, str]:
+        [one] = [one for one in await diagnose(redis, 1, utc_now(), 120, "server") if one.name == "stream.0.live"]
+        return one.status, one.detail
+
+    monkeypatch.setattr(diagnosis, "_LATE_SECONDS", 0.0)
+    await Producer(redis, 1).append(xp(range(3)))
+    assert await found() == ("ok", "nobody publishes live")
+    await delivered(redis, 1)
+    assert (await found())[0] == "warn"
+    monkeypatch.setattr(diagnosis, "_LATE_SECONDS", 60.0)
+    assert (await found())[0] == "ok"
