@@ -1,0 +1,142 @@
+"""What a run of the bench found: figures beside their floors and targets, and the machine they were found on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+_SHOWN: Final = {"aim": "[green]aim[/]", "enough": "[green]enough[/]", "short": "[red]short[/]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a number should be; the smaller the better where the aim is the smaller one."""
+
+    least: float
+    aim: float | None = None
+    """None: it is enough to be enough."""
+
+    def verdict(self, value: float) -> str:
+        """Return `aim`, `enough` or `short`."""
+        sign = -1 if self.aim is not None and self.aim < self.least else 1
+        if self.aim is not None and sign * value >= sign * self.aim:
+            return "aim"
+        return "enough" if sign * value >= sign * self.least else "short"
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The limit of the parts below, measured in the same run."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number that was measured."""
+
+    name: str
+    value: float
+    unit: str
+    floors: tuple[Floor, ...] = ()
+    """The first is the one the ratio is of."""
+    target: Target | None = None
+    ratio_target: Target | None = None
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """The value as a multiple of its first floor; None without one."""
+        return self.value / self.floors[0].value if self.floors and self.floors[0].value else None
+
+    def verdicts(self) -> list[str]:
+        """Return what each target that was set says."""
+        found = [self.target.verdict(self.value)] if self.target else []
+        if self.ratio_target and self.ratio is not None:
+            found.append(self.ratio_target.verdict(self.ratio))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run."""
+
+    machine: dict[str, str]
+    figures: tuple[Figure, ...]
+
+    def to_json(self) -> str:
+        """Return it as `from_json` reads it, the ratios beside for people."""
+        figures = [asdict(figure) | {"ratio": figure.ratio} for figure in self.figures]
+        return json.dumps({"machine": self.machine, "figures": figures}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Run:
+        """Return what `to_json` wrote."""
+        document = json.loads(text)
+        return cls(document["machine"], tuple(map(_figure, document["figures"])))
+
+
+def _figure(document: dict[str, Any]) -> Figure:
+    target, ratio_target = document["target"], document["ratio_target"]
+    return Figure(
+        document["name"],
+        document["value"],
+        document["unit"],
+        tuple(Floor(**floor) for floor in document["floors"]),
+        Target(**target) if target else None,
+        Target(**ratio_target) if ratio_target else None,
+        document["note"],
+    )
+
+
+def show(run: Run, console: Console) -> None:
+    """Print the machine and a table of the figures."""
+    for name, value in run.machine.items():
+        console.print(f"{name:10} {value}", highlight=False)
+    console.print(table(run.figures))
+    for figure in run.figures:
+        if figure.note:
+            console.print(f"{figure.name}: {figure.note}", highlight=False)
+
+
+def table(figures: Sequence[Figure]) -> Table:
+    """Return a table with a line for each figure and each of its floors."""
+    shown = Table(box=None, pad_edge=False)
+    for column in ("figure", "floor"):
+        shown.add_column(column, no_wrap=True)
+    for column in ("value", "ratio", "at least", "aim", ""):
+        shown.add_column(column, justify="right", no_wrap=True)
+    for figure in figures:
+        target, ratio_target = figure.target, figure.ratio_target
+        shown.add_row(
+            figure.name,
+            "",
+            f"{_number(figure.value)} {figure.unit}",
+            "",
+            _number(target.least) if target else "",
+            _number(target.aim) if target and target.aim is not None else "",
+            _SHOWN[target.verdict(figure.value)] if target else "",
+        )
+        for number, floor in enumerate(figure.floors):
+            wanted = ratio_target if not number else None
+            ratio = figure.value / floor.value if floor.value else 0.0
+            shown.add_row(
+                "",
+                floor.name,
+                f"{_number(floor.value)} {figure.unit}",
+                f"{ratio:.2f}",
+                f"{wanted.least:g}" if wanted else "",
+                f"{wanted.aim:g}" if wanted and wanted.aim is not None else "",
+                _SHOWN[wanted.verdict(ratio)] if wanted else "",
+            )
+    return shown
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:,.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,0 +1,41 @@
+"""The machine a run was made on, without which its figures say nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from runtime.embedded.binaries import find_postgres, find_valkey
+
+
+def describe() -> dict[str, str]:
+    """Return what matters to a figure; ask at the start, when the load is that of others."""
+    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
+    return {
+        "cpu": _cpu(),
+        "cores": str(os.cpu_count()),
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1024**3:.1f} GiB",
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "valkey": _said([str(find_valkey()), "--version"]),
+        "postgres": _said([str(find_postgres().postgres), "--version"]),
+        "commit": _said(["git", "describe", "--always", "--dirty"]),
+        "load": f"{load} (1, 5, 15 minutes, at the start)",
+    }
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except FileNotFoundError:
+        return platform.processor() or "unknown"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def _said(command: list[str]) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.partition("\n")[0]
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return "unknown"
