@@ -37,8 +37,8 @@ fmt: $(INSTALLED) ## format and sort imports
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## measure how fast workers drain a backlog on this machine
-	$(BIN)/python -m bench.drain $(ARGS)
+bench: $(INSTALLED) ## measure how fast each stage is, beside the limit of what is below it; ARGS="--quick"
+	$(BIN)/python -m bench $(ARGS)
 
 docs: $(INSTALLED) ## write the documents that are made from the code
 	$(BIN)/python -m schemas.export docs/schemas

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from bench.drain import PSEUDONYM_KEYS, backlog
+from bench.backlog import PSEUDONYM_KEYS, backlog
 from ingest.append_queue import AppendQueue
 from ingest.server import lanes_of
 from runtime.embedded.valkey import Valkey

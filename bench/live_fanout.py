@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx
 
-from bench.drain import PSEUDONYM_KEYS, backlog
+from bench.backlog import PSEUDONYM_KEYS, backlog
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey

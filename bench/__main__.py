@@ -1,0 +1,58 @@
+"""How fast the system is, and how far each stage is from the limit of the parts below: `python -m bench [--quick]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from bench import append, store
+from bench.figures import Figure, Run, show
+from bench.machine import describe
+from bench.size import FULL, QUICK, Size
+
+Stage = Callable[[Size], Awaitable[list[Figure]]]
+
+STAGES: Final[dict[str, Stage]] = {
+    "append": append.measure,
+    "store": store.measure,
+}
+
+_WIDTH: Final = 120
+
+
+async def run(names: Sequence[str], size: Size, console: Console) -> tuple[Figure, ...]:
+    """Run the stages one after the other. Raises when one cannot be believed."""
+    figures: list[Figure] = []
+    for name in names:
+        started = time.monotonic()
+        console.print(f"{name} ...", end=" ", highlight=False)
+        figures += await STAGES[name](size)
+        console.print(f"{time.monotonic() - started:.0f} s", highlight=False)
+    return tuple(figures)
+
+
+def main() -> None:
+    """Run, print, and keep the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="in two minutes; figures that vary more")
+    parser.add_argument("--only", help=f"comma separated, of {', '.join(STAGES)}")
+    parser.add_argument("--json", type=Path, default=Path("bench-results.json"), help="where the figures go")
+    given = parser.parse_args()
+    names = given.only.split(",") if given.only else list(STAGES)
+    if unknown := set(names) - set(STAGES):
+        parser.error(f"no such stage: {', '.join(sorted(unknown))}")
+    console = Console(width=_WIDTH)
+    machine = describe() | {"size": "quick" if given.quick else "full"}
+    found = Run(machine, asyncio.run(run(names, QUICK if given.quick else FULL, console)))
+    given.json.write_text(found.to_json())
+    show(found, console)
+
+
+if __name__ == "__main__":
+    main()

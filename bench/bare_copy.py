@@ -1,0 +1,62 @@
+"""The least a store worker has to do, as a floor: COPY into a stage, insert what is new, commit."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from threading import Barrier
+from typing import Final
+
+import asyncpg
+import uvloop
+
+from schemas.accepted import AcceptedEvent
+
+_COLUMNS: Final = (*AcceptedEvent._fields, "stream_partition", "entry_id")
+_COLUMN_LIST: Final = ", ".join(_COLUMNS)
+_STAGE: Final = "CREATE TEMP TABLE stage (LIKE analytics_events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+# in the order of the key, as clients with the same event would deadlock otherwise
+_INSERT: Final = (
+    f"INSERT INTO analytics_events ({_COLUMN_LIST}) SELECT {_COLUMN_LIST} FROM stage ORDER BY event_id, entry_id"
+    " ON CONFLICT (event_id) DO NOTHING"
+)
+
+Row = tuple[object, ...]
+
+
+def copy_alone(database_url: str, events: Sequence[AcceptedEvent], clients: int, batch_size: int) -> float:
+    """Return the events per second of so many processes with a connection each, all of which start together."""
+    context = multiprocessing.get_context("spawn")
+    with (
+        context.Manager() as manager,
+        ProcessPoolExecutor(clients, mp_context=context) as pool,
+    ):
+        together = manager.Barrier(clients)
+        rows = [(*event, 0, f"1700000000000-{number}") for number, event in enumerate(events)]
+        batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+        work = [pool.submit(_client, database_url, batches[share::clients], together) for share in range(clients)]
+        times = [each.result() for each in work]
+    return len(events) / (max(ended for _, ended in times) - min(begun for begun, _ in times))
+
+
+def _client(database_url: str, batches: Sequence[Sequence[Row]], together: Barrier) -> tuple[float, float]:
+    """Return when the first batch began and the last one was committed, on the clock all processes share."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_copy(database_url, batches, together))
+
+
+async def _copy(database_url: str, batches: Sequence[Sequence[Row]], together: Barrier) -> tuple[float, float]:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(_STAGE)
+    together.wait()
+    begun = time.monotonic()
+    for batch in batches:
+        async with connection.transaction():
+            await connection.copy_records_to_table("stage", records=batch, columns=_COLUMNS)
+            await connection.execute(_INSERT)
+    ended = time.monotonic()
+    await connection.close()
+    return begun, ended

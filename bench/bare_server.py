@@ -1,0 +1,38 @@
+"""The least an HTTP service can do, as a floor: uvicorn as ingest runs it, which takes any body and answers 202."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Final
+
+import uvloop
+from starlette.types import Receive, Scope, Send
+
+from runtime.embedded.ports import LOOPBACK
+from runtime.http_server import serve_http
+from runtime.lifecycle import stop_on_signals
+from runtime.listener import Listener
+
+_BODY: Final = b'{"accepted":1}'
+_HEADERS: Final = [(b"content-type", b"application/json"), (b"content-length", str(len(_BODY)).encode())]
+
+
+async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    """Read the body and accept it; 200 for whoever looks whether we are there."""
+    assert scope["type"] == "http"
+    while (await receive()).get("more_body"):
+        pass
+    status = 202 if scope["method"] == "POST" else 200
+    await send({"type": "http.response.start", "status": status, "headers": _HEADERS})
+    await send({"type": "http.response.body", "body": _BODY})
+
+
+async def _serve(port: int) -> None:
+    with stop_on_signals() as stop:
+        await serve_http(answer, Listener(LOOPBACK, port), stop)
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(int(sys.argv[1])))

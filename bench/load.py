@@ -1,0 +1,239 @@
+"""A load generator in a process of its own: bare keep-alive connections, to leave the processor to what is measured.
+
+With a rate it is open-loop: requests are due at constant intervals, however the answers are, and the time of each
+counts from the moment it was due. Without one, each connection sends as soon as it was answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import multiprocessing
+import re
+import time
+from collections import Counter, deque
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+import uvloop
+
+from bench.requests import MARK, Requests
+
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_PATIENCE_SECONDS: Final = 10.0
+_SERIES: Final = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to send."""
+
+    url: str
+    key: str
+    requests: Requests
+    connections: int
+    seconds: float
+    """How long, after the warm-up."""
+    warm_seconds: float = 0.0
+    """How long before what is counted."""
+    per_second: float | None = None
+    """Requests; None: as many as are answered."""
+    most: int | None = None
+    """Requests; None: as many as there is time for."""
+    series: int = field(default_factory=lambda: next(_SERIES) % 0x10000)
+    """Tells the ids of this order from those of others."""
+
+
+@dataclass
+class Sent:
+    """What came of it."""
+
+    answers: Counter[str] = field(default_factory=Counter)
+    """By status, of the whole order."""
+    counted: int = 0
+    """Answers 202 within the seconds that count."""
+    seconds: float = 0.0
+    unanswered: int = 0
+    """Requests that were due and not answered at the end of the seconds."""
+    times: list[float] = field(default_factory=list)
+    """Seconds from due to answered, of an open loop."""
+    processor: float = 0.0
+    """Share of a core the generator took."""
+
+    @property
+    def accepted(self) -> int:
+        """Requests answered 202."""
+        return self.answers["202"]
+
+    def require_all_accepted(self) -> None:
+        """Raise unless every answer was 202: a number of anything else is none."""
+        if set(self.answers) != {"202"}:
+            raise RuntimeError(f"not everything was accepted: {dict(self.answers)}")
+
+
+async def send(order: Order) -> Sent:
+    """Send from a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return await asyncio.get_running_loop().run_in_executor(pool, _run, order)
+
+
+def _run(order: Order) -> Sent:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_Generator(order).run())
+
+
+class _Generator:
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        url = urlsplit(order.url)
+        assert url.hostname is not None
+        assert url.port is not None
+        self._address = (url.hostname, url.port)
+        head = (
+            f"POST {order.requests.path} HTTP/1.1\r\nhost: {url.netloc}\r\nauthorization: Bearer {order.key}\r\n"
+            "content-type: application/json\r\ncontent-length: "
+        )
+        self._requests = [f"{head}{len(body)}\r\n\r\n".encode() + body for body in order.requests.bodies]
+        self._sent = Sent()
+        self._begun = 0
+        self._ended = 0
+        self._due = 0
+        self._idle: list[_Connection] = []
+        self._waiting: deque[float] = deque()
+        self._counts_from = self._counts_to = 0.0
+        self._all_ended = asyncio.Event()
+        self._is_over = False
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> Sent:
+        """Do all of it."""
+        order = self._order
+        for _ in range(order.connections):
+            await self._connect()
+        processor = time.process_time()
+        self._counts_from = time.perf_counter() + order.warm_seconds
+        self._counts_to = self._counts_from + order.seconds
+        if order.per_second is None:
+            while self._idle and self._may_begin():
+                self._begin(time.perf_counter())
+            await asyncio.wait_for(self._all_ended.wait(), order.warm_seconds + order.seconds + _PATIENCE_SECONDS)
+        else:
+            await self._at_rate(order.per_second)
+        elapsed = time.perf_counter() - self._counts_from
+        self._sent.processor = (time.process_time() - processor) / (order.warm_seconds + elapsed)
+        self._sent.seconds = min(elapsed, order.seconds)
+        self._is_over = True
+        for connection in self._idle:
+            connection.close()
+        return self._sent
+
+    async def _connect(self) -> None:
+        await asyncio.get_running_loop().create_connection(lambda: _Connection(self), *self._address)
+
+    async def _at_rate(self, per_second: float) -> None:
+        start = time.perf_counter()
+        while (now := time.perf_counter()) < self._counts_to:
+            while (due := start + self._due / per_second) <= now:
+                self._due += 1
+                self._waiting.append(due)
+                self._take_up()
+            await asyncio.sleep(max(0.0, due - now))
+        self._sent.unanswered = self._due - self._ended
+        deadline = time.perf_counter() + _PATIENCE_SECONDS
+        while self._ended < self._due and time.perf_counter() < deadline:
+            await asyncio.sleep(0.005)
+        self._sent.answers["no answer"] += self._due - self._ended
+        self._sent.answers = +self._sent.answers
+
+    def _take_up(self) -> None:
+        while self._idle and self._waiting:
+            self._begin(self._waiting.popleft())
+
+    def _may_begin(self) -> bool:
+        most = self._order.most
+        return time.perf_counter() < self._counts_to and (most is None or self._begun < most)
+
+    def _begin(self, due: float) -> None:
+        turn, number = divmod(self._begun, len(self._requests))
+        self._begun += 1
+        fresh = b"%04x%04x" % (self._order.series, turn % 0x10000)
+        self._idle.pop().send(self._requests[number].replace(MARK, fresh), due)
+
+    def ready(self, connection: _Connection) -> None:
+        """Have a connection that nothing is on its way over."""
+        self._idle.append(connection)
+        self._take_up()
+
+    def answered(self, connection: _Connection, status: str, due: float) -> None:
+        """Count an answer, and go on."""
+        self._idle.append(connection)
+        self._end(status, due)
+
+    def lost(self, connection: _Connection, due: float | None) -> None:
+        """Put another in the place of a connection that was closed; `due` where a request was on its way."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+        if not self._is_over:
+            task = asyncio.get_running_loop().create_task(self._connect())
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+            if due is not None:
+                self._end("no answer", due)
+
+    def _end(self, status: str, due: float) -> None:
+        now = time.perf_counter()
+        self._ended += 1
+        self._sent.answers[status] += 1
+        if status == "202" and self._counts_from <= now < self._counts_to:
+            self._sent.counted += 1
+            if self._order.per_second is not None:
+                self._sent.times.append(now - due)
+        if self._order.per_second is not None:
+            self._take_up()
+        elif self._may_begin() and self._idle:
+            self._begin(now)
+        elif self._ended == self._begun:
+            self._all_ended.set()
+
+
+class _Connection(asyncio.Protocol):
+    """One request at a time."""
+
+    def __init__(self, generator: _Generator) -> None:
+        self._generator = generator
+        self._buffer = b""
+        self._due: float | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's is one by its methods only
+        self._transport = cast(asyncio.Transport, transport)
+        self._generator.ready(self)
+
+    def send(self, request: bytes, due: float) -> None:
+        assert self._transport is not None
+        self._due = due
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        length = _LENGTH.search(self._buffer, 0, end + 2)
+        assert length is not None, self._buffer
+        if len(self._buffer) >= end + 4 + int(length[1]):
+            status = self._buffer[9:12].decode()
+            self._buffer = b""
+            due, self._due = self._due, None
+            assert due is not None
+            self._generator.answered(self, status, due)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._generator.lost(self, self._due)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()

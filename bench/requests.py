@@ -1,0 +1,53 @@
+"""Requests with realistic events, made before anything is measured, never the same twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from cli.demo_traffic import demo_events
+from schemas.event_types import EventType
+
+MARK: Final = b"5eed5eed"
+"""The end of every event's id, for a sender to put another number in: fresh ids at the price of one `replace`."""
+
+TRACK: Final = "/api/analytics/events/track"
+BATCH: Final = "/api/analytics/events/batch"
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What to send where."""
+
+    path: str
+    bodies: Sequence[bytes]
+    events_each: int
+
+
+def events(count: int) -> list[dict[str, Any]]:
+    """Return demo events of all types, of 10,000 learners and the last day, 5 % of them repeated."""
+    mark = MARK.decode()
+    made = [
+        event | {"event_id": event["event_id"][: -len(mark)] + mark}
+        for event in demo_events(seed=1, users=10_000, count=count, now=datetime.now(UTC), history_days=1)
+    ]
+    assert {event["event_type"] for event in made} == set(EventType)
+    return made
+
+
+def single(made: Sequence[dict[str, Any]]) -> Requests:
+    """Return one request an event."""
+    return Requests(TRACK, [_body(event) for event in made], 1)
+
+
+def batches(made: Sequence[dict[str, Any]], size: int = 100, path: str = BATCH) -> Requests:
+    """Return requests of `size` events each; a remainder is left out."""
+    whole = range(0, len(made) - size + 1, size)
+    return Requests(path, [_body(made[start : start + size]) for start in whole], size)
+
+
+def _body(content: object) -> bytes:
+    return json.dumps(content, separators=(",", ":")).encode()

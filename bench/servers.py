@@ -1,0 +1,154 @@
+"""Fresh embedded servers with production settings, and processes of ours on them as `analytics up` starts them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from cli.dev_access import DevAccess, keep_access
+from runtime.embedded.ports import LOOPBACK, any_free
+from runtime.embedded.postgres import Postgres
+from runtime.embedded.valkey import Valkey
+from runtime.settings import Settings
+from storage.migrate import upgrade
+from stream.connection import Redis, connect
+
+BATCH_SIZE: Final = 1_000
+_POLL_SECONDS: Final = 0.05
+_READY_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Running servers; the database is migrated."""
+
+    directory: Path
+    redis_url: str
+    database_url: str
+    access: DevAccess
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings by which a process of ours finds them."""
+        return {
+            **self.access.environment(),
+            "REDIS_URL": self.redis_url,
+            "DATABASE_URL": self.database_url,
+            "ANALYTICS_ENVIRONMENT": "dev",
+            "ANALYTICS_LOG_LEVEL": "warning",
+            "ANALYTICS_LOG_FORMAT": "json",
+        }
+
+    def client(self) -> Redis:
+        """Return a client with the settings of a service."""
+        return connect(Settings.model_validate({"redis_url": self.redis_url}))
+
+
+@contextmanager
+def fresh_directory() -> Iterator[Path]:
+    """Give an empty directory that PostgreSQL's account may enter."""
+    with tempfile.TemporaryDirectory(prefix="studyin-analytics-bench-", ignore_cleanup_errors=True) as place:
+        Path(place).chmod(0o711)
+        yield Path(place)
+
+
+@asynccontextmanager
+async def fresh_servers() -> AsyncIterator[Servers]:
+    """Give servers without any data."""
+    with fresh_directory() as directory:
+        redis, postgres = Valkey(directory / "redis"), Postgres(directory / "postgres")
+        try:
+            await asyncio.gather(asyncio.to_thread(redis.start), asyncio.to_thread(postgres.start))
+            await upgrade(postgres.url)
+            access = keep_access(directory / "access.json", {})
+            yield Servers(directory, redis.url, postgres.url, access)
+        finally:
+            await asyncio.to_thread(redis.stop)
+            await asyncio.to_thread(postgres.destroy)
+
+
+@asynccontextmanager
+async def ingest(servers: Servers) -> AsyncIterator[str]:
+    """Run the ingest service; give its URL."""
+    port = any_free()
+    url = f"http://{LOOPBACK}:{port}"
+    environment = servers.environment() | {"DATABASE_URL": "", "ANALYTICS_INGEST_PORT": str(port)}
+    async with process(("cli.main", "ingest"), environment, servers.directory / f"ingest-{port}.log", f"{url}/readyz"):
+        yield url
+
+
+@asynccontextmanager
+async def worker(servers: Servers, batch_size: int = BATCH_SIZE) -> AsyncIterator[None]:
+    """Run a store worker."""
+    port = any_free()
+    environment = servers.environment() | {
+        "ANALYTICS_BATCH_SIZE": str(batch_size),
+        "ANALYTICS_METRICS_PORT": str(port),
+    }
+    ready_url = f"http://{LOOPBACK}:{port}/readyz"
+    async with process(("cli.main", "worker"), environment, servers.directory / f"worker-{port}.log", ready_url):
+        yield
+
+
+@asynccontextmanager
+async def process(
+    module: tuple[str, ...], environment: Mapping[str, str], log: Path, ready_url: str | None = None
+) -> AsyncIterator[None]:
+    """Run `python -m module`, ready when its page says so; SIGTERM at the end. Raises RuntimeError with its log."""
+    with log.open("wb") as output:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", *module, env=os.environ | environment, stdout=output, stderr=output
+        )
+    try:
+        if ready_url is not None:
+            await _ready(child, ready_url, log)
+        yield
+        if child.returncode is not None:
+            raise RuntimeError(f"{module} ended by itself: {_text(log)}")
+    finally:
+        if child.returncode is None:
+            child.send_signal(signal.SIGTERM)
+        await child.wait()
+
+
+async def _ready(child: asyncio.subprocess.Process, url: str, log: Path) -> None:
+    async with asyncio.timeout(_READY_SECONDS), httpx.AsyncClient() as client:
+        while child.returncode is None:
+            try:
+                if (await client.get(url)).status_code == httpx.codes.OK:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(_POLL_SECONDS)
+    raise RuntimeError(f"{url} never became ready: {_text(log)}")
+
+
+def _text(log: Path) -> str:
+    return log.read_text()
+
+
+async def verify(environment: Mapping[str, str], data_dir: Path, appended: int) -> None:
+    """Raise unless `analytics verify` finds no drift, balanced books, and so many entries, all of them settled."""
+    command = [sys.executable, "-m", "cli.main", "verify", "--json", "--data-dir", str(data_dir)]
+    child = await asyncio.create_subprocess_exec(
+        *command, env=os.environ | environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, errors = await child.communicate()
+    if child.returncode:
+        raise RuntimeError(f"analytics verify: {out.decode()}{errors.decode()}")
+    found: dict[str, Any] = json.loads(out)
+    [books] = found["books"]
+    if found["drift"] or books["balanced"] is not True or books["in_flight"] or books["dead_lettered"]:
+        raise RuntimeError(f"analytics verify: {out.decode()}")
+    if books["appended"] != appended:
+        raise RuntimeError(f"{appended:,} events were accepted, {books['appended']:,} appended")

@@ -1,0 +1,51 @@
+"""How much a run measures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Of one run; seconds are what is counted, without start and warm-up."""
+
+    pool_events: int
+    """Different events the senders have; each turn over them gives them fresh ids."""
+    append_seconds: float
+    floor_seconds: float
+    backlog_events: int
+    drains: tuple[tuple[int, int], ...]
+    """Workers and batch size of each."""
+    workers: tuple[int, ...]
+    """Store workers of the whole system, for each search of the rate it holds."""
+    probe_seconds: float
+    held_seconds: float
+    latency_seconds: float
+    peer_events: int
+
+
+FULL: Final = Size(
+    pool_events=40_000,
+    append_seconds=10,
+    floor_seconds=5,
+    backlog_events=200_000,
+    drains=((1, 1_000), (1, 4_000), (2, 1_000), (2, 4_000)),
+    workers=(1, 2),
+    probe_seconds=8,
+    held_seconds=60,
+    latency_seconds=30,
+    peer_events=100_000,
+)
+QUICK: Final = Size(
+    pool_events=20_000,
+    append_seconds=2,
+    floor_seconds=1,
+    backlog_events=40_000,
+    drains=((1, 1_000), (2, 4_000)),
+    workers=(1,),
+    probe_seconds=3,
+    held_seconds=15,
+    latency_seconds=5,
+    peer_events=20_000,
+)
