@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
-from bench import append, store
+from bench import append, end_to_end, store
 from bench.figures import Figure, Run, show
 from bench.machine import describe
 from bench.size import FULL, QUICK, Size
@@ -21,6 +21,7 @@ Stage = Callable[[Size], Awaitable[list[Figure]]]
 STAGES: Final[dict[str, Stage]] = {
     "append": append.measure,
     "store": store.measure,
+    "end-to-end": end_to_end.measure,
 }
 
 _WIDTH: Final = 120

@@ -32,6 +32,7 @@ from stream.producer import Producer
 _CONNECTIONS: Final = 64
 _LANES: Final = 4
 """Pipelines or scripts under way at once: one alone waits for each fsync."""
+_FLOOR_EVENTS: Final = 5_000
 _CALL: Final = 500
 """Entries of one pipeline or script."""
 
@@ -46,7 +47,6 @@ async def measure(size: Size) -> list[Figure]:
     single, batches = requests.single(made), requests.batches(made)
     async with fresh_servers() as servers:
         one, one_floors = await _accepted(servers, single, size)
-    async with fresh_servers() as servers:
         many, many_floors = await _accepted(servers, batches, size)
     return [
         Figure(
@@ -79,6 +79,7 @@ async def _accepted(servers: Servers, what: Requests, size: Size) -> tuple[Sent,
         warm_seconds=1.0,
     )
     redis = servers.client()
+    await redis.unlink(stream_key(0))
     async with ingest(servers) as url:
         sent = await send(order(url))
     sent.require_all_accepted()
@@ -106,7 +107,7 @@ async def _alone(url: str, kind: Kind, seconds: float) -> float:
 
 def _append(url: str, kind: Kind, seconds: float) -> float:
     """Append for so long over one client; return the entries per second."""
-    events = list(backlog(20_000, Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS})))
+    events = list(backlog(_FLOOR_EVENTS, Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS})))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_lanes(connect(Settings.model_validate({"redis_url": url})), events, kind, seconds))
 

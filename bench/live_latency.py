@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from datetime import datetime
+from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from queue import Empty
@@ -69,7 +70,7 @@ async def measure(data_dir: Path, rate: float, seconds: float) -> list[float]:
         done.set()
         await sending
         over.set()
-        measured: list[float] = await asyncio.to_thread(_result, results, listener)
+        measured: list[float] = await asyncio.to_thread(result_of, results, listener)
         load.close()
         accepted = load.answers["202"] * _BATCH
         print(f"offered {load.offered * _BATCH:,} events in {seconds:.0f} s, accepted {accepted:,}")
@@ -77,7 +78,8 @@ async def measure(data_dir: Path, rate: float, seconds: float) -> list[float]:
         return measured
 
 
-def _result(results: multiprocessing.Queue[list[float]], listener: multiprocessing.Process) -> list[float]:
+def result_of(results: multiprocessing.Queue[list[float]], listener: BaseProcess) -> list[float]:
+    """Return what the listener put on the queue. Raises RuntimeError when it died before."""
     while True:
         try:
             return results.get(timeout=1)

@@ -12,6 +12,7 @@ import multiprocessing
 import re
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, cast
@@ -23,6 +24,9 @@ from bench.requests import MARK, Requests
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _PATIENCE_SECONDS: Final = 10.0
+_LATE_SECONDS: Final = 1.0
+"""How long after the end what was due may still be sent."""
+
 _SERIES: Final = itertools.count(1)
 
 
@@ -57,6 +61,8 @@ class Sent:
     seconds: float = 0.0
     unanswered: int = 0
     """Requests that were due and not answered at the end of the seconds."""
+    ended_at: float = 0.0
+    """Unix time of the end of an open loop."""
     times: list[float] = field(default_factory=list)
     """Seconds from due to answered, of an open loop."""
     processor: float = 0.0
@@ -141,11 +147,18 @@ class _Generator:
                 self._take_up()
             await asyncio.sleep(max(0.0, due - now))
         self._sent.unanswered = self._due - self._ended
-        deadline = time.perf_counter() + _PATIENCE_SECONDS
-        while self._ended < self._due and time.perf_counter() < deadline:
-            await asyncio.sleep(0.005)
-        self._sent.answers["no answer"] += self._due - self._ended
+        self._sent.ended_at = time.time()
+        await self._until_ended(lambda: self._due, _LATE_SECONDS)
+        self._sent.answers["not sent"] = len(self._waiting)
+        self._waiting.clear()
+        await self._until_ended(lambda: self._begun, _PATIENCE_SECONDS)
+        self._sent.answers["no answer"] += self._begun - self._ended
         self._sent.answers = +self._sent.answers
+
+    async def _until_ended(self, requests: Callable[[], int], seconds: float) -> None:
+        deadline = time.perf_counter() + seconds
+        while self._ended < requests() and time.perf_counter() < deadline:
+            await asyncio.sleep(0.005)
 
     def _take_up(self) -> None:
         while self._idle and self._waiting:

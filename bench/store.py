@@ -75,7 +75,7 @@ async def _drain(servers: Servers, events: Sequence[AcceptedEvent], workers: int
             await asyncio.sleep(0.01)
         seconds = time.perf_counter() - started
     await redis.aclose()
-    await verify(servers.environment(), servers.directory, len(events))
+    await verify(servers.directory, len(events), servers.environment())
     return len(events) / seconds
 
 

@@ -1,0 +1,169 @@
+"""What the whole system takes in and stores for long, and how long an event is on its way.
+
+Everything as `analytics up` runs it, with batches of 1,000: ingest, store workers, one live worker, maintenance, read
+service and both servers, beside the generator on the same machine. A rate is held when nothing is refused and less than
+a second of it waits at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import asyncpg
+
+from bench import requests
+from bench.figures import Figure, Target
+from bench.live_latency import listen, result_of
+from bench.load import Order, Sent, send
+from bench.requests import Requests
+from bench.servers import BATCH_SIZE, fresh_directory, verify
+from bench.settled import Poll, backlog_at, latencies, percentile, watched
+from bench.size import Size
+from bench.system import running
+from cli.dev_file import DevFile
+from runtime.settings import Settings
+from storage.verify import read_books
+from stream.connection import Redis, connect
+
+_STEPS: Final = (1_000, 2_000, 4_000, 6_000, 8_000, 10_000, 12_000, 15_000, 18_000, 22_000, 27_000, 33_000, 40_000)
+_FIRST_PROBE: Final = 4_000
+_LATENCY_RATE: Final = 2_000
+_CONNECTIONS: Final = 64
+_SHARES: Final = (0.5, 0.95, 0.99)
+_HELD: Final = Target(10_000, 20_000)
+_STORED: Final = Target(250, 100)
+_PUBLISHED: Final = Target(100, 30)
+
+
+async def measure(size: Size) -> list[Figure]:
+    """Measure latency once, and the rate that is held with each number of store workers."""
+    made = requests.events(size.pool_events)
+    small, large = requests.batches(made, 10), requests.batches(made, 100)
+    figures: list[Figure] = []
+    for workers in size.workers:
+        with fresh_directory() as data_dir:
+            limits = {"ANALYTICS_BATCH_SIZE": str(BATCH_SIZE), "ANALYTICS_LOG_LEVEL": "warning"}
+            async with running(data_dir, workers, **limits) as (_, where):
+                redis = connect(Settings.model_validate({"redis_url": where.redis_url}))
+                system = _System(where, redis)
+                if workers == size.workers[0]:
+                    figures += await _latency(system, small, size.latency_seconds)
+                figures += await _held(system, large, size, workers)
+                await redis.aclose()
+                await verify(data_dir, system.accepted)
+    return figures
+
+
+@dataclass
+class _System:
+    where: DevFile
+    redis: Redis
+    accepted: int = field(default=0)
+    """Events, of all runs."""
+
+    async def offer(self, what: Requests, rate: float, seconds: float) -> _Offered:
+        """Offer events at a rate; return when none waits any more."""
+        order = Order(
+            self.where.ingest_url,
+            self.where.write_key,
+            what,
+            _CONNECTIONS,
+            seconds,
+            warm_seconds=1.0,
+            per_second=rate / what.events_each,
+        )
+        async with watched(self.redis) as polls:
+            sent = await send(order)
+        self.accepted += sent.accepted * what.events_each
+        return _Offered(rate, seconds, what.events_each, sent, polls)
+
+
+@dataclass(frozen=True)
+class _Offered:
+    rate: float
+    seconds: float
+    events_each: int
+    sent: Sent
+    polls: Sequence[Poll]
+
+    @property
+    def backlog(self) -> int:
+        """Events that were due and not stored at the end."""
+        return self.sent.unanswered * self.events_each + backlog_at(self.polls, self.sent.ended_at)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing was refused, and less than a second of the rate waited."""
+        return set(self.sent.answers) == {"202"} and self.backlog < self.rate
+
+    def stored(self) -> list[float]:
+        """Return the seconds from append to stored of the seconds that count."""
+        return latencies(self.polls, self.sent.ended_at - self.seconds, self.sent.ended_at)
+
+
+async def _held(system: _System, what: Requests, size: Size, workers: int) -> list[Figure]:
+    """Find the highest step that short runs hold, then the highest from there down that a long one does."""
+    steps = [step for step in _STEPS if step < _FIRST_PROBE]
+    for step in _STEPS[len(steps) :]:
+        if not (await system.offer(what, step, size.probe_seconds)).is_held:
+            break
+        steps.append(step)
+    held = None
+    while steps and not (held := await system.offer(what, steps.pop(), size.held_seconds)).is_held:
+        held = None
+    of = f"{workers} worker{'s' if workers > 1 else ''}"
+    name = f"whole system: held {size.held_seconds:.0f} s, {of}"
+    if held is None:
+        return [Figure(name, 0.0, "/s", target=_HELD, note="not even the lowest step was held")]
+    note = f"{held.backlog:,} events waited at the end; the generator took {held.sent.processor:.2f} of a core"
+    return [
+        Figure(name, held.rate, "/s", target=_HELD, note=note),
+        *_percentiles(f"accepted to stored at that rate, {of}", held.stored()),
+        *_percentiles(f"due to answered at that rate, {of}", sorted(held.sent.times)),
+    ]
+
+
+async def _latency(system: _System, what: Requests, seconds: float) -> list[Figure]:
+    """Measure at a steady rate from append to stored, and from received to the channel's subscriber."""
+    context = multiprocessing.get_context("spawn")
+    ready, over = context.Event(), context.Event()
+    results: multiprocessing.Queue[list[float]] = context.Queue()
+    listener = context.Process(target=listen, args=(system.where.redis_url, ready, results, over))
+    listener.start()
+    await asyncio.to_thread(ready.wait)
+    offered = await system.offer(what, _LATENCY_RATE, seconds)
+    over.set()
+    published = await asyncio.to_thread(result_of, results, listener)
+    offered.sent.require_all_accepted()
+    stored = await _stored(system.where)
+    if len(published) != stored:
+        raise RuntimeError(f"{stored:,} events were stored, {len(published):,} published")
+    at = f"at {_LATENCY_RATE:,}/s"
+    return [
+        *_percentiles(f"accepted to stored {at}", offered.stored(), _STORED),
+        *_percentiles(f"accepted to published {at}", sorted(published), _PUBLISHED),
+    ]
+
+
+async def _stored(where: DevFile) -> int:
+    connection = await asyncpg.connect(where.database_url)
+    books = await read_books(connection)
+    await connection.close()
+    return books[0].stored
+
+
+def _percentiles(name: str, ordered: Sequence[float], target: Target | None = None) -> list[Figure]:
+    """Return a figure for each share; the target is that of the last."""
+    return [
+        Figure(
+            f"{name}, p{share * 100:g}",
+            percentile(ordered, share) * 1_000,
+            "ms",
+            target=target if share == _SHARES[-1] else None,
+        )
+        for share in _SHARES
+    ]
