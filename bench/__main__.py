@@ -14,6 +14,7 @@ from rich.console import Console
 from bench import append, end_to_end, store
 from bench.figures import Figure, Run, show
 from bench.machine import describe
+from bench.peer import beside as peer
 from bench.size import FULL, QUICK, Size
 
 Stage = Callable[[Size], Awaitable[list[Figure]]]
@@ -22,6 +23,7 @@ STAGES: Final[dict[str, Stage]] = {
     "append": append.measure,
     "store": store.measure,
     "end-to-end": end_to_end.measure,
+    "peer": peer.measure,
 }
 
 _WIDTH: Final = 120

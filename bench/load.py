@@ -61,6 +61,8 @@ class Sent:
     seconds: float = 0.0
     unanswered: int = 0
     """Requests that were due and not answered at the end of the seconds."""
+    began_at: float = 0.0
+    """Unix time of the first request."""
     ended_at: float = 0.0
     """Unix time of the end of an open loop."""
     times: list[float] = field(default_factory=list)
@@ -119,6 +121,7 @@ class _Generator:
         for _ in range(order.connections):
             await self._connect()
         processor = time.process_time()
+        self._sent.began_at = time.time()
         self._counts_from = time.perf_counter() + order.warm_seconds
         self._counts_to = self._counts_from + order.seconds
         if order.per_second is None:

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Final, NamedTuple
 
 from stream.connection import Redis
@@ -32,11 +33,12 @@ class Poll(NamedTuple):
 def latencies(polls: Sequence[Poll], since: float, until: float) -> list[float]:
     """Return the seconds from append to stored of events at every millisecond of a time, in order of their length."""
     found: list[float] = []
+    moments = count(1)
     moment = since
     for poll in polls:
         while moment < min(poll.through, until):
             found.append(poll.at - moment)
-            moment += _GRID_SECONDS
+            moment = since + next(moments) * _GRID_SECONDS
     return sorted(found)
 
 

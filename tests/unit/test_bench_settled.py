@@ -10,7 +10,7 @@ def test_an_event_is_stored_at_the_first_poll_that_says_so() -> None:
 
     found = latencies(polls, since=8.0, until=9.5)
 
-    assert len(found) == 1_500
+    assert len(found) == pytest.approx(1_500, abs=1)
     assert found[0] == pytest.approx(1.0, abs=0.002)
     assert found[-1] == pytest.approx(2.0, abs=0.002)
     # what was appended just after 9.0 had to wait for the second poll
