@@ -26,7 +26,7 @@ STAGES: Final[dict[str, Stage]] = {
     "peer": peer.measure,
 }
 
-_WIDTH: Final = 120
+_WIDTH: Final = 130
 
 
 async def run(names: Sequence[str], size: Size, console: Console) -> tuple[Figure, ...]:

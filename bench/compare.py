@@ -8,11 +8,14 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.figures import Figure, Run
+
+_WIDTH: Final = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,14 @@ def main() -> None:
     parser.add_argument("new", type=Path)
     given = parser.parse_args()
     old, new = (Run.from_json(file.read_text()) for file in (given.old, given.new))
-    shown = Table("figure", box=None, pad_edge=False)
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("figure", no_wrap=True)
     for column in ("old", "new", "new / old", "floor, new / old", "without the machine"):
         shown.add_column(column, justify="right")
     for change in changes(old, new):
         rest = [f"{ratio:.2f}" if ratio is not None else "" for ratio in (change.floor, change.without_machine)]
         shown.add_row(change.name, f"{change.old:,.1f}", f"{change.new:,.1f}", f"{change.value:.2f}", *rest)
-    Console().print(shown)
+    Console(width=_WIDTH).print(shown)
 
 
 if __name__ == "__main__":

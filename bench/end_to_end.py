@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
 import asyncpg
 
 from bench import requests
-from bench.figures import Figure, Target
+from bench.bare_way import ways
+from bench.figures import Figure, Floor, Target
 from bench.live_latency import listen, result_of
 from bench.load import Order, Sent, send
 from bench.requests import Requests
@@ -30,7 +32,7 @@ from storage.verify import read_books
 from stream.connection import Redis, connect
 
 _STEPS: Final = (1_000, 2_000, 4_000, 6_000, 8_000, 10_000, 12_000, 15_000, 18_000, 22_000, 27_000, 33_000, 40_000)
-_FIRST_PROBE: Final = 4_000
+_FIRST_PROBE: Final = 4_000.0
 _LATENCY_RATE: Final = 2_000
 _CONNECTIONS: Final = 64
 _SHARES: Final = (0.5, 0.95, 0.99)
@@ -44,6 +46,7 @@ async def measure(size: Size) -> list[Figure]:
     made = requests.events(size.pool_events)
     small, large = requests.batches(made, 10), requests.batches(made, 100)
     figures: list[Figure] = []
+    first_probe = _FIRST_PROBE
     for workers in size.workers:
         with fresh_directory() as data_dir:
             limits = {"ANALYTICS_BATCH_SIZE": str(BATCH_SIZE), "ANALYTICS_LOG_LEVEL": "warning"}
@@ -52,7 +55,9 @@ async def measure(size: Size) -> list[Figure]:
                 system = _System(where, redis)
                 if workers == size.workers[0]:
                     figures += await _latency(system, small, size.latency_seconds)
-                figures += await _held(system, large, size, workers)
+                held, details = await _held(system, large, size, workers, first_probe)
+                first_probe = max(first_probe, held.value)
+                figures += [held, *details]
                 await redis.aclose()
                 await verify(data_dir, system.accepted)
     return figures
@@ -105,9 +110,11 @@ class _Offered:
         return latencies(self.polls, self.sent.ended_at - self.seconds, self.sent.ended_at)
 
 
-async def _held(system: _System, what: Requests, size: Size, workers: int) -> list[Figure]:
+async def _held(
+    system: _System, what: Requests, size: Size, workers: int, first_probe: float
+) -> tuple[Figure, list[Figure]]:
     """Find the highest step that short runs hold, then the highest from there down that a long one does."""
-    steps = [step for step in _STEPS if step < _FIRST_PROBE]
+    steps = [step for step in _STEPS if step < first_probe]
     for step in _STEPS[len(steps) :]:
         if not (await system.offer(what, step, size.probe_seconds)).is_held:
             break
@@ -118,12 +125,11 @@ async def _held(system: _System, what: Requests, size: Size, workers: int) -> li
     of = f"{workers} worker{'s' if workers > 1 else ''}"
     name = f"whole system: held {size.held_seconds:.0f} s, {of}"
     if held is None:
-        return [Figure(name, 0.0, "/s", target=_HELD, note="not even the lowest step was held")]
+        return Figure(name, 0.0, "/s", target=_HELD, note="not even the lowest step was held"), []
     note = f"{held.backlog:,} events waited at the end; the generator took {held.sent.processor:.2f} of a core"
-    return [
-        Figure(name, held.rate, "/s", target=_HELD, note=note),
-        *_percentiles(f"accepted to stored at that rate, {of}", held.stored()),
-        *_percentiles(f"due to answered at that rate, {of}", sorted(held.sent.times)),
+    return Figure(name, held.rate, "/s", target=_HELD, note=note), [
+        *_percentiles(f"held, {of}: accepted to stored", held.stored()),
+        *_percentiles(f"held, {of}: due to answered", sorted(held.sent.times)),
     ]
 
 
@@ -135,6 +141,10 @@ async def _latency(system: _System, what: Requests, seconds: float) -> list[Figu
     listener = context.Process(target=listen, args=(system.where.redis_url, ready, results, over))
     listener.start()
     await asyncio.to_thread(ready.wait)
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        bare_stored, bare_published = await asyncio.get_running_loop().run_in_executor(
+            pool, ways, system.where.redis_url, system.where.database_url
+        )
     offered = await system.offer(what, _LATENCY_RATE, seconds)
     over.set()
     published = await asyncio.to_thread(result_of, results, listener)
@@ -142,10 +152,11 @@ async def _latency(system: _System, what: Requests, seconds: float) -> list[Figu
     stored = await _stored(system.where)
     if len(published) != stored:
         raise RuntimeError(f"{stored:,} events were stored, {len(published):,} published")
-    at = f"at {_LATENCY_RATE:,}/s"
+    at = f"{_LATENCY_RATE:,}/s"
+    stored_floor, published_floor = ("bare XADD, COPY", bare_stored), ("bare XADD, PUBLISH", bare_published)
     return [
-        *_percentiles(f"accepted to stored {at}", offered.stored(), _STORED),
-        *_percentiles(f"accepted to published {at}", sorted(published), _PUBLISHED),
+        *_percentiles(f"{at}: accepted to stored", offered.stored(), _STORED, stored_floor),
+        *_percentiles(f"{at}: accepted to published", sorted(published), _PUBLISHED, published_floor),
     ]
 
 
@@ -156,14 +167,20 @@ async def _stored(where: DevFile) -> int:
     return books[0].stored
 
 
-def _percentiles(name: str, ordered: Sequence[float], target: Target | None = None) -> list[Figure]:
-    """Return a figure for each share; the target is that of the last."""
+def _percentiles(
+    name: str,
+    ordered: Sequence[float],
+    target: Target | None = None,
+    floor: tuple[str, Sequence[float]] | None = None,
+) -> list[Figure]:
+    """Return a figure for each share, beside the same share of the floor; the target is that of the last."""
     return [
         Figure(
             f"{name}, p{share * 100:g}",
             percentile(ordered, share) * 1_000,
             "ms",
-            target=target if share == _SHARES[-1] else None,
+            (Floor(floor[0], percentile(floor[1], share) * 1_000),) if floor else (),
+            target if share == _SHARES[-1] else None,
         )
         for share in _SHARES
     ]

@@ -98,11 +98,11 @@ def _figure(document: dict[str, Any]) -> Figure:
 def show(run: Run, console: Console) -> None:
     """Print the machine and a table of the figures."""
     for name, value in run.machine.items():
-        console.print(f"{name:10} {value}", highlight=False)
+        console.print(f"{name:10} {value}", highlight=False, soft_wrap=True)
     console.print(table(run.figures))
     for figure in run.figures:
         if figure.note:
-            console.print(f"{figure.name}: {figure.note}", highlight=False)
+            console.print(f"{figure.name}: {figure.note}", highlight=False, soft_wrap=True)
 
 
 def table(figures: Sequence[Figure]) -> Table:

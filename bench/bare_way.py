@@ -1,0 +1,63 @@
+"""The least an event's way can take, as a floor for latency: one client at a time, with the servers idle otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Final
+
+import asyncpg
+import uvloop
+
+from bench.backlog import PSEUDONYM_KEYS, backlog
+from runtime.settings import Settings
+from schemas.stream_entry import FIELDS, encode
+from stream.connection import connect
+
+ROUNDS: Final = 200
+_STREAM: Final = "bench:bare"
+_CHANNEL: Final = "bench:bare:live"
+_ROWS: Final = 40
+"""Of one COPY: what comes in 20 ms at 2,000 events/s."""
+
+_TABLE: Final = """
+DROP TABLE IF EXISTS bench_bare;
+CREATE TABLE bench_bare (LIKE analytics_events INCLUDING ALL);
+"""
+
+
+def ways(redis_url: str, database_url: str) -> tuple[list[float], list[float]]:
+    """Return, in order of length, the seconds of appending and storing, and of appending and publishing."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_ways(redis_url, database_url))
+
+
+async def _ways(redis_url: str, database_url: str) -> tuple[list[float], list[float]]:
+    redis = connect(Settings.model_validate({"redis_url": redis_url}))
+    database = await asyncpg.connect(database_url)
+    await database.execute(_TABLE)
+    # more than needed, as some are repeated
+    made = backlog(2 * ROUNDS * _ROWS, Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS}))
+    events = list({event.event_id: event for event in made}.values())
+    rows = [(*event, 0, "0-0") for event in events]
+    fields: list[dict[Any, Any]] = [dict(zip(FIELDS, encode(event), strict=True)) for event in events[:ROUNDS]]
+    stored, published = [], []
+    async with redis.pubsub(ignore_subscribe_messages=True) as subscriber:
+        await subscriber.subscribe(_CHANNEL)
+        await subscriber.get_message(timeout=1)
+        for number in range(ROUNDS):
+            started = time.perf_counter()
+            await redis.xadd(_STREAM, fields[number])
+            appended = time.perf_counter()
+            await database.copy_records_to_table("bench_bare", records=rows[number * _ROWS : (number + 1) * _ROWS])
+            stored.append(time.perf_counter() - started)
+            published_from = time.perf_counter()
+            await redis.publish(_CHANNEL, b"".join(map(str.encode, fields[number].values())))
+            while await subscriber.get_message(timeout=1) is None:
+                pass
+            published.append(appended - started + time.perf_counter() - published_from)
+    await database.execute("DROP TABLE bench_bare")
+    await redis.unlink(_STREAM)
+    await database.close()
+    await redis.aclose()
+    return sorted(stored), sorted(published)
