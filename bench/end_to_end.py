@@ -35,6 +35,9 @@ _STEPS: Final = (1_000, 2_000, 4_000, 6_000, 8_000, 10_000, 12_000, 15_000, 18_0
 _FIRST_PROBE: Final = 4_000.0
 _LATENCY_RATE: Final = 2_000
 _CONNECTIONS: Final = 64
+_TRIES: Final = 2
+"""Of a short run: one that is disturbed would end the search."""
+
 _SHARES: Final = (0.5, 0.95, 0.99)
 _HELD: Final = Target(10_000, 20_000)
 _STORED: Final = Target(250, 100)
@@ -116,7 +119,7 @@ async def _held(
     """Find the highest step that short runs hold, then the highest from there down that a long one does."""
     steps = [step for step in _STEPS if step < first_probe]
     for step in _STEPS[len(steps) :]:
-        if not (await system.offer(what, step, size.probe_seconds)).is_held:
+        if not await _is_held(system, what, step, size.probe_seconds):
             break
         steps.append(step)
     held = None
@@ -131,6 +134,13 @@ async def _held(
         *_percentiles(f"held, {of}: accepted to stored", held.stored()),
         *_percentiles(f"held, {of}: due to answered", sorted(held.sent.times)),
     ]
+
+
+async def _is_held(system: _System, what: Requests, rate: float, seconds: float) -> bool:
+    for _ in range(_TRIES):
+        if (await system.offer(what, rate, seconds)).is_held:
+            return True
+    return False
 
 
 async def _latency(system: _System, what: Requests, seconds: float) -> list[Figure]:
