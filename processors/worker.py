@@ -1,6 +1,6 @@
 """The store worker: read, decode, write, acknowledge.
 
-    while not told to stop:   read -> batch until full, old or dry -> decode -> one transaction -> acknowledge
+    while not told to stop:   read -> batch until full or old -> decode -> one transaction -> acknowledge
 
 At the end it stops reading, writes what is in hand, acknowledges, closes. What it cannot write stays pending in the
 stream and goes to the next worker.
@@ -26,7 +26,7 @@ from runtime.clock import utc_now
 from runtime.errors import StorageUnavailable, StreamUnavailable
 from runtime.failpoints import Failpoint, reach
 from runtime.http_server import serve_http
-from runtime.lifecycle import run_together, stop_on_signals
+from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
 from storage.health import ping as ping_storage
 from storage.pool import open_pool
@@ -81,11 +81,13 @@ class PartitionWorker:
             await until_available(self._source.join, self._stop)
         while not self._stop.is_set():
             plan = self._batch.next_read(time.monotonic())
+            if plan.pause_ms and await wait(self._stop, plan.pause_ms / 1000):
+                break
             entries = await self._read(plan.count, plan.block_ms)
             if entries:
                 reach(Failpoint.AFTER_READ)
             self._batch.add(entries, time.monotonic())
-            if self._batch.is_due(time.monotonic(), ran_dry=not entries):
+            if self._batch.is_due(time.monotonic()):
                 await self._settle(self._batch.take())
         if self._batch.entries:
             await self._settle(self._batch.take())

@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     batch_size: int = Field(100, ge=1, le=100_000, description="Most events of one transaction.")
     flush_interval: float = Field(60, gt=0, description="Most seconds an event waits for its batch to fill.")
     flush_linger_ms: int = Field(
-        50, ge=1, description="Milliseconds without new events after which a batch is written."
+        50, ge=1, description="Milliseconds a batch gathers events while the stream has no backlog."
     )
     claim_idle_seconds: float = Field(
         120, gt=0, description="Idle time after which another worker's entry is taken over."
