@@ -244,8 +244,11 @@ class _Connection(asyncio.Protocol):
             status = self._buffer[9:12].decode()
             self._buffer = b""
             due, self._due = self._due, None
-            assert due is not None
-            self._generator.answered(self, status, due)
+            if due is None:
+                # a 408 on a connection that was not used for long: the service closes it, and another takes its place
+                self.close()
+            else:
+                self._generator.answered(self, status, due)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._generator.lost(self, self._due)
