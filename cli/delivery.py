@@ -8,13 +8,13 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
+from studyin_analytics.retry import retry_after_seconds
 
 from cli.event_file import body_of
 from cli.target import BATCH_PATH
@@ -23,9 +23,6 @@ from runtime.errors import DependencyUnavailable
 from schemas.verdicts import BatchReply, Verdict
 
 T = TypeVar("T")
-
-LONGEST_RETRY_AFTER: Final = 600.0
-"""Seconds a server may ask us to wait."""
 
 _BUSY: Final = frozenset(
     {
@@ -116,21 +113,6 @@ def read_answer(status: int, retry_after: str | None, body: bytes, count: int, n
             raise IngestUnavailable("key refused", _problem(body).detail)
         case _:
             raise IngestUnavailable("unexpected answer", f"status {status}; is this the URL of ingest?")
-
-
-def retry_after_seconds(header: str | None, now: datetime) -> float:
-    """Return how long a Retry-After header asks to wait, given as seconds or as a date; 0 when it does not say."""
-    if header is None:
-        return 0.0
-    if header.strip().isdecimal():
-        seconds = float(header)
-    else:
-        try:
-            moment = parsedate_to_datetime(header)
-        except ValueError:
-            return 0.0
-        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
 
 
 def _settled(body: bytes, count: int) -> dict[int, Verdict]:

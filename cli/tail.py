@@ -65,19 +65,12 @@ async def _follow(bus: EventBus, types: tuple[EventType, ...], show: Callable[[F
 
 def followed(event: LiveEvent) -> FollowedEvent:
     """Return the event in the form of one that is stored, so that both commands show the same."""
-    facts = event.model_dump(mode="json", exclude_none=True, exclude=set(LiveEvent.model_fields))
+    own = set(LiveEvent.model_fields)
+    properties = event.model_dump(mode="json", exclude_none=True, exclude=own)
     return FollowedEvent(
-        id=event.id,
-        event_id=event.event_id,
-        event_type=event.event_type,
-        user_hash=event.user_hash,
-        session_id=event.session_id,
-        occurred_at=event.occurred_at,
-        received_at=event.received_at,
-        activity_date=event.activity_date,
-        schema_version=event.schema_version,
+        **event.model_dump(include=own - {"service"}),
         source=event.service,
-        properties=event.properties if isinstance(event, UnknownEvent) else facts,
+        properties=event.properties if isinstance(event, UnknownEvent) else properties,
     )
 
 

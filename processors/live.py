@@ -105,7 +105,7 @@ class LiveWorker:
         done = await until_available(lambda: self._outlet.publish(publications), self._stop)
         reach(Failpoint.AFTER_PUBLISH)
         self._source.settled([entry.id for entry in entries])
-        results |= {"published": done.published, "duplicate": done.repeated, "redelivered": done.settled_before}
+        results.update(published=done.published, duplicate=done.repeated, redelivered=done.settled_before)
         age = (utc_now() - oldest).total_seconds() if oldest else 0.0
         telemetry.events_published(results, time.perf_counter() - started, age)
 

@@ -49,6 +49,8 @@ def test_waits_double_up_to_a_limit_and_chance_takes_any_part_of_them() -> None:
     [
         (None, 0),
         ("7", 7),
+        (" 7 ", 7),
+        ("-3", 0),
         ("Tue, 24 Nov 2026 12:00:30 GMT", 30),
         ("Tue, 24 Nov 2026 11:00:00 GMT", 0),
         ("soon", 0),

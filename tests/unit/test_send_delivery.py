@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import UTC, datetime
 
 import pytest
 
 from cli.delivery import (
-    LONGEST_RETRY_AFTER,
     BodyRefused,
     Busy,
     IngestUnavailable,
@@ -17,7 +15,6 @@ from cli.delivery import (
     RetryPolicy,
     in_parallel,
     read_answer,
-    retry_after_seconds,
 )
 
 NOW = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
@@ -29,23 +26,6 @@ def test_waits_double_up_to_a_limit_and_never_end_before_the_server_asks() -> No
     assert [policy.delay(failures, 0, luck=0.0) for failures in range(1, 5)] == [0.5, 1, 2, 4]
     assert policy.delay(10_000, 0, luck=1.0) == 8
     assert policy.delay(1, 30, luck=0.0) >= 30
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        (None, 0),
-        ("7", 7),
-        (" 7 ", 7),
-        ("soon", 0),
-        ("-3", 0),
-        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90),
-        (format_datetime(NOW - timedelta(seconds=90), usegmt=True), 0),
-        ("99999999999", LONGEST_RETRY_AFTER),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float) -> None:
-    assert retry_after_seconds(header, NOW) == seconds
 
 
 def test_verdicts_settle_all_but_what_is_to_be_sent_again() -> None:
