@@ -1,0 +1,83 @@
+"""What live messages cost Redis: `python -m bench.live_memory [--events 150000]`.
+
+Publishes demo events of all types as a live worker does, and asks Redis what the timeline, the histories and the ids of
+known events take, and how long the script held it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bench.backlog import PSEUDONYM_KEYS, backlog
+from processors.live import BATCH, prepare
+from runtime.embedded.valkey import Valkey
+from runtime.settings import Settings
+from schemas.event_types import EventType
+from stream.connection import Redis, connect
+from stream.consumer import Consumer
+from stream.keys import LIVE_EVENTS, LIVE_GROUP, TIMELINE, history_key
+from stream.producer import Producer
+from stream.publisher import Publisher
+
+
+async def publish_all(redis: Redis, settings: Settings, events: int) -> None:
+    """Append events and publish them."""
+    source = backlog(events, settings)
+    while page := list(islice(source, 1_000)):
+        await Producer(redis, 1).append(page)
+    consumer = Consumer(redis, 0, LIVE_GROUP, "bench", claim_idle_seconds=120)
+    await consumer.join()
+    await redis.config_resetstat()
+    publisher = Publisher(redis, 0, settings.live_history_events, settings.live_timeline_events)
+    while entries := await consumer.read(BATCH, 1):
+        publications, _, _ = prepare(entries, frozenset())
+        await publisher.publish(publications)
+        consumer.settled([entry.id for entry in entries])
+
+
+async def measure(directory: Path, events: int) -> None:
+    """Publish, and print what it took."""
+    server = Valkey(directory / "redis")
+    server.start()
+    settings = Settings.model_validate({"redis_url": server.url, "pseudonym_keys": PSEUDONYM_KEYS})
+    redis = connect(settings)
+    try:
+        await publish_all(redis, settings, events)
+        total = 0
+        sizes: dict[str, Any] = {"timeline": (TIMELINE, redis.zcard), "known events": (LIVE_EVENTS, redis.zcard)}
+        for name, (key, count) in sizes.items():
+            total += report(name, await redis.memory_usage(key, samples=0) or 0, await count(key))
+        histories = [history_key(event_type) for event_type in EventType]
+        used = sum([await redis.memory_usage(key, samples=0) or 0 for key in histories])
+        total += report("histories", used, sum([await redis.llen(key) for key in histories]))
+        print(f"together {total / 1e6:.0f} MB")
+        script = (await redis.info("commandstats"))["cmdstat_evalsha"]
+        print(f"the script held Redis {script['usec'] / events:.1f} us an event, {BATCH} at a time at most")
+    finally:
+        await redis.aclose()
+        server.stop()
+
+
+def report(name: str, used: int, messages: int) -> int:
+    """Print what a place takes; return its bytes."""
+    print(f"{name:12} {used / 1e6:6.1f} MB {messages:9,} messages {used / max(messages, 1):6.0f} bytes each")
+    return used
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=150_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="studyin-analytics-live-") as place:
+        Path(place).chmod(0o711)
+        asyncio.run(measure(Path(place), arguments.events))
+
+
+if __name__ == "__main__":
+    main()
