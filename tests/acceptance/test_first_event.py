@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -135,6 +136,27 @@ async def test_the_example_service_sends_and_the_example_subscriber_hears(system
         await eventually(is_known)
         overview = (await reader.get("/api/analytics/learning/overview", params={"user_id": "ada"})).json()
         assert (overview["total_sessions"], overview["total_xp"], overview["materials_viewed"]) == (1, 30, 1)
+
+
+async def test_tail_shows_what_comes_in(system: System) -> None:
+    tail = ("cli.main", "tail", "--data-dir", str(system.data_dir), "--user", "ada", "--type", "xp_earned", "--json")
+    sender = httpx.AsyncClient(base_url=system.ingest_url, headers={"Authorization": f"Bearer {system.write_key}"})
+    async with (
+        running(*tail, environment={}) as shown,
+        sender,
+        httpx.AsyncClient(base_url=system.dashboard_url) as reader,
+    ):
+        await eventually(lambda: is_subscribed(reader))
+        for learner, event_type, properties in (
+            ("ben", "xp_earned", {"xp_amount": 1}),
+            ("ada", "level_up", {"new_level": 2}),
+            ("ada", "xp_earned", {"xp_amount": 7, "source": "quiz"}),
+        ):
+            event = {"event_type": event_type, "user_id": learner, "properties": properties}
+            assert (await sender.post("/api/analytics/events/track", json=event)).status_code == 202
+        first = json.loads(await shown.readline())
+    assert (first["event_type"], first["properties"]) == ("xp_earned", {"xp_amount": 7, "source": "quiz"})
+    assert first["source"] == "dev"
 
 
 async def is_up(client: httpx.AsyncClient) -> bool:

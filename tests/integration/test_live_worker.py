@@ -127,15 +127,18 @@ async def is_published(redis: Redis, count: int) -> bool:
 
 async def test_history_and_timeline_keep_the_newest_up_to_their_caps(settings: Settings, redis: Redis) -> None:
     events = xp(range(50))
-    await Producer(redis, 1).append(events)
     async with publishing(settings.model_copy(update={"live_history_events": 7, "live_timeline_events": 20})):
+        await Producer(redis, 1).append(events[:10])
+        await all_published(redis, 10)
+        soon_gone = int((await timeline(redis))[0].id)
+        assert len((await read_timeline(redis, soon_gone, 100)).messages) == 9
+        await Producer(redis, 1).append(events[10:])
         await all_published(redis, 50)
     kept = await timeline(redis)
     assert [one.event_id for one in kept] == [one.event_id for one in events[-20:]]
     assert await history(redis, "xp_earned") == kept[-7:]
-    newest_gone = int(kept[0].id) - 1
     with pytest.raises(HistoryGone):
-        await read_timeline(redis, newest_gone - 1_000_000, 100)
+        await read_timeline(redis, soon_gone, 100)
     page = await read_timeline(redis, int(kept[0].id), 100)
     assert [one.id for one in page.messages] == [int(one.id) for one in kept[1:]]
 

@@ -16,10 +16,13 @@ from studyin_analytics.retry import Backoff
 from studyin_analytics.schemas.live import LiveEvent
 
 from stream import keys
+from tests.support.events import event
 from tests.support.proxy import Fault, Proxy
 from tests.support.scripted_live import message
+from tests.support.timeline import publish as publish_as_workers_do
 from tests.support.waiting import eventually
 
+KINDS = ("xp_earned", "level_up", "xp_earned", "xp_earned")
 QUIET_SECONDS, PATIENCE = 0.05, 0.5
 
 
@@ -88,6 +91,18 @@ async def test_it_hears_what_is_published_of_its_types(redis: Redis, redis_url: 
         await publish(redis, 4, 5)
         await eventually(lambda: len(listener.ids) == 2)
     assert listener.ids == [4, 5]
+
+
+async def test_it_hears_what_live_workers_publish(redis: Redis, redis_url: str) -> None:
+    await publish_as_workers_do(redis, [event("level_up", {"new_level": 2})])
+    listener = Listener(redis_url)
+    async with listener.listening(["xp_earned"]):
+        sent = [event(kind, {"xp_amount": 1} if kind == "xp_earned" else {"new_level": 2}) for kind in KINDS]
+        ids = [int(one) for one in await publish_as_workers_do(redis, sent)]
+        wanted = [number for number, kind in zip(ids, KINDS, strict=True) if kind == "xp_earned"]
+        await eventually(lambda: len(listener.ids) >= len(wanted))
+    assert listener.ids == wanted
+    assert listener.gaps == []
 
 
 async def test_it_goes_on_behind_an_id_however_much_came_since(redis: Redis, redis_url: str) -> None:

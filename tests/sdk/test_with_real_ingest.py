@@ -18,6 +18,7 @@ from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.event_types import EventType
 from schemas.stream_entry import decode
+from telemetry import metrics
 from tests.sdk.tracking_calls import CALLS
 from tests.support.access import API_KEYS, PSEUDONYM_KEYS, WRITE_KEY
 from tests.support.doomed import Doomed
@@ -74,6 +75,18 @@ async def test_the_session_of_the_document_is_in_the_stream(url: str, redis: Red
     found = await stored(redis)
     assert [event.event_type for event in found] == ["session_start", "material_view", "session_end", "xp_earned"]
     assert [str(event.session_id) for event in found] == [session_id, "None", session_id, session_id]
+
+
+async def test_ingest_counts_what_there_was_no_room_for(url: str) -> None:
+    counted = metrics.SDK_DROPPED.labels("tests")
+    before = counted._value.get()
+    tracker = SyncAnalyticsTracker(url, write_key=WRITE_KEY, max_queue=3, flush_interval=3_600)
+    for _ in range(10):
+        tracker.track_xp_earned(user_id="anna", xp_amount=1)
+    dropped = tracker.stats().dropped
+    assert dropped == 7
+    assert await asyncio.to_thread(tracker.shutdown, 10)
+    assert counted._value.get() - before == dropped
 
 
 async def test_what_only_ingest_can_judge_is_told(url: str) -> None:
