@@ -121,6 +121,7 @@ def prepare(entries: Sequence[Entry], erased: Set[bytes]) -> tuple[list[Publicat
     for entry in entries:
         try:
             event = decode(entry.fields)
+            tail = message_tail(event)
         except MalformedEntry:
             publications.append(Publication(entry.id))
             results["unreadable"] += 1
@@ -129,7 +130,7 @@ def prepare(entries: Sequence[Entry], erased: Set[bytes]) -> tuple[list[Publicat
             publications.append(Publication(entry.id))
             results["suppressed"] += 1
             continue
-        publications.append(Publication(entry.id, event.event_type, event.event_id.bytes, message_tail(event)))
+        publications.append(Publication(entry.id, event.event_type, event.event_id.bytes, tail))
         oldest = min(oldest, event.received_at) if oldest else event.received_at
     return publications, results, oldest
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 Scope = Literal["events:write", "events:read", "learning:read", "system:read", "privacy:admin"]
 
-SourceName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+SOURCE_NAME: Final = r"[A-Za-z0-9._-]{1,64}"
+"""Form of a service's name, as a regular expression."""
+
+SourceName = Annotated[str, Field(pattern=rf"^{SOURCE_NAME}$")]
 """Name of a service; stored with its events."""
 
 

@@ -15,7 +15,8 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from .events import MODELS
+from .access import SOURCE_NAME
+from .events import PROPERTIES
 from .limits import MAX_EVENT_BYTES
 from .stream_entry import FIELDS
 
@@ -39,7 +40,7 @@ _FORMS: Final[Mapping[bytes, re.Pattern[bytes]]] = {
         b"received_at": _TIME,
         b"activity_date": _DATE,
         b"schema_version": rb"\d{1,5}",
-        b"source": rb"[A-Za-z0-9._-]{1,64}",
+        b"source": SOURCE_NAME.encode(),
     }.items()
 }
 
@@ -85,7 +86,7 @@ def restore(payload: str) -> dict[bytes, bytes]:
 
 
 def _scrub_properties(event_type: bytes, text: bytes) -> dict[str, Any]:
-    model = _model_of(event_type.decode(errors="replace"))
+    model = PROPERTIES.get(event_type.decode(errors="replace"))
     if model is None or len(text) > MAX_EVENT_BYTES:
         return _gap(len(text))
     try:
@@ -94,13 +95,6 @@ def _scrub_properties(event_type: bytes, text: bytes) -> dict[str, Any]:
         faults = error.errors(include_input=False, include_url=False, include_context=False)
         return _scrub_refused(model, text, {fault["loc"][0] for fault in faults if fault["loc"]})
     return allowed
-
-
-def _model_of(event_type: str) -> type[BaseModel] | None:
-    if event_type not in MODELS:
-        return None
-    model = MODELS[event_type].model_fields["properties"].annotation
-    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
 def _scrub_refused(model: type[BaseModel], text: bytes, faulty: set[int | str]) -> dict[str, Any]:

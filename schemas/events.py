@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from . import properties as typed
 from .event_types import EventType
 
-__all__ = ["EVENT", "MODELS", "AnyEvent", "Envelope", "EventType"]
+__all__ = ["EVENT", "MODELS", "PROPERTIES", "AnyEvent", "Envelope", "EventType"]
 
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 EventId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -151,3 +151,10 @@ MODELS: Final[Mapping[str, type[Envelope]]] = {
     get_args(model.model_fields["event_type"].annotation)[0]: model for model in get_args(get_args(AnyEvent)[0])
 }
 """The model of each type of event, by its name."""
+
+PROPERTIES: Final[Mapping[str, type[typed.Properties]]] = {
+    event_type: found
+    for event_type, model in MODELS.items()
+    if isinstance(found := model.model_fields["properties"].annotation, type) and issubclass(found, typed.Properties)
+}
+"""The model of the properties of each type."""

@@ -12,11 +12,14 @@ from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from . import properties as typed
 from .accepted import AcceptedEvent
+from .access import SOURCE_NAME
 from .event_types import EventType
+from .events import PROPERTIES
+from .stream_entry import MalformedEntry
 
 MAX_FRAME_EVENTS: Final = 500
 """Most messages of one frame."""
@@ -30,6 +33,7 @@ CREDENTIALS_ENDED: Final = 4401
 """Close code of a WebSocket whose token expired or whose key was revoked: come back with a new one."""
 
 
+_SOURCE_NAME: Final = re.compile(SOURCE_NAME)
 _HEAD: Final = re.compile(rb'\{"id":"(\d+)","event_type":"([a-z0-9_]+)","user_hash":(?:null|"([0-9a-f]{64})"),')
 
 
@@ -51,16 +55,30 @@ def head_of(message: bytes) -> MessageHead | None:
 
 
 def message_tail(event: AcceptedEvent) -> str:
-    """Return the message of an event but for its beginning, `{"id":"...",`, which is made when it is published."""
+    """Return the message of an event but for its beginning, `{"id":"...",`, which is made when it is published.
+
+    Raises MalformedEntry for properties or a service that ingest would not have let in: a message stands among others
+    in one frame, and is kept where nothing personal may be.
+    """
+    properties = _properties(event)
     user_hash = f'"{event.user_hash.hex()}"' if event.user_hash is not None else "null"
     session_id = f'"{event.session_id}"' if event.session_id is not None else "null"
-    # source has letters, digits and ._- only; everything else is of our own making
     return (
         f'"event_type":"{event.event_type}","user_hash":{user_hash},"event_id":"{event.event_id}",'
         f'"session_id":{session_id},"occurred_at":"{event.occurred_at.isoformat()}",'
         f'"received_at":"{event.received_at.isoformat()}","activity_date":"{event.activity_date.isoformat()}",'
-        f'"schema_version":{event.schema_version},"source":"{event.source}","properties":{event.properties}}}'
+        f'"schema_version":{event.schema_version},"source":"{event.source}","properties":{properties}}}'
     )
+
+
+def _properties(event: AcceptedEvent) -> str:
+    if not _SOURCE_NAME.fullmatch(event.source):
+        raise MalformedEntry("invalid_field", "the source is no name of a service")
+    try:
+        # written anew: as it came it may have line breaks, which end an event of a text/event-stream
+        return PROPERTIES[event.event_type].model_validate_json(event.properties).model_dump_json(exclude_none=True)
+    except ValidationError:
+        raise MalformedEntry("invalid_field", "the properties are not those of this type") from None
 
 
 class LiveEvent(BaseModel):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_
 
 from runtime.errors import ConfigurationError
 from schemas.event_types import EventType
-from schemas.events import MODELS
+from schemas.events import PROPERTIES
 
 SESSION_ID: Final = "session_id"
 """A property for Segment's senders, a field of the envelope for us."""
@@ -50,8 +50,7 @@ _RULES: Final = TypeAdapter(dict[str, Rule])
 
 def properties_of(event_type: EventType) -> list[str]:
     """Return the names of the properties that events of a type may have."""
-    model: Any = MODELS[event_type].model_fields["properties"].annotation
-    return list(model.model_fields)
+    return list(PROPERTIES[event_type].model_fields)
 
 
 class EventMapping:

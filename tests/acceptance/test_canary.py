@@ -23,7 +23,7 @@ from ingest.routes import BATCH, TRACK
 from ingest.segment import routes as segment
 from runtime.embedded.postgres import Postgres
 from runtime.settings import Settings
-from schemas.events import EVENT, MODELS
+from schemas.events import EVENT, MODELS, PROPERTIES
 from stream.connection import connect
 from tests.support.reading import bearer
 from tests.support.system import System, analytics, running_system
@@ -55,7 +55,7 @@ CAST = {
 
 def good(event_type: str) -> dict[str, Any]:
     """Return an event of the type, of a learner whose id is a canary, with everything it must have."""
-    model = MODELS[event_type].model_fields["properties"].annotation
+    model = PROPERTIES[event_type]
     assert model is not None
     required = [name for name, field in model.model_fields.items() if field.is_required()]
     properties = {name: CAST.get(name, "opaque-1") for name in required}
@@ -82,7 +82,7 @@ def stuffed() -> Iterator[Any]:
 
 
 def free_texts_of(event_type: str) -> tuple[str, ...]:
-    model: Any = MODELS[event_type].model_fields["properties"].annotation
+    model = PROPERTIES[event_type]
     return free_texts(model)
 
 

@@ -212,7 +212,7 @@ async def test_the_whole_system_works_under_these_logins(
         live = asyncio.create_task(services.live.keep(stop))
         async with services.live.joined():
             before = services.live.end
-            await publish(redis, [event("xp_earned")])
+            await publish(redis, [event("xp_earned", {"xp_amount": 1})])
             await eventually(lambda: services.live.end > before)
         export = await dashboard.get("/api/analytics/privacy/users/anna/export", headers=bearer(ADMIN_KEY))
         assert len(export.json()["stream"]) == len(export.json()["live"]) == 2

@@ -36,6 +36,9 @@ SSE: Final = f"{LIVE}/sse"
 SERVICE: Final = bearer(EVENTS_KEY)
 FAST: Final = Pace(poll=0.005, turn=0.02, heartbeat=15)
 
+FACTS: Final = {"xp_earned": "xp_amount", "level_up": "new_level", "streak_update": "streak_days"}
+"""The number that an event of the type says."""
+
 Headers = Mapping[str, str]
 Message = dict[str, Any]
 
@@ -43,7 +46,7 @@ Message = dict[str, Any]
 def about(settings: Settings, user_id: str, number: int, event_type: str = "xp_earned") -> AcceptedEvent:
     """Return an event of a learner."""
     pseudonym = settings.pseudonymizer().pseudonym(user_id)
-    return event(event_type, {"xp_amount": number}, number=number, user_hash=pseudonym)
+    return event(event_type, {FACTS[event_type]: number or 1}, number=number, user_hash=pseudonym)
 
 
 class Service:

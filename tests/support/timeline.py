@@ -25,7 +25,8 @@ async def publish(redis: Redis, events: Sequence[AcceptedEvent], *, keep: int = 
     published = 0
     ids: list[str] = []
     while published < len(events):
-        publications, _, _ = prepare(await consumer.read(BATCH, 1), frozenset())
+        publications, others, _ = prepare(await consumer.read(BATCH, 1), frozenset())
+        assert not others, "every event is one that can be published"
         count = (await Publisher(redis, 0, keep, keep).publish(publications)).published
         newest: Any = await redis.zrange(TIMELINE, -count, -1)
         ids += [str(head.id) for message in newest if (head := head_of(message))]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import pytest
 from hypothesis import given
 
 from processors.live import prepare
 from schemas.accepted import AcceptedEvent
 from schemas.event_types import EventType
 from schemas.live import UnknownEvent, XpEarnedEvent, head_of, message_tail, parse_message
-from schemas.stream_entry import FIELDS, encode
+from schemas.stream_entry import FIELDS, MalformedEntry, encode
 from stream.consumer import Entry
 from tests.support.events import accepted_events, event, learner
 
@@ -75,13 +77,13 @@ def test_the_properties_of_an_event_are_its_own() -> None:
 
 
 def test_a_subscriber_survives_what_a_newer_server_says() -> None:
-    newer = message_of(event("xp_earned", {"xp_amount": 5, "multiplier": 2})).replace(b'"id"', b'"new":1,"id"')
-    other = message_of(event("badge_shown", {"badge": "b"}))
+    newer = message_of(event("xp_earned", {"xp_amount": 5})).replace(b'"xp_amount":5', b'"xp_amount":5,"multiplier":2')
+    other = message_of(event("level_up", {"new_level": 2})).replace(b"level_up", b"badge_shown")
 
     assert isinstance(parse_message(newer), XpEarnedEvent)
     unknown = parse_message(other)
     assert isinstance(unknown, UnknownEvent)
-    assert unknown.properties == {"badge": "b"}
+    assert unknown.properties == {"new_level": 2}
 
 
 def entry(number: int, one: AcceptedEvent) -> Entry:
@@ -93,7 +95,7 @@ def test_who_is_erased_and_what_is_no_event_is_acknowledged_only() -> None:
         entry(1, event("xp_earned", {"xp_amount": 1})),
         entry(2, event("xp_earned", {"xp_amount": 2}, user_hash=learner(9))),
         Entry("3-0", {b"event_type": b"xp_earned"}),
-        entry(4, event("api_request", user_hash=None)),
+        entry(4, event("api_error", {"endpoint": "/a", "error_type": "crash"}, user_hash=None)),
     ]
     publications, results, oldest = prepare(entries, {learner(9)})
 
@@ -101,7 +103,33 @@ def test_who_is_erased_and_what_is_no_event_is_acknowledged_only() -> None:
         ("1-0", EventType.XP_EARNED),
         ("2-0", None),
         ("3-0", None),
-        ("4-0", EventType.API_REQUEST),
+        ("4-0", EventType.API_ERROR),
     ]
     assert results == {"suppressed": 1, "unreadable": 1}
     assert oldest == event("xp_earned").received_at
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"properties": "{"},
+        {"properties": "[1]"},
+        {"properties": '{"xp_amount": NaN}'},
+        {"properties": '{"xp_amount":1},"user_hash":"x","y":{}'},
+        {"properties": '{"xp_amount":1,"note":"anna@example.org"}'},
+        {"properties": '{"xp_amount":"many"}'},
+        {"source": 'a"b'},
+        {"source": "a\x00b"},
+    ],
+)
+def test_what_would_break_or_betray_others_is_no_message(changes: dict[str, Any]) -> None:
+    with pytest.raises(MalformedEntry):
+        message_tail(event("xp_earned", {"xp_amount": 1})._replace(**changes))
+
+
+def test_a_message_is_one_line_whoever_wrote_the_entry() -> None:
+    written = event("xp_earned")._replace(properties='{\n "xp_amount":\r\n 5}\n\n')
+
+    assert b"\n" not in message_of(written)
+    assert b"\r" not in message_of(written)
+    assert json.loads(message_of(written))["properties"] == {"xp_amount": 5}
