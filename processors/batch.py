@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -49,7 +50,7 @@ class Batch:
         """Return how to read next; only for a batch that is not due."""
         if not self.entries:
             return ReadPlan(self.policy.size, IDLE_BLOCK_MS)
-        left_ms = max(0, int((self._closes_at - now) * 1000))
+        left_ms = math.ceil((self._closes_at - now) * 1000)
         pause_ms = min(GATHER_MS, left_ms)
         return ReadPlan(self.policy.size - len(self.entries), max(1, left_ms - pause_ms), pause_ms)
 
