@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import random
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -9,17 +12,20 @@ from typing import Any
 
 import pytest
 
+from processors.chores import groups_of, stream_chores
+from processors.live import Erased, LiveWorker
 from processors.live_chores import skip_if_late
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.event_types import EventType
 from schemas.live import LiveEvent, message_tail, parse_message
+from storage.pool import open_pool
 from stream import diagnosis
 from stream.connection import Redis
 from stream.consumer import Consumer
 from stream.diagnosis import diagnose
-from stream.keys import LIVE_GROUP, STORE_GROUP, TIMELINE, channel
+from stream.keys import LIVE_EVENTS, LIVE_GROUP, STORE_GROUP, TIMELINE, channel, stream_key
 from stream.lag import measure
 from stream.live_history import prune
 from stream.live_skip import skip_to_the_end
@@ -32,6 +38,7 @@ from telemetry import metrics
 from tests.support.entries import append_entry
 from tests.support.events import event, learner
 from tests.support.live import all_published, history, once, publishing, timeline
+from tests.support.poison import CANARY, copy_poison, fuzzed, shape_poison
 from tests.support.traffic import demo_traffic
 from tests.support.waiting import eventually
 
@@ -154,6 +161,7 @@ async def test_what_is_older_than_the_retention_leaves_both(settings: Settings, 
 
     assert await timeline(redis) == []
     assert await history(redis, "xp_earned") == []
+    assert await redis.zcard(LIVE_EVENTS) == 0
     assert (await read_timeline(redis, before, 10)).messages == []
     with pytest.raises(HistoryGone):
         await read_timeline(redis, before - 1, 10)
@@ -180,6 +188,21 @@ async def test_an_entry_that_is_no_event_is_left_to_the_store_workers(settings: 
     assert len(await timeline(redis)) == 1
 
 
+async def test_poison_is_not_published_and_hurts_no_neighbour(settings: Settings, redis: Redis) -> None:
+    poison = [each.fields for each in (*copy_poison(1_000).values(), *shape_poison(2_000).values())]
+    poison += [fuzzed(random.Random(seed), 3_000 + seed) for seed in range(200)]
+    good = xp(range(len(poison)))
+    for one, bad in zip(good, poison, strict=True):
+        await append_entry(redis, bad)
+        await Producer(redis, 1).append([one])
+    async with publishing(settings):
+        await all_published(redis, 2 * len(good))
+    messages: Any = await redis.zrange(TIMELINE, 0, -1)
+    assert {one.event_id for one in good} <= {parse_message(message).event_id for message in messages}
+    assert all(json.loads(message)["properties"] is not None and b"\n" not in message for message in messages)
+    assert CANARY.encode() not in b"".join(messages)
+
+
 async def test_who_is_erased_is_not_published(settings: Settings, redis: Redis) -> None:
     await publish_tombstones(redis, [learner(5)])
     await Producer(redis, 1).append([*xp([1], user_hash=learner(5)), *xp([2])])
@@ -198,6 +221,8 @@ async def test_a_group_that_is_too_late_goes_on_at_the_end(settings: Settings, r
 
     lag = await measure(redis, 0, LIVE_GROUP)
     assert (lag.undelivered, lag.pending) == (0, 0)
+    await Producer(redis, 1).append(xp([11]))
+    assert (await measure(redis, 0, LIVE_GROUP)).undelivered == 1, "Redis still knows how many wait"
     with pytest.raises(HistoryGone):
         await read_timeline(redis, position, 10)
     late = [publication(entry_id, xp([1])[0]) for entry_id in in_hand]
@@ -205,8 +230,8 @@ async def test_a_group_that_is_too_late_goes_on_at_the_end(settings: Settings, r
     now = await last_message_id(redis)
     await Producer(redis, 1).append(xp([10]))
     async with publishing(settings):
-        await all_published(redis, 11)
-    assert len((await read_timeline(redis, now, 10)).messages) == 1
+        await all_published(redis, 12)
+    assert len((await read_timeline(redis, now, 10)).messages) == 2
 
 
 async def test_without_live_workers_nothing_is_late_and_nothing_is_kept_for_them(redis: Redis) -> None:
@@ -239,6 +264,31 @@ async def test_a_worker_goes_on_when_redis_is_back(settings: Settings, redis: Re
         await Producer(redis, 1).append(xp(range(5, 10)))
         await all_published(redis, 10)
     assert len(await timeline(redis)) == 10
+
+
+async def test_nothing_of_what_was_published_stays_in_hand(redis: Redis) -> None:
+    await Producer(redis, 1).append(xp(range(10)))
+    stop = asyncio.Event()
+    consumer = Consumer(redis, 0, LIVE_GROUP, "me", claim_idle_seconds=120)
+    working = asyncio.create_task(LiveWorker(consumer, Publisher(redis, 0, 100, 100), Erased(), stop).run())
+    await all_published(redis, 10)
+    stop.set()
+    await working
+    assert consumer._in_hand == set()
+
+
+async def test_maintenance_looks_after_the_live_group_too(settings: Settings, redis: Redis, database_url: str) -> None:
+    await Producer(redis, 1).append(xp(range(3)))
+    await delivered(redis, 2, "gone")
+    pool = await open_pool(database_url, size=1, application_name="tests")
+    duties = {chore.name: chore.run for chore in stream_chores(settings, redis, pool)}
+    labels = (stream_key(0), LIVE_GROUP)
+
+    await duties["measure_lag"]()
+    assert metrics.LAG_ENTRIES.labels(*labels)._value.get() == 1
+    assert metrics.PENDING_ENTRIES.labels(*labels)._value.get() == 2
+    assert await groups_of(redis, [0]) == [(0, STORE_GROUP), (0, LIVE_GROUP)]
+    await pool.close()
 
 
 async def test_doctor_tells_how_late_live_events_are(
