@@ -50,7 +50,9 @@ class EventBus:
         source: Source | None = None,
         reconnect: Backoff = RECONNECT,
     ) -> None:
-        self._source = source or _source(url, token or key, transport, user_id, ca_file)
+        self._source = source or _source(
+            _address(url, transport), _credential(token or key), transport, user_id, ca_file
+        )
         self._subscriptions = Subscriptions(ErrorHook(on_error))
         self._reconnect = reconnect
         self._cursor = int(last_id) if last_id is not None else None
@@ -187,30 +189,32 @@ def get_event_bus(
     user_id: Id | None = None,
 ) -> EventBus:
     """Return the bus of this process with this configuration, always the same one. Raises ConfigurationError."""
-    return _bus_of(os.getpid(), url, key, token, transport, user_id)
+    return _bus_of(os.getpid(), _address(url, transport), _credential(token or key), transport, user_id)
 
 
 @cache
-def _bus_of(
-    _process: int, url: str | None, key: str | None, token: Token | None, transport: TransportName, user_id: Id | None
-) -> EventBus:
-    return EventBus(url, key=key, token=token, transport=transport, user_id=user_id)
+def _bus_of(_process: int, url: str, token: Token, transport: TransportName, user_id: Id | None) -> EventBus:
+    return EventBus(url, token=token, transport=transport, user_id=user_id)
 
 
-def _source(
-    url: str | None, token: Token | None, transport: TransportName, user_id: Id | None, ca_file: str | None
-) -> Source:
+def _address(url: str | None, transport: TransportName) -> str:
     variable = "REDIS_URL" if transport == "redis" else "ANALYTICS_DASHBOARD_URL"
-    address = url or os.environ.get(variable)
-    if not address:
+    if not (address := url or os.environ.get(variable)):
         raise ConfigurationError(f"url ({variable}) is not given")
+    return address
+
+
+def _credential(token: Token | None) -> Token:
+    return token or os.environ.get("ANALYTICS_READ_KEY", "")
+
+
+def _source(url: str, token: Token, transport: TransportName, user_id: Id | None, ca_file: str | None) -> Source:
     if transport == "websocket":
-        credential = token or os.environ.get("ANALYTICS_READ_KEY", "")
-        return SocketSource(address, credential, None if user_id is None else str(user_id), ca_file)
+        return SocketSource(url, token, None if user_id is None else str(user_id), ca_file)
     if user_id is not None:
         raise ConfigurationError("user_id is for the transport websocket: Redis knows pseudonyms only")
     try:
         from .live_redis import RedisSource
     except ImportError:
         raise ConfigurationError("the transport redis needs: pip install studyin-analytics-sdk[redis]") from None
-    return RedisSource(address)
+    return RedisSource(url)

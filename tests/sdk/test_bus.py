@@ -318,3 +318,11 @@ def test_there_is_one_bus_of_a_configuration(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("ANALYTICS_READ_KEY", "k")
     assert get_event_bus() is get_event_bus()
     assert get_event_bus(key="another") is not get_event_bus()
+
+
+def test_what_the_environment_says_is_part_of_a_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANALYTICS_READ_KEY", "k")
+    monkeypatch.setenv("ANALYTICS_DASHBOARD_URL", "https://answers.internal")
+    before = get_event_bus()
+    monkeypatch.setenv("ANALYTICS_DASHBOARD_URL", "https://elsewhere.internal")
+    assert get_event_bus() is not before
