@@ -22,8 +22,7 @@ from bench.servers import Servers, fresh_servers, ingest, process
 from bench.size import Size
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
-from schemas.accepted import AcceptedEvent
-from schemas.stream_entry import FIELDS, encode
+from schemas.stream_entry import FIELDS, WireEvent
 from stream.books import read_stream_books
 from stream.connection import Redis, connect
 from stream.keys import stream_key
@@ -112,7 +111,7 @@ def _append(url: str, kind: Kind, seconds: float) -> float:
         return runner.run(_lanes(connect(Settings.model_validate({"redis_url": url})), events, kind, seconds))
 
 
-async def _lanes(redis: Redis, events: Sequence[AcceptedEvent], kind: Kind, seconds: float) -> float:
+async def _lanes(redis: Redis, events: Sequence[WireEvent], kind: Kind, seconds: float) -> float:
     append = _xadd(redis, events) if kind == "XADD" else _script(redis, events)
     await append()
     calls = 0
@@ -130,9 +129,9 @@ async def _lanes(redis: Redis, events: Sequence[AcceptedEvent], kind: Kind, seco
     return calls * _CALL / elapsed
 
 
-def _xadd(redis: Redis, events: Sequence[AcceptedEvent]) -> Callable[[], Awaitable[None]]:
+def _xadd(redis: Redis, events: Sequence[WireEvent]) -> Callable[[], Awaitable[None]]:
     # encoded before, as a floor has nothing to do but to append
-    arguments = cycle([[part for pair in zip(FIELDS, encode(event), strict=True) for part in pair] for event in events])
+    arguments = cycle([[part for pair in zip(FIELDS, event, strict=True) for part in pair] for event in events])
     key = stream_key(0)
 
     async def append() -> None:
@@ -144,7 +143,7 @@ def _xadd(redis: Redis, events: Sequence[AcceptedEvent]) -> Callable[[], Awaitab
     return append
 
 
-def _script(redis: Redis, events: Sequence[AcceptedEvent]) -> Callable[[], Awaitable[None]]:
+def _script(redis: Redis, events: Sequence[WireEvent]) -> Callable[[], Awaitable[None]]:
     producer = Producer(redis, 1)
     calls = cycle([events[start : start + _CALL] for start in range(0, len(events) - _CALL + 1, _CALL)])
 

@@ -7,20 +7,27 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from cli.demo_traffic import demo_events
-from ingest.accept import Acceptance, accept
+from ingest.accept import Acceptance, Arrival, accept
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.events import EVENT
+from schemas.stream_entry import FIELDS, WireEvent, decode
 
 PSEUDONYM_KEYS = f"1:{secrets.token_hex(32)}"
 
 
-def backlog(count: int, settings: Settings) -> Iterator[AcceptedEvent]:
+def backlog(count: int, settings: Settings) -> Iterator[WireEvent]:
     """Yield accepted demo events of all types, of 10,000 learners and the last 30 days, 5 % of them repeated."""
     now = datetime.now(UTC)
     policy = acceptance_policy(settings)
+    arrival = Arrival.at(now, policy)
     for raw in demo_events(seed=1, users=10_000, count=count, now=now, history_days=30):
-        accepted = accept(EVENT.validate_python(raw, strict=False), policy, "bench", now)
+        accepted = accept(EVENT.validate_python(raw, strict=False), policy, "bench", arrival)
         assert isinstance(accepted, Acceptance), accepted
         yield accepted.event
+
+
+def typed(event: WireEvent) -> AcceptedEvent:
+    """Return the event as a client that writes to the database by itself has it."""
+    return decode(dict(zip(FIELDS, map(str.encode, event), strict=True)))

@@ -13,9 +13,10 @@ from typing import Final
 import asyncpg
 import uvloop
 
-from schemas.accepted import AcceptedEvent
+from bench.backlog import typed
+from schemas.stream_entry import WireEvent
 
-_COLUMNS: Final = (*AcceptedEvent._fields, "stream_partition", "entry_id")
+_COLUMNS: Final = (*WireEvent._fields, "stream_partition", "entry_id")
 _COLUMN_LIST: Final = ", ".join(_COLUMNS)
 _STAGE: Final = "CREATE TEMP TABLE stage (LIKE analytics_events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
 # in the order of the key, as clients with the same event would deadlock otherwise
@@ -27,7 +28,7 @@ _INSERT: Final = (
 Row = tuple[object, ...]
 
 
-def copy_alone(database_url: str, events: Sequence[AcceptedEvent], clients: int, batch_size: int) -> float:
+def copy_alone(database_url: str, events: Sequence[WireEvent], clients: int, batch_size: int) -> float:
     """Return the events per second of so many processes with a connection each, all of which start together."""
     context = multiprocessing.get_context("spawn")
     with (
@@ -35,7 +36,7 @@ def copy_alone(database_url: str, events: Sequence[AcceptedEvent], clients: int,
         ProcessPoolExecutor(clients, mp_context=context) as pool,
     ):
         together = manager.Barrier(clients)
-        rows = [(*event, 0, f"1700000000000-{number}") for number, event in enumerate(events)]
+        rows = [(*typed(event), 0, f"1700000000000-{number}") for number, event in enumerate(events)]
         batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
         work = [pool.submit(_client, database_url, batches[share::clients], together) for share in range(clients)]
         times = [each.result() for each in work]

@@ -9,9 +9,9 @@ from typing import Any, Final
 import asyncpg
 import uvloop
 
-from bench.backlog import PSEUDONYM_KEYS, backlog
+from bench.backlog import PSEUDONYM_KEYS, backlog, typed
 from runtime.settings import Settings
-from schemas.stream_entry import FIELDS, encode
+from schemas.stream_entry import FIELDS
 from stream.connection import connect
 
 ROUNDS: Final = 200
@@ -39,8 +39,8 @@ async def _ways(redis_url: str, database_url: str) -> tuple[list[float], list[fl
     # more than needed, as some are repeated
     made = backlog(2 * ROUNDS * _ROWS, Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS}))
     events = list({event.event_id: event for event in made}.values())
-    rows = [(*event, 0, "0-0") for event in events]
-    fields: list[dict[Any, Any]] = [dict(zip(FIELDS, encode(event), strict=True)) for event in events[:ROUNDS]]
+    rows = [(*typed(event), 0, "0-0") for event in events]
+    fields: list[dict[Any, Any]] = [dict(zip(FIELDS, event, strict=True)) for event in events[:ROUNDS]]
     stored, published = [], []
     async with redis.pubsub(ignore_subscribe_messages=True) as subscriber:
         await subscriber.subscribe(_CHANNEL)

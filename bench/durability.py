@@ -23,7 +23,7 @@ from ingest.append_queue import AppendQueue
 from ingest.server import lanes_of
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Durability, Settings
-from schemas.accepted import AcceptedEvent
+from schemas.stream_entry import WireEvent
 from stream.connection import Redis, connect
 from stream.producer import Producer
 
@@ -89,7 +89,7 @@ async def follow(replica: Valkey, source: Valkey) -> None:
 
 
 async def measure(
-    server: Valkey, durability: Durability, batch: list[AcceptedEvent], seconds: float, senders: int
+    server: Valkey, durability: Durability, batch: list[WireEvent], seconds: float, senders: int
 ) -> Result:
     """Append the batch again and again from so many senders at once."""
     redis = client_of(server)

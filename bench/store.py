@@ -20,7 +20,7 @@ from bench.figures import Figure, Floor, Target
 from bench.servers import Servers, fresh_servers, verify, worker
 from bench.size import Size
 from runtime.settings import Settings
-from schemas.accepted import AcceptedEvent
+from schemas.stream_entry import WireEvent
 from stream.connection import Redis
 from stream.groups import ensure_group
 from stream.keys import STORE_GROUP, stream_key
@@ -38,7 +38,7 @@ async def measure(size: Size) -> list[Figure]:
     return [await _drained(events, workers, batch_size) for workers, batch_size in size.drains]
 
 
-async def _drained(events: Sequence[AcceptedEvent], workers: int, batch_size: int) -> Figure:
+async def _drained(events: Sequence[WireEvent], workers: int, batch_size: int) -> Figure:
     async with fresh_servers() as servers:
         rate = await _drain(servers, events, workers, batch_size)
         floor = await _floor(servers, events, workers, batch_size)
@@ -53,7 +53,7 @@ async def _drained(events: Sequence[AcceptedEvent], workers: int, batch_size: in
     )
 
 
-async def _drain(servers: Servers, events: Sequence[AcceptedEvent], workers: int, batch_size: int) -> float:
+async def _drain(servers: Servers, events: Sequence[WireEvent], workers: int, batch_size: int) -> float:
     """Return the events per second, from the moment workers see the backlog to the last acknowledgement."""
     redis = servers.client()
     producer = Producer(redis, 1)
@@ -84,7 +84,7 @@ async def _until_waiting(redis: Redis, workers: int) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _floor(servers: Servers, events: Sequence[AcceptedEvent], clients: int, batch_size: int) -> float:
+async def _floor(servers: Servers, events: Sequence[WireEvent], clients: int, batch_size: int) -> float:
     connection = await asyncpg.connect(servers.database_url)
     await connection.execute("TRUNCATE analytics_events")
     await connection.close()

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
-from uuid import UUID
+from typing import Final, NamedTuple, Self
 
 from uuid_utils.compat import uuid7
 
 from ingest.faults import Rejection
 from ingest.learner_names import LearnerNames
 from ingest.privacy.firewall import Edit, Firewall
-from schemas.accepted import AcceptedEvent
 from schemas.events import AnyEvent
-from schemas.identifiers import canonical_event_id, is_reserved, unix_milliseconds, uuid7_milliseconds, uuid7_time
+from schemas.identifiers import canonical_event_id, is_reserved, milliseconds_of, time_of, unix_milliseconds
 from schemas.limits import FUTURE_TOLERANCE
+from schemas.stream_entry import WireEvent
+
+_UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+"""What `canonical_event_id` leaves as it is, and most senders send."""
 
 
 @dataclass(frozen=True)
@@ -28,53 +31,72 @@ class AcceptancePolicy:
     """Older events would leave at once; they are rejected."""
 
 
+class Arrival(NamedTuple):
+    """When a request arrived, and the times its events may have."""
+
+    now: datetime
+    text: str
+    oldest: datetime
+    newest: datetime
+    oldest_id: int
+    """Unix milliseconds, as the next."""
+    newest_id: int
+
+    @classmethod
+    def at(cls, now: datetime, policy: AcceptancePolicy) -> Self:
+        """Return that of `now`, which is in UTC."""
+        oldest, newest = now - policy.raw_retention, now + FUTURE_TOLERANCE
+        return cls(now, now.isoformat(), oldest, newest, unix_milliseconds(oldest), unix_milliseconds(newest))
+
+
 class Acceptance(NamedTuple):
     """An event as it is stored, and what of it differs from what was sent."""
 
-    event: AcceptedEvent
+    event: WireEvent
     edits: tuple[Edit, ...]
 
 
-def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, now: datetime) -> Acceptance | Rejection:
+def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arrival) -> Acceptance | Rejection:
     """Return the event as it is stored, or why it cannot be.
 
     Its times must lie within the retention and near now, and its texts must not name a person.
     """
-    oldest, newest = now - policy.raw_retention, now + FUTURE_TOLERANCE
     event_id, id_time = _identity(event.event_id)
-    if id_time is not None and not unix_milliseconds(oldest) <= id_time <= unix_milliseconds(newest):
+    if id_time is not None and not arrival.oldest_id <= id_time <= arrival.newest_id:
         detail = "The time inside this UUIDv7 is too old or in the future."
         return Rejection("event_id_time_out_of_range", "/event_id", detail)
     stated = event.timestamp
     if stated is None:
-        stated = uuid7_time(event_id) if id_time is not None else now
-    if stated < oldest:
+        stated = time_of(id_time) if id_time is not None else arrival.now
+    if stated < arrival.oldest:
         return Rejection("timestamp_too_old", "/timestamp", f"Events are kept for {policy.raw_retention.days} days.")
-    if stated > newest:
+    if stated > arrival.newest:
         return Rejection("timestamp_in_future", "/timestamp", f"A clock may be ahead by {FUTURE_TOLERANCE} at most.")
     inspected = policy.firewall.inspect(event)
     if isinstance(inspected, Rejection):
         return inspected
     properties, edits = inspected
-    accepted = AcceptedEvent(
-        event_id=event_id,
-        event_type=event.event_type,
-        user_hash=None if event.user_id is None else policy.names.name(event.user_id),
-        session_id=event.session_id,
-        occurred_at=stated.astimezone(UTC),
-        received_at=now,
+    accepted = WireEvent(
+        event_id,
+        event.event_type,
+        "" if event.user_id is None else policy.names.name(event.user_id).hex(),
+        "" if event.session_id is None else str(event.session_id),
+        stated.astimezone(UTC).isoformat(),
+        arrival.text,
         # The learner's own day: the date in the offset that was sent.
-        activity_date=stated.date(),
-        schema_version=event.schema_version,
-        source=source,
-        properties=properties.model_dump_json(exclude_none=True),
+        stated.date().isoformat(),
+        str(event.schema_version),
+        source,
+        properties.to_json(),
     )
     return Acceptance(accepted, edits)
 
 
-def _identity(client_id: str | None) -> tuple[UUID, int | None]:
+def _identity(client_id: str | None) -> tuple[str, int | None]:
     """Return the key, and the Unix milliseconds inside it when the sender chose them."""
     if client_id is None:
-        return uuid7(), None
+        return str(uuid7()), None
+    if _UUID7.fullmatch(client_id):
+        return client_id, milliseconds_of(client_id)
     key = canonical_event_id(client_id)
-    return key, None if is_reserved(key) and key.version != 7 else uuid7_milliseconds(key)
+    return str(key), None if is_reserved(key) and key.version != 7 else milliseconds_of(str(key))

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 
 from runtime.errors import StreamUnavailable
 from runtime.failpoints import Failpoint, reach
-from schemas.accepted import AcceptedEvent
 from schemas.limits import MAX_BATCH_EVENTS
+from schemas.stream_entry import WireEvent
 from telemetry import events as telemetry
 
 MAX_WAITING_EVENTS: Final = 50_000
@@ -24,7 +24,7 @@ MAX_GROUP_EVENTS: Final = 2_500
 class EventSink(Protocol):
     """Where events go."""
 
-    async def append(self, events: Sequence[AcceptedEvent]) -> None:
+    async def append(self, events: Sequence[WireEvent]) -> None:
         """Append all. Raises StreamUnavailable."""
 
 
@@ -36,7 +36,7 @@ class AppendQueue:
         self._sink = sink
         self._max_waiting = max_waiting
         self._lanes = lanes
-        self._waiting: deque[tuple[Sequence[AcceptedEvent], asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[Sequence[WireEvent], asyncio.Future[None]]] = deque()
         self._held_events = 0
         self._flushers: set[asyncio.Task[None]] = set()
 
@@ -45,7 +45,7 @@ class AppendQueue:
         """Whether a largest batch would have no room, so that reading one is in vain."""
         return self._held_events + MAX_BATCH_EVENTS > self._max_waiting
 
-    async def append(self, events: Sequence[AcceptedEvent]) -> None:
+    async def append(self, events: Sequence[WireEvent]) -> None:
         """Return when the stream has the events. Raises StreamUnavailable: repeat with the same ids."""
         if self._held_events + len(events) > self._max_waiting:
             raise StreamUnavailable("queue_full", "too many events wait for the stream")
@@ -82,8 +82,8 @@ class AppendQueue:
             finally:
                 self._hold(-len(group))
 
-    def _take_group(self) -> tuple[list[AcceptedEvent], list[asyncio.Future[None]]]:
-        group: list[AcceptedEvent] = []
+    def _take_group(self) -> tuple[list[WireEvent], list[asyncio.Future[None]]]:
+        group: list[WireEvent] = []
         waiters = []
         while self._waiting and (not group or len(group) + len(self._waiting[0][0]) <= MAX_GROUP_EVENTS):
             events, waiter = self._waiting.popleft()

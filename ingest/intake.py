@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-from ingest.accept import Acceptance, AcceptancePolicy, accept
+from ingest.accept import Acceptance, AcceptancePolicy, Arrival, accept
 from ingest.append_queue import AppendQueue
 from ingest.backpressure import PressureGauge
 from ingest.faults import Rejection
@@ -57,8 +57,8 @@ class Intake:
     def accept(self, parsed: Sequence[AnyEvent | Rejection], key: ApiKey) -> list[Acceptance | Rejection]:
         """Return each event of a request as it is stored, or why it is not. Raises Refusal beyond the key's limit."""
         self.limiter.charge(key, len(parsed))
-        now = utc_now()
-        return [one if isinstance(one, Rejection) else accept(one, self.policy, key.source, now) for one in parsed]
+        arrival = Arrival.at(utc_now(), self.policy)
+        return [one if isinstance(one, Rejection) else accept(one, self.policy, key.source, arrival) for one in parsed]
 
     async def append(self, judged: Sequence[Acceptance | Rejection], ignored: int = 0) -> int:
         """Append what was accepted; return how many that are. Raises Refusal: then the sender must repeat them.
@@ -77,13 +77,13 @@ class Intake:
                 error.reason,
                 "The events may not have been stored: send them again with the same event_ids.",
                 headers=_come_back_in(RETRY_AFTER_FAILURE),
-                event_ids=[str(one.event.event_id) if isinstance(one, Acceptance) else None for one in judged],
+                event_ids=[one.event.event_id if isinstance(one, Acceptance) else None for one in judged],
             ) from error
-        telemetry.events_judged(Counter(event.event_type for event in events), len(judged) - len(events) - ignored)
-        telemetry.texts_judged(
-            rejected=sum(isinstance(one, Rejection) and one.code == "personal_data" for one in judged),
-            edited=Counter(edit.code for one in judged if isinstance(one, Acceptance) for edit in one.edits),
-        )
+        telemetry.events_judged(Counter([event.event_type for event in events]), len(judged) - len(events) - ignored)
+        refused = [one for one in judged if isinstance(one, Rejection) and one.code == "personal_data"]
+        edits = [edit.code for one in judged if isinstance(one, Acceptance) for edit in one.edits]
+        if refused or edits:
+            telemetry.texts_judged(rejected=len(refused), edited=Counter(edits))
         return len(events)
 
     def _authenticate(self, secret: str | None, address: str | None) -> ApiKey:

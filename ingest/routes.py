@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
+from pydantic_core import to_json
 from starlette.types import Receive
 
 from ingest.body import read_body
@@ -53,8 +53,8 @@ class EventRoutes:
         if isinstance(judged, Rejection):
             fault = ProblemError(code=judged.code, pointer=judged.pointer, detail=judged.detail)
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, judged.code, judged.detail, errors=[fault])
-        body = {"event_id": str(judged.event.event_id), "status": "accepted"} | edits(judged)
-        return Reply(HTTPStatus.ACCEPTED, json.dumps(body, separators=(",", ":")).encode())
+        body = {"event_id": judged.event.event_id, "status": "accepted"} | edits(judged)
+        return Reply(HTTPStatus.ACCEPTED, to_json(body))
 
     async def batch(self, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
         """Accept what is good of a batch and say what is not: 202 when all was, else 207. Raises Refusal."""
@@ -71,7 +71,7 @@ class EventRoutes:
             "results": [verdict(index, one) for index, one in enumerate(judged)],
         }
         status = HTTPStatus.ACCEPTED if accepted == len(judged) else HTTPStatus.MULTI_STATUS
-        return Reply(status, json.dumps(body, separators=(",", ":")).encode())
+        return Reply(status, to_json(body))
 
     def _admit(self, headers: Mapping[str, str], address: str | None) -> ApiKey:
         return self.intake.admit(presented_key(headers.get("authorization"), headers.get("x-api-key")), address)

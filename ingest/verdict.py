@@ -13,7 +13,7 @@ def verdict(index: int, judged: Acceptance | Rejection) -> dict[str, Any]:
     if isinstance(judged, Rejection):
         facts = {"code": judged.code, "pointer": judged.pointer, "detail": judged.detail}
         return {"index": index, "status": "rejected", **facts}
-    return {"index": index, "event_id": str(judged.event.event_id), "status": "accepted"} | edits(judged)
+    return {"index": index, "event_id": judged.event.event_id, "status": "accepted"} | edits(judged)
 
 
 def edits(accepted: Acceptance) -> dict[str, Any]:

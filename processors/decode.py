@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from schemas.dead_letter import scrub
-from schemas.identifiers import is_reserved, unix_milliseconds, uuid7_milliseconds
-from schemas.stream_entry import MalformedEntry, decode
+from schemas.identifiers import RESERVED_FLOOR, milliseconds_of, unix_milliseconds
+from schemas.stream_entry import MalformedEntry, read
 from storage.partitions import AHEAD, GRACE
 from storage.writer import DeadLetter, ReceivedEvent
 from stream.consumer import Entry
+
+_RESERVED: Final = str(RESERVED_FLOOR)[:4]
 
 
 class StorableRange(NamedTuple):
@@ -27,9 +29,9 @@ class StorableRange(NamedTuple):
         lowest = now - raw_retention - GRACE
         return cls(unix_milliseconds(lowest), unix_milliseconds(now + AHEAD - timedelta(weeks=1)))
 
-    def holds(self, event_id: UUID) -> bool:
+    def holds(self, event_id: str) -> bool:
         """Whether an event with this key can be stored."""
-        return is_reserved(event_id) or self.lowest <= uuid7_milliseconds(event_id) <= self.highest
+        return event_id.startswith(_RESERVED) or self.lowest <= milliseconds_of(event_id) <= self.highest
 
 
 def decode_entries(entries: Sequence[Entry], storable: StorableRange) -> tuple[list[ReceivedEvent], list[DeadLetter]]:
@@ -38,7 +40,7 @@ def decode_entries(entries: Sequence[Entry], storable: StorableRange) -> tuple[l
     letters: list[DeadLetter] = []
     for entry in entries:
         try:
-            event = decode(entry.fields)
+            event = read(entry.fields)
         except MalformedEntry as error:
             letters.append(dead_letter(entry, error.reason, error.detail))
             continue
@@ -46,7 +48,7 @@ def decode_entries(entries: Sequence[Entry], storable: StorableRange) -> tuple[l
             events.append(ReceivedEvent(entry.id, event))
         else:
             detail = "the time in the event id is outside of what is kept"
-            letters.append(dead_letter(entry, "event_id_time_out_of_range", detail, event.event_id))
+            letters.append(dead_letter(entry, "event_id_time_out_of_range", detail, UUID(event.event_id)))
     return events, letters
 
 

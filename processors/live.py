@@ -26,7 +26,7 @@ from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals
 from runtime.settings import Settings
 from schemas.live import message_tail
-from schemas.stream_entry import MalformedEntry, decode
+from schemas.stream_entry import MalformedEntry, read
 from stream.connection import Redis, connect
 from stream.consumer import Consumer, Entry
 from stream.health import ping
@@ -120,18 +120,20 @@ def prepare(entries: Sequence[Entry], erased: Set[bytes]) -> tuple[list[Publicat
     oldest: datetime | None = None
     for entry in entries:
         try:
-            event = decode(entry.fields)
+            event = read(entry.fields)
             tail = message_tail(event)
         except MalformedEntry:
             publications.append(Publication(entry.id))
             results["unreadable"] += 1
             continue
-        if event.user_hash in erased:
+        if event.user_hash and bytes.fromhex(event.user_hash) in erased:
             publications.append(Publication(entry.id))
             results["suppressed"] += 1
             continue
-        publications.append(Publication(entry.id, event.event_type, event.event_id.bytes, tail))
-        oldest = min(oldest, event.received_at) if oldest else event.received_at
+        event_id = bytes.fromhex(event.event_id.replace("-", ""))
+        publications.append(Publication(entry.id, event.event_type, event_id, tail))
+        received = datetime.fromisoformat(event.received_at)
+        oldest = min(oldest, received) if oldest else received
     return publications, results, oldest
 
 

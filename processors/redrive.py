@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from processors.decode import StorableRange, decode_entries
 from runtime.failpoints import Failpoint, reach
-from schemas.accepted import AcceptedEvent
 from schemas.dead_letter import NotKept, restore
+from schemas.stream_entry import WireEvent
 from storage.dead_letters import Letter, LetterId, mark_retried
 from storage.pool import Connection
 from stream.connection import Redis
@@ -33,7 +33,7 @@ class Hopeless(NamedTuple):
 class Redrive(NamedTuple):
     """What can be done for some letters."""
 
-    events: dict[LetterId, AcceptedEvent]
+    events: dict[LetterId, WireEvent]
     hopeless: list[Hopeless]
 
 
@@ -42,7 +42,7 @@ async def prepare(redis: Redis, letters: Sequence[Letter], storable: StorableRan
 
     Raises StreamUnavailable. Changes nothing.
     """
-    events: dict[LetterId, AcceptedEvent] = {}
+    events: dict[LetterId, WireEvent] = {}
     hopeless: list[Hopeless] = []
     for letter, entry in (await _entries_of(redis, letters)).items():
         if isinstance(entry, NotKept):
@@ -55,7 +55,7 @@ async def prepare(redis: Redis, letters: Sequence[Letter], storable: StorableRan
     return Redrive(events, hopeless)
 
 
-async def redrive(producer: Producer, connection: Connection, events: Mapping[LetterId, AcceptedEvent]) -> None:
+async def redrive(producer: Producer, connection: Connection, events: Mapping[LetterId, WireEvent]) -> None:
     """Append the events and mark their letters, in this order: a crash between appends them twice, and counts once.
 
     Raises StreamUnavailable and StorageUnavailable; then call it again.

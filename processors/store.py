@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
+from uuid import UUID
 
 from processors.breaker import Breaker
 from processors.decode import dead_letter
@@ -112,4 +113,4 @@ class BatchStore:
 
 def _refused(event: ReceivedEvent, cause: EventRejected, entries: Mapping[str, Entry]) -> DeadLetter:
     detail = f"{cause.code} {cause.detail}"
-    return dead_letter(entries[event.entry_id], "rejected_by_database", detail, event.event.event_id)
+    return dead_letter(entries[event.entry_id], "rejected_by_database", detail, UUID(event.event.event_id))

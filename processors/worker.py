@@ -13,7 +13,7 @@ import contextlib
 import time
 import zlib
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from processors.batch import Batch, BatchPolicy
@@ -111,7 +111,7 @@ class PartitionWorker:
         await self._acknowledge([entry.id for entry in entries])
         times.ack = times.lap()
         reach(Failpoint.AFTER_ACK)
-        received = [event.received_at for _, event in events]
+        received = [datetime.fromisoformat(event.received_at) for _, event in events]
         age = (utc_now() - min(received)).total_seconds() if received else 0.0
         telemetry.batch_committed(STORE_GROUP, counts._asdict(), times, age)
 

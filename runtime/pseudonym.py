@@ -17,16 +17,16 @@ class Pseudonymizer:
         """Take keys by version; the highest version is the newest. Raises ValueError when there is none."""
         if not keys:
             raise ValueError("at least one pseudonym key is needed")
-        self._keys = [keys[version] for version in sorted(keys, reverse=True)]
+        self._keyed = [hmac.new(keys[version], digestmod=hashlib.sha256) for version in sorted(keys, reverse=True)]
 
     def pseudonym(self, user_id: str) -> bytes:
         """Return the pseudonym new events are stored under."""
-        return hmac.digest(self._keys[0], user_id.encode(), hashlib.sha256)
+        return _digest(self._keyed[0], user_id)
 
     @property
     def has_former_keys(self) -> bool:
         """Whether there is any key beside the newest."""
-        return len(self._keys) > 1
+        return len(self._keyed) > 1
 
     def former_pseudonyms(self, user_id: str) -> list[bytes]:
         """Return the pseudonyms under every key but the newest."""
@@ -34,4 +34,11 @@ class Pseudonymizer:
 
     def all_pseudonyms(self, user_id: str) -> list[bytes]:
         """Return every pseudonym the learner may be stored under, newest key first."""
-        return [hmac.digest(key, user_id.encode(), hashlib.sha256) for key in self._keys]
+        return [_digest(keyed, user_id) for keyed in self._keyed]
+
+
+def _digest(keyed: hmac.HMAC, user_id: str) -> bytes:
+    # the key is hashed once, not for every learner
+    digest = keyed.copy()
+    digest.update(user_id.encode())
+    return digest.digest()

@@ -1,4 +1,4 @@
-"""An event as the pipeline carries and stores it: no raw user id, every time decided."""
+"""An event as it is stored: no raw user id, every time decided."""
 
 from __future__ import annotations
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    TypeAdapter,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from . import properties as typed
 from .event_types import EventType
@@ -18,20 +26,28 @@ __all__ = ["EVENT", "MODELS", "PROPERTIES", "AnyEvent", "Envelope", "EventType"]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 EventId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
-_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})?")
+_RFC_3339: Final = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})?$"
+)
 
 
-def _rfc_3339(value: object) -> object:
-    if not isinstance(value, str):
-        raise PydanticCustomError("datetime_type", "Input should be a text")
-    if not _RFC_3339.fullmatch(value):
-        # The parser would take "1790000000" for seconds.
-        raise PydanticCustomError("datetime_parsing", "Input should be an RFC 3339 date and time")
-    return value
+class _Rfc3339:
+    """Lets texts of that form through, and no others: the parser of times alone would take "1790000000" for seconds."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        form = core_schema.custom_error_schema(
+            core_schema.str_schema(pattern=_RFC_3339),
+            custom_error_type="datetime_parsing",
+            custom_error_context={"error": "in the form of RFC 3339"},
+        )
+        return core_schema.chain_schema([core_schema.str_schema(strict=True), form, handler(source)])
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "format": "date-time"}
 
 
-# Not strict: after a validator of ours the text counts as no longer JSON, of which a strict datetime is not made.
-Timestamp = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_rfc_3339)]
+# Not strict: after the step before, the text counts as no longer JSON, of which a strict datetime is not made.
+Timestamp = Annotated[AwareDatetime, Field(strict=False), _Rfc3339()]
 
 
 class Envelope(BaseModel):

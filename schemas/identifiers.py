@@ -44,9 +44,14 @@ def uuid7_milliseconds(event_id: UUID) -> int:
     return event_id.int >> 80
 
 
-def uuid7_time(event_id: UUID) -> datetime:
-    """Return the time a UUIDv7 carries, in UTC. Raises OverflowError beyond the year 9999."""
-    return _EPOCH + timedelta(milliseconds=uuid7_milliseconds(event_id))
+def time_of(milliseconds: int) -> datetime:
+    """Return the time so long after the Unix epoch, in UTC. Raises OverflowError beyond the year 9999."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def milliseconds_of(event_id: str) -> int:
+    """Return `uuid7_milliseconds` of an id in its usual form: lower case, with hyphens."""
+    return int(event_id[:8] + event_id[9:13], 16)
 
 
 def unix_milliseconds(moment: datetime) -> int:

@@ -15,11 +15,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from . import properties as typed
-from .accepted import AcceptedEvent
 from .access import SOURCE_NAME
 from .event_types import EventType
 from .events import PROPERTIES
-from .stream_entry import MalformedEntry
+from .stream_entry import MalformedEntry, WireEvent
 
 MAX_FRAME_EVENTS: Final = 500
 """Most messages of one frame."""
@@ -54,29 +53,29 @@ def head_of(message: bytes) -> MessageHead | None:
     return MessageHead(int(identity), event_type.decode(), user_hash.decode() if user_hash else None)
 
 
-def message_tail(event: AcceptedEvent) -> str:
+def message_tail(event: WireEvent) -> str:
     """Return the message of an event but for its beginning, `{"id":"...",`, which is made when it is published.
 
     Raises MalformedEntry for properties or a service that ingest would not have let in: a message stands among others
     in one frame, and is kept where nothing personal may be.
     """
     properties = _properties(event)
-    user_hash = f'"{event.user_hash.hex()}"' if event.user_hash is not None else "null"
-    session_id = f'"{event.session_id}"' if event.session_id is not None else "null"
+    user_hash = f'"{event.user_hash}"' if event.user_hash else "null"
+    session_id = f'"{event.session_id}"' if event.session_id else "null"
     return (
         f'"event_type":"{event.event_type}","user_hash":{user_hash},"event_id":"{event.event_id}",'
-        f'"session_id":{session_id},"occurred_at":"{event.occurred_at.isoformat()}",'
-        f'"received_at":"{event.received_at.isoformat()}","activity_date":"{event.activity_date.isoformat()}",'
+        f'"session_id":{session_id},"occurred_at":"{event.occurred_at}",'
+        f'"received_at":"{event.received_at}","activity_date":"{event.activity_date}",'
         f'"schema_version":{event.schema_version},"source":"{event.source}","properties":{properties}}}'
     )
 
 
-def _properties(event: AcceptedEvent) -> str:
+def _properties(event: WireEvent) -> str:
     if not _SOURCE_NAME.fullmatch(event.source):
         raise MalformedEntry("invalid_field", "the source is no name of a service")
     try:
         # written anew: as it came it may have line breaks, which end an event of a text/event-stream
-        return PROPERTIES[event.event_type].model_validate_json(event.properties).model_dump_json(exclude_none=True)
+        return PROPERTIES[event.event_type].model_validate_json(event.properties).to_json()
     except ValidationError:
         raise MalformedEntry("invalid_field", "the properties are not those of this type") from None
 

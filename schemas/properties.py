@@ -34,6 +34,11 @@ class Properties(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def to_json(self) -> str:
+        """Return the JSON object that is stored: compact, without absent properties."""
+        # model_dump_json without its forty parameters
+        return self.__pydantic_serializer__.to_json(self, exclude_none=True).decode()
+
 
 class SessionStartProperties(Properties):
     material_id: Identifier | None = None

@@ -1,24 +1,70 @@
 """The wire form of an accepted event: one stream entry of ten text fields, readable with any Redis tool.
 
 This is the one place that knows the field names. Every entry has all ten in the same order (an absent value is empty),
-so that the server stores the names once per node instead of once per entry.
+so that the server stores the names once per node instead of once per entry. The texts are those the database reads, so
+an event is made once, by ingest, and carried as it is: workers check its form and take nothing apart.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, timezone
-from typing import Final
+from operator import itemgetter
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from .accepted import AcceptedEvent
 from .event_types import EventType
 
-FIELDS: Final[tuple[bytes, ...]] = tuple(name.encode() for name in AcceptedEvent._fields)
-"""Names of the fields, in the order `encode` gives the values."""
+
+class WireEvent(NamedTuple):
+    """The values of the ten fields of an entry, in their order: `AcceptedEvent` as text."""
+
+    event_id: str
+    """Lower case, with hyphens."""
+    event_type: str
+    user_hash: str
+    """64 hexadecimal digits, or empty."""
+    session_id: str
+    """As `event_id`, or empty."""
+    occurred_at: str
+    """ISO 8601, in UTC, as the next."""
+    received_at: str
+    activity_date: str
+    schema_version: str
+    source: str
+    properties: str
+
+
+FIELDS: Final[tuple[bytes, ...]] = tuple(name.encode() for name in WireEvent._fields)
+"""Names of the fields, in the order of `WireEvent`."""
 
 _EVENT_TYPES: Final = {event_type.value.encode(): event_type.value for event_type in EventType}
 _USER_HASH_BYTES: Final = 32
+
+_SEPARATOR: Final = "\x1f"
+_values: Final = itemgetter(*FIELDS)
+_UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_TIME: Final = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.(?!000000)\d{6})?\+00:00"
+_AS_ENCODED: Final = re.compile(
+    _SEPARATOR.join(
+        (
+            _UUID,
+            "|".join(_EVENT_TYPES.values()).join(("(?:", ")")),
+            rf"(?:[0-9a-f]{{{2 * _USER_HASH_BYTES}}})?",
+            rf"(?:{_UUID})?",
+            _TIME,
+            _TIME,
+            r"\d{4}-\d{2}-\d{2}",
+            r"[1-9]\d{0,4}",
+            r"[^\x00-\x1f]*",
+            r"[^\x1f]*",
+        )
+    ),
+    re.ASCII,
+)
+"""The values as `encode` writes them; but for dates that the calendar lacks."""
 
 
 class MalformedEntry(ValueError):
@@ -30,9 +76,9 @@ class MalformedEntry(ValueError):
         self.detail = detail
 
 
-def encode(event: AcceptedEvent) -> tuple[str, ...]:
+def encode(event: AcceptedEvent) -> WireEvent:
     """Return the values of the ten `FIELDS`."""
-    return (
+    return WireEvent(
         str(event.event_id),
         event.event_type,
         event.user_hash.hex() if event.user_hash is not None else "",
@@ -44,6 +90,21 @@ def encode(event: AcceptedEvent) -> tuple[str, ...]:
         event.source,
         event.properties,
     )
+
+
+def read(fields: Mapping[bytes, bytes]) -> WireEvent:
+    """Return the values of an entry, `encode(decode(fields))` at a fifth of the price. Raises MalformedEntry."""
+    try:
+        text = b"\x1f".join(_values(fields)).decode()
+        if _AS_ENCODED.fullmatch(text):
+            event = WireEvent(*text.split(_SEPARATOR))
+            datetime.fromisoformat(event.occurred_at)
+            datetime.fromisoformat(event.received_at)
+            date.fromisoformat(event.activity_date)
+            return event
+    except (KeyError, ValueError):
+        pass
+    return encode(decode(fields))
 
 
 def decode(fields: Mapping[bytes, bytes]) -> AcceptedEvent:

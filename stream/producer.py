@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID
 
 from redis.asyncio import Redis
 
 from runtime.settings import Durability
-from schemas.accepted import AcceptedEvent
-from schemas.stream_entry import FIELDS, encode
+from schemas.stream_entry import FIELDS, WireEvent
 from stream.durability import CONFIRMATION_SECONDS, Confirmation, confirmation
 from stream.failures import translated_errors
 from stream.keys import stream_key
@@ -22,10 +20,10 @@ MAX_EVENTS_PER_CALL: Final = 1_000
 _SCRIPT: Final = (Path(__file__).parent / "append.lua").read_text(encoding="utf-8")
 
 
-def partition_of(user_hash: bytes | None, event_id: UUID, partitions: int) -> int:
+def partition_of(event: WireEvent, partitions: int) -> int:
     """Return the partition of an event: always the same one for a learner, any for events of nobody."""
-    source = user_hash if user_hash is not None else event_id.bytes[8:]
-    return int.from_bytes(source[:8], "big") % partitions
+    source = event.user_hash[:16] or event.event_id[19:].replace("-", "")
+    return int(source, 16) % partitions
 
 
 class Producer:
@@ -45,7 +43,7 @@ class Producer:
         self._confirmation_seconds = confirmation_seconds
         self._append = redis.register_script(_SCRIPT)
 
-    async def append(self, events: Sequence[AcceptedEvent]) -> None:
+    async def append(self, events: Sequence[WireEvent]) -> None:
         """Append the events, in order. Returns when Redis has them, as durably as the level says.
 
         Raises StreamUnavailable; then some may have been appended, so their senders must repeat them with the same ids.
@@ -58,7 +56,7 @@ class Producer:
         else:
             await self._append_confirmed(events, confirmed)
 
-    async def _append_confirmed(self, events: Sequence[AcceptedEvent], confirmed: Confirmation) -> None:
+    async def _append_confirmed(self, events: Sequence[WireEvent], confirmed: Confirmation) -> None:
         # Sent as one packet: the wait covers the writes of its own connection only, which must not be another by then.
         with translated_errors():
             async with self._redis.pipeline(transaction=False) as pipeline:
@@ -71,15 +69,14 @@ class Producer:
                     raise outcome
         confirmed.check(reply)
 
-    def _calls(self, events: Sequence[AcceptedEvent]) -> Iterator[dict[str, Any]]:
+    def _calls(self, events: Sequence[WireEvent]) -> Iterator[dict[str, Any]]:
         """Yield the arguments of each script call."""
-        by_partition: dict[int, list[AcceptedEvent]] = {}
+        by_partition: dict[int, list[WireEvent]] = {}
         for event in events:
-            partition = partition_of(event.user_hash, event.event_id, self._partitions)
-            by_partition.setdefault(partition, []).append(event)
+            by_partition.setdefault(partition_of(event, self._partitions), []).append(event)
         for partition, those in by_partition.items():
             for start in range(0, len(those), MAX_EVENTS_PER_CALL):
                 arguments: list[str | bytes | int] = [len(FIELDS), *FIELDS]
                 for event in those[start : start + MAX_EVENTS_PER_CALL]:
-                    arguments.extend(encode(event))
+                    arguments.extend(event)
                 yield {"keys": [stream_key(partition)], "args": arguments}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from runtime.errors import AnalyticsError, DependencyUnavailable
 from telemetry import logging, metrics
+from telemetry.labelled import labelled
 
 _log = logging.get("analytics")
 
@@ -26,11 +27,17 @@ def process_stopped(service: str) -> None:
 def events_judged(accepted: Mapping[str, int], rejected: int) -> None:
     """A request was answered; `accepted` counts, by type, the events that are in the stream."""
     count = sum(accepted.values())
-    metrics.INGEST_EVENTS.labels("accepted").inc(count)
-    metrics.INGEST_EVENTS.labels("rejected").inc(rejected)
+    labelled(metrics.INGEST_EVENTS, "accepted").inc(count)
+    labelled(metrics.INGEST_EVENTS, "rejected").inc(rejected)
     for event_type, number in accepted.items():
-        metrics.INGEST_ACCEPTED.labels(event_type).inc(number)
+        labelled(metrics.INGEST_ACCEPTED, event_type).inc(number)
     metrics.INGEST_BATCH_EVENTS.observe(count + rejected)
+
+
+def request_answered(route: str, status: int, seconds: float) -> None:
+    """Ingest answered a request; `route` is a template."""
+    labelled(metrics.INGEST_REQUESTS, route, str(status)).inc()
+    labelled(metrics.INGEST_DURATION, route).observe(seconds)
 
 
 def segment_judged(outcomes: Mapping[str, int]) -> None:

@@ -104,9 +104,15 @@ _SECRET: Final = re.compile(
 )
 
 
-@lru_cache(maxsize=65_536)
 def find_personal(text: str) -> Personal | None:
-    """Return what of a person the text may hold, None when nothing was found. The same texts come again and again."""
+    """Return what of a person the text may hold, None when nothing was found."""
+    # most ids of events are one, and each comes once
+    return None if _UUID.fullmatch(text) else _find(text)
+
+
+@lru_cache(maxsize=65_536)
+def _find(text: str) -> Personal | None:
+    # The same texts come again and again.
     if not _SUSPICIOUS.search(text):
         return None
     plain = _plain(text)

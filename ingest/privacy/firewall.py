@@ -72,14 +72,13 @@ class Firewall:
         edits: list[Edit] = []
         for name in free_texts(type(properties)):
             text: str | None = getattr(properties, name)
-            if text is None:
+            judged = None if text is None else self._judge(name, text)
+            if judged is None:
                 continue
-            judged = self._judge(name, text)
             if isinstance(judged, Rejection):
                 return judged
-            if judged is not None:
-                changed[name], edit = judged
-                edits.append(edit)
+            changed[name], edit = judged
+            edits.append(edit)
         return (properties.model_copy(update=changed) if changed else properties), tuple(edits)
 
     def _judge(self, name: str, text: str) -> tuple[str, Edit] | Rejection | None:

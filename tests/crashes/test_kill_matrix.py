@@ -22,11 +22,11 @@ from storage.verify import verify_aggregates
 from stream.connection import Redis
 from stream.consumer import Consumer
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
-from stream.producer import Producer
 from telemetry import metrics
 from tests.support.access import WRITE_KEY
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import Doomed, killed_at
+from tests.support.entries import append_events
 from tests.support.events import NOW, event, uuid7
 from tests.support.live import all_published, history, publishing, timeline
 from tests.support.traffic import append_with_poison, demo_traffic
@@ -94,7 +94,7 @@ async def test_a_killed_live_worker(
     traffic = demo_traffic(EVENTS)
     dying = asyncio.create_task(killed_at(point, hit, "live", settings))
     for at in range(0, EVENTS, BATCH):
-        await Producer(redis, 1).append(traffic[at : at + BATCH])
+        await append_events(redis, traffic[at : at + BATCH])
         appended = at + BATCH
 
         async def is_taken(count: int = appended) -> bool:
@@ -166,10 +166,10 @@ async def test_a_killed_trimmer(settings: Settings, redis: Redis, point: Failpoi
     events = [event("xp_earned", {"xp_amount": 1}, number=number) for number in range(6000)]
     stored, waiting = events[:4000], events[4000:]
     sent = {one.event_id for one in events}
-    await Producer(redis, 1).append(stored)
+    await append_events(redis, stored)
     async with heirs(settings):
         await assert_nothing_lost(settings, accepted={one.event_id for one in stored}, sent=sent)
-    await Producer(redis, 1).append(waiting)
+    await append_events(redis, waiting)
 
     budget = 1024**2
     await killed_at(point, 1, "maintenance", settings, ANALYTICS_STREAM_MAX_BYTES=str(budget))
@@ -189,7 +189,7 @@ async def test_a_killed_retention(
         *(event("xp_earned", {"xp_amount": 1}, number=number) for number in range(12)),
     ]
     sent = {one.event_id for one in events}
-    await Producer(redis, 1).append(events)
+    await append_events(redis, events)
     async with heirs(settings):
         await assert_nothing_lost(settings, accepted=sent, sent=sent)
 

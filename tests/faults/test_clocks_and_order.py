@@ -17,16 +17,16 @@ from cli.demo_learners import DEMO_USER
 from dashboard.server import open_services
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
+from schemas.stream_entry import encode
 from storage import summary
 from storage.rollups import ROLLUPS
 from storage.writer import BatchWriter, ReceivedEvent
 from stream.connection import Redis
 from stream.diagnosis import diagnose
 from stream.keys import stream_key
-from stream.producer import Producer
 from stream.trimmer import trim
 from tests.support.checker import assert_nothing_lost
-from tests.support.entries import stream_entries
+from tests.support.entries import append_events, stream_entries
 from tests.support.events import event
 from tests.support.fleet import running
 from tests.support.reading import OF_LEARNERS, READER, SYSTEM, answer, client_of
@@ -73,7 +73,7 @@ async def store(settings: Settings, zone: str, batches: Sequence[Sequence[Accept
     ) as pool:
         number = 0
         for slot, batch in enumerate(batches):
-            received = [ReceivedEvent(f"{number + at}-0", one) for at, one in enumerate(batch, 1)]
+            received = [ReceivedEvent(f"{number + at}-0", encode(one)) for at, one in enumerate(batch, 1)]
             number += len(batch)
             await BatchWriter(pool, slot).write(0, received, [])
         await summary.refresh(pool)
@@ -109,11 +109,11 @@ async def test_a_redis_whose_clock_was_ahead_keeps_everything_and_the_doctor_say
     ahead = datetime.now(UTC) + timedelta(days=2)
     events = [event("xp_earned", {"xp_amount": 1}, number=number) for number in range(50)]
     sent = {one.event_id for one in events}
-    await Producer(redis, 1).append(events[:25])
+    await append_events(redis, events[:25])
     # as a clock that was two days ahead leaves it: no id that follows is lower
     first: Any = (await stream_entries(redis))[0][1]
     await redis.xadd(stream_key(0), first, id=f"{int(ahead.timestamp() * 1000)}-0")
-    await Producer(redis, 1).append(events[25:])
+    await append_events(redis, events[25:])
     assert (await trim(redis, 0, settings.event_retention, 10**9)).removed == 0
 
     async with running(settings, ["worker", "maintenance"]):

@@ -23,8 +23,8 @@ from stream.connection import connect
 from stream.continuity import find_position
 from stream.keys import stream_key
 from stream.lag import measure
-from stream.producer import Producer
 from telemetry import metrics
+from tests.support.entries import append_events
 from tests.support.events import NOW, event
 from tests.support.replication import follow, pair
 from tests.support.waiting import eventually
@@ -50,7 +50,7 @@ def on(server: Valkey, settings: Settings) -> Settings:
 
 
 async def append(redis: Redis, numbers: range) -> None:
-    await Producer(redis, 1).append([event("xp_earned", {"xp_amount": 1}, number=number) for number in numbers])
+    await append_events(redis, [event("xp_earned", {"xp_amount": 1}, number=number) for number in numbers])
 
 
 async def settled(redis: Redis) -> bool:

@@ -22,9 +22,8 @@ from stream.connection import connect
 from stream.groups import ensure_group
 from stream.keys import STORE_GROUP, stream_key
 from stream.load import measure_load
-from stream.producer import Producer
 from tests.support.access import API_KEYS, PSEUDONYM_KEYS, WRITE_KEY
-from tests.support.entries import stream_entries
+from tests.support.entries import append_events, stream_entries
 from tests.support.events import event, learner
 
 KEY = stream_key(0)
@@ -60,7 +59,7 @@ async def ingest(
 
 async def append(redis: Redis, count: int, partitions: int = 1) -> None:
     events = [event("session_start", number=number, user_hash=learner(number)) for number in range(count)]
-    await Producer(redis, partitions).append(events)
+    await append_events(redis, events, partitions)
 
 
 async def settle(redis: Redis, count: int) -> None:

@@ -19,8 +19,7 @@ from runtime.settings import Settings
 from stream.connection import connect
 from stream.keys import stream_key
 from stream.lag import measure
-from stream.producer import Producer
-from tests.support.entries import append_entry
+from tests.support.entries import append_entry, append_events
 from tests.support.events import event
 from tests.support.poison import CANARY, fields_of
 from tests.support.terminal import Ended, Operator
@@ -92,8 +91,8 @@ async def park_two(settings: Settings, redis: Redis, database: asyncpg.Connectio
     """Store an event of 1 XP, have two of 7 XP refused by the database, and an entry that is no event."""
     await database.execute(WRONG)
     amounts = [1, 7, 7]
-    await Producer(redis, 1).append(
-        [event("xp_earned", {"xp_amount": amount}, number=number) for number, amount in enumerate(amounts)]
+    await append_events(
+        redis, [event("xp_earned", {"xp_amount": amount}, number=number) for number, amount in enumerate(amounts)]
     )
     await append_entry(redis, {CANARY.encode(): CANARY.encode()})
     await settle(settings, redis)

@@ -22,6 +22,7 @@ from runtime.clock import utc_now
 from runtime.embedded.valkey import Valkey
 from runtime.errors import StreamUnavailable
 from runtime.settings import Durability, Settings
+from schemas.stream_entry import encode
 from stream.connection import connect
 from stream.diagnosis import diagnose
 from stream.keys import stream_key
@@ -174,19 +175,19 @@ async def test_a_replica_is_waited_for_whatever_the_server_knows(data_directory:
         async with client_of(primary) as redis:
             producer = Producer(redis, 1, "replica", SOON)
             with pytest.raises(StreamUnavailable, match="not_durable"):
-                await producer.append([event("session_start", number=1)])
+                await producer.append([encode(event("session_start", number=1))])
             await follow(replica, primary)
             # the first may come before the replica has said how far it is
             await eventually(lambda: accepted(producer))
             with stopped(replica), pytest.raises(StreamUnavailable) as refused:
-                await producer.append([event("session_start", number=3)])
+                await producer.append([encode(event("session_start", number=3))])
             assert ("WAITAOF" in refused.value.detail) == knows_waitaof
             await eventually(lambda: accepted(producer))
 
 
 async def accepted(producer: Producer) -> bool:
     try:
-        await producer.append([event("session_start", number=2)])
+        await producer.append([encode(event("session_start", number=2))])
     except StreamUnavailable as error:
         if error.reason != "not_durable":
             raise
@@ -202,7 +203,7 @@ async def test_a_disk_that_is_not_waited_for_confirms_nothing(own_valkey: Valkey
         await redis.config_set(setting, "no")
         assert not await accepted(producer)
         # the other level asks for no more than it was told
-        await Producer(redis, 1, "server").append([event("session_start", number=3)])
+        await Producer(redis, 1, "server").append([encode(event("session_start", number=3))])
 
 
 async def test_a_server_that_cannot_confirm_the_disk_is_not_believed(data_directory: Path) -> None:
@@ -218,10 +219,10 @@ async def test_a_server_that_cannot_confirm_the_disk_is_not_believed(data_direct
 async def test_a_refused_append_is_told_by_its_own_reason(own_valkey: Valkey) -> None:
     async with client_of(own_valkey) as redis:
         producer = Producer(redis, 1, "local", SOON)
-        await producer.append([event("session_start")])
+        await producer.append([encode(event("session_start"))])
         await redis.config_set("maxmemory", 1)
         with pytest.raises(StreamUnavailable) as refused:
-            await producer.append([event("session_start", number=number) for number in range(2 * MAX_EVENTS_PER_CALL)])
+            await producer.append([encode(event("session_start", number=n)) for n in range(2 * MAX_EVENTS_PER_CALL)])
         assert refused.value.reason == "out_of_memory"
         assert await redis.xlen(stream_key(0)) == 1
 

@@ -21,10 +21,9 @@ from storage.rollups import RETIRED, ROLLUPS
 from stream.connection import Redis
 from stream.consumer import Consumer
 from stream.keys import LIVE_GROUP, STORE_GROUP, TIMELINE, history_key
-from stream.producer import Producer
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import killed_at
-from tests.support.entries import append_entry, stream_entries
+from tests.support.entries import append_entry, append_events, stream_entries
 from tests.support.events import event
 from tests.support.live import all_published, publishing
 from tests.support.traffic import demo_traffic
@@ -42,7 +41,7 @@ async def pool(settings: Settings) -> AsyncIterator[Pool]:
 
 async def stored(settings: Settings, redis: Redis, events: Sequence[AcceptedEvent]) -> None:
     """Append the events and wait until all are stored, or kept out."""
-    await Producer(redis, 1).append(events)
+    await append_events(redis, events)
     async with working(settings):
         await assert_nothing_lost(settings, accepted=(), sent={one.event_id for one in demo_traffic(EVENTS)})
 
@@ -128,7 +127,7 @@ async def test_neither_redelivery_nor_late_events_nor_rebuild_bring_the_learner_
     early, late = events[: EVENTS // 2], events[EVENTS // 2 :]
     await stored(settings, redis, early)
     # in the hands of a worker that died, and not read yet, when the request comes
-    await Producer(redis, 1).append(late)
+    await append_events(redis, late)
     deserter = Consumer(redis, 0, STORE_GROUP, "deserter", claim_idle_seconds=120)
     assert await deserter.read(50, 1)
     job = await request_erasure(pool, [who], "tests")
@@ -162,7 +161,7 @@ async def test_live_messages_go_too_at_once_and_those_that_were_on_their_way_at_
     assert await carry_out(redis, pool, [0]) == 1
     assert (await mentions(database, redis, who)).keys() == REMAINS
 
-    await Producer(redis, 1).append([event("xp_earned", {"xp_amount": 1}, user_hash=who)])
+    await append_events(redis, [event("xp_earned", {"xp_amount": 1}, user_hash=who)])
     async with working(settings), publishing(settings):
         await all_published(redis, EVENTS + 1)
     assert history_key("xp_earned") in await mentions(database, redis, who)
@@ -178,7 +177,7 @@ async def test_letters_and_retired_numbers_go_too_and_a_letter_that_comes_again_
     entry_id = await append_entry(redis, poison)
     old = event("xp_earned", {"xp_amount": 7}, occurred_at=datetime.now(UTC) - timedelta(days=60), user_hash=who)
     sent = {one.event_id for one in (*demo_traffic(EVENTS), old)}
-    await Producer(redis, 1).append([old, *demo_traffic(EVENTS)])
+    await append_events(redis, [old, *demo_traffic(EVENTS)])
     async with working(settings):
         await assert_nothing_lost(settings, (), sent, parked=1)
     assert await retention.drop_expired(pool, datetime.now(UTC), timedelta(days=30)) >= 1
@@ -198,7 +197,7 @@ async def test_an_entry_that_comes_again_after_the_erasure_is_booked_once(
 ) -> None:
     who = busiest_learner()
     sent = {one.event_id for one in demo_traffic(EVENTS)}
-    await Producer(redis, 1).append(demo_traffic(EVENTS))
+    await append_events(redis, demo_traffic(EVENTS))
     await killed_at(Failpoint.AFTER_COMMIT, 1, "worker", settings, ANALYTICS_BATCH_SIZE=str(EVENTS))
     await request_erasure(pool, [who], "tests")
     assert await carry_out(redis, pool, [0]) == 0

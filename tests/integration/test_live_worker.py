@@ -20,6 +20,7 @@ from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.event_types import EventType
 from schemas.live import LiveEvent, message_tail, parse_message
+from schemas.stream_entry import encode
 from storage.pool import open_pool
 from stream import diagnosis
 from stream.connection import Redis
@@ -29,13 +30,12 @@ from stream.keys import LIVE_EVENTS, LIVE_GROUP, STORE_GROUP, TIMELINE, channel,
 from stream.lag import measure
 from stream.live_history import prune
 from stream.live_skip import skip_to_the_end
-from stream.producer import Producer
 from stream.publisher import Publication, Published, Publisher
 from stream.timeline import HistoryGone, last_message_id, read_timeline
 from stream.tombstones import publish_tombstones
 from stream.trimmer import trim
 from telemetry import metrics
-from tests.support.entries import append_entry
+from tests.support.entries import append_entry, append_events
 from tests.support.events import event, learner
 from tests.support.live import all_published, history, once, publishing, timeline
 from tests.support.poison import CANARY, copy_poison, fuzzed, shape_poison
@@ -55,7 +55,7 @@ async def delivered(redis: Redis, count: int, name: str = "reader") -> list[str]
 
 
 def publication(entry_id: str, one: AcceptedEvent) -> Publication:
-    return Publication(entry_id, one.event_type, one.event_id.bytes, message_tail(one))
+    return Publication(entry_id, one.event_type, one.event_id.bytes, message_tail(encode(one)))
 
 
 async def test_each_event_is_in_its_channel_its_history_and_the_timeline(settings: Settings, redis: Redis) -> None:
@@ -63,7 +63,7 @@ async def test_each_event_is_in_its_channel_its_history_and_the_timeline(setting
     heard: list[tuple[str, LiveEvent]] = []
     async with redis.pubsub() as pubsub:
         await pubsub.subscribe(*map(channel, EventType))
-        await Producer(redis, 1).append(traffic)
+        await append_events(redis, traffic)
         async with publishing(settings):
             await all_published(redis, len(traffic))
         while len(heard) < len(traffic):
@@ -82,7 +82,7 @@ async def test_each_event_is_in_its_channel_its_history_and_the_timeline(setting
 
 async def test_what_comes_again_is_not_published_again(settings: Settings, redis: Redis) -> None:
     events = xp(range(3))
-    await Producer(redis, 1).append(events)
+    await append_events(redis, events)
     ids = await delivered(redis, 10)
     publications = [publication(entry_id, one) for entry_id, one in zip(ids, events, strict=True)]
     publisher = Publisher(redis, 0, 100, 100)
@@ -96,13 +96,13 @@ async def test_what_comes_again_is_not_published_again(settings: Settings, redis
 async def test_an_event_that_was_sent_twice_is_published_once(settings: Settings, redis: Redis) -> None:
     events = xp(range(5))
     async with publishing(settings.model_copy(update={"live_timeline_events": 20})):
-        await Producer(redis, 1).append([*events, *events])
+        await append_events(redis, [*events, *events])
         await all_published(redis, 10)
         assert [one.event_id for one in await timeline(redis)] == [one.event_id for one in events]
         # beyond what is remembered it is taken for a new one
-        await Producer(redis, 1).append(xp(range(5, 25)))
+        await append_events(redis, xp(range(5, 25)))
         await all_published(redis, 30)
-        await Producer(redis, 1).append(events[:1])
+        await append_events(redis, events[:1])
         await all_published(redis, 31)
     assert [one.event_id for one in await timeline(redis)][-1] == events[0].event_id
 
@@ -114,7 +114,7 @@ async def test_workers_of_one_partition_share_the_work(settings: Settings, redis
         for _ in range(3):
             await stack.enter_async_context(publishing(settings))
         for at in range(0, len(traffic), 100):
-            await Producer(redis, 1).append(traffic[at : at + 100])
+            await append_events(redis, traffic[at : at + 100])
         await all_published(redis, len(traffic))
     assert sorted(one.event_id for one in await timeline(redis)) == sorted(one.event_id for one in traffic)
     assert metrics.CONSUMED_EVENTS.labels("live", "published")._value.get() - before == len(traffic)
@@ -122,7 +122,7 @@ async def test_workers_of_one_partition_share_the_work(settings: Settings, redis
 
 async def test_every_partition_is_published(settings: Settings, redis: Redis) -> None:
     events = [event("xp_earned", {"xp_amount": 1}, number=number, user_hash=learner(number)) for number in range(40)]
-    await Producer(redis, 3).append(events)
+    await append_events(redis, events, 3)
     async with publishing(settings.model_copy(update={"stream_partitions": 3})):
         await eventually(lambda: is_published(redis, 40))
     assert {one.event_id for one in await timeline(redis)} == {one.event_id for one in events}
@@ -135,11 +135,11 @@ async def is_published(redis: Redis, count: int) -> bool:
 async def test_history_and_timeline_keep_the_newest_up_to_their_caps(settings: Settings, redis: Redis) -> None:
     events = xp(range(50))
     async with publishing(settings.model_copy(update={"live_history_events": 7, "live_timeline_events": 20})):
-        await Producer(redis, 1).append(events[:10])
+        await append_events(redis, events[:10])
         await all_published(redis, 10)
         soon_gone = int((await timeline(redis))[0].id)
         assert len((await read_timeline(redis, soon_gone, 100)).messages) == 9
-        await Producer(redis, 1).append(events[10:])
+        await append_events(redis, events[10:])
         await all_published(redis, 50)
     kept = await timeline(redis)
     assert [one.event_id for one in kept] == [one.event_id for one in events[-20:]]
@@ -151,7 +151,7 @@ async def test_history_and_timeline_keep_the_newest_up_to_their_caps(settings: S
 
 
 async def test_what_is_older_than_the_retention_leaves_both(settings: Settings, redis: Redis) -> None:
-    await Producer(redis, 1).append(xp(range(4)))
+    await append_events(redis, xp(range(4)))
     async with publishing(settings):
         await all_published(redis, 4)
     before = await last_message_id(redis)
@@ -168,12 +168,12 @@ async def test_what_is_older_than_the_retention_leaves_both(settings: Settings, 
 
 
 async def test_ids_grow_and_an_emptied_redis_is_noticed(settings: Settings, redis: Redis) -> None:
-    await Producer(redis, 1).append(xp(range(3)))
+    await append_events(redis, xp(range(3)))
     async with publishing(settings):
         await all_published(redis, 3)
         before = await last_message_id(redis)
         await redis.flushdb()
-        await Producer(redis, 1).append(xp(range(3, 6)))
+        await append_events(redis, xp(range(3, 6)))
         await eventually(lambda: is_published(redis, 3))
     assert all(int(one.id) > before for one in await timeline(redis))
     with pytest.raises(HistoryGone):
@@ -182,7 +182,7 @@ async def test_ids_grow_and_an_emptied_redis_is_noticed(settings: Settings, redi
 
 async def test_an_entry_that_is_no_event_is_left_to_the_store_workers(settings: Settings, redis: Redis) -> None:
     await append_entry(redis, {b"event_type": b"xp_earned", b"text": b"anna@example.org"})
-    await Producer(redis, 1).append(xp([1]))
+    await append_events(redis, xp([1]))
     async with publishing(settings):
         await all_published(redis, 2)
     assert len(await timeline(redis)) == 1
@@ -194,7 +194,7 @@ async def test_poison_is_not_published_and_hurts_no_neighbour(settings: Settings
     good = xp(range(len(poison)))
     for one, bad in zip(good, poison, strict=True):
         await append_entry(redis, bad)
-        await Producer(redis, 1).append([one])
+        await append_events(redis, [one])
     async with publishing(settings):
         await all_published(redis, 2 * len(good))
     messages: Any = await redis.zrange(TIMELINE, 0, -1)
@@ -205,14 +205,14 @@ async def test_poison_is_not_published_and_hurts_no_neighbour(settings: Settings
 
 async def test_who_is_erased_is_not_published(settings: Settings, redis: Redis) -> None:
     await publish_tombstones(redis, [learner(5)])
-    await Producer(redis, 1).append([*xp([1], user_hash=learner(5)), *xp([2])])
+    await append_events(redis, [*xp([1], user_hash=learner(5)), *xp([2])])
     async with publishing(settings):
         await all_published(redis, 2)
     assert [one.user_hash for one in await timeline(redis)] == [learner(0).hex()]
 
 
 async def test_a_group_that_is_too_late_goes_on_at_the_end(settings: Settings, redis: Redis) -> None:
-    await Producer(redis, 1).append(xp(range(10)))
+    await append_events(redis, xp(range(10)))
     in_hand = await delivered(redis, 4)
     position = await last_message_id(redis)
 
@@ -221,21 +221,21 @@ async def test_a_group_that_is_too_late_goes_on_at_the_end(settings: Settings, r
 
     lag = await measure(redis, 0, LIVE_GROUP)
     assert (lag.undelivered, lag.pending) == (0, 0)
-    await Producer(redis, 1).append(xp([11]))
+    await append_events(redis, xp([11]))
     assert (await measure(redis, 0, LIVE_GROUP)).undelivered == 1, "Redis still knows how many wait"
     with pytest.raises(HistoryGone):
         await read_timeline(redis, position, 10)
     late = [publication(entry_id, xp([1])[0]) for entry_id in in_hand]
     assert await Publisher(redis, 0, 100, 100).publish(late) == Published(0, 0, 4)
     now = await last_message_id(redis)
-    await Producer(redis, 1).append(xp([10]))
+    await append_events(redis, xp([10]))
     async with publishing(settings):
         await all_published(redis, 12)
     assert len((await read_timeline(redis, now, 10)).messages) == 2
 
 
 async def test_without_live_workers_nothing_is_late_and_nothing_is_kept_for_them(redis: Redis) -> None:
-    await Producer(redis, 1).append(xp(range(10)))
+    await append_events(redis, xp(range(10)))
     store = Consumer(redis, 0, STORE_GROUP, "reader", claim_idle_seconds=120)
     await store.join()
     await store.acknowledge([entry.id for entry in await store.read(10, 1)])
@@ -245,7 +245,7 @@ async def test_without_live_workers_nothing_is_late_and_nothing_is_kept_for_them
 
 
 async def test_a_group_that_stands_still_keeps_its_entries_until_it_is_skipped(redis: Redis) -> None:
-    await Producer(redis, 1).append(xp(range(10)))
+    await append_events(redis, xp(range(10)))
     store = Consumer(redis, 0, STORE_GROUP, "reader", claim_idle_seconds=120)
     await store.join()
     await store.acknowledge([entry.id for entry in await store.read(10, 1)])
@@ -258,16 +258,16 @@ async def test_a_group_that_stands_still_keeps_its_entries_until_it_is_skipped(r
 
 async def test_a_worker_goes_on_when_redis_is_back(settings: Settings, redis: Redis) -> None:
     async with publishing(settings):
-        await Producer(redis, 1).append(xp(range(5)))
+        await append_events(redis, xp(range(5)))
         await all_published(redis, 5)
         await redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # type: ignore[no-untyped-call]
-        await Producer(redis, 1).append(xp(range(5, 10)))
+        await append_events(redis, xp(range(5, 10)))
         await all_published(redis, 10)
     assert len(await timeline(redis)) == 10
 
 
 async def test_nothing_of_what_was_published_stays_in_hand(redis: Redis) -> None:
-    await Producer(redis, 1).append(xp(range(10)))
+    await append_events(redis, xp(range(10)))
     stop = asyncio.Event()
     consumer = Consumer(redis, 0, LIVE_GROUP, "me", claim_idle_seconds=120)
     working = asyncio.create_task(LiveWorker(consumer, Publisher(redis, 0, 100, 100), Erased(), stop).run())
@@ -278,7 +278,7 @@ async def test_nothing_of_what_was_published_stays_in_hand(redis: Redis) -> None
 
 
 async def test_maintenance_looks_after_the_live_group_too(settings: Settings, redis: Redis, database_url: str) -> None:
-    await Producer(redis, 1).append(xp(range(3)))
+    await append_events(redis, xp(range(3)))
     await delivered(redis, 2, "gone")
     pool = await open_pool(database_url, size=1, application_name="tests")
     duties = {chore.name: chore.run for chore in stream_chores(settings, redis, pool)}
@@ -299,7 +299,7 @@ async def test_doctor_tells_how_late_live_events_are(
         return one.status, one.detail
 
     monkeypatch.setattr(diagnosis, "_LATE_SECONDS", 0.0)
-    await Producer(redis, 1).append(xp(range(3)))
+    await append_events(redis, xp(range(3)))
     assert await found() == ("ok", "nobody publishes live")
     await delivered(redis, 1)
     assert (await found())[0] == "warn"

@@ -26,8 +26,7 @@ from stream.connection import connect
 from stream.consumer import Consumer
 from stream.keys import STORE_GROUP
 from stream.lag import measure
-from stream.producer import Producer
-from tests.support.entries import append_entry
+from tests.support.entries import append_entry, append_events
 from tests.support.events import event, learner
 from tests.support.poison import CANARY, copy_poison, fields_of, fuzzed, shape_poison
 from tests.support.waiting import eventually
@@ -83,10 +82,9 @@ async def put_among_good(redis: Redis, bad: Sequence[dict[bytes, bytes]], chance
             for n in range(GOOD)
         ]
         place = chance.randint(0, GOOD)
-        producer = Producer(redis, 1)
-        await producer.append(good[:place])
+        await append_events(redis, good[:place])
         ids.append(await append_entry(redis, fields))
-        await producer.append(good[place:])
+        await append_events(redis, good[place:])
     return ids
 
 
@@ -145,7 +143,7 @@ async def test_many_in_one_batch_are_all_found(redis: Redis, pool: asyncpg.Pool)
     random.Random(2).shuffle(kinds)
     for fields in kinds[:-1]:
         await append_entry(redis, fields)
-    await Producer(redis, 1).append([event("session_start", number=n) for n in range(3)])
+    await append_events(redis, [event("session_start", number=n) for n in range(3)])
     await append_entry(redis, kinds[-1])
 
     await drain(redis, BatchWriter(pool, 0))
@@ -170,17 +168,17 @@ async def test_a_value_that_fills_a_sum_is_refused_before_it_spoils_its_neighbou
 ) -> None:
     facts = {"achievement_id": "a"} if event_type == "achievement_earned" else {}
     full = event(event_type, facts | {name: 2**63 - 1}, number=1)
-    await Producer(redis, 1).append([full, *(event(event_type, facts | {name: 1}, number=n) for n in range(2, 10))])
+    await append_events(redis, [full, *(event(event_type, facts | {name: 1}, number=n) for n in range(2, 10))])
     await drain(redis, BatchWriter(pool, 0))
     assert await pool.fetchval("SELECT event_id FROM dead_letters") == full.event_id
     assert await books(pool) == Books(8, 0, 0, 1)
 
 
 async def test_sums_that_overflow_only_together_cost_one_of_them(redis: Redis, pool: asyncpg.Pool) -> None:
-    await Producer(redis, 1).append([event("xp_earned", {"xp_amount": 1}, number=1)])
+    await append_events(redis, [event("xp_earned", {"xp_amount": 1}, number=1)])
     await drain(redis, BatchWriter(pool, 0))
     await pool.execute("UPDATE gamification_stats SET total_xp = 9223372036854775807 - 5")
-    await Producer(redis, 1).append([event("xp_earned", {"xp_amount": 3}, number=n) for n in (2, 3)])
+    await append_events(redis, [event("xp_earned", {"xp_amount": 3}, number=n) for n in (2, 3)])
     await drain(redis, BatchWriter(pool, 0))
     assert await books(pool) == Books(2, 0, 0, 1)
 
@@ -220,11 +218,11 @@ async def running(settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
 async def test_a_worker_stops_rather_than_park_a_bad_release_until_somebody_acts(
     settings: Settings, redis: Redis, pool: asyncpg.Pool
 ) -> None:
-    await Producer(redis, 1).append([event("session_start", number=n) for n in range(50)])
-    unreadable = [fields_of(event("session_start", number=n), event_type=b"quiz_done") for n in range(50, 200)]
+    await append_events(redis, [event("session_start", number=n) for n in range(50)])
+    unreadable = [fields_of(event("session_start", number=n), event_type=b"quiz_done") for n in range(50, 400)]
     for fields in unreadable:
         await append_entry(redis, fields)
-    # Two starts: the first takes a batch of good and bad ones, the second finds only bad ones.
+    # Two starts: the first takes a batch of good and bad ones, perhaps the next too; the second finds only bad ones.
     for _ in range(2):
         async with running(settings) as stopped:
             with pytest.raises(ExceptionGroup) as raised:
@@ -232,19 +230,21 @@ async def test_a_worker_stops_rather_than_park_a_bad_release_until_somebody_acts
         assert raised.group_contains(DeadLetterLimitReached, match="the limit is")
         assert await pool.fetchval("SELECT count(*) FROM dead_letters") == 0
         assert await pool.fetchval("SELECT count(*) FROM batch_books") == 0
-    assert (await measure(redis, 0)).pending == 200
+    lag = await measure(redis, 0)
+    assert lag.undelivered is not None
+    assert (lag.appended, lag.pending + lag.undelivered) == (400, 400)
 
     off = settings.model_copy(
         update={"dead_letter_max_ratio": 0, "dead_letter_max_consecutive": 0, "claim_idle_seconds": 0.001}
     )
     async with running(off):
         await eventually(lambda: holds(redis, 0))
-    assert await books(pool) == Books(50, 0, 0, 150)
+    assert await books(pool) == Books(50, 0, 0, 350)
 
 
 async def test_a_refusal_of_the_database_counts_too(settings: Settings, redis: Redis, pool: asyncpg.Pool) -> None:
     await pool.execute("ALTER TABLE analytics_events ADD CONSTRAINT wrong CHECK (source <> 'tests')")
-    await Producer(redis, 1).append([event("session_start", number=n) for n in range(100)])
+    await append_events(redis, [event("session_start", number=n) for n in range(100)])
     async with running(settings) as stopped:
         with pytest.raises(ExceptionGroup) as raised:
             await asyncio.shield(stopped)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from runtime.errors import EventRejected, StorageUnavailable
 from schemas.accepted import AcceptedEvent
 from schemas.identifiers import canonical_event_id
+from schemas.stream_entry import encode
 from storage import partitions, rebuild, retention, summary, verify
 from storage.pool import open_pool
 from storage.rollups import ROLLUPS
@@ -35,7 +36,7 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
 
 
 def received(events: Sequence[AcceptedEvent], first: int = 1) -> list[ReceivedEvent]:
-    return [ReceivedEvent(f"{number}-0", one) for number, one in enumerate(events, first)]
+    return [ReceivedEvent(f"{number}-0", encode(one)) for number, one in enumerate(events, first)]
 
 
 async def drift(pool: asyncpg.Pool) -> list[verify.TableDrift]:

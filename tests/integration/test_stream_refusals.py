@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from runtime.embedded.valkey import Valkey
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
+from schemas.stream_entry import encode
 from stream.connection import connect
 from stream.keys import stream_key
 from stream.producer import MAX_EVENTS_PER_CALL, Producer
@@ -33,25 +34,25 @@ async def redis(own_valkey: Valkey) -> AsyncIterator[Redis]:
 )
 async def test_a_refused_append_is_said_and_leaves_nothing(redis: Redis, setting: str, value: str, reason: str) -> None:
     producer = Producer(redis, 1)
-    await producer.append([event("session_start")])
+    await producer.append([encode(event("session_start"))])
     if setting == "replicaof":
         await redis.replicaof(*value.split())
     else:
         await redis.config_set(setting, value)
     with pytest.raises(StreamUnavailable) as refused:
-        await producer.append([event("session_start", number=number) for number in range(2 * MAX_EVENTS_PER_CALL)])
+        await producer.append([encode(event("session_start", number=n)) for n in range(2 * MAX_EVENTS_PER_CALL)])
     assert refused.value.reason == reason
     assert await redis.xlen(stream_key(0)) == 1
 
 
 async def test_a_server_that_forgot_the_script_is_given_it_again(redis: Redis, own_valkey: Valkey) -> None:
     producer = Producer(redis, 1)
-    await producer.append([event("session_start", number=1)])
+    await producer.append([encode(event("session_start", number=1))])
     own_valkey.restart()
     with pytest.raises(StreamUnavailable):
         # the connection that was open; the client never repeats an append by itself
-        await producer.append([event("session_start", number=2)])
-    await producer.append([event("session_start", number=2)])
+        await producer.append([encode(event("session_start", number=2))])
+    await producer.append([encode(event("session_start", number=2))])
     await redis.script_flush()
-    await producer.append([event("session_start", number=3)])
+    await producer.append([encode(event("session_start", number=3))])
     assert await redis.xlen(stream_key(0)) == 3

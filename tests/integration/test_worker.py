@@ -20,9 +20,8 @@ from storage.verify import Books, read_books, verify_aggregates
 from stream.groups import ensure_group
 from stream.keys import STORE_GROUP, stream_key
 from stream.lag import GroupLag, measure
-from stream.producer import Producer
 from telemetry import metrics
-from tests.support.entries import stream_entries
+from tests.support.entries import append_events, stream_entries
 from tests.support.events import event, learner
 from tests.support.waiting import eventually
 
@@ -75,7 +74,7 @@ async def test_every_event_is_stored_once_by_two_workers(
     settings: Settings, redis: Redis, database: asyncpg.Connection
 ) -> None:
     events = [event("xp_earned", {"xp_amount": 1}, number=n, user_hash=learner(n % 20)) for n in range(1_000)]
-    await Producer(redis, 1).append(events + events[:100])
+    await append_events(redis, events + events[:100])
     async with running(worker.run, settings), running(worker.run, settings):
         lag = await settled(redis)
     assert await books(database) == Books(1_000, 100, 0, 0)
@@ -86,7 +85,7 @@ async def test_every_event_is_stored_once_by_two_workers(
 
 async def test_partitions_are_all_read(settings: Settings, redis: Redis, database: asyncpg.Connection) -> None:
     spread = settings.model_copy(update={"stream_partitions": 3})
-    await Producer(redis, 3).append([event("session_start", number=n, user_hash=learner(n)) for n in range(60)])
+    await append_events(redis, [event("session_start", number=n, user_hash=learner(n)) for n in range(60)], 3)
     async with running(worker.run, spread):
         for partition in range(3):
             await settled(redis, partition)
@@ -102,7 +101,7 @@ async def test_poison_costs_its_neighbours_nothing(
         event("session_start", number=201, properties='{"a": "\\u0000"}'),
         event("session_start", number=202, properties="[" * 20_000),
     ]
-    await Producer(redis, 1).append([*good[:50], *bad, *good[50:]])
+    await append_events(redis, [*good[:50], *bad, *good[50:]])
     await redis.xadd(KEY, {"strange": b"\x00\xff"})
     async with running(worker.run, settings):
         await settled(redis)
@@ -119,7 +118,7 @@ async def test_what_a_killed_worker_had_committed_is_not_counted_again(
 ) -> None:
     events = [event("xp_earned", {"xp_amount": 1}, number=n) for n in range(50)]
     await ensure_group(redis, 0, STORE_GROUP)
-    await Producer(redis, 1).append(events)
+    await append_events(redis, events)
     # A worker that stored a batch and died before it acknowledged.
     await redis.xreadgroup(STORE_GROUP, "dead", {KEY: ">"}, count=30)
     first = settings.model_copy(update={"claim_idle_seconds": 0.001})
@@ -142,7 +141,7 @@ async def test_an_outage_of_the_database_parks_nothing_and_loses_nothing(
     await upgrade(own_postgres.url)
     here = settings.model_copy(update={"database_url": SecretStr(own_postgres.url)})
     own_postgres.kill()
-    await Producer(redis, 1).append([event("session_start", number=n) for n in range(100)])
+    await append_events(redis, [event("session_start", number=n) for n in range(100)])
     before = metrics.RETRIES.labels("storage", "connection")._value.get()
     async with running(worker.run, here):
         await eventually(lambda: metrics.RETRIES.labels("storage", "connection")._value.get() >= before + 2)
@@ -157,7 +156,7 @@ async def test_a_worker_told_to_stop_writes_what_it_has_in_hand(
     settings: Settings, redis: Redis, database: asyncpg.Connection
 ) -> None:
     patient = settings.model_copy(update={"flush_linger_ms": 60_000, "flush_interval": 50.0})
-    await Producer(redis, 1).append([event("session_start", number=n) for n in range(10)])
+    await append_events(redis, [event("session_start", number=n) for n in range(10)])
     async with running(worker.run, patient):
         await pending_is(redis, 10)
         assert await database.fetchval("SELECT count(*) FROM analytics_events") == 0
@@ -173,7 +172,7 @@ async def test_a_worker_that_stops_during_an_outage_leaves_its_entries_to_the_ne
     async with running(worker.run, there):
         await eventually(lambda: redis.exists(KEY))
         own_postgres.kill()
-        await Producer(redis, 1).append([event("session_start", number=n) for n in range(10)])
+        await append_events(redis, [event("session_start", number=n) for n in range(10)])
         await pending_is(redis, 10)
     assert (await measure(redis, 0)).pending == 10
     async with running(worker.run, settings.model_copy(update={"claim_idle_seconds": 0.001})):
@@ -190,7 +189,7 @@ async def test_maintenance_does_every_chore_and_only_one_leads(
     settings: Settings, redis: Redis, database: asyncpg.Connection
 ) -> None:
     await ensure_group(redis, 0, STORE_GROUP)
-    await Producer(redis, 1).append([event("session_start", number=1)])
+    await append_events(redis, [event("session_start", number=1)])
     async with running(worker.run, settings):
         await settled(redis)
     names = [

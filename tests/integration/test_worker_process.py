@@ -21,9 +21,9 @@ from storage.writer import BatchWriter
 from stream.consumer import Consumer
 from stream.keys import STORE_GROUP, stream_key
 from stream.lag import measure
-from stream.producer import Producer
 from telemetry import metrics
 from tests.support import access
+from tests.support.entries import append_events
 from tests.support.events import event
 from tests.support.waiting import eventually
 
@@ -58,7 +58,7 @@ async def started(settings: Settings, **more: str) -> asyncio.subprocess.Process
 
 
 async def append(redis: Redis, count: int) -> None:
-    await Producer(redis, 1).append([event("xp_earned", {"xp_amount": 1}, number=number) for number in range(count)])
+    await append_events(redis, [event("xp_earned", {"xp_amount": 1}, number=number) for number in range(count)])
 
 
 async def in_hand(redis: Redis, count: int) -> bool:

@@ -25,9 +25,8 @@ from stream.connection import Redis, connect
 from stream.consumer import Consumer, Entry
 from stream.keys import STORE_GROUP, stream_key
 from stream.lag import GroupLag, measure
-from stream.producer import Producer
 from stream.trimmer import trim
-from tests.support.entries import stream_entries
+from tests.support.entries import append_events, stream_entries
 
 T = TypeVar("T")
 
@@ -142,7 +141,7 @@ class World:
         return Worker(self, f"worker-{next(self._names)}")
 
     async def append(self, events: Sequence[AcceptedEvent]) -> None:
-        await Producer(self.redis, 1).append(events)
+        await append_events(self.redis, events)
 
     async def append_poison(self) -> None:
         await self.redis.xadd(stream_key(0), {"event_type": "no_such_type"})

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from redis.asyncio import Redis
 
+from schemas.accepted import AcceptedEvent
+from schemas.stream_entry import FIELDS, WireEvent, encode
 from stream.keys import stream_key
+from stream.producer import Producer
+
+
+def as_read(event: WireEvent) -> dict[bytes, bytes]:
+    """Return the fields of the entry that an event is appended as."""
+    return {name: value.encode() for name, value in zip(FIELDS, event, strict=True)}
 
 
 async def stream_entries(redis: Redis, partition: int = 0) -> list[tuple[bytes, dict[bytes, bytes]]]:
@@ -21,3 +29,8 @@ async def append_entry(redis: Redis, fields: Mapping[bytes, bytes], partition: i
     written: Any = dict(fields)
     entry_id: Any = await redis.xadd(stream_key(partition), written)
     return str(entry_id.decode())
+
+
+async def append_events(redis: Redis, events: Iterable[AcceptedEvent], partitions: int = 1) -> None:
+    """Append the events as ingest does."""
+    await Producer(redis, partitions).append([encode(one) for one in events])

@@ -11,6 +11,7 @@ from uuid import UUID
 from schemas.accepted import AcceptedEvent
 from schemas.event_types import EventType
 from schemas.stream_entry import FIELDS, encode
+from tests.support.entries import as_read
 from tests.support.events import NOW, event, uuid7
 
 CANARY = "anna.canary@example.org"
@@ -26,8 +27,7 @@ class Poison(NamedTuple):
 
 def fields_of(one: AcceptedEvent, **changes: bytes | None) -> dict[bytes, bytes]:
     """Return the entry of an event with other values; None leaves the field out."""
-    written = {name: value.encode() for name, value in zip(FIELDS, encode(one), strict=True)}
-    written |= {name.encode(): value or b"" for name, value in changes.items()}
+    written = as_read(encode(one)) | {name.encode(): value or b"" for name, value in changes.items()}
     return {name: value for name, value in written.items() if changes.get(name.decode(), b"") is not None}
 
 

@@ -13,13 +13,13 @@ from schemas.accepted import AcceptedEvent
 from schemas.live import head_of
 from stream.consumer import Consumer
 from stream.keys import LIVE_GROUP, TIMELINE
-from stream.producer import Producer
 from stream.publisher import Publisher
+from tests.support.entries import append_events
 
 
 async def publish(redis: Redis, events: Sequence[AcceptedEvent], *, keep: int = 1_000_000) -> list[str]:
     """Publish events, each as a new one; return the ids of their messages. The timeline keeps the newest `keep`."""
-    await Producer(redis, 1).append([one._replace(event_id=uuid7()) for one in events])
+    await append_events(redis, [one._replace(event_id=uuid7()) for one in events])
     consumer = Consumer(redis, 0, LIVE_GROUP, "tests", claim_idle_seconds=120)
     await consumer.join()
     published = 0

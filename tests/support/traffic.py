@@ -10,14 +10,15 @@ from uuid import UUID
 from redis.asyncio import Redis
 
 from cli.demo_traffic import demo_events
-from ingest.accept import Acceptance, accept
+from ingest.accept import Acceptance, Arrival, accept
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.events import EVENT
+from schemas.stream_entry import decode
 from stream.keys import stream_key
-from stream.producer import Producer
 from tests.support import access
+from tests.support.entries import append_events, as_read
 
 POISON = {b"event_type": b"no_such_type"}
 
@@ -30,16 +31,15 @@ def demo_traffic(count: int, seed: int = 7) -> tuple[AcceptedEvent, ...]:
     now = datetime.now(UTC)
     events = []
     for raw in demo_events(seed=seed, users=20, count=count, now=now, history_days=10):
-        accepted = accept(EVENT.validate_python(raw, strict=False), policy, "tests", now)
+        accepted = accept(EVENT.validate_python(raw, strict=False), policy, "tests", Arrival.at(now, policy))
         assert isinstance(accepted, Acceptance), accepted
-        events.append(accepted.event)
+        events.append(decode(as_read(accepted.event)))
     return tuple(events)
 
 
 async def append_with_poison(redis: Redis, events: Sequence[AcceptedEvent], every: int) -> set[UUID]:
     """Append the events, one entry of poison before each `every` of them; return their ids."""
-    producer = Producer(redis, 1)
     for start in range(0, len(events), every):
         await redis.xadd(stream_key(0), dict(POISON.items()))
-        await producer.append(events[start : start + every])
+        await append_events(redis, events[start : start + every])
     return {event.event_id for event in events}

@@ -9,7 +9,10 @@ import pytest
 
 from ingest.append_queue import AppendQueue
 from runtime.errors import StreamUnavailable
+from schemas.stream_entry import encode
 from tests.support.events import event
+
+ONE = encode(event("session_start"))
 
 
 class Broken:
@@ -39,7 +42,7 @@ class Hanging:
 async def waiting(queue: AppendQueue, *sizes: int) -> list[asyncio.Task[None]]:
     tasks = []
     for size in sizes:
-        tasks.append(asyncio.create_task(queue.append([event("session_start")] * size)))
+        tasks.append(asyncio.create_task(queue.append([ONE] * size)))
         # lets it come to where it waits, and the queue begin what it can
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -52,7 +55,7 @@ async def test_who_waits_behind_a_failed_append_fails_with_it_and_leaves_room() 
     waiters = await waiting(queue, 2_500, 2_000, 500)
     assert stream.sizes == [2_500]
     with pytest.raises(StreamUnavailable, match="queue_full"):
-        await queue.append([event("session_start")])
+        await queue.append([ONE])
     was_full = queue.is_full
     stream.calls[0].set_exception(StreamUnavailable("timeout"))
     outcomes = await asyncio.gather(*waiters, return_exceptions=True)
@@ -80,4 +83,4 @@ async def test_as_many_appends_are_under_way_as_there_are_lanes() -> None:
 
 async def test_a_full_queue_refuses_at_once() -> None:
     with pytest.raises(StreamUnavailable, match="queue_full"):
-        await AppendQueue(Broken(), max_waiting=1).append([event("session_start"), event("session_start")])
+        await AppendQueue(Broken(), max_waiting=1).append([ONE, ONE])

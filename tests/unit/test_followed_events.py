@@ -9,11 +9,12 @@ from cli.tail import followed
 from dashboard.event_answers import stored_event
 from schemas.accepted import AcceptedEvent
 from schemas.live import message_tail
+from schemas.stream_entry import encode
 from tests.support.events import accepted_events, event
 
 
 def message_of(one: AcceptedEvent) -> bytes:
-    return f'{{"id":"7",{message_tail(one)}'.encode()
+    return f'{{"id":"7",{message_tail(encode(one))}'.encode()
 
 
 @given(accepted_events())

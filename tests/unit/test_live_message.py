@@ -12,13 +12,14 @@ from processors.live import prepare
 from schemas.accepted import AcceptedEvent
 from schemas.event_types import EventType
 from schemas.live import UnknownEvent, XpEarnedEvent, head_of, message_tail, parse_message
-from schemas.stream_entry import FIELDS, MalformedEntry, encode
+from schemas.stream_entry import MalformedEntry, encode
 from stream.consumer import Entry
+from tests.support.entries import as_read
 from tests.support.events import accepted_events, event, learner
 
 
 def message_of(one: AcceptedEvent, number: int = 7) -> bytes:
-    return f'{{"id":"{number}",{message_tail(one)}'.encode()
+    return f'{{"id":"{number}",{message_tail(encode(one))}'.encode()
 
 
 @given(accepted_events())
@@ -87,7 +88,7 @@ def test_a_subscriber_survives_what_a_newer_server_says() -> None:
 
 
 def entry(number: int, one: AcceptedEvent) -> Entry:
-    return Entry(f"{number}-0", {name: value.encode() for name, value in zip(FIELDS, encode(one), strict=True)})
+    return Entry(f"{number}-0", as_read(encode(one)))
 
 
 def test_who_is_erased_and_what_is_no_event_is_acknowledged_only() -> None:
@@ -124,7 +125,7 @@ def test_who_is_erased_and_what_is_no_event_is_acknowledged_only() -> None:
 )
 def test_what_would_break_or_betray_others_is_no_message(changes: dict[str, Any]) -> None:
     with pytest.raises(MalformedEntry):
-        message_tail(event("xp_earned", {"xp_amount": 1})._replace(**changes))
+        message_tail(encode(event("xp_earned", {"xp_amount": 1})._replace(**changes)))
 
 
 def test_a_message_is_one_line_whoever_wrote_the_entry() -> None:

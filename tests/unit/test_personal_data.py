@@ -13,14 +13,14 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cli.demo_traffic import demo_events
 from examples.epm.to_events import events, read_rows, shift_of
-from ingest.accept import Acceptance, accept
+from ingest.accept import Acceptance, Arrival, accept
 from ingest.faults import Rejection
-from ingest.privacy.detectors import find_personal
+from ingest.privacy.detectors import Personal, _find, find_personal
 from ingest.privacy.firewall import HASHED, REDACTED, Action, Edit, Firewall
 from ingest.privacy.templates import template_of
 from ingest.server import acceptance_policy
@@ -173,7 +173,32 @@ MADE_BY_MACHINES: dict[str, Callable[[random.Random], str]] = {
 def test_ids_that_machines_make_pass(kind: str) -> None:
     rng = random.Random(kind)
     made = [MADE_BY_MACHINES[kind](rng) for _ in range(20_000)]
-    assert [text for text in made if find_personal.__wrapped__(text) is not None] == []
+    assert [text for text in made if _find.__wrapped__(text) is not None] == []
+
+
+@given(st.uuids())
+@example(UUID("00393331-2345-67ab-8abc-0123456789ab"))
+def test_a_uuid_is_nobody_and_leaves_the_memory_of_texts_to_others(made: UUID) -> None:
+    before = _find.cache_info()
+    assert find_personal(str(made)) is None
+    assert find_personal(str(made).upper()) is None
+    assert _find.cache_info() == before
+
+
+def test_what_reads_like_a_number_in_a_uuid_is_one_elsewhere() -> None:
+    assert find_personal("00393331-2345-67") is Personal.PHONE
+
+
+@pytest.mark.parametrize("shape", ["{0} {1}", "{1}/{0}", "{0}:{1}", "{0}\n{1}", "{0}{0} {1}", "x{0} {1}"])
+def test_an_id_that_only_contains_a_uuid_is_looked_at(shape: str) -> None:
+    event_id = shape.format("019a1b2c-3d4e-7f60-8abc-0123456789ab", EMAIL)
+    assert find_personal(event_id) is Personal.EMAIL
+
+
+def test_an_event_id_that_only_contains_a_uuid_is_refused() -> None:
+    refused = firewall().inspect(view_of("m1", event_id=f"019a1b2c-3d4e-7f60-8abc-0123456789ab:{EMAIL}"))
+    assert isinstance(refused, Rejection)
+    assert (refused.code, refused.pointer) == ("personal_data", "/event_id")
 
 
 @given(st.text(max_size=200))
@@ -187,8 +212,9 @@ def settings() -> Settings:
 
 def test_no_event_of_the_demo_is_refused_or_changed() -> None:
     policy, now = acceptance_policy(settings()), datetime.now(UTC)
+    arrival = Arrival.at(now, policy)
     for raw in demo_events(seed=3, users=50, count=5_000, now=now, history_days=30):
-        judged = accept(EVENT.validate_python(raw, strict=False), policy, "tests", now)
+        judged = accept(EVENT.validate_python(raw, strict=False), policy, "tests", arrival)
         assert isinstance(judged, Acceptance), (raw, judged)
         assert judged.edits == ()
 

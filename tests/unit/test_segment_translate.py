@@ -20,6 +20,7 @@ from ingest.segment.messages import UNSUPPORTED
 from ingest.segment.translate import Translation, translate
 from schemas.event_types import EventType
 from schemas.events import MODELS
+from schemas.stream_entry import encode
 from tests.support.events import PROPERTIES, event
 
 MAPPING = parse_mapping(
@@ -209,7 +210,7 @@ def test_what_is_wrong_is_told_where_the_sender_wrote_it(change: dict[str, Any],
 def test_what_is_stored_otherwise_is_told_where_the_sender_wrote_it() -> None:
     found = translated(TRACK | {"event": "Lesson Viewed", "properties": {"lesson": "ada@example.com"}})
     edit = Edit("/properties/material_id", "personal_data", "Stored hashed.")
-    told = found.retold(Acceptance(event("session_start"), (edit,)))
+    told = found.retold(Acceptance(encode(event("session_start")), (edit,)))
     assert isinstance(told, Acceptance)
     assert told.edits == (edit._replace(pointer="/properties/lesson"),)
 

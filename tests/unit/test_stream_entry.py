@@ -8,11 +8,8 @@ from hypothesis import strategies as st
 
 from schemas.accepted import AcceptedEvent
 from schemas.stream_entry import FIELDS, MalformedEntry, decode, encode
+from tests.support.entries import as_read
 from tests.support.events import accepted_events, event
-
-
-def as_read(entry: tuple[str, ...]) -> dict[bytes, bytes]:
-    return {name: value.encode() for name, value in zip(FIELDS, entry, strict=True)}
 
 
 @given(accepted_events())

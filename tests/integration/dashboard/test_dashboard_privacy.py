@@ -13,9 +13,9 @@ import pytest
 from processors import maintenance
 from runtime.settings import Settings
 from stream.connection import Redis
-from stream.producer import Producer
 from tests.support.access import ADMIN_KEY, READ_KEY, WRITE_KEY
 from tests.support.checker import assert_nothing_lost
+from tests.support.entries import append_events
 from tests.support.events import NOW, event
 from tests.support.live import all_published, publishing
 from tests.support.reading import ANNA, bearer, refusal
@@ -34,7 +34,7 @@ async def stored(settings: Settings, redis: Redis, anna: bytes) -> None:
     """Two events of Anna, one of somebody else."""
     events = [event("xp_earned", {"xp_amount": 5}, number=number, user_hash=anna) for number in (1, 2)]
     events.append(event("xp_earned", {"xp_amount": 5}, number=3))
-    await Producer(redis, 1).append(events)
+    await append_events(redis, events)
     ids = {one.event_id for one in events}
     async with working(settings), publishing(settings):
         await all_published(redis, len(events))
@@ -126,7 +126,7 @@ async def test_the_same_at_a_terminal(settings: Settings, tmp_path: Path) -> Non
 
 async def test_what_stayed_too_long_is_found(settings: Settings, redis: Redis, tmp_path: Path) -> None:
     old = event("xp_earned", {"xp_amount": 5}, received_at=NOW.replace(year=NOW.year - 1))
-    await Producer(redis, 1).append([old])
+    await append_events(redis, [old])
     async with working(settings):
         await assert_nothing_lost(settings, {old.event_id}, {old.event_id})
     audit = await Operator(settings, tmp_path).run("privacy", "audit")

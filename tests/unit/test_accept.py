@@ -1,0 +1,191 @@
+"""What ingest makes of an event: its key, its times, and the texts every worker reads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.demo_traffic import demo_events
+from ingest.accept import Acceptance, Arrival, accept
+from ingest.faults import Rejection
+from ingest.server import acceptance_policy
+from runtime.settings import Settings
+from schemas.events import EVENT
+from schemas.identifiers import RESERVED_FLOOR, canonical_event_id, time_of, uuid7_milliseconds
+from schemas.limits import FUTURE_TOLERANCE
+from schemas.stream_entry import WireEvent, decode, encode
+from tests.support.access import PSEUDONYM_KEYS
+from tests.support.entries import as_read
+from tests.support.events import uuid7
+
+NOW = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=UTC)
+POLICY = acceptance_policy(Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS}))
+ARRIVAL = Arrival.at(NOW, POLICY)
+SENT_AT = datetime(2026, 6, 30, 9, 8, 7, 654000, tzinfo=UTC)
+V7 = str(uuid7(SENT_AT, 0xABCDEF))
+SESSION = "0190163d-8694-739b-aea5-966c26f8ad91"
+
+
+def judged(**facts: Any) -> Acceptance | Rejection:
+    sent = {"event_type": "session_start", "user_id": "anna"} | facts
+    return accept(EVENT.validate_python(sent, strict=False), POLICY, "tests", ARRIVAL)
+
+
+def accepted(**facts: Any) -> WireEvent:
+    outcome = judged(**facts)
+    assert isinstance(outcome, Acceptance), outcome
+    return outcome.event
+
+
+def rejected(**facts: Any) -> tuple[str, str]:
+    outcome = judged(**facts)
+    assert isinstance(outcome, Rejection), outcome
+    return outcome.code, outcome.pointer
+
+
+@pytest.mark.parametrize("event_id", [V7, V7.upper(), V7[:8].upper() + V7[8:], V7[:8] + V7[8:].upper()])
+def test_a_uuid7_is_the_key_in_lower_case_and_tells_the_time(event_id: str) -> None:
+    found = accepted(event_id=event_id)
+    assert found.event_id == V7
+    assert (found.occurred_at, found.activity_date) == (SENT_AT.isoformat(), "2026-06-30")
+    assert found.received_at == NOW.isoformat()
+
+
+OTHERS = {
+    "a word": "order-17",
+    "another version": V7.replace("-7", "-4", 1),
+    "a variant of no RFC": V7[:19] + "c" + V7[20:],
+    "no hyphens": V7.replace("-", ""),
+    "braces": f"{{{V7}}}",
+    "space around it": f"{V7} ",
+    "more than a UUID": f"{V7}-1",
+    "a version 8 below the reserved": V7.replace("-7", "-8", 1),
+    "digits of another script": V7.replace("0", "\N{ARABIC-INDIC DIGIT ZERO}"),
+    "a key that was made of another string": str(canonical_event_id("order-17")),
+    "such a key in upper case": str(canonical_event_id("order-17")).upper(),
+}
+
+
+@pytest.mark.parametrize("event_id", OTHERS.values(), ids=OTHERS.keys())
+def test_any_other_string_has_its_own_key_and_tells_no_time(event_id: str) -> None:
+    found = accepted(event_id=event_id)
+    assert found.event_id == str(canonical_event_id(event_id))
+    assert UUID(found.event_id) >= RESERVED_FLOOR
+    assert found.occurred_at == NOW.isoformat()
+
+
+def test_an_event_without_an_id_is_given_one_of_its_own() -> None:
+    one, other = accepted(), accepted()
+    assert one.event_id != other.event_id
+    assert UUID(one.event_id).version == UUID(other.event_id).version == 7
+    assert one.event_id == str(UUID(one.event_id))
+    assert one.occurred_at == other.occurred_at == NOW.isoformat()
+
+
+@st.composite
+def uuids_of_any_kind(draw: st.DrawFn) -> str:
+    """Draw UUIDs of the kinds that are told apart, many of them of a time that is accepted."""
+    milliseconds = draw(st.integers(0, 2**48 - 1) | st.integers(ARRIVAL.oldest_id, ARRIVAL.newest_id))
+    prefix = draw(st.just(f"{milliseconds:012x}") | st.just("ffff00000001"))
+    version, variant = draw(st.sampled_from("4678")), draw(st.sampled_from("79abc"))
+    tail = draw(st.integers(0, 2**60 - 1))
+    return str(UUID(hex=f"{prefix}{version}123{variant}{tail:015x}"))
+
+
+@given(
+    uuids_of_any_kind() | st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40),
+    st.booleans(),
+)
+def test_the_key_is_that_of_the_identifiers_whatever_is_sent(event_id: str, upper: bool) -> None:
+    event_id = event_id.upper() if upper else event_id
+    key = canonical_event_id(event_id)
+    telling = key.version == 7
+    outcome = judged(event_id=event_id)
+    if isinstance(outcome, Acceptance):
+        assert outcome.event.event_id == str(key)
+        assert outcome.event.occurred_at == (time_of(uuid7_milliseconds(key)) if telling else NOW).isoformat()
+    elif outcome.code == "event_id_time_out_of_range":
+        assert telling
+        assert not ARRIVAL.oldest_id <= uuid7_milliseconds(key) <= ARRIVAL.newest_id
+    elif outcome.code == "timestamp_too_old":
+        # of the millisecond whose begin is just too old
+        assert uuid7_milliseconds(key) == ARRIVAL.oldest_id
+    else:
+        assert outcome.code == "personal_data"
+
+
+EDGE = timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("at", "fits"),
+    [
+        (NOW + FUTURE_TOLERANCE, True),
+        (NOW + FUTURE_TOLERANCE + EDGE, False),
+        (NOW - POLICY.raw_retention, True),
+        (NOW - POLICY.raw_retention + EDGE, True),
+        (NOW - POLICY.raw_retention - EDGE, False),
+    ],
+)
+@pytest.mark.parametrize("spelled", [str.lower, str.upper])
+def test_the_time_in_an_id_is_near_now(at: datetime, fits: bool, spelled: Any) -> None:
+    facts = {"event_id": spelled(str(uuid7(at, 1))), "timestamp": SENT_AT.isoformat()}
+    if fits:
+        assert accepted(**facts).occurred_at == SENT_AT.isoformat()
+    else:
+        assert rejected(**facts) == ("event_id_time_out_of_range", "/event_id")
+
+
+@pytest.mark.parametrize("prefix", ["ffffffff-ffff", "FFFFFFFF-FFFF", "00000000-0000"])
+def test_a_uuid7_of_an_impossible_time_is_rejected(prefix: str) -> None:
+    assert rejected(event_id=f"{prefix}-7abc-8abc-0123456789ab") == ("event_id_time_out_of_range", "/event_id")
+
+
+def test_a_stated_time_is_stored_in_utc_with_the_senders_day() -> None:
+    found = accepted(timestamp="2026-06-30T23:30:00.5-05:00", event_id=V7)
+    assert (found.occurred_at, found.activity_date) == ("2026-07-01T04:30:00.500000+00:00", "2026-06-30")
+
+
+TOO_OLD, IN_FUTURE = ("timestamp_too_old", "/timestamp"), ("timestamp_in_future", "/timestamp")
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "rejection"),
+    [
+        ((NOW - POLICY.raw_retention - EDGE).isoformat(), TOO_OLD),
+        ((NOW + FUTURE_TOLERANCE + EDGE).isoformat(), IN_FUTURE),
+        ((NOW + FUTURE_TOLERANCE + EDGE).replace(tzinfo=None).isoformat() + "-05:00", IN_FUTURE),
+        ("0001-01-01T00:00:00Z", TOO_OLD),
+        ("0001-01-01T00:00:00+05:00", TOO_OLD),
+        ("9999-12-31T23:59:59.999999Z", IN_FUTURE),
+        ("9999-12-31T23:59:59-05:00", IN_FUTURE),
+    ],
+)
+def test_a_stated_time_is_near_now(timestamp: str, rejection: tuple[str, str]) -> None:
+    assert rejected(timestamp=timestamp) == rejection
+
+
+@pytest.mark.parametrize("timestamp", [NOW - POLICY.raw_retention, NOW + FUTURE_TOLERANCE])
+def test_the_first_and_the_last_time_are_accepted(timestamp: datetime) -> None:
+    assert accepted(timestamp=timestamp.isoformat()).occurred_at == timestamp.isoformat()
+
+
+def test_who_and_which_session_may_be_nobody_and_none() -> None:
+    facts = {"endpoint": "/a", "method": "GET", "status_code": 200, "duration_ms": 1.5}
+    nobody = accepted(event_type="api_request", user_id=None, properties=facts)
+    assert (nobody.user_hash, nobody.session_id) == ("", "")
+    somebody = accepted(session_id=SESSION.upper())
+    assert somebody.user_hash == POLICY.names.name("anna").hex()
+    assert somebody.session_id == SESSION
+
+
+def test_what_is_accepted_is_written_as_encode_writes_it() -> None:
+    for raw in demo_events(seed=5, users=20, count=2_000, now=NOW, history_days=30):
+        outcome = accept(EVENT.validate_python(raw, strict=False), POLICY, "tests", ARRIVAL)
+        assert isinstance(outcome, Acceptance), (raw, outcome)
+        assert encode(decode(as_read(outcome.event))) == outcome.event
