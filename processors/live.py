@@ -1,6 +1,7 @@
 """The live worker: read, decode, publish.
 
     while not told to stop:   read -> decode -> one script that publishes and acknowledges
+                              '---- the next ones'
 
 It waits for nothing to gather, needs no database, and publishes an entry once however often it is delivered. What it
 is too late for is skipped by maintenance: live events are worth little when they are old, and all are stored anyway.
@@ -17,6 +18,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
 
+from processors.background import Background
 from processors.consumer_name import consumer_name
 from processors.retry import until_available
 from runtime.clock import utc_now
@@ -39,7 +41,7 @@ from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.status import status_application
 
-BATCH: Final = 250
+BATCH: Final = 500
 """Most entries of one script; bounds how long it keeps Redis from everybody else."""
 
 CLAIM_IDLE_SECONDS: Final = 10.0
@@ -93,18 +95,22 @@ class LiveWorker:
         # raised only once told to stop
         with contextlib.suppress(StreamUnavailable):
             await until_available(self._source.join, self._stop)
-            while not self._stop.is_set():
-                entries = await until_available(lambda: self._source.read(BATCH, _BLOCK_MS), self._stop)
-                if entries:
-                    reach(Failpoint.AFTER_READ)
-                    await self._settle(entries)
+            async with Background.open() as background:
+                while not self._stop.is_set():
+                    entries = await until_available(lambda: self._source.read(BATCH, _BLOCK_MS), self._stop)
+                    if entries:
+                        reach(Failpoint.AFTER_READ)
+                        prepared = prepare(entries, self._erased.user_hashes)
+                        await background.run(self._settle([entry.id for entry in entries], *prepared))
+                    await background.look()
 
-    async def _settle(self, entries: Sequence[Entry]) -> None:
+    async def _settle(
+        self, ids: Sequence[str], publications: Sequence[Publication], results: Counter[str], oldest: datetime | None
+    ) -> None:
         started = time.perf_counter()
-        publications, results, oldest = prepare(entries, self._erased.user_hashes)
         done = await until_available(lambda: self._outlet.publish(publications), self._stop)
         reach(Failpoint.AFTER_PUBLISH)
-        self._source.settled([entry.id for entry in entries])
+        self._source.settled(ids)
         results.update(published=done.published, duplicate=done.repeated, redelivered=done.settled_before)
         age = (utc_now() - oldest).total_seconds() if oldest else 0.0
         telemetry.events_published(results, time.perf_counter() - started, age)

@@ -1,9 +1,11 @@
 """The store worker: read, decode, write, acknowledge.
 
     while not told to stop:   read -> batch until full or old -> decode -> one transaction -> acknowledge
+                              '---- the next batch ----------------------'
 
-At the end it stops reading, writes what is in hand, acknowledges, closes. What it cannot write stays pending in the
-stream and goes to the next worker.
+While the database stores a batch, the next one is read and decoded; never are two of a partition stored at once. At the
+end it stops reading, writes what is in hand, acknowledges, closes. What it cannot write stays pending in the stream and
+goes to the next worker.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ import asyncio
 import contextlib
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from processors.background import Background
 from processors.batch import Batch, BatchPolicy
 from processors.breaker import Breaker, BreakerPolicy
 from processors.consumer_name import consumer_name
@@ -30,7 +33,7 @@ from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
 from storage.health import ping as ping_storage
 from storage.pool import open_pool
-from storage.writer import BatchWriter
+from storage.writer import BatchWriter, DeadLetter, ReceivedEvent
 from stream.connection import connect
 from stream.consumer import Consumer, Entry
 from stream.health import ping as ping_stream
@@ -79,18 +82,20 @@ class PartitionWorker:
         """
         with contextlib.suppress(StreamUnavailable):
             await until_available(self._source.join, self._stop)
-        while not self._stop.is_set():
-            plan = self._batch.next_read(time.monotonic())
-            if plan.pause_ms and await wait(self._stop, plan.pause_ms / 1000):
-                break
-            entries = await self._read(plan.count, plan.block_ms)
-            if entries:
-                reach(Failpoint.AFTER_READ)
-            self._batch.add(entries, time.monotonic())
-            if self._batch.is_due(time.monotonic()):
-                await self._settle(self._batch.take())
-        if self._batch.entries:
-            await self._settle(self._batch.take())
+        async with Background.open() as background:
+            while not self._stop.is_set():
+                plan = self._batch.next_read(time.monotonic())
+                if plan.pause_ms and await wait(self._stop, plan.pause_ms / 1000):
+                    break
+                entries = await self._read(plan.count, plan.block_ms)
+                if entries:
+                    reach(Failpoint.AFTER_READ)
+                self._batch.add(entries, time.monotonic())
+                if self._batch.is_due(time.monotonic()):
+                    await background.run(self._settled(self._batch.take()))
+                await background.look()
+            if self._batch.entries:
+                await background.run(self._settled(self._batch.take()))
 
     async def _read(self, count: int, block_ms: int) -> list[Entry]:
         try:
@@ -99,12 +104,22 @@ class PartitionWorker:
             # Told to stop while the stream is away: what is in hand can still be stored.
             return []
 
-    async def _settle(self, entries: list[Entry]) -> None:
+    def _settled(self, entries: Sequence[Entry]) -> Coroutine[object, object, None]:
+        """Decode a batch at once; return what stores and acknowledges it."""
         times = telemetry.BatchTimes(read=time.monotonic() - self._batch.opened_at)
-        now = utc_now()
-        events, letters = decode_entries(entries, StorableRange.around(now, self._raw_retention))
+        events, letters = decode_entries(entries, StorableRange.around(utc_now(), self._raw_retention))
         times.decode = times.lap()
         reach(Failpoint.AFTER_DECODE)
+        return self._settle(entries, events, letters, times)
+
+    async def _settle(
+        self,
+        entries: Sequence[Entry],
+        events: Sequence[ReceivedEvent],
+        letters: Sequence[DeadLetter],
+        times: telemetry.BatchTimes,
+    ) -> None:
+        times.lap()
         counts = await self._store.store(events, letters, {entry.id: entry for entry in entries})
         times.write = times.lap()
         reach(Failpoint.AFTER_COMMIT)

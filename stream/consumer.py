@@ -35,7 +35,7 @@ class Entry(NamedTuple):
 
 
 class Consumer:
-    """One reader of one partition; not for concurrent use. Entries are its own until they are acknowledged."""
+    """One reader of one partition; one read at a time. Entries are its own until they are acknowledged."""
 
     def __init__(
         self,
@@ -79,13 +79,15 @@ class Consumer:
 
     async def acknowledge(self, ids: Sequence[str]) -> None:
         """Settle entries for good. Raises StreamUnavailable; then they are read again."""
-        self._in_hand.difference_update(ids)
         try:
             with translated_errors():
                 await self._redis.xack(self._key, self._group, *ids)
         except StreamUnavailable:
             self._own_cursor = _START
             raise
+        finally:
+            # not before: a read meanwhile would bring them again
+            self._in_hand.difference_update(ids)
 
     def settled(self, ids: Sequence[str]) -> None:
         """Take note that entries were acknowledged by other means."""

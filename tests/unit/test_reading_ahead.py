@@ -1,0 +1,75 @@
+"""While the database stores a batch, the worker reads and decodes the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from processors.batch import BatchPolicy
+from processors.breaker import Breaker, BreakerPolicy
+from processors.store import BatchStore
+from processors.worker import PartitionWorker
+from storage.writer import BatchCounts, DeadLetter, ReceivedEvent
+from stream.consumer import Entry
+from tests.support.events import event
+from tests.support.poison import fields_of
+from tests.support.waiting import eventually
+
+SIZE = 3
+
+
+class Backlog:
+    """Has as many entries as are asked for; notes what was acknowledged."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.reads = 0
+        self.acknowledged: list[str] = []
+
+    async def join(self) -> None: ...
+
+    async def read(self, count: int, _block_ms: int) -> list[Entry]:
+        await asyncio.sleep(0)
+        self.reads += 1
+        first, self.number = self.number + 1, self.number + count
+        return [
+            Entry(f"{number}-0", fields_of(event("session_start", number=number)))
+            for number in range(first, first + count)
+        ]
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        self.acknowledged += ids
+
+
+class SlowDatabase:
+    """Stores the first batch only once the next one was read."""
+
+    def __init__(self, source: Backlog, stop: asyncio.Event) -> None:
+        self.stored: list[str] = []
+        self._source = source
+        self._stop = stop
+        self._is_busy = False
+
+    async def write(
+        self, _partition: int, events: Sequence[ReceivedEvent], _letters: Sequence[DeadLetter]
+    ) -> BatchCounts:
+        assert not self._is_busy
+        self._is_busy = True
+        await eventually(lambda: self._source.reads > 1)
+        self._stop.set()
+        self._is_busy = False
+        self.stored += [received.entry_id for received in events]
+        return BatchCounts(len(events), 0, 0, 0, 0)
+
+    async def rehearse(self, _partition: int, _events: Sequence[ReceivedEvent]) -> None: ...
+
+
+async def test_the_next_batch_is_read_meanwhile_and_stored_after() -> None:
+    source, stop = Backlog(), asyncio.Event()
+    database = SlowDatabase(source, stop)
+    store = BatchStore(database, 0, stop, Breaker(BreakerPolicy(0, 0, 1)))
+    await PartitionWorker(source, store, BatchPolicy(SIZE, 60, 60_000), timedelta(days=90), stop).run()
+    assert database.stored == source.acknowledged == [f"{number}-0" for number in range(1, source.number + 1)]
+    # one that is stored, one in hand
+    assert source.reads == 2
