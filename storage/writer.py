@@ -72,13 +72,17 @@ SELECT count(*) FROM fresh
 """
 
 # An entry that is not fresh repeats another entry's event (a duplicate) or is the entry that stored it (a redelivery).
+# Looked up one by one, since a plan made while the table was small would read all of it for ever.
 _SETTLE_DUPLICATES: Final = """
 WITH settled AS (
     INSERT INTO settled_entries (stream_partition, entry_id, outcome)
     SELECT DISTINCT staged.stream_partition, staged.entry_id, 'duplicate'
     FROM staged_events AS staged
-    JOIN analytics_events AS stored USING (event_id)
-    WHERE (stored.stream_partition, stored.entry_id) <> (staged.stream_partition, staged.entry_id)
+    CROSS JOIN LATERAL (
+        SELECT stream_partition, entry_id FROM analytics_events WHERE event_id = staged.event_id LIMIT 1
+    ) AS stored
+    WHERE NOT EXISTS (SELECT FROM fresh_events AS fresh WHERE fresh.entry_id = staged.entry_id)
+      AND (stored.stream_partition, stored.entry_id) <> (staged.stream_partition, staged.entry_id)
     ORDER BY 1, 2
     ON CONFLICT DO NOTHING RETURNING 1
 )

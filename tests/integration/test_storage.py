@@ -79,6 +79,28 @@ async def test_a_duplicate_inside_a_batch_counts_once(pool: asyncpg.Pool) -> Non
     assert await pool.fetchval("SELECT total_xp FROM gamification_stats") == 5
 
 
+async def test_repeated_events_are_looked_up_and_stored_ones_are_not_read(pool: asyncpg.Pool) -> None:
+    events = [event("session_start", number=number) for number in range(500)]
+    await BatchWriter(pool, 0).write(0, received(events), [])
+    before = await full_reads(pool)
+    counts = await BatchWriter(pool, 0).write(
+        0, received([*events[:10], event("session_start", number=500)], first=900), []
+    )
+    assert counts == BatchCounts(1, 10, 0, 0, 0)
+    assert await full_reads(pool) == before
+
+
+async def full_reads(pool: asyncpg.Pool) -> int:
+    """Return how often any partition of the events was read from end to end."""
+    async with pool.acquire() as connection:
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+    async with pool.acquire() as connection:
+        reads: int = await connection.fetchval(
+            "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname LIKE 'analytics\\_events\\_%'"
+        )
+    return reads
+
+
 async def test_the_same_event_in_two_partitions_of_the_stream_counts_once(pool: asyncpg.Pool) -> None:
     one = event("xp_earned", {"xp_amount": 5})
     assert (await BatchWriter(pool, 0).write(0, received([one]), [])).stored == 1
