@@ -69,17 +69,23 @@ def changes(found: Mapping[int, Sequence[Measured]]) -> list[Figure]:
     if len(stored) < 2:
         return []
     fewest, most = stored[0], stored[-1]
-    before = {each.curve: each.value for each in found[fewest]}
+    before = {each.curve: each for each in found[fewest]}
     return [
         Figure(
             f"growth: {each.curve}, {most:,} / {fewest:,} stored",
-            each.value / before[each.curve],
+            each.value / before[each.curve].value,
             "x",
             target=each.target,
+            # a ratio of two queues says how long the run was, not how much slower it became
+            note=_notes({fewest: before[each.curve], most: each}),
         )
         for each in found[most]
         if each.target
     ]
+
+
+def _notes(found: Mapping[int, Measured]) -> str:
+    return "; ".join(f"at {stored:,}: {each.note}" for stored, each in found.items() if each.note)
 
 
 def _figures(found: Mapping[int, Sequence[Measured]]) -> list[Figure]:

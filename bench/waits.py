@@ -29,6 +29,8 @@ class Waits:
     """Seconds from due to answered, in order of their length; at least one."""
     refused: int = 0
     """Questions that were refused because of too many others."""
+    queued: int = 0
+    """Questions that were due and not answered at the end, where it is a second's worth of them or more."""
 
     def percentile(self, share: float) -> float:
         """Return the milliseconds within which that share of all questions was answered.
@@ -41,9 +43,11 @@ class Waits:
 
     @property
     def note(self) -> str:
-        """What must be known beside the percentiles; empty when all were answered."""
+        """What must be known beside the percentiles; empty when the service kept up."""
         asked = len(self.answered) + self.refused
-        return f"{self.refused:,} of {asked:,} questions were refused (503)" if self.refused else ""
+        refused = f"{self.refused:,} of {asked:,} questions were refused (503)" if self.refused else ""
+        queued = f"{self.queued:,} questions had queued at the end" if self.queued else ""
+        return ", ".join(filter(None, (refused, queued)))
 
 
 async def wait_for_answers(
@@ -63,4 +67,4 @@ async def wait_for_answers(
     sent = await send(order)
     if not _ANSWERS.issuperset(sent.answers) or not sent.times:
         raise RuntimeError(f"not everything was answered: {dict(sent.answers)}")
-    return Waits(sorted(sent.times), sent.failed)
+    return Waits(sorted(sent.times), sent.failed, sent.unanswered if sent.unanswered >= per_second else 0)

@@ -28,6 +28,17 @@ def test_what_has_no_target_is_not_compared() -> None:
     assert not [figure for figure in changes(_found(100_000, 200_000)) if "worker" in figure.name]
 
 
+def test_what_must_be_known_of_either_number_is_known_of_their_ratio() -> None:
+    [figure] = changes(
+        {
+            100_000: [Measured("read", "overview", 20.0, "ms", AT_LEAST, "7 had queued")],
+            1_000_000: [Measured("read", "overview", 30.0, "ms", AT_LEAST, "9 had queued")],
+        }
+    )
+
+    assert figure.note == "at 100,000: 7 had queued; at 1,000,000: 9 had queued"
+
+
 @pytest.mark.parametrize("stored", [(), (0, 20_000), (0, 100_000)])
 def test_growth_needs_two_numbers_of_stored_events(stored: tuple[int, ...]) -> None:
     assert changes(_found(*stored)) == []

@@ -15,4 +15,10 @@ def test_who_was_refused_waited_longer_than_anybody_who_was_answered() -> None:
 
 def test_refusals_are_told() -> None:
     assert Waits([0.001] * 1_999, refused=1).note == "1 of 2,000 questions were refused (503)"
+
+
+def test_a_queue_at_the_end_is_told() -> None:
+    waits = Waits([0.001] * 1_999, refused=1, queued=1_200)
+
+    assert waits.note == "1 of 2,000 questions were refused (503), 1,200 questions had queued at the end"
     assert not Waits([0.001]).note
