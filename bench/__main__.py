@@ -11,11 +11,11 @@ from typing import Final
 
 from rich.console import Console
 
-from bench import append, end_to_end, store
+from bench import append, end_to_end, growth, read, scale_out, store
 from bench.figures import Figure, Run, show
 from bench.machine import describe
 from bench.peer import beside as peer
-from bench.size import FULL, QUICK, Size
+from bench.size import FULL, LONG, QUICK, Size
 
 Stage = Callable[[Size], Awaitable[list[Figure]]]
 
@@ -24,8 +24,12 @@ STAGES: Final[dict[str, Stage]] = {
     "store": store.measure,
     "end-to-end": end_to_end.measure,
     "peer": peer.measure,
+    "read": read.measure,
+    "growth": growth.measure,
+    "scale-out": scale_out.measure,
 }
 
+_SIZES: Final = {"quick": QUICK, "full": FULL, "long": LONG}
 _WIDTH: Final = 130
 
 
@@ -43,7 +47,10 @@ async def run(names: Sequence[str], size: Size, console: Console) -> tuple[Figur
 def main() -> None:
     """Run, print, and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="in two minutes; figures that vary more")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", dest="size", action="store_const", const="quick", help="shorter runs, that vary more")
+    size.add_argument("--long", dest="size", action="store_const", const="long", help="up to 10,000,000 stored events")
+    parser.set_defaults(size="full")
     parser.add_argument("--only", help=f"comma separated, of {', '.join(STAGES)}")
     parser.add_argument("--json", type=Path, default=Path("bench-results.json"), help="where the figures go")
     given = parser.parse_args()
@@ -51,8 +58,8 @@ def main() -> None:
     if unknown := set(names) - set(STAGES):
         parser.error(f"no such stage: {', '.join(sorted(unknown))}")
     console = Console(width=_WIDTH)
-    machine = describe() | {"size": "quick" if given.quick else "full"}
-    found = Run(machine, asyncio.run(run(names, QUICK if given.quick else FULL, console)))
+    machine = describe() | {"size": given.size}
+    found = Run(machine, asyncio.run(run(names, _SIZES[given.size], console)))
     given.json.write_text(found.to_json())
     show(found, console)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,6 +21,7 @@ from bench.bare_way import ways
 from bench.figures import Figure, Floor, Target
 from bench.live_latency import listen, result_of
 from bench.load import Order, Sent, send
+from bench.memory import peaks_of_children
 from bench.requests import Requests
 from bench.servers import BATCH_SIZE, fresh_directory, verify
 from bench.settled import Poll, backlog_at, latencies, percentile, watched
@@ -42,6 +43,8 @@ _SHARES: Final = (0.5, 0.95, 0.99)
 _HELD: Final = Target(10_000, 20_000)
 _STORED: Final = Target(250, 100)
 _PUBLISHED: Final = Target(100, 30)
+_MEMORY: Final = Target(150, 100)
+_REMEMBERING: Final = ("ingest", "worker")
 
 
 async def measure(size: Size) -> list[Figure]:
@@ -53,9 +56,9 @@ async def measure(size: Size) -> list[Figure]:
     for workers in size.workers:
         with fresh_directory() as data_dir:
             limits = {"ANALYTICS_BATCH_SIZE": str(BATCH_SIZE), "ANALYTICS_LOG_LEVEL": "warning"}
-            async with running(data_dir, workers, **limits) as (_, where):
+            async with running(data_dir, workers, **limits) as (process, where):
                 redis = connect(Settings.model_validate({"redis_url": where.redis_url}))
-                system = _System(where, redis)
+                system = _System(where, redis, process.pid)
                 if workers == size.workers[0]:
                     figures += await _latency(system, small, size.latency_seconds)
                 held, details = await _held(system, large, size, workers, first_probe)
@@ -70,6 +73,8 @@ async def measure(size: Size) -> list[Figure]:
 class _System:
     where: DevFile
     redis: Redis
+    pid: int
+    """Of `analytics up`, whose children do the work."""
     accepted: int = field(default=0)
     """Events, of all runs."""
 
@@ -133,6 +138,7 @@ async def _held(
     return Figure(name, held.rate, "/s", target=_HELD, note=note), [
         *_percentiles(f"held, {of}: accepted to stored", held.stored()),
         *_percentiles(f"held, {of}: due to answered", sorted(held.sent.times)),
+        *_memory(f"held, {of}", peaks_of_children(system.pid)),
     ]
 
 
@@ -175,6 +181,11 @@ async def _stored(where: DevFile) -> int:
     books = await read_books(connection)
     await connection.close()
     return books[0].stored
+
+
+def _memory(name: str, peaks: Mapping[str, int]) -> list[Figure]:
+    """Return a figure for each service; what higher rates took, which were tried before, is in it."""
+    return [Figure(f"{name}: memory of {of}", peaks[of] / 1e6, "MB", target=_MEMORY) for of in _REMEMBERING if peaks]
 
 
 def _percentiles(

@@ -38,6 +38,18 @@ class Floor:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """Where a figure lies on a plot; its value is how high."""
+
+    plot: str
+    """Name of the file, without its ending."""
+    curve: str
+    at: float
+    axis: str = "events stored"
+    """What `at` counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """One number that was measured."""
 
@@ -49,6 +61,7 @@ class Figure:
     target: Target | None = None
     ratio_target: Target | None = None
     note: str = ""
+    point: Point | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -92,6 +105,8 @@ def _figure(document: dict[str, Any]) -> Figure:
         Target(**target) if target else None,
         Target(**ratio_target) if ratio_target else None,
         document["note"],
+        # runs of before have none
+        Point(**point) if (point := document.get("point")) else None,
     )
 
 

@@ -15,19 +15,27 @@ from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final, Protocol, cast
 from urllib.parse import urlsplit
 
 import uvloop
 
-from bench.requests import MARK, Requests
+from bench.requests import MARK
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _PATIENCE_SECONDS: Final = 10.0
-_LATE_SECONDS: Final = 1.0
-"""How long after the end what was due may still be sent."""
-
 _SERIES: Final = itertools.count(1)
+
+
+class Sendable(Protocol):
+    """Requests to send one after the other, and again from the first."""
+
+    @property
+    def good(self) -> str:
+        """The status of an answer that counts."""
+
+    def encoded(self, host: str, key: str) -> list[bytes]:
+        """Return each request as it goes over the wire; MARK in it becomes another number each time."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,7 @@ class Order:
 
     url: str
     key: str
-    requests: Requests
+    requests: Sendable
     connections: int
     seconds: float
     """How long, after the warm-up."""
@@ -46,6 +54,8 @@ class Order:
     """Requests; None: as many as are answered."""
     most: int | None = None
     """Requests; None: as many as there is time for."""
+    late_seconds: float = 1.0
+    """How long after the end of an open loop what was due may still be sent."""
     series: int = field(default_factory=lambda: next(_SERIES) % 0x10000)
     """Tells the ids of this order from those of others."""
 
@@ -54,10 +64,12 @@ class Order:
 class Sent:
     """What came of it."""
 
+    good: str
+    """The status of an answer that counts."""
     answers: Counter[str] = field(default_factory=Counter)
     """By status, of the whole order."""
     counted: int = 0
-    """Answers 202 within the seconds that count."""
+    """Good answers within the seconds that count."""
     seconds: float = 0.0
     unanswered: int = 0
     """Requests that were due and not answered at the end of the seconds."""
@@ -66,19 +78,21 @@ class Sent:
     ended_at: float = 0.0
     """Unix time of the end of an open loop."""
     times: list[float] = field(default_factory=list)
-    """Seconds from due to answered, of an open loop."""
+    """Seconds from due to a good answer, whenever it came, of what was due within the seconds of an open loop."""
+    failed: int = 0
+    """Requests of those that had another answer."""
     processor: float = 0.0
     """Share of a core the generator took."""
 
     @property
     def accepted(self) -> int:
-        """Requests answered 202."""
-        return self.answers["202"]
+        """Requests with a good answer."""
+        return self.answers[self.good]
 
     def require_all_accepted(self) -> None:
-        """Raise unless every answer was 202: a number of anything else is none."""
-        if set(self.answers) != {"202"}:
-            raise RuntimeError(f"not everything was accepted: {dict(self.answers)}")
+        """Raise unless every answer was good: a number of anything else is none."""
+        if set(self.answers) != {self.good}:
+            raise RuntimeError(f"not everything was answered {self.good}: {dict(self.answers)}")
 
 
 async def send(order: Order) -> Sent:
@@ -99,16 +113,13 @@ class _Generator:
         assert url.hostname is not None
         assert url.port is not None
         self._address = (url.hostname, url.port)
-        head = (
-            f"POST {order.requests.path} HTTP/1.1\r\nhost: {url.netloc}\r\nauthorization: Bearer {order.key}\r\n"
-            "content-type: application/json\r\ncontent-length: "
-        )
-        self._requests = [f"{head}{len(body)}\r\n\r\n".encode() + body for body in order.requests.bodies]
-        self._sent = Sent()
+        self._requests = order.requests.encoded(url.netloc, order.key)
+        self._sent = Sent(order.requests.good)
         self._begun = 0
         self._ended = 0
         self._due = 0
-        self._idle: list[_Connection] = []
+        # the one that idled longest is next, so that all are in use
+        self._idle: deque[_Connection] = deque()
         self._waiting: deque[float] = deque()
         self._counts_from = self._counts_to = 0.0
         self._all_ended = asyncio.Event()
@@ -151,7 +162,7 @@ class _Generator:
             await asyncio.sleep(max(0.0, due - now))
         self._sent.unanswered = self._due - self._ended
         self._sent.ended_at = time.time()
-        await self._until_ended(lambda: self._due, _LATE_SECONDS)
+        await self._until_ended(lambda: self._due, self._order.late_seconds)
         self._sent.answers["not sent"] = len(self._waiting)
         self._waiting.clear()
         await self._until_ended(lambda: self._begun, _PATIENCE_SECONDS)
@@ -175,7 +186,7 @@ class _Generator:
         turn, number = divmod(self._begun, len(self._requests))
         self._begun += 1
         fresh = b"%04x%04x" % (self._order.series, turn % 0x10000)
-        self._idle.pop().send(self._requests[number].replace(MARK, fresh), due)
+        self._idle.popleft().send(self._requests[number].replace(MARK, fresh), due)
 
     def ready(self, connection: _Connection) -> None:
         """Have a connection that nothing is on its way over."""
@@ -202,10 +213,13 @@ class _Generator:
         now = time.perf_counter()
         self._ended += 1
         self._sent.answers[status] += 1
-        if status == "202" and self._counts_from <= now < self._counts_to:
-            self._sent.counted += 1
-            if self._order.per_second is not None:
+        is_good = status == self._sent.good
+        self._sent.counted += is_good and self._counts_from <= now < self._counts_to
+        if self._order.per_second is not None and self._counts_from <= due < self._counts_to:
+            if is_good:
                 self._sent.times.append(now - due)
+            else:
+                self._sent.failed += 1
         if self._order.per_second is not None:
             self._take_up()
         elif self._may_begin() and self._idle:

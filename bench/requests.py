@@ -25,6 +25,15 @@ class Requests:
     path: str
     bodies: Sequence[bytes]
     events_each: int
+    good: str = "202"
+
+    def encoded(self, host: str, key: str) -> list[bytes]:
+        """Return each as it goes over the wire."""
+        head = (
+            f"POST {self.path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n"
+            "content-type: application/json\r\ncontent-length: "
+        )
+        return [f"{head}{len(body)}\r\n\r\n".encode() + body for body in self.bodies]
 
 
 def events(count: int) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import httpx
 
+from bench.backlog import PSEUDONYM_KEYS
 from cli.dev_access import DevAccess, keep_access
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.embedded.postgres import Postgres
@@ -54,6 +55,14 @@ class Servers:
         return connect(Settings.model_validate({"redis_url": self.redis_url}))
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A process that answers."""
+
+    url: str
+    pid: int
+
+
 @contextmanager
 def fresh_directory() -> Iterator[Path]:
     """Give an empty directory that PostgreSQL's account may enter."""
@@ -70,7 +79,7 @@ async def fresh_servers() -> AsyncIterator[Servers]:
         try:
             await asyncio.gather(asyncio.to_thread(redis.start), asyncio.to_thread(postgres.start))
             await upgrade(postgres.url)
-            access = keep_access(directory / "access.json", {})
+            access = keep_access(directory / "access.json", {"ANALYTICS_PSEUDONYM_KEYS": PSEUDONYM_KEYS})
             yield Servers(directory, redis.url, postgres.url, access)
         finally:
             await asyncio.to_thread(redis.stop)
@@ -88,23 +97,39 @@ async def ingest(servers: Servers) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def worker(servers: Servers, batch_size: int = BATCH_SIZE) -> AsyncIterator[None]:
-    """Run a store worker."""
+async def dashboard(servers: Servers) -> AsyncIterator[Service]:
+    """Run the read service."""
+    port = any_free()
+    url = f"http://{LOOPBACK}:{port}"
+    environment = servers.environment() | {"ANALYTICS_DASHBOARD_PORT": str(port)}
+    log = servers.directory / f"dashboard-{port}.log"
+    async with process(("cli.main", "dashboard"), environment, log, f"{url}/readyz") as pid:
+        yield Service(url, pid)
+
+
+@asynccontextmanager
+async def worker(servers: Servers, batch_size: int = BATCH_SIZE, partitions: int = 1) -> AsyncIterator[int]:
+    """Run a store worker; give its process id."""
     port = any_free()
     environment = servers.environment() | {
         "ANALYTICS_BATCH_SIZE": str(batch_size),
+        "ANALYTICS_STREAM_PARTITIONS": str(partitions),
         "ANALYTICS_METRICS_PORT": str(port),
     }
     ready_url = f"http://{LOOPBACK}:{port}/readyz"
-    async with process(("cli.main", "worker"), environment, servers.directory / f"worker-{port}.log", ready_url):
-        yield
+    log = servers.directory / f"worker-{port}.log"
+    async with process(("cli.main", "worker"), environment, log, ready_url) as pid:
+        yield pid
 
 
 @asynccontextmanager
 async def process(
     module: tuple[str, ...], environment: Mapping[str, str], log: Path, ready_url: str | None = None
-) -> AsyncIterator[None]:
-    """Run `python -m module`, ready when its page says so; SIGTERM at the end. Raises RuntimeError with its log."""
+) -> AsyncIterator[int]:
+    """Run `python -m module`, ready when its page says so, and give its id; SIGTERM at the end.
+
+    Raises RuntimeError with its log.
+    """
     with log.open("wb") as output:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", *module, env=os.environ | environment, stdout=output, stderr=output
@@ -112,7 +137,7 @@ async def process(
     try:
         if ready_url is not None:
             await _ready(child, ready_url, log)
-        yield
+        yield child.pid
         if child.returncode is not None:
             raise RuntimeError(f"{module} ended by itself: {_text(log)}")
     finally:
@@ -147,9 +172,12 @@ async def verify(data_dir: Path, accepted: int, environment: Mapping[str, str] |
     if child.returncode:
         raise RuntimeError(f"analytics verify: {out.decode()}{errors.decode()}")
     found: dict[str, Any] = json.loads(out)
-    [books] = found["books"]
-    if found["drift"] or books["balanced"] is not True or books["in_flight"] or books["dead_lettered"]:
+    books = found["books"]
+    if found["drift"] or any(
+        each["balanced"] is not True or each["in_flight"] or each["dead_lettered"] for each in books
+    ):
         raise RuntimeError(f"analytics verify: {out.decode()}")
     # who got no answer may have been appended all the same, so there may be more
-    if books["appended"] < accepted:
-        raise RuntimeError(f"{accepted:,} events were accepted, {books['appended']:,} appended")
+    appended = sum(each["appended"] for each in books)
+    if appended < accepted:
+        raise RuntimeError(f"{accepted:,} events were accepted, {appended:,} appended")

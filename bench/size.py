@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -23,6 +23,15 @@ class Size:
     held_seconds: float
     latency_seconds: float
     peer_events: int
+    read_events: int
+    """Stored before anything is asked."""
+    read_seconds: float
+    """Of each endpoint."""
+    growth_events: tuple[int, ...]
+    """Stored events at which all is measured, the fewest first."""
+    scale_events: int
+    scales: tuple[int, ...]
+    """Numbers of partitions, and of workers."""
 
 
 FULL: Final = Size(
@@ -36,7 +45,13 @@ FULL: Final = Size(
     held_seconds=60,
     latency_seconds=30,
     peer_events=100_000,
+    read_events=100_000,
+    read_seconds=5,
+    growth_events=(0, 100_000, 1_000_000),
+    scale_events=60_000,
+    scales=(1, 2, 4),
 )
+LONG: Final = replace(FULL, read_events=10_000_000, growth_events=(0, 100_000, 1_000_000, 5_000_000, 10_000_000))
 QUICK: Final = Size(
     pool_events=20_000,
     append_seconds=2,
@@ -48,4 +63,9 @@ QUICK: Final = Size(
     held_seconds=15,
     latency_seconds=5,
     peer_events=20_000,
+    read_events=20_000,
+    read_seconds=2,
+    growth_events=(0, 20_000),
+    scale_events=20_000,
+    scales=(1, 2),
 )

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from bench.compare import changes
-from bench.figures import Figure, Floor, Run, Target
+from bench.figures import Figure, Floor, Point, Run, Target
 
 
 def test_a_ratio_is_of_the_first_floor() -> None:
@@ -45,10 +47,19 @@ def test_a_run_comes_back_from_json_as_it_was() -> None:
         (
             Figure("a", 1.5, "/s", (Floor("x", 2.0), Floor("y", 3.0)), Target(1, 2), Target(0.5, 0.8), "by hand"),
             Figure("b", 20.0, "ms", target=Target(250, 100)),
+            Figure("c", 3.0, "ms", point=Point("plot", "curve", 100)),
         ),
     )
 
     assert Run.from_json(run.to_json()) == run
+
+
+def test_a_run_of_before_there_were_plots_is_still_read() -> None:
+    run = Run({}, (Figure("a", 1.5, "/s"),))
+    document = json.loads(run.to_json())
+    del document["figures"][0]["point"]
+
+    assert Run.from_json(json.dumps(document)) == run
 
 
 def test_a_change_is_told_with_and_without_that_of_the_machine() -> None:

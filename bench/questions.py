@@ -1,0 +1,53 @@
+"""What dashboards ask the read service, about one learner after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final
+from urllib.parse import urlencode
+
+_MOST: Final = 20_000
+"""Learners that are asked about, more than a run has time for."""
+
+_LEARNING: Final = {
+    "overview": "learning/overview",
+    "heatmap": "learning/heatmap",
+    "progress": "gamification/progress",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """GET requests to send, each answered 200."""
+
+    paths: Sequence[str]
+    good: str = "200"
+
+    def encoded(self, host: str, key: str) -> list[bytes]:
+        """Return each as it goes over the wire."""
+        return [
+            f"GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n\r\n".encode()
+            for path in self.paths
+        ]
+
+
+def of_dashboards(learners: Sequence[str], now: datetime) -> dict[str, Questions]:
+    """Return what is asked of each endpoint, by a short name; of learners in no order, each once in a turn."""
+    asked = Random("asked").sample(learners, min(len(learners), _MOST))
+    month = (now - timedelta(days=30)).isoformat(timespec="seconds")
+    return {
+        **{
+            name: Questions([_path(endpoint, user_id=learner) for learner in asked])
+            for name, endpoint in _LEARNING.items()
+        },
+        "a learner's events": Questions([_path("events", user_id=learner, since=month) for learner in asked]),
+        "newest events": Questions([_path("events")]),
+        "system metrics": Questions([_path("system/metrics")]),
+    }
+
+
+def _path(endpoint: str, **parameters: str) -> str:
+    return f"/api/analytics/{endpoint}" + (f"?{urlencode(parameters)}" if parameters else "")
