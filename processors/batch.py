@@ -34,7 +34,7 @@ class ReadPlan:
 IDLE_BLOCK_MS: Final = 1_000
 """Wait of a reader that has nothing in hand."""
 
-GATHER_MS: Final = 10
+GATHER_MS: Final = 25
 """Between two reads of a batch that gathers: a read costs the same for one entry and for many."""
 
 

@@ -36,7 +36,7 @@ def test_age_counts_from_the_first_entry() -> None:
     batch.add(entries(1), now=5.0)
     batch.add(entries(1), now=5.03125)
     assert not batch.is_due(5.04)
-    assert batch.next_read(5.03125) == ReadPlan(1, 9, GATHER_MS)
+    assert batch.next_read(5.03125) == ReadPlan(1, 1, 19)
     assert batch.next_read(5.0498) == ReadPlan(1, 1, 1)
     assert batch.is_due(5.05)
 

@@ -8,10 +8,12 @@ from datetime import timedelta
 
 from processors.batch import GATHER_MS, BatchPolicy
 from processors.breaker import Breaker, BreakerPolicy
+from processors.live import Erased, LiveWorker
 from processors.store import BatchStore
 from processors.worker import PartitionWorker
 from storage.writer import BatchCounts, DeadLetter, ReceivedEvent
 from stream.consumer import Entry
+from stream.publisher import Publication, Published
 from tests.support.events import event
 from tests.support.poison import fields_of
 
@@ -56,3 +58,38 @@ async def test_reads_are_spaced() -> None:
     await working
     # the first read, and one after each pause
     assert source.settled[0] <= 1 + 5 + 1
+
+
+class Listeners:
+    """An outlet that ends the worker with the first it publishes."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+        self.published = 0
+
+    async def publish(self, publications: Sequence[Publication]) -> Published:
+        self.published += len(publications)
+        self._stop.set()
+        return Published(len(publications), 0, 0)
+
+
+class LiveTrickle:
+    """Has one more entry whenever it is asked."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    async def join(self) -> None: ...
+
+    async def read(self, _count: int, _block_ms: int) -> list[Entry]:
+        self.number += 1
+        return [Entry(f"{self.number}-0", fields_of(event("session_start", number=self.number)))]
+
+    def settled(self, _ids: Sequence[str]) -> None: ...
+
+
+async def test_a_live_worker_that_took_all_there_was_lets_some_come() -> None:
+    source, stop = LiveTrickle(), asyncio.Event()
+    outlet = Listeners(stop)
+    await LiveWorker(source, outlet, Erased(), stop).run()
+    assert source.number == outlet.published == 1
