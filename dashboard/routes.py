@@ -43,13 +43,18 @@ def identify(connection: HTTPConnection, authorization: str | None) -> Caller:
     return caller
 
 
-def _identify(request: Request) -> Caller:
+# Coroutines, though they wait for nothing: FastAPI gives a function to a thread, for every request.
+async def _identify(request: Request) -> Caller:
     return identify(request, request.headers.get("Authorization"))
+
+
+async def _services(request: Request) -> Services:
+    return services_of(request)
 
 
 # Identified before any parameter is looked at: who may not ask learns nothing of how to.
 AnyCaller = Annotated[Caller, Depends(_identify)]
-SomeServices = Annotated[Services, Depends(services_of)]
+SomeServices = Annotated[Services, Depends(_services)]
 SECURITY = [Depends(_BEARER), Depends(_API_KEY)]
 
 
