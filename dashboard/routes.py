@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.requests import HTTPConnection
 
@@ -110,13 +112,23 @@ async def gamification_progress(
     return learner_answers.progress(reading.record, reading.window, services.curve, reading.meta)
 
 
-@router.get("/system/metrics", dependencies=SECURITY, tags=["system"], operation_id="system_metrics")
-async def system_metrics(
-    caller: AnyCaller, services: SomeServices, query: Annotated[LastDay, Query()]
-) -> SystemMetrics:
+@router.get(
+    "/system/metrics",
+    dependencies=SECURITY,
+    tags=["system"],
+    operation_id="system_metrics",
+    response_model=SystemMetrics,
+)
+async def system_metrics(caller: AnyCaller, services: SomeServices, query: Annotated[LastDay, Query()]) -> Response:
     """Latency, errors, busiest endpoints and active users of the platform's last hours."""
     require(caller, "system:read")
-    window = last_hours(services.clock(), query.hours)
+    now = services.clock()
+    made = await services.shared.get((query.hours, query.limit), now, partial(_system_metrics, services, query, now))
+    return Response(made, media_type="application/json")
+
+
+async def _system_metrics(services: Services, query: LastDay, now: datetime) -> bytes:
+    window = last_hours(now, query.hours)
     meta = HoursMeta(
         consistent_through=services.freshness.consistent_through,
         generated_at=window.end,
@@ -124,4 +136,5 @@ async def system_metrics(
         to=window.end,
     )
     record = await services.answers.system(window.start, window.end, window.step, query.limit)
-    return system_answers.system_metrics(record, window, meta, GroupFigures(services.min_group_size))
+    answer = system_answers.system_metrics(record, window, meta, GroupFigures(services.min_group_size))
+    return answer.model_dump_json(by_alias=True).encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from dashboard.levels import LevelCurve
 from dashboard.live.hub import Hub
 from dashboard.live.places import Places
 from dashboard.privacy_desk import PrivacyDesk
+from dashboard.shared_answers import SharedAnswers
 from schemas.accepted import AcceptedEvent
 from storage.answers import LearnerRecord, SystemRecord
 from storage.audit import AuditEntry
@@ -75,6 +76,8 @@ class Services:
     """Of pages that may read answers."""
     shows_page: bool
     """Whether `/` is the page to look at; only in development."""
+    shared: SharedAnswers[bytes] = field(default_factory=SharedAnswers, init=False)
+    """Answers that name no learner, as they are sent."""
 
 
 def services_of(connection: HTTPConnection) -> Services:
