@@ -61,13 +61,17 @@ class AuditedRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def audited(request: Request) -> Response:
-            action = f"{request.method} {self.path_format}"
-            async with refusals_on_record(request, action):
-                response = await handler(request)
-            await put_on_record(request, action, HTTPStatus(response.status_code))
-            return response
+            return await answer_on_record(request, f"{request.method} {self.path_format}", handler)
 
         return audited
+
+
+async def answer_on_record(request: Request, action: str, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Return the answer once it is on record. Raises what it raises, on record too, or StorageUnavailable instead."""
+    async with refusals_on_record(request, action):
+        response = await answer(request)
+    await put_on_record(request, action, HTTPStatus(response.status_code))
+    return response
 
 
 @contextlib.asynccontextmanager
