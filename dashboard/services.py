@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from starlette.requests import HTTPConnection
 
 from dashboard.callers import Gate
+from dashboard.event_answers import ToldPage
 from dashboard.freshness import Freshness
 from dashboard.levels import LevelCurve
 from dashboard.live.hub import Hub
@@ -76,8 +77,10 @@ class Services:
     """Of pages that may read answers."""
     shows_page: bool
     """Whether `/` is the page to look at; only in development."""
-    shared: SharedAnswers[bytes] = field(default_factory=SharedAnswers, init=False)
-    """Answers that name no learner, as they are sent."""
+    shared_metrics: SharedAnswers[bytes] = field(default_factory=SharedAnswers, init=False)
+    """Of the platform, as they are sent."""
+    shared_pages: SharedAnswers[ToldPage] = field(default_factory=SharedAnswers, init=False)
+    """Of events that are searched for by time and type alone."""
 
 
 def services_of(connection: HTTPConnection) -> Services:
