@@ -6,6 +6,8 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
 
+from pydantic import BaseModel
+
 from dashboard.levels import LevelCurve, standing
 from dashboard.streaks import streaks
 from dashboard.windows import DayWindow
@@ -14,7 +16,6 @@ from schemas.answers import (
     DaysMeta,
     GamificationProgress,
     HeatmapDay,
-    LearningHeatmap,
     LearningOverview,
     XpDay,
 )
@@ -29,8 +30,8 @@ _MOST_DAYS: Final = 4_096
 
 # most days of most learners are empty, and the same for everybody
 @lru_cache(_MOST_DAYS)
-def _empty_square(day: date) -> HeatmapDay:
-    return HeatmapDay(date=day, activity_count=0, duration_minutes=0, xp_earned=0)
+def _empty_square(day: date) -> bytes:
+    return _json(HeatmapDay(date=day, activity_count=0, duration_minutes=0, xp_earned=0))
 
 
 @lru_cache(_MOST_DAYS)
@@ -58,18 +59,21 @@ def overview(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: 
     )
 
 
-def heatmap(record: LearnerRecord, window: DayWindow, meta: DaysMeta) -> LearningHeatmap:
-    """Give every day of the window, also the empty ones."""
+def heatmap(record: LearnerRecord, window: DayWindow, meta: DaysMeta) -> bytes:
+    """Give every day of the window, also the empty ones: a LearningHeatmap in JSON."""
     known = {
-        day.activity_date: HeatmapDay(
-            date=day.activity_date,
-            activity_count=day.activity_count,
-            duration_minutes=day.session_microseconds / _MICROSECONDS_PER_MINUTE,
-            xp_earned=day.xp_earned,
+        day.activity_date: _json(
+            HeatmapDay(
+                date=day.activity_date,
+                activity_count=day.activity_count,
+                duration_minutes=day.session_microseconds / _MICROSECONDS_PER_MINUTE,
+                xp_earned=day.xp_earned,
+            )
         )
         for day in record.days
     }
-    return LearningHeatmap(meta=meta, days=[known.get(day) or _empty_square(day) for day in window])
+    days = b",".join(known.get(day) or _empty_square(day) for day in window)
+    return b'{"meta":%b,"days":[%b]}' % (_json(meta), days)
 
 
 def progress(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: DaysMeta) -> GamificationProgress:
@@ -90,3 +94,7 @@ def progress(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: 
         xp_trend=[XpDay(date=day, xp=xp[day]) if day in xp else _no_xp(day) for day in window],
         reported_streak_days=record.reported_streak_days,
     )
+
+
+def _json(part: BaseModel) -> bytes:
+    return part.model_dump_json(by_alias=True).encode()

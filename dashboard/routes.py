@@ -92,13 +92,18 @@ async def learning_overview(
     return learner_answers.overview(reading.record, reading.window, services.curve, reading.meta)
 
 
-@router.get("/learning/heatmap", dependencies=SECURITY, tags=["learning"], operation_id="learning_heatmap")
-async def learning_heatmap(
-    caller: AnyCaller, services: SomeServices, query: Annotated[LastYear, Query()]
-) -> LearningHeatmap:
+@router.get(
+    "/learning/heatmap",
+    dependencies=SECURITY,
+    tags=["learning"],
+    operation_id="learning_heatmap",
+    response_model=LearningHeatmap,
+)
+async def learning_heatmap(caller: AnyCaller, services: SomeServices, query: Annotated[LastYear, Query()]) -> Response:
     """A learner's calendar: activity, minutes and XP of every day."""
     reading = await _read(services, caller, query)
-    return learner_answers.heatmap(reading.record, reading.window, reading.meta)
+    content = learner_answers.heatmap(reading.record, reading.window, reading.meta)
+    return Response(content, media_type="application/json")
 
 
 @router.get(
