@@ -15,7 +15,7 @@ import pytest
 
 from dashboard.services import Services
 from schemas.accepted import AcceptedEvent
-from storage.event_search import EventArchive, place_of
+from storage.event_search import EventArchive, EventSearch, place_of
 from tests.support.access import EVENTS_KEY
 from tests.support.archive import archive
 from tests.support.events import event, uuid7
@@ -209,6 +209,32 @@ async def test_freshness_is_taken_before_the_database_is_read(services: Services
         services.freshness.consistent_through = early
         told = (await answer(client, EVENTS, OPERATOR))["meta"]["consistent_through"]
         assert datetime.fromisoformat(told) == early
+
+
+async def test_the_newest_events_are_searched_for_once_for_all_who_may_see_them_and_each_is_on_record(
+    services: Services, database: asyncpg.Connection
+) -> None:
+    searched: list[EventSearch] = []
+
+    class Watched(EventArchive):
+        """Counts."""
+
+        def __init__(self) -> None: ...
+
+        async def page(self, search: EventSearch, *_: Any) -> list[AcceptedEvent]:
+            searched.append(search)
+            return []
+
+    async with client_of(dataclasses.replace(services, archive=Watched())) as client:
+        pages = await asyncio.gather(*(answer(client, EVENTS, OPERATOR) for _ in range(20)))
+        assert pages == [pages[0]] * 20
+        await refusal(client, 403, EVENTS, READER)
+        assert len(searched) == 1
+        for own in ({"user_id": "anna"}, {"session_id": str(SESSION)}):
+            await asyncio.gather(*(answer(client, EVENTS, OPERATOR, **own) for _ in range(2)))
+        assert len(searched) == 5
+    spans = await database.fetch("SELECT span->>'until' AS until, count(*) FROM audit_log GROUP BY 1 ORDER BY 2")
+    assert [tuple(row) for row in spans] == [(None, 1), (NOW.isoformat(), 24)]
 
 
 async def test_searches_that_are_too_wide_say_so_and_keep_no_other_answer_waiting(
