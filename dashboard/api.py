@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from dashboard import event_routes, live_routes, privacy_routes, problems, routes
+from dashboard.shortcut import Shortcut
 
 _DESCRIPTION: Final = (
     "Answers about learners and the platform, from aggregates only, which say through which moment they are complete;"
@@ -34,6 +35,7 @@ def create_api() -> FastAPI:
         openapi_url=None,
     )
     problems.install(api)
+    api.add_middleware(Shortcut, routes=[*routes.router.routes, *event_routes.router.routes])
     api.router.default = _not_found
     api.include_router(routes.router)
     api.include_router(event_routes.router)

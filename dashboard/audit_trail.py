@@ -22,11 +22,16 @@ from storage.audit import AuditEntry
 
 MOST_WAITING: Final = 10_000
 """Entries; more are refused, and with them their answers."""
+SPACING_SECONDS: Final = 0.005
+"""From the beginning of a group to that of the next: each costs a commit, however few entries it has."""
 _SPANS: Final = ("days", "hours", "tz", "limit", "types")
 
 
 class AuditTrail:
-    """Writes entries in groups. One group is under way at a time; what comes meanwhile is the next."""
+    """Writes entries in groups. One group is under way at a time; what comes meanwhile is the next.
+
+    After a pause an entry is written at once; while there are many they wait for a few milliseconds.
+    """
 
     def __init__(self, write: Callable[[Sequence[AuditEntry]], Awaitable[None]]) -> None:
         """`write` returns once the entries are durable, or raises StorageUnavailable."""
@@ -34,6 +39,7 @@ class AuditTrail:
         self._gathered: list[AuditEntry] = []
         self._next: asyncio.Task[None] | None = None
         self._under_way: asyncio.Task[None] | None = None
+        self._earliest = 0.0
 
     async def record(self, entry: AuditEntry) -> None:
         """Return once the entry is on record. Raises StorageUnavailable."""
@@ -48,6 +54,9 @@ class AuditTrail:
     async def _write_after(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(self._earliest - clock())
+        self._earliest = clock() + SPACING_SECONDS
         group, self._gathered = self._gathered, []
         self._under_way, self._next = self._next, None
         await self._write(group)
@@ -61,13 +70,17 @@ class AuditedRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def audited(request: Request) -> Response:
-            action = f"{request.method} {self.path_format}"
-            async with refusals_on_record(request, action):
-                response = await handler(request)
-            await put_on_record(request, action, HTTPStatus(response.status_code))
-            return response
+            return await answer_on_record(request, f"{request.method} {self.path_format}", handler)
 
         return audited
+
+
+async def answer_on_record(request: Request, action: str, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Return the answer once it is on record. Raises what it raises, on record too, or StorageUnavailable instead."""
+    async with refusals_on_record(request, action):
+        response = await answer(request)
+    await put_on_record(request, action, HTTPStatus(response.status_code))
+    return response
 
 
 @contextlib.asynccontextmanager

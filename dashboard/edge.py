@@ -7,24 +7,26 @@ import time
 from typing import Final
 from uuid import uuid4
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from telemetry import logging, metrics
 
 _UNMATCHED: Final = "unmatched"
 
-_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    # answers about learners must not stay in any cache
-    "Cache-Control": "private, no-store",
-}
+_HEADERS: Final = tuple(
+    (name.lower().encode(), value.encode())
+    for name, value in {
+        "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        # answers about learners must not stay in any cache
+        "Cache-Control": "private, no-store",
+    }.items()
+)
 """A response's own header of the same name wins."""
 
 
@@ -59,11 +61,13 @@ class Edge:
         async def dressed(message: Message) -> None:
             if not is_answered:
                 status = _status_of(message)
-                message.setdefault("headers", [])
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                own = message.get("headers", ())
+                named = {name for name, _ in own}
+                message["headers"] = [
+                    *own,
+                    (b"x-request-id", request_id.encode()),
+                    *(header for header in _HEADERS if header[0] not in named),
+                ]
                 answered(status)
             await send(message)
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
+
+from pydantic_core import from_json
 
 from schemas.accepted import AcceptedEvent
 from schemas.answers import StoredEvent
 from storage.event_search import EventSearch
+
+
+@dataclass(frozen=True, slots=True)
+class ToldPage:
+    """A page as it is sent."""
+
+    content: bytes
+    span: dict[str, str]
+    """How much was searched, for the audit log."""
 
 
 def stored_event(event: AcceptedEvent) -> StoredEvent:
@@ -21,7 +32,7 @@ def stored_event(event: AcceptedEvent) -> StoredEvent:
         activity_date=event.activity_date,
         schema_version=event.schema_version,
         source=event.source,
-        properties=json.loads(event.properties),
+        properties=from_json(event.properties),
     )
 
 

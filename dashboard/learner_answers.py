@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Final
+
+from pydantic import BaseModel
 
 from dashboard.levels import LevelCurve, standing
 from dashboard.streaks import streaks
@@ -12,7 +16,6 @@ from schemas.answers import (
     DaysMeta,
     GamificationProgress,
     HeatmapDay,
-    LearningHeatmap,
     LearningOverview,
     XpDay,
 )
@@ -20,6 +23,20 @@ from storage.answers import LearnerRecord
 
 _MICROSECONDS_PER_SECOND = timedelta(seconds=1) // timedelta(microseconds=1)
 _MICROSECONDS_PER_MINUTE = timedelta(minutes=1) // timedelta(microseconds=1)
+
+_MOST_DAYS: Final = 4_096
+"""That are kept: those of the longest window, and some."""
+
+
+# most days of most learners are empty, and the same for everybody
+@lru_cache(_MOST_DAYS)
+def _empty_square(day: date) -> bytes:
+    return _json(HeatmapDay(date=day, activity_count=0, duration_minutes=0, xp_earned=0))
+
+
+@lru_cache(_MOST_DAYS)
+def _no_xp(day: date) -> XpDay:
+    return XpDay(date=day, xp=0)
 
 
 def overview(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: DaysMeta) -> LearningOverview:
@@ -42,21 +59,21 @@ def overview(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: 
     )
 
 
-def heatmap(record: LearnerRecord, window: DayWindow, meta: DaysMeta) -> LearningHeatmap:
-    """Give every day of the window, also the empty ones."""
-    known = {day.activity_date: day for day in record.days}
-    days = []
-    for date in window:
-        day = known.get(date)
-        days.append(
+def heatmap(record: LearnerRecord, window: DayWindow, meta: DaysMeta) -> bytes:
+    """Give every day of the window, also the empty ones: a LearningHeatmap in JSON."""
+    known = {
+        day.activity_date: _json(
             HeatmapDay(
-                date=date,
-                activity_count=day.activity_count if day else 0,
-                duration_minutes=day.session_microseconds / _MICROSECONDS_PER_MINUTE if day else 0,
-                xp_earned=day.xp_earned if day else 0,
+                date=day.activity_date,
+                activity_count=day.activity_count,
+                duration_minutes=day.session_microseconds / _MICROSECONDS_PER_MINUTE,
+                xp_earned=day.xp_earned,
             )
         )
-    return LearningHeatmap(meta=meta, days=days)
+        for day in record.days
+    }
+    days = b",".join(known.get(day) or _empty_square(day) for day in window)
+    return b'{"meta":%b,"days":[%b]}' % (_json(meta), days)
 
 
 def progress(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: DaysMeta) -> GamificationProgress:
@@ -74,6 +91,10 @@ def progress(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: 
             Achievement(achievement_id=earned.achievement_id, name=earned.name, earned_at=earned.earned_at)
             for earned in record.achievements
         ],
-        xp_trend=[XpDay(date=date, xp=xp.get(date, 0)) for date in window],
+        xp_trend=[XpDay(date=day, xp=xp[day]) if day in xp else _no_xp(day) for day in window],
         reported_streak_days=record.reported_streak_days,
     )
+
+
+def _json(part: BaseModel) -> bytes:
+    return part.model_dump_json(by_alias=True).encode()

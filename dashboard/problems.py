@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -36,11 +36,14 @@ def described() -> dict[int | str, dict[str, Any]]:
 
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem document."""
-    app.add_exception_handler(Refusal, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(DependencyUnavailable, _unavailable)
+    for kind, tell in _TELLERS.items():
+        app.add_exception_handler(kind, tell)
     app.add_exception_handler(Exception, _defect)
+
+
+async def told(request: Request, error: Exception) -> Response:
+    """Return an error that is one of TOLD as a problem document."""
+    return await next(tell for kind, tell in _TELLERS.items() if isinstance(error, kind))(request, error)
 
 
 def problem_response(request: Request, refusal: Refusal) -> Response:
@@ -102,3 +105,13 @@ async def _defect(request: Request, _error: Exception) -> Response:
     return problem_response(
         request, Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "A fault of this service; it has been logged.")
     )
+
+
+_TELLERS: Final[Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]] = {
+    Refusal: _refused,
+    RequestValidationError: _invalid,
+    HTTPException: _http_error,
+    DependencyUnavailable: _unavailable,
+}
+TOLD: Final = tuple(_TELLERS)
+"""Errors that are no defects."""

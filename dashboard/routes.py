@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.requests import HTTPConnection
 
@@ -43,13 +45,18 @@ def identify(connection: HTTPConnection, authorization: str | None) -> Caller:
     return caller
 
 
-def _identify(request: Request) -> Caller:
+# Coroutines, though they wait for nothing: FastAPI gives a function to a thread, for every request.
+async def _identify(request: Request) -> Caller:
     return identify(request, request.headers.get("Authorization"))
+
+
+async def _services(request: Request) -> Services:
+    return services_of(request)
 
 
 # Identified before any parameter is looked at: who may not ask learns nothing of how to.
 AnyCaller = Annotated[Caller, Depends(_identify)]
-SomeServices = Annotated[Services, Depends(services_of)]
+SomeServices = Annotated[Services, Depends(_services)]
 SECURITY = [Depends(_BEARER), Depends(_API_KEY)]
 
 
@@ -85,13 +92,18 @@ async def learning_overview(
     return learner_answers.overview(reading.record, reading.window, services.curve, reading.meta)
 
 
-@router.get("/learning/heatmap", dependencies=SECURITY, tags=["learning"], operation_id="learning_heatmap")
-async def learning_heatmap(
-    caller: AnyCaller, services: SomeServices, query: Annotated[LastYear, Query()]
-) -> LearningHeatmap:
+@router.get(
+    "/learning/heatmap",
+    dependencies=SECURITY,
+    tags=["learning"],
+    operation_id="learning_heatmap",
+    response_model=LearningHeatmap,
+)
+async def learning_heatmap(caller: AnyCaller, services: SomeServices, query: Annotated[LastYear, Query()]) -> Response:
     """A learner's calendar: activity, minutes and XP of every day."""
     reading = await _read(services, caller, query)
-    return learner_answers.heatmap(reading.record, reading.window, reading.meta)
+    content = learner_answers.heatmap(reading.record, reading.window, reading.meta)
+    return Response(content, media_type="application/json")
 
 
 @router.get(
@@ -105,13 +117,25 @@ async def gamification_progress(
     return learner_answers.progress(reading.record, reading.window, services.curve, reading.meta)
 
 
-@router.get("/system/metrics", dependencies=SECURITY, tags=["system"], operation_id="system_metrics")
-async def system_metrics(
-    caller: AnyCaller, services: SomeServices, query: Annotated[LastDay, Query()]
-) -> SystemMetrics:
+@router.get(
+    "/system/metrics",
+    dependencies=SECURITY,
+    tags=["system"],
+    operation_id="system_metrics",
+    response_model=SystemMetrics,
+)
+async def system_metrics(caller: AnyCaller, services: SomeServices, query: Annotated[LastDay, Query()]) -> Response:
     """Latency, errors, busiest endpoints and active users of the platform's last hours."""
     require(caller, "system:read")
-    window = last_hours(services.clock(), query.hours)
+    now = services.clock()
+    make = partial(_system_metrics, services, query, now)
+    return Response(
+        await services.shared_metrics.get((query.hours, query.limit), now, make), media_type="application/json"
+    )
+
+
+async def _system_metrics(services: Services, query: LastDay, now: datetime) -> bytes:
+    window = last_hours(now, query.hours)
     meta = HoursMeta(
         consistent_through=services.freshness.consistent_through,
         generated_at=window.end,
@@ -119,4 +143,5 @@ async def system_metrics(
         to=window.end,
     )
     record = await services.answers.system(window.start, window.end, window.step, query.limit)
-    return system_answers.system_metrics(record, window, meta, GroupFigures(services.min_group_size))
+    answer = system_answers.system_metrics(record, window, meta, GroupFigures(services.min_group_size))
+    return answer.model_dump_json(by_alias=True).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
@@ -47,6 +48,8 @@ async def serve(settings: Settings) -> None:
         async with open_services(settings) as services:
             events.process_started(_NAME, publish_build())
             app = create_app(services, stop)
+            # what there is by now stays; to look all of it through for garbage stops every answer for 80 ms
+            gc.freeze()
             await run_together(
                 stop,
                 serve_http(
@@ -75,12 +78,19 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             application_name="studyin-dashboard",
             read_only=True,
             lazy=True,
+            same_statements=True,
         )
         stack.push_async_callback(pool.close)
         metrics.POOL_CONNECTIONS.labels("idle").set_function(pool.get_idle_size)
         metrics.POOL_CONNECTIONS.labels("used").set_function(lambda: pool.get_size() - pool.get_idle_size())
         # of its own, since that of the answers may only read
-        log = await open_pool(settings.database_dsn, size=1, application_name="studyin-dashboard-audit", lazy=True)
+        log = await open_pool(
+            settings.database_dsn,
+            size=1,
+            application_name="studyin-dashboard-audit",
+            lazy=True,
+            same_statements=True,
+        )
         stack.push_async_callback(log.close)
         # of its own, so that no answer waits for searches
         archive = await open_pool(
@@ -90,6 +100,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             statement_timeout=STATEMENT_TIMEOUT,
             read_only=True,
             lazy=True,
+            same_statements=True,
         )
         stack.push_async_callback(archive.close)
         answers = Answers(pool)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
 from starlette.requests import HTTPConnection
 
 from dashboard.callers import Gate
+from dashboard.event_answers import ToldPage
 from dashboard.freshness import Freshness
 from dashboard.levels import LevelCurve
 from dashboard.live.hub import Hub
 from dashboard.live.places import Places
 from dashboard.privacy_desk import PrivacyDesk
+from dashboard.shared_answers import SharedAnswers
 from schemas.accepted import AcceptedEvent
 from storage.answers import LearnerRecord, SystemRecord
 from storage.audit import AuditEntry
@@ -75,6 +77,10 @@ class Services:
     """Of pages that may read answers."""
     shows_page: bool
     """Whether `/` is the page to look at; only in development."""
+    shared_metrics: SharedAnswers[bytes] = field(default_factory=SharedAnswers, init=False)
+    """Of the platform, as they are sent."""
+    shared_pages: SharedAnswers[ToldPage] = field(default_factory=SharedAnswers, init=False)
+    """Of events that are searched for by time and type alone."""
 
 
 def services_of(connection: HTTPConnection) -> Services:

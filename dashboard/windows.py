@@ -24,9 +24,8 @@ class DayWindow:
         return self.first <= day <= self.last
 
     def __iter__(self) -> Iterator[date]:
-        """Yield every date, oldest first."""
-        for offset in range((self.last - self.first).days + 1):
-            yield self.first + timedelta(days=offset)
+        """Return every date, oldest first."""
+        return map(date.fromordinal, range(self.first.toordinal(), self.last.toordinal() + 1))
 
 
 @dataclass(frozen=True, slots=True)

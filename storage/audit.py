@@ -9,11 +9,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 import asyncpg
 
 from storage.failures import translated_errors
 from storage.pool import Connection
+
+# one statement for however many; ids follow the order in which entries came
+_APPEND: Final = """
+INSERT INTO audit_log (at, actor, action, subject, span, outcome, keep_until)
+SELECT at, actor, action, subject, span::jsonb, outcome, at + $7::interval
+FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[])
+     AS entry (at, actor, action, subject, span, outcome)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +45,15 @@ class AuditEntry:
 async def append_entries(pool: asyncpg.Pool | Connection, entries: Sequence[AuditEntry], retention: timedelta) -> None:
     """Write entries, durably. Raises StorageUnavailable."""
     with translated_errors():
-        await pool.executemany(
-            "INSERT INTO audit_log (at, actor, action, subject, span, outcome, keep_until)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            [
-                (
-                    entry.at,
-                    entry.actor,
-                    entry.action,
-                    entry.subject,
-                    json.dumps(entry.span) if entry.span else None,
-                    entry.outcome,
-                    entry.at + retention,
-                )
-                for entry in entries
-            ],
+        await pool.execute(
+            _APPEND,
+            [entry.at for entry in entries],
+            [entry.actor for entry in entries],
+            [entry.action for entry in entries],
+            [entry.subject for entry in entries],
+            [json.dumps(entry.span) if entry.span else None for entry in entries],
+            [entry.outcome for entry in entries],
+            retention,
         )
 
 

@@ -30,10 +30,13 @@ async def open_pool(
     statement_timeout: timedelta = STATEMENT_TIMEOUT,
     read_only: bool = False,
     lazy: bool = False,
+    same_statements: bool = False,
 ) -> asyncpg.Pool:
     """Open a pool of at most `size` connections, all in UTC and with time limits. Raises StorageUnavailable.
 
-    A `lazy` pool connects when it is first used, so that its process starts while the database is away.
+    A `lazy` pool connects when it is first used, so that its process starts while the database is away. One for the
+    `same_statements` again and again, each alone and best planned alike whatever its arguments, plans each once a
+    connection, and hands connections on as they are: nothing is left on them to clean up.
     """
     limits = _LIMITS | {"statement_timeout": statement_timeout}
     server_settings = {name: str(limit // timedelta(milliseconds=1)) for name, limit in limits.items()}
@@ -44,6 +47,8 @@ async def open_pool(
     }
     if read_only:
         server_settings["default_transaction_read_only"] = "on"
+    if same_statements:
+        server_settings["plan_cache_mode"] = "force_generic_plan"
     with translated_errors():
         return await asyncpg.create_pool(
             database_url,
@@ -52,7 +57,12 @@ async def open_pool(
             timeout=CONNECT_TIMEOUT.total_seconds(),
             command_timeout=(statement_timeout + timedelta(seconds=5)).total_seconds(),
             server_settings=server_settings,
+            reset=_as_it_is if same_statements else None,
         )
+
+
+async def _as_it_is(_connection: asyncpg.Connection) -> None:
+    pass
 
 
 async def connect(database_url: str, *, application_name: str) -> asyncpg.Connection:

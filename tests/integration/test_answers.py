@@ -204,6 +204,23 @@ async def test_a_pool_of_answers_cannot_write(pool: asyncpg.Pool) -> None:
         await pool.execute("INSERT INTO erased_users (user_hash) VALUES ($1)", ANNA)
 
 
+async def test_a_pool_for_the_same_statements_plans_each_once_and_cleans_up_after_none(database_url: str) -> None:
+    async with await open_pool(
+        database_url, size=1, application_name="test", read_only=True, same_statements=True
+    ) as pool:
+        for _ in range(20):
+            assert await anna(Answers(pool)) == LearnerRecord([], [], [], 0, None, None)
+        [learner] = await pool.fetch(
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE '-- One learner%'"
+        )
+        assert tuple(learner) == (20, 0)
+        last = "SELECT query FROM pg_stat_activity WHERE pid = $1"
+        own = await pool.fetchval("SELECT pg_backend_pid()")
+        watcher = await asyncpg.connect(database_url)
+        assert await watcher.fetchval(last, own) == "SELECT pg_backend_pid()"
+        await watcher.close()
+
+
 async def test_a_database_without_tables_is_unavailable_not_a_defect(empty_database_url: str) -> None:
     async with await open_pool(empty_database_url, size=1, application_name="test", read_only=True) as pool:
         with pytest.raises(StorageUnavailable):

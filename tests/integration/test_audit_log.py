@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
-from dashboard.audit_trail import AuditTrail
+from dashboard.audit_trail import SPACING_SECONDS, AuditTrail
 from dashboard.server import open_services
 from runtime.clock import utc_now
 from runtime.errors import StorageUnavailable
@@ -140,6 +141,25 @@ async def test_an_entry_that_is_not_written_is_told_to_those_who_wait_for_it_alo
     impatient.cancel()
     await patient
     assert written == [["c", "d"]]
+
+
+async def test_after_a_pause_an_entry_is_written_at_once_and_a_crowd_in_groups() -> None:
+    written: list[tuple[float, int]] = []
+    clock = asyncio.get_running_loop().time
+
+    async def write(entries: Any) -> None:
+        written.append((clock(), len(entries)))
+
+    trail, entry = AuditTrail(write), AuditEntry(utc_now(), "service:x", "read", "200")
+    began = clock()
+    await trail.record(entry)
+    assert written[0][0] - began < SPACING_SECONDS
+    for _ in range(20):
+        await asyncio.gather(*(trail.record(entry) for _ in range(10)))
+    assert [count for _, count in written] == [1, *[10] * 20]
+    moments = [moment for moment, _ in written]
+    # a timer may be early by its resolution
+    assert all(later - earlier > 0.8 * SPACING_SECONDS for earlier, later in pairwise(moments))
 
 
 async def test_the_log_can_only_grow_until_an_entrys_time_is_over(

@@ -15,7 +15,7 @@ import pytest
 
 from dashboard.services import Services
 from schemas.accepted import AcceptedEvent
-from storage.event_search import EventArchive, place_of
+from storage.event_search import EventArchive, EventSearch, place_of
 from tests.support.access import EVENTS_KEY
 from tests.support.archive import archive
 from tests.support.events import event, uuid7
@@ -211,6 +211,32 @@ async def test_freshness_is_taken_before_the_database_is_read(services: Services
         assert datetime.fromisoformat(told) == early
 
 
+async def test_the_newest_events_are_searched_for_once_for_all_who_may_see_them_and_each_is_on_record(
+    services: Services, database: asyncpg.Connection
+) -> None:
+    searched: list[EventSearch] = []
+
+    class Watched(EventArchive):
+        """Counts."""
+
+        def __init__(self) -> None: ...
+
+        async def page(self, search: EventSearch, *_: Any) -> list[AcceptedEvent]:
+            searched.append(search)
+            return []
+
+    async with client_of(dataclasses.replace(services, archive=Watched())) as client:
+        pages = await asyncio.gather(*(answer(client, EVENTS, OPERATOR) for _ in range(20)))
+        assert pages == [pages[0]] * 20
+        await refusal(client, 403, EVENTS, READER)
+        assert len(searched) == 1
+        for own in ({"user_id": "anna"}, {"session_id": str(SESSION)}):
+            await asyncio.gather(*(answer(client, EVENTS, OPERATOR, **own) for _ in range(2)))
+        assert len(searched) == 5
+    spans = await database.fetch("SELECT span->>'until' AS until, count(*) FROM audit_log GROUP BY 1 ORDER BY 2")
+    assert [tuple(row) for row in spans] == [(None, 1), (NOW.isoformat(), 24)]
+
+
 async def test_searches_that_are_too_wide_say_so_and_keep_no_other_answer_waiting(
     client: httpx.AsyncClient, database: asyncpg.Connection
 ) -> None:
@@ -219,7 +245,8 @@ async def test_searches_that_are_too_wide_say_so_and_keep_no_other_answer_waitin
         "ALTER TABLE analytics_events RENAME TO hidden; CREATE VIEW analytics_events AS"
         " SELECT hidden.* FROM hidden, LATERAL (SELECT pg_sleep(600 + 0 * schema_version)) AS slow"
     )
-    searching = asyncio.gather(*(refusal(client, 503, EVENTS, OPERATOR) for _ in range(2)))
+    # four ask, for two different pages: the same one is searched for once
+    searching = asyncio.gather(*(refusal(client, 503, EVENTS, OPERATOR, limit=1 + number % 2) for number in range(4)))
     searches = "FROM pg_stat_activity WHERE application_name = 'studyin-dashboard-search' AND state = 'active'"
 
     async def are_under_way() -> bool:
