@@ -41,8 +41,11 @@ from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.status import status_routes
 
+LANES: Final = 4
+"""Appends under way at once: while one waits for the disk of Redis, the next is made ready."""
+
 CONFIRMING_LANES: Final = 8
-"""Appends under way at once where each waits for a disk or a replica, which takes them together."""
+"""The same where each waits for a replica too, or a disk of its own accord; these take many together."""
 
 
 async def serve(settings: Settings) -> None:
@@ -81,7 +84,7 @@ def acceptance_policy(settings: Settings) -> AcceptancePolicy:
 
 def lanes_of(durability: Durability) -> int:
     """Return how many appends should be under way at once."""
-    return CONFIRMING_LANES if durability in ("local", "replica") else 1
+    return CONFIRMING_LANES if durability in ("local", "replica") else LANES
 
 
 def open_gauge(settings: Settings, redis: Redis) -> PressureGauge:
