@@ -18,12 +18,12 @@ PSEUDONYM_KEYS = f"1:{secrets.token_hex(32)}"
 """Of this process, and of the servers it starts."""
 
 
-def backlog(count: int, settings: Settings, users: int = 10_000) -> Iterator[WireEvent]:
-    """Yield accepted demo events of all types, of so many learners and the last 30 days, 5 % of them repeated."""
+def backlog(count: int, settings: Settings, users: int = 10_000, days: int = 30) -> Iterator[WireEvent]:
+    """Yield accepted demo events of all types, of so many learners and the last days, 5 % of them repeated."""
     now = datetime.now(UTC)
     policy = acceptance_policy(settings)
     arrival = Arrival.at(now, policy)
-    for raw in demo_events(seed=1, users=users, count=count, now=now, history_days=30):
+    for raw in demo_events(seed=1, users=users, count=count, now=now, history_days=days):
         accepted = accept(EVENT.validate_python(raw, strict=False), policy, "bench", arrival)
         assert isinstance(accepted, Acceptance), accepted
         yield accepted.event

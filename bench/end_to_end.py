@@ -22,6 +22,7 @@ from bench.figures import Figure, Floor, Target
 from bench.live_latency import listen, result_of
 from bench.load import Order, Sent, send
 from bench.memory import peaks_of_children
+from bench.processor import seconds_of_children
 from bench.requests import Requests
 from bench.servers import BATCH_SIZE, fresh_directory, verify
 from bench.settled import Poll, backlog_at, latencies, percentile, watched
@@ -89,10 +90,14 @@ class _System:
             warm_seconds=1.0,
             per_second=rate / what.events_each,
         )
+        before = seconds_of_children(self.pid)
         async with watched(self.redis) as polls:
             sent = await send(order)
-        self.accepted += sent.accepted * what.events_each
-        return _Offered(rate, seconds, what.events_each, sent, polls)
+        after = seconds_of_children(self.pid)
+        accepted = sent.accepted * what.events_each
+        self.accepted += accepted
+        spent = {part: (after[part] - before.get(part, 0.0)) / max(1, accepted) for part in after}
+        return _Offered(rate, seconds, what.events_each, sent, polls, spent)
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,8 @@ class _Offered:
     events_each: int
     sent: Sent
     polls: Sequence[Poll]
+    spent: Mapping[str, float]
+    """Seconds of a processor each part took for an event."""
 
     @property
     def backlog(self) -> int:
@@ -139,6 +146,7 @@ async def _held(
         *_percentiles(f"held, {of}: accepted to stored", held.stored()),
         *_percentiles(f"held, {of}: due to answered", sorted(held.sent.times)),
         *_memory(f"held, {of}", peaks_of_children(system.pid)),
+        *_processor(f"held, {of}", held.spent),
     ]
 
 
@@ -186,6 +194,12 @@ async def _stored(where: DevFile) -> int:
 def _memory(name: str, peaks: Mapping[str, int]) -> list[Figure]:
     """Return a figure for each service; what higher rates took, which were tried before, is in it."""
     return [Figure(f"{name}: memory of {of}", peaks[of] / 1e6, "MB", target=_MEMORY) for of in _REMEMBERING if peaks]
+
+
+def _processor(name: str, spent: Mapping[str, float]) -> list[Figure]:
+    """Return a figure for each part, the most expensive first."""
+    most_first = sorted(spent.items(), key=lambda part: -part[1])
+    return [Figure(f"{name}: processor of {part}, an event", seconds * 1e6, "us") for part, seconds in most_first]
 
 
 def _percentiles(

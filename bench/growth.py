@@ -57,7 +57,9 @@ class Measured:
 
 async def measure(size: Size) -> list[Figure]:
     """Measure at each number of events, then how much the most of them changes."""
-    events = list(backlog(_BACKLOG, Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS})))
+    settings = Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS})
+    # what waits for workers is of the last hours, whatever is stored from before
+    events = list(backlog(_BACKLOG, settings, days=1))
     base = make_base(max(size.growth_events))
     found = {stored: await _measured(base, stored, events, size.read_seconds) for stored in size.growth_events}
     return [*_figures(found), *changes(found)]

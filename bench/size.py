@@ -40,7 +40,7 @@ FULL: Final = Size(
     floor_seconds=5,
     backlog_events=200_000,
     drains=((1, 1_000), (1, 4_000), (2, 1_000), (2, 4_000)),
-    workers=(1, 2),
+    workers=(2,),
     probe_seconds=8,
     held_seconds=60,
     latency_seconds=30,
@@ -51,7 +51,9 @@ FULL: Final = Size(
     scale_events=60_000,
     scales=(1, 2, 4),
 )
-LONG: Final = replace(FULL, read_events=10_000_000, growth_events=(0, 100_000, 1_000_000, 5_000_000, 10_000_000))
+LONG: Final = replace(
+    FULL, workers=(1, 2), read_events=10_000_000, growth_events=(0, 100_000, 1_000_000, 5_000_000, 10_000_000)
+)
 QUICK: Final = Size(
     pool_events=20_000,
     append_seconds=2,

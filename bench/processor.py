@@ -1,0 +1,65 @@
+"""The time of processors that a system has taken, by its parts, as Linux counts it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.memory import service_of
+
+_PROCESSES: Final = Path("/proc")
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process, with all it took since its start."""
+
+    parent: int
+    name: str
+    seconds: float
+
+
+def seconds_of_children(parent: int) -> dict[str, float]:
+    """Return what each part that `parent` started has taken: by service, or the name of the program.
+
+    The processes a part started are its own; those that have ended are left out.
+    """
+    return by_part(_processes(), parent)
+
+
+def by_part(processes: Mapping[int, Process], parent: int) -> dict[str, float]:
+    """Return the seconds of each child of `parent`, by its name, with all that descend from it."""
+    found: dict[str, float] = {}
+    for pid, process in processes.items():
+        part = _part_of(pid, processes, parent)
+        if part is not None:
+            found[part] = found.get(part, 0.0) + process.seconds
+    return found
+
+
+def _part_of(pid: int, processes: Mapping[int, Process], parent: int) -> str | None:
+    while (process := processes.get(pid)) is not None:
+        if process.parent == parent:
+            return process.name
+        pid = process.parent
+    return None
+
+
+def _processes() -> dict[int, Process]:
+    found = {}
+    for directory in _PROCESSES.glob("[0-9]*"):
+        try:
+            stat = (directory / "stat").read_text()
+            arguments = (directory / "cmdline").read_text().split("\0")[:-1]
+        except (FileNotFoundError, ProcessLookupError):
+            # it ended meanwhile
+            continue
+        program = stat[stat.index("(") + 1 : stat.rindex(")")]
+        fields = stat[stat.rindex(")") + 2 :].split()
+        seconds = (int(fields[11]) + int(fields[12])) / _TICKS
+        found[int(directory.name)] = Process(int(fields[1]), service_of(arguments) or program, seconds)
+    return found
