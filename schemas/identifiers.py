@@ -39,18 +39,13 @@ def is_reserved(event_id: UUID) -> bool:
     return event_id.int >> 112 == _RESERVED_PREFIX
 
 
-def uuid7_milliseconds(event_id: UUID) -> int:
-    """Return the Unix time in milliseconds that a UUIDv7 carries; up to 2^48, so perhaps beyond any datetime."""
-    return event_id.int >> 80
-
-
 def time_of(milliseconds: int) -> datetime:
     """Return the time so long after the Unix epoch, in UTC. Raises OverflowError beyond the year 9999."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def milliseconds_of(event_id: str) -> int:
-    """Return `uuid7_milliseconds` of an id in its usual form: lower case, with hyphens."""
+    """Return the Unix milliseconds that a UUIDv7, in lower case with hyphens, carries: perhaps beyond any datetime."""
     return int(event_id[:8] + event_id[9:13], 16)
 
 

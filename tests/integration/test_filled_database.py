@@ -15,7 +15,7 @@ from cli.dev_access import keep_access
 from cli.verify import read_balances
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from schemas.identifiers import is_reserved, unix_milliseconds, uuid7_milliseconds
+from schemas.identifiers import is_reserved, milliseconds_of, unix_milliseconds
 from storage.verify import verify_aggregates
 from stream.connection import Redis
 
@@ -66,7 +66,7 @@ async def test_events_keep_what_their_ids_promise_and_have_the_learners_that_are
     rows = await database.fetch("SELECT event_id, occurred_at, session_id, user_hash FROM analytics_events")
     of_time = [row for row in rows if not is_reserved(row["event_id"])]
     assert {row["event_id"].version for row in of_time} == {7}
-    assert all(uuid7_milliseconds(row["event_id"]) == unix_milliseconds(row["occurred_at"]) for row in of_time)
+    assert all(milliseconds_of(str(row["event_id"])) == unix_milliseconds(row["occurred_at"]) for row in of_time)
     reserved = {row["event_id"].version for row in rows if is_reserved(row["event_id"])}
     assert reserved == {8}
     # each copy of a session is a session of its own, of one learner

@@ -16,7 +16,7 @@ from ingest.faults import Rejection
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.events import EVENT
-from schemas.identifiers import RESERVED_FLOOR, canonical_event_id, time_of, uuid7_milliseconds
+from schemas.identifiers import RESERVED_FLOOR, canonical_event_id, milliseconds_of, time_of
 from schemas.limits import FUTURE_TOLERANCE
 from schemas.stream_entry import WireEvent, decode, encode
 from tests.support.access import PSEUDONYM_KEYS
@@ -108,13 +108,13 @@ def test_the_key_is_that_of_the_identifiers_whatever_is_sent(event_id: str, uppe
     outcome = judged(event_id=event_id)
     if isinstance(outcome, Acceptance):
         assert outcome.event.event_id == str(key)
-        assert outcome.event.occurred_at == (time_of(uuid7_milliseconds(key)) if telling else NOW).isoformat()
+        assert outcome.event.occurred_at == (time_of(milliseconds_of(str(key))) if telling else NOW).isoformat()
     elif outcome.code == "event_id_time_out_of_range":
         assert telling
-        assert not ARRIVAL.oldest_id <= uuid7_milliseconds(key) <= ARRIVAL.newest_id
+        assert not ARRIVAL.oldest_id <= milliseconds_of(str(key)) <= ARRIVAL.newest_id
     elif outcome.code == "timestamp_too_old":
         # of the millisecond whose begin is just too old
-        assert uuid7_milliseconds(key) == ARRIVAL.oldest_id
+        assert milliseconds_of(str(key)) == ARRIVAL.oldest_id
     else:
         assert outcome.code == "personal_data"
 

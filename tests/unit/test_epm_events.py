@@ -12,7 +12,7 @@ import pytest
 
 from examples.epm.to_events import Event, Row, events, read_rows, shift_of, write
 from schemas.events import EVENT
-from schemas.identifiers import canonical_event_id, time_of, uuid7_milliseconds
+from schemas.identifiers import canonical_event_id, milliseconds_of, time_of
 
 DATA = Path(__file__).parents[2] / "examples" / "epm" / "epm-labs-1-3.csv.gz"
 UNTIL = datetime(2026, 11, 24, 12, 0)
@@ -49,7 +49,7 @@ def test_every_event_is_valid_and_has_an_id_of_its_own_that_tells_its_time(mappe
         key = canonical_event_id(event["event_id"])
         assert key == UUID(event["event_id"])
         assert parsed.timestamp is not None
-        assert time_of(uuid7_milliseconds(key)) == parsed.timestamp
+        assert time_of(milliseconds_of(str(key))) == parsed.timestamp
         ids.add(key)
     assert len(ids) == len(mapped)
 
