@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import MINYEAR, UTC, datetime, timedelta
 from typing import Final, NamedTuple, Self
 
 from uuid_utils.compat import uuid7
@@ -19,6 +19,9 @@ from schemas.stream_entry import WireEvent
 
 _UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 """What `canonical_event_id` leaves as it is, and most senders send."""
+
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,11 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
     stated = event.timestamp
     if stated is None:
         stated = time_of(id_time) if id_time is not None else arrival.now
-    if stated < arrival.oldest:
+    # before it is compared: with another offset each comparison would ask for it
+    occurred_at = _in_utc(stated)
+    if occurred_at < arrival.oldest:
         return Rejection("timestamp_too_old", "/timestamp", f"Events are kept for {policy.raw_retention.days} days.")
-    if stated > arrival.newest:
+    if occurred_at > arrival.newest:
         return Rejection("timestamp_in_future", "/timestamp", f"A clock may be ahead by {FUTURE_TOLERANCE} at most.")
     inspected = policy.firewall.inspect(event)
     if isinstance(inspected, Rejection):
@@ -81,7 +86,7 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
         event.event_type,
         "" if event.user_id is None else policy.names.name(event.user_id).hex(),
         "" if event.session_id is None else str(event.session_id),
-        stated.astimezone(UTC).isoformat(),
+        occurred_at.isoformat(),
         arrival.text,
         # The learner's own day: the date in the offset that was sent.
         stated.date().isoformat(),
@@ -90,6 +95,14 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
         properties.to_json(),
     )
     return Acceptance(accepted, edits)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # the first or the last day of the calendar, beyond which there is nothing
+        return _FIRST if moment.year == MINYEAR else _LAST
 
 
 def _identity(client_id: str | None) -> tuple[str, int | None]:

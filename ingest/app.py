@@ -33,6 +33,7 @@ SECURITY_HEADERS: Final = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
+_HEADERS: Final = ((b"content-type", b"application/json"), *SECURITY_HEADERS)
 
 
 class IngestApp:
@@ -97,15 +98,11 @@ def _problem(refusal: Refusal, request_id: str) -> Reply:
 
 
 async def _respond(send: Send, reply: Reply, request_id: str) -> None:
-    headers = {"content-length": str(len(reply.body)), "content-type": "application/json", **reply.headers}
-    start: Message = {
-        "type": "http.response.start",
-        "status": int(reply.status),
-        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
-    }
-    dressed = _dressed(send, request_id)
-    await dressed(start)
-    await dressed({"type": "http.response.body", "body": reply.body})
+    own = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+    ours = [(b"content-length", b"%d" % len(reply.body)), (b"x-request-id", request_id.encode())]
+    headers = [*(dict(_HEADERS) | dict(own)).items(), *ours] if own else [*_HEADERS, *ours]
+    await send({"type": "http.response.start", "status": int(reply.status), "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 def _dressed(send: Send, request_id: str) -> Send:
@@ -122,8 +119,9 @@ def _dressed(send: Send, request_id: str) -> Send:
 
 
 def _request_id(headers: Mapping[str, str]) -> str:
-    given = headers.get("x-request-id", "")
+    given = headers.get("x-request-id")
     # it is logged
-    is_opaque = _REQUEST_ID.fullmatch(given) and find_personal(given) is None
+    if given is not None and _REQUEST_ID.fullmatch(given) and find_personal(given) is None:
+        return given
     # no secret, but one a request: the kernel's random numbers would cost as much as the key's hash
-    return given if is_opaque else f"{random.getrandbits(64):016x}"
+    return f"{random.getrandbits(64):016x}"

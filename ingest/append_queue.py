@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -37,50 +37,58 @@ class AppendQueue:
         self._max_waiting = max_waiting
         self._lanes = lanes
         self._waiting: deque[tuple[Sequence[WireEvent], asyncio.Future[None]]] = deque()
-        self._held_events = 0
+        self.held_events = 0
+        """How many wait for the stream's answer, those on their way to it included."""
         self._flushers: set[asyncio.Task[None]] = set()
 
     @property
     def is_full(self) -> bool:
         """Whether a largest batch would have no room, so that reading one is in vain."""
-        return self._held_events + MAX_BATCH_EVENTS > self._max_waiting
+        return self.held_events + MAX_BATCH_EVENTS > self._max_waiting
 
     async def append(self, events: Sequence[WireEvent]) -> None:
         """Return when the stream has the events. Raises StreamUnavailable: repeat with the same ids."""
-        if self._held_events + len(events) > self._max_waiting:
+        if self.held_events + len(events) > self._max_waiting:
             raise StreamUnavailable("queue_full", "too many events wait for the stream")
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((events, done))
-        self._hold(len(events))
-        self._flushers = {flusher for flusher in self._flushers if not flusher.done()}
+        self.held_events += len(events)
         if len(self._flushers) < self._lanes:
             self._flushers.add(asyncio.create_task(self._flush(), name="append-queue"))
         await done
 
     async def _flush(self) -> None:
-        while self._waiting:
-            group, waiters = self._take_group()
-            started = time.perf_counter()
-            try:
-                reach(Failpoint.BEFORE_APPEND)
-                await self._sink.append(group)
-                reach(Failpoint.AFTER_APPEND)
-            except StreamUnavailable as error:
-                # What refused this group refuses the next: nobody waits through one time limit after another.
-                behind, waiters_behind = self._take_all()
-                telemetry.append_failed(error, len(group) + behind)
-                _fail([*waiters, *waiters_behind], error)
-            except BaseException as error:
-                # A defect or the end of the process: nobody may wait for ever.
-                _fail([*waiters, *self._take_all()[1]], error)
-                raise
-            else:
-                telemetry.events_appended(len(group), time.perf_counter() - started)
-                for waiter in waiters:
-                    if not waiter.done():
-                        waiter.set_result(None)
-            finally:
-                self._hold(-len(group))
+        try:
+            while self._waiting:
+                await self._flush_group()
+        finally:
+            # at once, and not when the loop comes to it: who came meanwhile would wait for nobody
+            self._flushers.discard(asyncio.current_task())
+
+    async def _flush_group(self) -> None:
+        group, waiters = self._take_group()
+        started = time.perf_counter()
+        try:
+            reach(Failpoint.BEFORE_APPEND)
+            await self._sink.append(group)
+            reach(Failpoint.AFTER_APPEND)
+        except StreamUnavailable as error:
+            # What refused this group refuses the next: nobody waits through one time limit after another.
+            behind, waiters_behind = self._take_all()
+            telemetry.append_failed(error, len(group) + behind)
+            _fail([*waiters, *waiters_behind], error)
+        except BaseException as error:
+            # A defect or the end of the process: nobody may wait for ever.
+            _fail([*waiters, *self._take_all()[1]], error)
+            raise
+        else:
+            types = Counter([event.event_type for event in group])
+            telemetry.events_appended(types, time.perf_counter() - started)
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+        finally:
+            self.held_events -= len(group)
 
     def _take_group(self) -> tuple[list[WireEvent], list[asyncio.Future[None]]]:
         group: list[WireEvent] = []
@@ -95,12 +103,8 @@ class AppendQueue:
         count = sum(len(events) for events, _ in self._waiting)
         waiters = [waiter for _, waiter in self._waiting]
         self._waiting.clear()
-        self._hold(-count)
+        self.held_events -= count
         return count, waiters
-
-    def _hold(self, count: int) -> None:
-        self._held_events += count
-        telemetry.events_held(self._held_events)
 
 
 def _fail(waiters: Sequence[asyncio.Future[None]], error: BaseException) -> None:

@@ -79,11 +79,8 @@ class Intake:
                 headers=_come_back_in(RETRY_AFTER_FAILURE),
                 event_ids=[one.event.event_id if isinstance(one, Acceptance) else None for one in judged],
             ) from error
-        telemetry.events_judged(Counter([event.event_type for event in events]), len(judged) - len(events) - ignored)
-        refused = [one for one in judged if isinstance(one, Rejection) and one.code == "personal_data"]
-        edits = [edit.code for one in judged if isinstance(one, Acceptance) for edit in one.edits]
-        if refused or edits:
-            telemetry.texts_judged(rejected=len(refused), edited=Counter(edits))
+        telemetry.events_judged(len(events), len(judged) - len(events) - ignored)
+        _count_texts(judged)
         return len(events)
 
     def _authenticate(self, secret: str | None, address: str | None) -> ApiKey:
@@ -99,6 +96,19 @@ class Intake:
         if "events:write" not in key.scopes:
             raise Refusal(HTTPStatus.FORBIDDEN, "missing_scope", "This key lacks the scope events:write.")
         return key
+
+
+def _count_texts(judged: Sequence[Acceptance | Rejection]) -> None:
+    refused = 0
+    edits: list[str] = []
+    for one in judged:
+        if isinstance(one, Acceptance):
+            if one.edits:
+                edits.extend(edit.code for edit in one.edits)
+        elif one.code == "personal_data":
+            refused += 1
+    if refused or edits:
+        telemetry.texts_judged(rejected=refused, edited=Counter(edits))
 
 
 def _no_good_key() -> Refusal:

@@ -111,13 +111,13 @@ def create_app(
     `gauge` is watched by whoever gives it; without one only Redis itself refuses. `keys` and `policy` are kept up to
     date, and `unmapped` is written, by whoever gives them; without, those of the settings hold and nothing is written.
     """
+    producer = Producer(redis, settings.stream_partitions, settings.durability)
+    queue = AppendQueue(producer, lanes=lanes_of(settings.durability))
+    telemetry.events_held(lambda: queue.held_events)
     intake = Intake(
         keys or settings.access_keys(),
         policy or acceptance_policy(settings),
-        AppendQueue(
-            Producer(redis, settings.stream_partitions, settings.durability),
-            lanes=lanes_of(settings.durability),
-        ),
+        queue,
         gauge or open_gauge(settings, redis),
     )
     segment = SegmentRoutes(intake, read_mapping(settings.segment_mapping), unmapped or open_unmapped(redis))

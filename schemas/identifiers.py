@@ -51,4 +51,5 @@ def milliseconds_of(event_id: str) -> int:
 
 def unix_milliseconds(moment: datetime) -> int:
     """Return the whole milliseconds from the Unix epoch to an aware `moment`, rounded down."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from runtime.errors import AnalyticsError, DependencyUnavailable
@@ -24,14 +24,11 @@ def process_stopped(service: str) -> None:
     _log.info("process_stopped", service=service)
 
 
-def events_judged(accepted: Mapping[str, int], rejected: int) -> None:
-    """A request was answered; `accepted` counts, by type, the events that are in the stream."""
-    count = sum(accepted.values())
-    labelled(metrics.INGEST_EVENTS, "accepted").inc(count)
-    labelled(metrics.INGEST_EVENTS, "rejected").inc(rejected)
-    for event_type, number in accepted.items():
-        labelled(metrics.INGEST_ACCEPTED, event_type).inc(number)
-    metrics.INGEST_BATCH_EVENTS.observe(count + rejected)
+def events_judged(accepted: int, rejected: int) -> None:
+    """A request is about to be answered; what it had accepted is in the stream."""
+    if rejected:
+        labelled(metrics.INGEST_EVENTS, "rejected").inc(rejected)
+    metrics.INGEST_BATCH_EVENTS.observe(accepted + rejected)
 
 
 def request_answered(route: str, status: int, seconds: float) -> None:
@@ -51,8 +48,12 @@ def sdk_dropped(source: str, count: int) -> None:
     metrics.SDK_DROPPED.labels(source).inc(count)
 
 
-def events_appended(count: int, seconds: float) -> None:
-    """One append took `count` events to the stream."""
+def events_appended(types: Mapping[str, int], seconds: float) -> None:
+    """One append took events of many requests, counted by type, to the stream."""
+    count = sum(types.values())
+    labelled(metrics.INGEST_EVENTS, "accepted").inc(count)
+    for event_type, number in types.items():
+        labelled(metrics.INGEST_ACCEPTED, event_type).inc(number)
     metrics.PUBLISH_DURATION.observe(seconds)
     metrics.PUBLISH_EVENTS.observe(count)
 
@@ -64,9 +65,9 @@ def append_failed(error: DependencyUnavailable, count: int) -> None:
     _log.warning("append_failed", reason=error.reason, detail=error.detail, events=count)
 
 
-def events_held(count: int) -> None:
-    """So many accepted events wait for the stream's answer."""
-    metrics.INGEST_HELD_EVENTS.set(count)
+def events_held(count: Callable[[], int]) -> None:
+    """What tells, when somebody asks, how many accepted events wait for the stream's answer."""
+    metrics.INGEST_HELD_EVENTS.set_function(count)
 
 
 def pressure_changed(pressure: str | None) -> None:

@@ -104,6 +104,23 @@ async def test_a_head_that_never_ends_is_answered_408(place: tuple[str, int], mo
             assert (await client.get(f"http://{place[0]}:{place[1]}/readyz")).status_code == 200
 
 
+async def test_a_body_that_never_ends_is_answered_408(place: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "BODY_SECONDS", 0.05)
+    long = HEAD.encode() + b"content-length: %d\r\n\r\n" % len(BODY)
+    for begun in (long, long + BODY[:10], HEAD.encode() + b"transfer-encoding: chunked\r\n\r\n2\r\n[]\r\n"):
+        assert (await answered(place, begun)).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_body_nobody_waits_for_is_not_answered_twice(
+    place: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "BODY_SECONDS", 0.05)
+    stranger = f"POST {BATCH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer stranger\r\ncontent-length: 9\r\n\r\n["
+    reply = await answered(place, stranger.encode())
+    assert reply.startswith(b"HTTP/1.1 401 ")
+    assert reply.count(b"HTTP/1.1") == 1
+
+
 @pytest.fixture
 async def services(settings: Settings) -> AsyncIterator[Services]:
     async with open_services(settings) as services:
