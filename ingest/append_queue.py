@@ -17,8 +17,8 @@ from telemetry import events as telemetry
 MAX_WAITING_EVENTS: Final = 50_000
 """Bounds memory when the stream is slow; those on their way to it count too."""
 
-MAX_GROUP_EVENTS: Final = 2_500
-"""Bounds one append."""
+MAX_GROUP_EVENTS: Final = 1_000
+"""Bounds one append: Redis is kept from others for so long, and ingest makes the next while it works on one."""
 
 
 class EventSink(Protocol):

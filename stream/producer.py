@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,15 @@ def partition_of(event: WireEvent, partitions: int) -> int:
     """Return the partition of an event: always the same one for a learner, any for events of nobody."""
     source = event.user_hash[:16] or event.event_id[19:].replace("-", "")
     return int(source, 16) % partitions
+
+
+def _by_partition(events: Sequence[WireEvent], partitions: int) -> Mapping[int, Sequence[WireEvent]]:
+    if partitions == 1:
+        return {0: events}
+    split: dict[int, list[WireEvent]] = {}
+    for event in events:
+        split.setdefault(partition_of(event, partitions), []).append(event)
+    return split
 
 
 class Producer:
@@ -71,10 +80,7 @@ class Producer:
 
     def _calls(self, events: Sequence[WireEvent]) -> Iterator[dict[str, Any]]:
         """Yield the arguments of each script call."""
-        by_partition: dict[int, list[WireEvent]] = {}
-        for event in events:
-            by_partition.setdefault(partition_of(event, self._partitions), []).append(event)
-        for partition, those in by_partition.items():
+        for partition, those in _by_partition(events, self._partitions).items():
             for start in range(0, len(those), MAX_EVENTS_PER_CALL):
                 arguments: list[str | bytes | int] = [len(FIELDS), *FIELDS]
                 for event in those[start : start + MAX_EVENTS_PER_CALL]:
