@@ -26,9 +26,8 @@ class Failpoint(StrEnum):
     AFTER_DECODE = "after_decode"
     #: worker: events are in the stage of an open transaction
     AFTER_COPY = "after_copy"
-    AFTER_INSERT = "after_insert"
-    #: worker: between two aggregates; it is passed once for each
-    AFTER_ROLLUP = "after_rollup"
+    #: worker: they are in the tables and every aggregate, for this transaction
+    AFTER_STORE = "after_store"
     AFTER_DEAD_LETTERS = "after_dead_letters"
     BEFORE_COMMIT = "before_commit"
     #: worker: stored and not acknowledged

@@ -19,7 +19,7 @@ import asyncpg
 from storage.failures import translated_errors
 from storage.pool import Connection
 from storage.rollups import RETIRED, ROLLUPS
-from storage.writer import BATCH_LOCK
+from storage.store_batch import BATCH_LOCK
 
 STREAM: Final = "stream"
 LIVE: Final = "live"

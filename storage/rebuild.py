@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from storage.failures import translated_errors
 from storage.pool import Connection
 from storage.rollups import ROLLUPS, Rollup
+from storage.store_batch import BATCH_LOCK
 from storage.verify import TableDrift, expiry_cutoff, kept, verify_aggregates
-from storage.writer import BATCH_LOCK
 
 
 async def rebuild_aggregates(

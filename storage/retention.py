@@ -16,8 +16,8 @@ from storage.failures import translated_errors
 from storage.partitions import is_expired, partition_names
 from storage.pool import Connection
 from storage.rollups import RETIRED, ROLLUPS
+from storage.store_batch import BATCH_LOCK
 from storage.verify import expiry_cutoff
-from storage.writer import BATCH_LOCK
 
 _CHUNK: Final = 5_000
 _SLOT: Final = 0

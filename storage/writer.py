@@ -1,7 +1,6 @@
 """Stores one batch in one transaction: events once each, every aggregate, dead letters, books.
 
-    COPY into a stage -> drop events of erased learners -> insert what is new -> roll up what was inserted
-    -> settle duplicates -> dead letters -> books -> COMMIT
+    COPY into a stage -> what the database does with it -> dead letters -> books -> COMMIT
 
 Whoever calls acknowledges after `write` returned, never before.
 """
@@ -18,76 +17,15 @@ from runtime.failpoints import Failpoint, reach
 from schemas.stream_entry import WireEvent
 from storage.failures import translated_errors
 from storage.pool import Connection
-from storage.rollups import ROLLUPS
-
-BATCH_LOCK: Final = 7_205_759_403_792_793_602
-"""Advisory lock: shared by every batch, exclusive for whoever recomputes aggregates."""
+from storage.store_batch import BEGIN, COLUMNS, STORE, Stored, prepare
 
 SLOTS: Final = 8
 """Copies of each hot row."""
 
-_COLUMNS: Final = (*WireEvent._fields, "stream_partition", "entry_id")
+_PIECE: Final = 250
+"""Rows that are sent at once."""
+
 _NULL: Final = r"\N"
-_COLUMN_LIST: Final = ", ".join(_COLUMNS)
-
-# With defaults, so that a column the next release adds does not stop this one.
-_CREATE_STAGE: Final = """
-CREATE TEMP TABLE IF NOT EXISTS staged_events (LIKE analytics_events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS fresh_events (LIKE analytics_events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS;
-"""
-
-_LOCK: Final = f"SELECT pg_advisory_xact_lock_shared({BATCH_LOCK})"
-
-# An entry that stored its event before the learner was erased is booked already.
-_SUPPRESS: Final = """
-WITH suppressed AS (
-    DELETE FROM staged_events USING erased_users
-    WHERE staged_events.user_hash = erased_users.user_hash
-    RETURNING event_id, stream_partition, entry_id
-), settled AS (
-    INSERT INTO settled_entries (stream_partition, entry_id, outcome)
-    SELECT stream_partition, entry_id, 'suppressed' FROM suppressed
-    WHERE NOT EXISTS (
-        SELECT FROM analytics_events AS stored
-        WHERE (stored.event_id, stored.stream_partition, stored.entry_id)
-            = (suppressed.event_id, suppressed.stream_partition, suppressed.entry_id)
-    )
-    ORDER BY stream_partition, entry_id
-    ON CONFLICT DO NOTHING RETURNING 1
-)
-SELECT (SELECT count(*) FROM suppressed) AS found, (SELECT count(*) FROM settled) AS settled
-"""
-
-# Ordered by key, so that two workers with the same redelivered entries cannot deadlock.
-_INSERT: Final = f"""
-WITH inserted AS (
-    INSERT INTO analytics_events ({_COLUMN_LIST})
-    SELECT {_COLUMN_LIST} FROM staged_events ORDER BY event_id, entry_id
-    ON CONFLICT (event_id) DO NOTHING
-    RETURNING {_COLUMN_LIST}
-), fresh AS (
-    INSERT INTO fresh_events ({_COLUMN_LIST}) SELECT {_COLUMN_LIST} FROM inserted RETURNING 1
-)
-SELECT count(*) FROM fresh
-"""
-
-# An entry that is not fresh repeats another entry's event (a duplicate) or is the entry that stored it (a redelivery).
-# Looked up one by one, since a plan made while the table was small would read all of it for ever.
-_SETTLE_DUPLICATES: Final = """
-WITH settled AS (
-    INSERT INTO settled_entries (stream_partition, entry_id, outcome)
-    SELECT DISTINCT staged.stream_partition, staged.entry_id, 'duplicate'
-    FROM staged_events AS staged
-    CROSS JOIN LATERAL (
-        SELECT stream_partition, entry_id FROM analytics_events WHERE event_id = staged.event_id LIMIT 1
-    ) AS stored
-    WHERE NOT EXISTS (SELECT FROM fresh_events AS fresh WHERE fresh.entry_id = staged.entry_id)
-      AND (stored.stream_partition, stored.entry_id) <> (staged.stream_partition, staged.entry_id)
-    ORDER BY 1, 2
-    ON CONFLICT DO NOTHING RETURNING 1
-)
-SELECT count(*) FROM settled
-"""
 
 _PARK: Final = """
 WITH parked AS (
@@ -113,8 +51,6 @@ SET batches = t.batches + 1,
     dead_lettered = t.dead_lettered + EXCLUDED.dead_lettered,
     redelivered = t.redelivered + EXCLUDED.redelivered
 """
-
-_ROLLUPS: Final = tuple((rollup, rollup.upsert("fresh_events")) for rollup in ROLLUPS)
 
 
 class ReceivedEvent(NamedTuple):
@@ -164,20 +100,16 @@ class BatchWriter:
         committed: write it again, nothing counts twice) and EventRejected when the database refuses an event's data.
         """
         with translated_errors():
-            async with self._pool.acquire() as connection:
-                await connection.execute(_CREATE_STAGE)
-                async with connection.transaction():
-                    return await self._write(connection, partition, events, dead_letters)
+            async with self._pool.acquire() as connection, connection.transaction():
+                return await self._write(connection, partition, events, dead_letters)
 
     async def rehearse(self, partition: int, events: Sequence[ReceivedEvent]) -> None:
         """Store the events and take it back, to see whether the database accepts them. Raises as `write` does."""
         with translated_errors():
             async with self._pool.acquire() as connection:
-                await connection.execute(_CREATE_STAGE)
                 transaction = connection.transaction()
                 await transaction.start()
                 try:
-                    await connection.fetchval(_LOCK)
                     await self._store(connection, partition, events)
                 finally:
                     await transaction.rollback()
@@ -189,7 +121,6 @@ class BatchWriter:
         events: Sequence[ReceivedEvent],
         dead_letters: Sequence[DeadLetter],
     ) -> BatchCounts:
-        await connection.fetchval(_LOCK)
         stored, duplicate, suppressed = await self._store(connection, partition, events)
         parked = await self._park(connection, partition, dead_letters)
         settled = stored + duplicate + suppressed + parked
@@ -198,35 +129,19 @@ class BatchWriter:
         reach(Failpoint.BEFORE_COMMIT)
         return counts
 
-    async def _store(
-        self,
-        connection: Connection,
-        partition: int,
-        events: Sequence[ReceivedEvent],
-    ) -> tuple[int, int, int]:
+    async def _store(self, connection: Connection, partition: int, events: Sequence[ReceivedEvent]) -> Stored:
+        if not await connection.fetchval(BEGIN):
+            await connection.execute(prepare())
         if not events:
-            return 0, 0, 0
-        await connection.copy_to_table("staged_events", source=_rows(partition, events), columns=_COLUMNS)
+            return Stored(0, 0, 0)
+        # by entry: one that came twice is stored once, and the database would take both for new
+        staged = list({received.entry_id: received for received in events}.values())
+        await connection.copy_to_table("staged_events", source=_rows(partition, staged), columns=COLUMNS)
         reach(Failpoint.AFTER_COPY)
-        [erased] = await connection.fetch(_SUPPRESS)
-        stored: int = await connection.fetchval(_INSERT)
-        reach(Failpoint.AFTER_INSERT)
-        if stored:
-            await self._roll_up(connection, {event.event_type for _, event in events})
-        duplicate = 0
-        if stored + erased["found"] < len(events):
-            duplicate = await connection.fetchval(_SETTLE_DUPLICATES)
-        return stored, duplicate, erased["settled"]
-
-    async def _roll_up(self, connection: Connection, event_types: set[str]) -> None:
-        for rollup, statement in _ROLLUPS:
-            if rollup.event_types.isdisjoint(event_types):
-                continue
-            if rollup.slotted:
-                await connection.fetch(statement, self._slot)
-            else:
-                await connection.fetch(statement)
-            reach(Failpoint.AFTER_ROLLUP)
+        event_types = {event.event_type for _, event in staged}
+        [stored] = await connection.fetch(STORE, self._slot, list(event_types))
+        reach(Failpoint.AFTER_STORE)
+        return Stored(*stored)
 
     async def _park(
         self,
@@ -250,8 +165,9 @@ class BatchWriter:
 
 
 async def _rows(partition: int, events: Sequence[ReceivedEvent]) -> AsyncIterator[bytes]:
-    """Give the events in the text format of COPY, all at once: the database reads the stream's own texts."""
-    yield "".join([_row(str(partition), *event) for event in events]).encode()
+    """Give the events in the text format of COPY, in pieces: the database reads one while the next is made."""
+    for start in range(0, len(events), _PIECE):
+        yield "".join([_row(str(partition), *event) for event in events[start : start + _PIECE]]).encode()
 
 
 def _row(partition: str, entry_id: str, event: WireEvent) -> str:

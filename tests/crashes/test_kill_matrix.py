@@ -17,7 +17,6 @@ from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.event_types import EventType
-from storage.rollups import ROLLUPS
 from storage.verify import verify_aggregates
 from stream.connection import Redis
 from stream.consumer import Consumer
@@ -39,8 +38,7 @@ OF_WORKERS: dict[Failpoint, Sequence[int]] = {
     Failpoint.AFTER_CLAIM: (1,),
     Failpoint.AFTER_DECODE: (1, 3),
     Failpoint.AFTER_COPY: (1, 3),
-    Failpoint.AFTER_INSERT: (1, 3),
-    Failpoint.AFTER_ROLLUP: tuple(range(1, len(ROLLUPS) + 2)),
+    Failpoint.AFTER_STORE: (1, 3),
     Failpoint.AFTER_DEAD_LETTERS: (1, 3),
     Failpoint.BEFORE_COMMIT: (1, 3),
     Failpoint.AFTER_COMMIT: (1, 3),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -10,8 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from runtime.settings import Settings
-from storage import writer
-from storage.rollups import ROLLUPS
+from storage import store_batch, writer
 from stream import consumer, trimmer
 from stream.connection import Redis
 from stream.failures import translated_errors
@@ -49,8 +49,10 @@ def assert_noticed(world: World) -> None:
 
 @pytest.mark.timeout(300)
 def test_counting_duplicates_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    of_all = tuple((rollup, rollup.upsert("staged_events")) for rollup in ROLLUPS)
-    monkeypatch.setattr(writer, "_ROLLUPS", of_all)
+    deleted = re.compile(r"DELETE (FROM staged_events WHERE .*)\n +RETURNING (.*)\n")
+    all_stay, changes = deleted.subn(r"SELECT \2 \1\n", store_batch.INSERT)
+    assert changes == 1
+    monkeypatch.setattr(writer, "prepare", lambda: store_batch.prepare(insert=all_stay))
     assert_noticed(world)
 
 

@@ -1,4 +1,4 @@
-"""While the database stores a batch, the worker reads and decodes the next one."""
+"""While the database stores a batch, the worker reads and decodes the next one, and acknowledges the one before."""
 
 from __future__ import annotations
 
@@ -73,3 +73,43 @@ async def test_the_next_batch_is_read_meanwhile_and_stored_after() -> None:
     assert database.stored == source.acknowledged == [f"{number}-0" for number in range(1, source.number + 1)]
     # one that is stored, one in hand
     assert source.reads == 2
+
+
+class SlowAcknowledgement(Backlog):
+    """Acknowledges the first batch only once the second one is stored, and none that is not stored itself."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        super().__init__()
+        self.database = Database()
+        self._stop = stop
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        assert set(ids) <= set(self.database.stored)
+        if not self.acknowledged:
+            await eventually(lambda: len(self.database.stored) >= 2 * SIZE)
+            self._stop.set()
+        await super().acknowledge(ids)
+
+
+class Database:
+    """Stores at once."""
+
+    def __init__(self) -> None:
+        self.stored: list[str] = []
+
+    async def write(
+        self, _partition: int, events: Sequence[ReceivedEvent], _letters: Sequence[DeadLetter]
+    ) -> BatchCounts:
+        self.stored += [received.entry_id for received in events]
+        return BatchCounts(len(events), 0, 0, 0, 0)
+
+    async def rehearse(self, _partition: int, _events: Sequence[ReceivedEvent]) -> None: ...
+
+
+async def test_a_batch_is_acknowledged_while_the_next_one_is_stored_in_order_and_never_before() -> None:
+    stop = asyncio.Event()
+    source = SlowAcknowledgement(stop)
+    store = BatchStore(source.database, 0, stop, Breaker(BreakerPolicy(0, 0, 1)))
+    await PartitionWorker(source, store, BatchPolicy(SIZE, 60, 60_000), timedelta(days=90), stop).run()
+    assert source.acknowledged == source.database.stored
+    assert source.acknowledged == [f"{number}-0" for number in range(1, source.number + 1)]

@@ -1,0 +1,128 @@
+"""What the database does with a batch, as one function of the session: one round trip where there were fifteen.
+
+    staged_events -> drop those of erased learners -> insert what is new, drop the rest -> roll up what is left
+    -> settle duplicates
+
+So the database works on while the worker reads and decodes the next batch. The function and its tables are temporary:
+they come and go with a connection, and always belong to the release that runs.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from schemas.stream_entry import WireEvent
+from storage.rollups import ROLLUPS, Rollup
+
+COLUMNS: Final = (*WireEvent._fields, "stream_partition", "entry_id")
+"""Of an event, in the order a batch gives them."""
+
+BATCH_LOCK: Final = 7_205_759_403_792_793_602
+"""Advisory lock: shared by every batch, exclusive for whoever recomputes aggregates."""
+
+BEGIN: Final = f"""
+SELECT to_regprocedure('pg_temp.store_batch(smallint, text[])') IS NOT NULL
+FROM pg_advisory_xact_lock_shared({BATCH_LOCK})
+"""
+"""Takes the lock, and says whether this session has the function."""
+
+STORE: Final = "SELECT stored, duplicate, suppressed FROM pg_temp.store_batch($1, $2)"
+"""Stores what is staged; gives one `Stored`. `$1`: the writer's slot, `$2`: types of events, all that are among it."""
+
+
+class Stored(NamedTuple):
+    """What became of the staged entries; what is missing was settled by an earlier transaction."""
+
+    stored: int
+    duplicate: int
+    suppressed: int
+
+
+_COLUMN_LIST: Final = ", ".join(COLUMNS)
+
+# With defaults, so that a column the next release adds does not stop this one.
+_TABLES: Final = """
+CREATE TEMP TABLE staged_events (LIKE analytics_events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE repeated_events (event_id uuid, stream_partition smallint, entry_id text) ON COMMIT DELETE ROWS;
+"""
+
+# An entry that stored its event before the learner was erased is booked already.
+_SUPPRESS: Final = """
+WITH suppressed AS (
+    DELETE FROM staged_events USING erased_users
+    WHERE staged_events.user_hash = erased_users.user_hash
+    RETURNING event_id, stream_partition, entry_id
+)
+INSERT INTO settled_entries (stream_partition, entry_id, outcome)
+SELECT stream_partition, entry_id, 'suppressed' FROM suppressed
+WHERE NOT EXISTS (
+    SELECT FROM analytics_events AS earlier
+    WHERE (earlier.event_id, earlier.stream_partition, earlier.entry_id)
+        = (suppressed.event_id, suppressed.stream_partition, suppressed.entry_id)
+)
+ORDER BY stream_partition, entry_id
+ON CONFLICT DO NOTHING
+"""
+
+# Ordered by key, so that two workers with the same redelivered entries cannot deadlock. NOT IN, since that is hashed
+# whatever the size of the first batch, for which this is planned.
+INSERT: Final = f"""
+WITH inserted AS (
+    INSERT INTO analytics_events ({_COLUMN_LIST})
+    SELECT {_COLUMN_LIST} FROM staged_events ORDER BY event_id, entry_id
+    ON CONFLICT (event_id) DO NOTHING
+    RETURNING entry_id
+), repeated AS (
+    DELETE FROM staged_events WHERE entry_id NOT IN (SELECT entry_id FROM inserted)
+    RETURNING event_id, stream_partition, entry_id
+), noted AS (
+    INSERT INTO repeated_events SELECT event_id, stream_partition, entry_id FROM repeated RETURNING 1
+)
+SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM noted)
+"""
+"""Puts what is new into the table, and leaves no more than that in the stage, where an entry is once at most."""
+
+# An entry that was not inserted repeats another entry's event (a duplicate) or is the entry that stored it (a
+# redelivery). Looked up one by one, since a plan made while the table was small would read all of it for ever.
+_SETTLE_DUPLICATES: Final = """
+INSERT INTO settled_entries (stream_partition, entry_id, outcome)
+SELECT DISTINCT repeated.stream_partition, repeated.entry_id, 'duplicate'
+FROM repeated_events AS repeated
+CROSS JOIN LATERAL (
+    SELECT stream_partition, entry_id FROM analytics_events WHERE event_id = repeated.event_id LIMIT 1
+) AS earlier
+WHERE (earlier.stream_partition, earlier.entry_id) <> (repeated.stream_partition, repeated.entry_id)
+ORDER BY 1, 2
+ON CONFLICT DO NOTHING
+"""
+
+
+def prepare(rollups: tuple[Rollup, ...] = ROLLUPS, insert: str = INSERT) -> str:
+    """Return the statements that give a session its tables and the function."""
+    rolled_up = "\n".join(map(_roll_up, rollups))
+    return f"""{_TABLES}
+CREATE FUNCTION pg_temp.store_batch(
+    writer_slot smallint, event_types text[], OUT stored bigint, OUT duplicate bigint, OUT suppressed bigint
+) LANGUAGE plpgsql AS $function$
+#variable_conflict use_column
+DECLARE
+    repeated_entries bigint;
+BEGIN
+    duplicate := 0;
+    {_SUPPRESS};
+    GET DIAGNOSTICS suppressed = ROW_COUNT;
+    {insert} INTO stored, repeated_entries;
+    IF stored > 0 THEN
+        {rolled_up}
+    END IF;
+    IF repeated_entries > 0 THEN
+        {_SETTLE_DUPLICATES};
+        GET DIAGNOSTICS duplicate = ROW_COUNT;
+    END IF;
+END
+$function$"""
+
+
+def _roll_up(rollup: Rollup) -> str:
+    types = ", ".join(f"'{event_type}'" for event_type in sorted(rollup.event_types))
+    return f"IF event_types && ARRAY[{types}] THEN\n{rollup.upsert('staged_events')};\nEND IF;"
