@@ -34,7 +34,6 @@ from storage.verify import read_books
 from stream.connection import Redis, connect
 
 _STEPS: Final = (1_000, 2_000, 4_000, 6_000, 8_000, 10_000, 12_000, 15_000, 18_000, 22_000, 27_000, 33_000, 40_000)
-_FIRST_PROBE: Final = 4_000.0
 _LATENCY_RATE: Final = 2_000
 _CONNECTIONS: Final = 64
 _TRIES: Final = 2
@@ -53,7 +52,7 @@ async def measure(size: Size) -> list[Figure]:
     made = requests.events(size.pool_events)
     small, large = requests.batches(made, 10), requests.batches(made, 100)
     figures: list[Figure] = []
-    first_probe = _FIRST_PROBE
+    first_probe = size.first_probe
     for workers in size.workers:
         with fresh_directory() as data_dir:
             limits = {"ANALYTICS_BATCH_SIZE": str(BATCH_SIZE), "ANALYTICS_LOG_LEVEL": "warning"}

@@ -26,7 +26,6 @@ from runtime.settings import Settings
 from schemas.stream_entry import WireEvent
 from storage.rollups import RAW_EVENTS, ROLLUPS
 
-_BACKLOG: Final = 40_000
 _READS_PER_SECOND: Final = 200
 _READ_CONNECTIONS: Final = 100
 _JUDGED: Final = 0.95
@@ -59,7 +58,7 @@ async def measure(size: Size) -> list[Figure]:
     """Measure at each number of events, then how much the most of them changes."""
     settings = Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS})
     # what waits for workers is of the last hours, whatever is stored from before
-    events = list(backlog(_BACKLOG, settings, days=1))
+    events = list(backlog(size.backlog_events, settings, days=1))
     base = make_base(max(size.growth_events))
     found = {stored: await _measured(base, stored, events, size.read_seconds) for stored in size.growth_events}
     return [*_figures(found), *changes(found)]

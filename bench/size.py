@@ -19,6 +19,8 @@ class Size:
     """Workers and batch size of each."""
     workers: tuple[int, ...]
     """Store workers of the whole system, for each search of the rate it holds."""
+    first_probe: float
+    """Events a second, the first step of that search; lower ones are only tried when it is not held."""
     probe_seconds: float
     held_seconds: float
     latency_seconds: float
@@ -41,6 +43,7 @@ FULL: Final = Size(
     backlog_events=200_000,
     drains=((1, 1_000), (1, 4_000), (2, 1_000), (2, 4_000)),
     workers=(2,),
+    first_probe=4_000,
     probe_seconds=8,
     held_seconds=60,
     latency_seconds=30,
@@ -56,18 +59,19 @@ LONG: Final = replace(
 )
 QUICK: Final = Size(
     pool_events=20_000,
-    append_seconds=2,
+    append_seconds=1,
     floor_seconds=1,
     backlog_events=40_000,
     drains=((1, 1_000),),
     workers=(1,),
-    probe_seconds=2,
-    held_seconds=15,
-    latency_seconds=5,
+    first_probe=12_000,
+    probe_seconds=1,
+    held_seconds=8,
+    latency_seconds=4,
     peer_events=20_000,
     read_events=20_000,
-    read_seconds=2,
-    growth_events=(0, 20_000),
-    scale_events=20_000,
-    scales=(1, 2),
+    read_seconds=1,
+    growth_events=(20_000,),
+    scale_events=10_000,
+    scales=(2,),
 )

@@ -6,10 +6,13 @@ import json
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from random import Random
 
 import pytest
 
+from cli.demo_learners import _ask_coach
 from cli.demo_traffic import Event, demo_events, demo_learners, live_events
+from ingest.privacy.detectors import Personal, find_personal
 from schemas.event_types import EventType
 from schemas.events import EVENT
 
@@ -152,3 +155,19 @@ class TestLive:
         first = list(islice(live_events(3, 20, lambda: NOW), 500))
         second = list(islice(live_events(3, 20, lambda: NOW + timedelta(minutes=1)), 500))
         assert not by_id(first).keys() & by_id(second).keys()
+
+
+class _ADialledNumber(Random):
+    """Draws bits whose hexadecimal digits are those of a phone number."""
+
+    def getrandbits(self, bits: int, /) -> int:
+        return 0x0049_3012_3456 if bits == 48 else super().getrandbits(bits)
+
+
+def test_no_conversation_reads_like_a_phone_number() -> None:
+    assert find_personal("conversation-004930123456") is Personal.PHONE
+    steps = list(_ask_coach(_ADialledNumber(1)))
+    named = {step.properties["conversation_id"] for step in steps if "conversation_id" in step.properties}
+    [conversation] = named
+    assert conversation.endswith("004930123456")
+    assert find_personal(conversation) is None
