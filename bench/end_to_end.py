@@ -25,13 +25,15 @@ from bench.memory import peaks_of_children
 from bench.processor import seconds_of_children
 from bench.requests import Requests
 from bench.servers import BATCH_SIZE, fresh_directory, verify
-from bench.settled import Poll, backlog_at, latencies, percentile, watched
+from bench.settled import POLL_SECONDS, Poll, backlog_at, latencies, percentile, watched
 from bench.size import Size
 from bench.system import running
 from cli.dev_file import DevFile
 from runtime.settings import Settings
 from storage.verify import read_books
 from stream.connection import Redis, connect
+from stream.keys import LIVE_GROUP
+from stream.lag import measure as measure_lag
 
 _STEPS: Final = (1_000, 2_000, 4_000, 6_000, 8_000, 10_000, 12_000, 15_000, 18_000, 22_000, 27_000, 33_000, 40_000)
 _LATENCY_RATE: Final = 2_000
@@ -79,7 +81,7 @@ class _System:
     """Events, of all runs."""
 
     async def offer(self, what: Requests, rate: float, seconds: float) -> _Offered:
-        """Offer events at a rate; return when none waits any more."""
+        """Offer events at a rate; return when none waits to be stored or published any more."""
         order = Order(
             self.where.ingest_url,
             self.where.write_key,
@@ -92,6 +94,9 @@ class _System:
         before = seconds_of_children(self.pid)
         async with watched(self.redis) as polls:
             sent = await send(order)
+        # what is left of this rate would be published while the next one is measured
+        while (lag := await measure_lag(self.redis, 0, LIVE_GROUP)).pending or lag.undelivered:
+            await asyncio.sleep(POLL_SECONDS)
         after = seconds_of_children(self.pid)
         accepted = sent.accepted * what.events_each
         self.accepted += accepted

@@ -56,6 +56,8 @@ class Measured:
 
 async def measure(size: Size) -> list[Figure]:
     """Measure at each number of events, then how much the most of them changes."""
+    if not size.growth_events:
+        return []
     settings = Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS})
     # what waits for workers is of the last hours, whatever is stored from before
     events = list(backlog(size.backlog_events, settings, days=1))

@@ -30,10 +30,10 @@ class Size:
     read_seconds: float
     """Of each endpoint."""
     growth_events: tuple[int, ...]
-    """Stored events at which all is measured, the fewest first."""
+    """Stored events at which all is measured, the fewest first; none: growth is not."""
     scale_events: int
     scales: tuple[int, ...]
-    """Numbers of partitions, and of workers."""
+    """Numbers of partitions, and of workers; none: scaling out is not measured."""
 
 
 FULL: Final = Size(
@@ -58,20 +58,20 @@ LONG: Final = replace(
     FULL, workers=(1, 2), read_events=10_000_000, growth_events=(0, 100_000, 1_000_000, 5_000_000, 10_000_000)
 )
 QUICK: Final = Size(
-    pool_events=20_000,
+    pool_events=10_000,
     append_seconds=1,
-    floor_seconds=1,
+    floor_seconds=0.5,
     backlog_events=40_000,
     drains=((1, 1_000),),
     workers=(1,),
     first_probe=12_000,
-    probe_seconds=1,
-    held_seconds=8,
-    latency_seconds=4,
-    peer_events=20_000,
-    read_events=20_000,
+    probe_seconds=2,
+    held_seconds=6,
+    latency_seconds=2,
+    peer_events=10_000,
+    read_events=10_000,
     read_seconds=1,
-    growth_events=(20_000,),
-    scale_events=10_000,
-    scales=(2,),
+    growth_events=(),
+    scale_events=0,
+    scales=(),
 )
