@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -320,6 +321,9 @@ async def test_every_answer_has_a_request_id_and_careful_headers(client: httpx.A
         assert headers["x-content-type-options"] == "nosniff"
         assert "default-src 'none'" in headers["content-security-policy"]
     assert (await client.get("/livez", headers={"x-request-id": "a b"})).headers["x-request-id"] != "a b"
+    own = [(await client.post(TRACK, json=GOOD)).headers["x-request-id"] for _ in range(2)]
+    assert all(re.fullmatch("[0-9a-f]{16}", request_id) for request_id in own)
+    assert own[0] != own[1]
 
 
 async def test_what_every_process_answers(client: httpx.AsyncClient) -> None:
