@@ -33,7 +33,8 @@ SECURITY_HEADERS: Final = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
-_HEADERS: Final = ((b"content-type", b"application/json"), *SECURITY_HEADERS)
+_HEADERS: Final = {b"content-type": b"application/json", **dict(SECURITY_HEADERS)}
+"""Of an answer that has none of its own by these names."""
 
 
 class IngestApp:
@@ -98,10 +99,10 @@ def _problem(refusal: Refusal, request_id: str) -> Reply:
 
 
 async def _respond(send: Send, reply: Reply, request_id: str) -> None:
-    own = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
-    ours = [(b"content-length", b"%d" % len(reply.body)), (b"x-request-id", request_id.encode())]
-    headers = [*(dict(_HEADERS) | dict(own)).items(), *ours] if own else [*_HEADERS, *ours]
-    await send({"type": "http.response.start", "status": int(reply.status), "headers": headers})
+    own = {name.encode("latin-1"): value.encode("latin-1") for name, value in reply.headers.items()}
+    ours = {b"content-length": b"%d" % len(reply.body), b"x-request-id": request_id.encode()}
+    headers = _HEADERS | own | ours
+    await send({"type": "http.response.start", "status": int(reply.status), "headers": list(headers.items())})
     await send({"type": "http.response.body", "body": reply.body})
 
 

@@ -20,7 +20,7 @@ COLUMNS: Final = (*WireEvent._fields, "stream_partition", "entry_id")
 BATCH_LOCK: Final = 7_205_759_403_792_793_602
 """Advisory lock: shared by every batch, exclusive for whoever recomputes aggregates."""
 
-BEGIN: Final = f"""
+LOCK: Final = f"""
 SELECT to_regprocedure('pg_temp.store_batch(smallint, text[])') IS NOT NULL
 FROM pg_advisory_xact_lock_shared({BATCH_LOCK})
 """
@@ -97,9 +97,9 @@ ON CONFLICT DO NOTHING
 """
 
 
-def prepare(rollups: tuple[Rollup, ...] = ROLLUPS, insert: str = INSERT) -> str:
+def prepare(insert: str = INSERT) -> str:
     """Return the statements that give a session its tables and the function."""
-    rolled_up = "\n".join(map(_roll_up, rollups))
+    rolled_up = "\n".join(map(_roll_up, ROLLUPS))
     return f"""{_TABLES}
 CREATE FUNCTION pg_temp.store_batch(
     writer_slot smallint, event_types text[], OUT stored bigint, OUT duplicate bigint, OUT suppressed bigint

@@ -17,7 +17,7 @@ from runtime.failpoints import Failpoint, reach
 from schemas.stream_entry import WireEvent
 from storage.failures import translated_errors
 from storage.pool import Connection
-from storage.store_batch import BEGIN, COLUMNS, STORE, Stored, prepare
+from storage.store_batch import COLUMNS, LOCK, STORE, Stored, prepare
 
 SLOTS: Final = 8
 """Copies of each hot row."""
@@ -130,7 +130,7 @@ class BatchWriter:
         return counts
 
     async def _store(self, connection: Connection, partition: int, events: Sequence[ReceivedEvent]) -> Stored:
-        if not await connection.fetchval(BEGIN):
+        if not await connection.fetchval(LOCK):
             await connection.execute(prepare())
         if not events:
             return Stored(0, 0, 0)
