@@ -64,7 +64,16 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
 
     Its times must lie within the retention and near now, and its texts must not name a person.
     """
-    event_id, id_time = _identity(event.event_id)
+    if event.event_id is None:
+        event_id, id_time = str(uuid7()), None
+    elif _UUID7.fullmatch(event.event_id):
+        event_id, id_time = event.event_id, milliseconds_of(event.event_id)
+    else:
+        # a UUID names nobody, any other text might
+        refused = policy.firewall.inspect_id(event.event_id)
+        if refused is not None:
+            return refused
+        event_id, id_time = _identity(event.event_id)
     if id_time is not None and not arrival.oldest_id <= id_time <= arrival.newest_id:
         detail = "The time inside this UUIDv7 is too old or in the future."
         return Rejection("event_id_time_out_of_range", "/event_id", detail)
@@ -77,7 +86,7 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
         return Rejection("timestamp_too_old", "/timestamp", f"Events are kept for {policy.raw_retention.days} days.")
     if occurred_at > arrival.newest:
         return Rejection("timestamp_in_future", "/timestamp", f"A clock may be ahead by {FUTURE_TOLERANCE} at most.")
-    inspected = policy.firewall.inspect(event)
+    inspected = policy.firewall.inspect(event.properties)
     if isinstance(inspected, Rejection):
         return inspected
     properties, edits = inspected
@@ -85,7 +94,7 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
         event_id,
         event.event_type,
         "" if event.user_id is None else policy.names.name(event.user_id).hex(),
-        "" if event.session_id is None else str(event.session_id),
+        event.session_id or "",
         occurred_at.isoformat(),
         arrival.text,
         # The learner's own day: the date in the offset that was sent.
@@ -105,11 +114,7 @@ def _in_utc(moment: datetime) -> datetime:
         return _FIRST if moment.year == MINYEAR else _LAST
 
 
-def _identity(client_id: str | None) -> tuple[str, int | None]:
+def _identity(client_id: str) -> tuple[str, int | None]:
     """Return the key, and the Unix milliseconds inside it when the sender chose them."""
-    if client_id is None:
-        return str(uuid7()), None
-    if _UUID7.fullmatch(client_id):
-        return client_id, milliseconds_of(client_id)
     key = canonical_event_id(client_id)
     return str(key), None if is_reserved(key) and key.version != 7 else milliseconds_of(str(key))

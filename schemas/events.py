@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, get_args
-from uuid import UUID
 
 from pydantic import (
     AwareDatetime,
@@ -29,6 +28,7 @@ EventId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern
 _RFC_3339: Final = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})?$"
 )
+_AS_STORED: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
 class _Rfc3339:
@@ -50,13 +50,37 @@ class _Rfc3339:
 Timestamp = Annotated[AwareDatetime, Field(strict=False), _Rfc3339()]
 
 
+class _Uuid:
+    """Takes a UUID in any of its forms, as text in lower case with hyphens.
+
+    Nearly all are sent in that form: a `UUID` of each and a text of that again would take longer than the rest of it.
+    """
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        as_stored = core_schema.str_schema(pattern=_AS_STORED)
+        any_form = core_schema.no_info_after_validator_function(str, core_schema.uuid_schema(strict=False))
+        either = core_schema.union_schema(
+            [as_stored, any_form],
+            mode="left_to_right",
+            custom_error_type="uuid_parsing",
+            custom_error_context={"error": "in one of the forms of RFC 9562"},
+        )
+        return core_schema.chain_schema([core_schema.str_schema(strict=True), either])
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "format": "uuid"}
+
+
+SessionId = Annotated[str, _Uuid()]
+
+
 class Envelope(BaseModel):
     """What every event carries beside its type and properties."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
     event_id: EventId | None = Field(default=None, description="Idempotency key; a UUIDv7 is kept as it is.")
-    session_id: UUID | None = None
+    session_id: SessionId | None = None
     timestamp: Timestamp | None = Field(default=None, description="When it happened: RFC 3339 with an offset.")
     schema_version: Literal[1] = 1
 

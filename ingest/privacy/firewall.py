@@ -12,7 +12,6 @@ from ingest.privacy.detectors import Personal, find_personal
 from ingest.privacy.templates import template_of
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
-from schemas.events import AnyEvent
 from schemas.properties import Identifier, Label, Properties
 
 REDACTED: Final = "[redacted]"
@@ -63,11 +62,13 @@ class Firewall:
         self._actions = actions
         self._pseudonymizer = pseudonymizer
 
-    def inspect(self, event: AnyEvent) -> tuple[Properties, tuple[Edit, ...]] | Rejection:
+    def inspect_id(self, event_id: str) -> Rejection | None:
+        """Return why an event is not accepted under the id its sender chose; None when it may be."""
+        found = find_personal(event_id)
+        return None if found is None else _rejection("/event_id", found)
+
+    def inspect(self, properties: Properties) -> tuple[Properties, tuple[Edit, ...]] | Rejection:
         """Return the properties as they may be stored and what was changed, or why the event is not accepted."""
-        if event.event_id is not None and (found := find_personal(event.event_id)) is not None:
-            return _rejection("/event_id", found)
-        properties: Properties = event.properties
         changed: dict[str, str] = {}
         edits: list[Edit] = []
         for name in free_texts(type(properties)):

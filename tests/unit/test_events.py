@@ -96,3 +96,30 @@ def test_a_value_out_of_range_is_pointed_at(event_type: str, name: str, value: o
 def test_a_timestamp_needs_rfc_3339_with_an_offset(timestamp: object) -> None:
     found = faults(event_type="session_start", user_id="u", timestamp=timestamp)
     assert [location for _, location in found] == [("timestamp",)]
+
+
+SESSION = "0190163d-8694-439b-aea5-966c26f8ad91"
+
+
+@pytest.mark.parametrize(
+    "sent", [SESSION, SESSION.upper(), SESSION.replace("-", ""), f"urn:uuid:{SESSION}", f"{{{SESSION}}}"]
+)
+def test_a_session_is_a_uuid_in_any_form_and_kept_in_one(sent: str) -> None:
+    assert parsed(event_type="session_start", user_id="u", session_id=sent).session_id == SESSION
+
+
+@pytest.mark.parametrize(
+    ("sent", "fault"),
+    [
+        ("", "uuid_parsing"),
+        ("17", "uuid_parsing"),
+        (f"{SESSION}\n", "uuid_parsing"),
+        (f"{SESSION}0", "uuid_parsing"),
+        (f"0{SESSION}", "uuid_parsing"),
+        (SESSION.replace("0", "\N{ARABIC-INDIC DIGIT ZERO}"), "uuid_parsing"),
+        (17, "string_type"),
+        ([SESSION], "string_type"),
+    ],
+)
+def test_a_session_that_is_no_uuid_is_one_fault(sent: Any, fault: str) -> None:
+    assert faults(event_type="session_start", user_id="u", session_id=sent) == [(fault, ("session_id",))]
