@@ -124,7 +124,11 @@ def _find(text: str) -> Personal | None:
 
 def _plain(text: str) -> str:
     """Return the text without its disguises: percent signs, wide letters, invisible characters, dashes."""
-    plain = _UUID.sub("", unicodedata.normalize("NFKC", unquote(unquote(text))))
+    unquoted = unquote(unquote(text))
+    if unquoted.isascii():
+        # which has no other disguise
+        return _UUID.sub("", unquoted)
+    plain = _UUID.sub("", unicodedata.normalize("NFKC", unquoted))
     plain = "".join(one for one in plain if unicodedata.category(one) != "Cf")
     return "".join("-" if unicodedata.category(one) == "Pd" else one for one in plain)
 
