@@ -46,7 +46,8 @@ CREATE TEMP TABLE staged_events (LIKE analytics_events INCLUDING DEFAULTS) ON CO
 CREATE TEMP TABLE repeated_events (event_id uuid, stream_partition smallint, entry_id text) ON COMMIT DELETE ROWS;
 """
 
-# An entry that stored its event before the learner was erased is booked already.
+# An entry that stored its event before the learner was erased is booked already. Looked up one by one, since a plan
+# made while the table was small would read all of it for ever.
 _SUPPRESS: Final = """
 WITH suppressed AS (
     DELETE FROM staged_events USING erased_users
@@ -54,13 +55,13 @@ WITH suppressed AS (
     RETURNING event_id, stream_partition, entry_id
 )
 INSERT INTO settled_entries (stream_partition, entry_id, outcome)
-SELECT stream_partition, entry_id, 'suppressed' FROM suppressed
-WHERE NOT EXISTS (
-    SELECT FROM analytics_events AS earlier
-    WHERE (earlier.event_id, earlier.stream_partition, earlier.entry_id)
-        = (suppressed.event_id, suppressed.stream_partition, suppressed.entry_id)
-)
-ORDER BY stream_partition, entry_id
+SELECT suppressed.stream_partition, suppressed.entry_id, 'suppressed'
+FROM suppressed
+LEFT JOIN LATERAL (
+    SELECT stream_partition, entry_id FROM analytics_events WHERE event_id = suppressed.event_id LIMIT 1
+) AS earlier ON true
+WHERE (earlier.stream_partition, earlier.entry_id) IS DISTINCT FROM (suppressed.stream_partition, suppressed.entry_id)
+ORDER BY 1, 2
 ON CONFLICT DO NOTHING
 """
 
@@ -83,7 +84,7 @@ SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM noted)
 """Puts what is new into the table, and leaves no more than that in the stage, where an entry is once at most."""
 
 # An entry that was not inserted repeats another entry's event (a duplicate) or is the entry that stored it (a
-# redelivery). Looked up one by one, since a plan made while the table was small would read all of it for ever.
+# redelivery). Looked up one by one, as above.
 _SETTLE_DUPLICATES: Final = """
 INSERT INTO settled_entries (stream_partition, entry_id, outcome)
 SELECT DISTINCT repeated.stream_partition, repeated.entry_id, 'duplicate'

@@ -90,6 +90,16 @@ async def test_repeated_events_are_looked_up_and_stored_ones_are_not_read(pool: 
     assert await full_reads(pool) == before
 
 
+async def test_what_comes_from_the_erased_is_looked_up_and_stored_events_are_not_read(pool: asyncpg.Pool) -> None:
+    await pool.execute("INSERT INTO erased_users (user_hash) VALUES ($1)", learner(1))
+    writer = BatchWriter(pool, 0)
+    await writer.write(0, received([event("session_start", number=number) for number in range(500)]), [])
+    before = await full_reads(pool)
+    gone = [event("session_start", number=number, user_hash=learner(1)) for number in range(500, 510)]
+    assert await writer.write(0, received(gone, first=900), []) == BatchCounts(0, 0, 10, 0, 0)
+    assert await full_reads(pool) == before
+
+
 async def full_reads(pool: asyncpg.Pool) -> int:
     """Return how often any partition of the events was read from end to end."""
     async with pool.acquire() as connection:
