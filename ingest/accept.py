@@ -69,7 +69,7 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
     elif _UUID7.fullmatch(event.event_id):
         event_id, id_time = event.event_id, milliseconds_of(event.event_id)
     else:
-        # a UUID names nobody, any other text might
+        # a UUIDv7 names nobody, any other text might
         refused = policy.firewall.inspect_id(event.event_id)
         if refused is not None:
             return refused

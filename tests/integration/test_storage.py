@@ -133,6 +133,16 @@ async def test_an_erased_learner_stays_away(pool: asyncpg.Pool) -> None:
     assert await pool.fetchval("SELECT count(*) FROM daily_activity_summary") == 1
 
 
+async def test_what_was_stored_before_its_learner_was_erased_is_booked_once(pool: asyncpg.Pool) -> None:
+    one = event("session_start", user_hash=learner(1))
+    writer = BatchWriter(pool, 0)
+    assert await writer.write(0, received([one]), []) == BatchCounts(1, 0, 0, 0, 0)
+    await pool.execute("INSERT INTO erased_users (user_hash) VALUES ($1)", learner(1))
+    assert await writer.write(0, received([one]), []) == BatchCounts(0, 0, 0, 0, 1)
+    assert await writer.write(0, received([one], first=2), []) == BatchCounts(0, 0, 1, 0, 0)
+    assert await writer.write(1, received([one]), []) == BatchCounts(0, 0, 1, 0, 0)
+
+
 async def test_dead_letters_are_kept_once_with_their_reason(pool: asyncpg.Pool) -> None:
     letter = DeadLetter("7-0", "invalid_text", "a field is not UTF-8", '{"a": "\\u0000"}')
     writer = BatchWriter(pool, 0)
