@@ -12,6 +12,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Final
 from uuid import UUID
 
+UUID_FORM: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+"""Pattern of a UUID as it is stored: in lower case, with hyphens."""
+
 _HYPHENATED: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _RESERVED_PREFIX: Final = 0xFFFF
 _NAMESPACE: Final = b"studyin/event-id/1\x00"

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from .accepted import AcceptedEvent
 from .event_types import EventType
+from .identifiers import UUID_FORM
 
 
 class WireEvent(NamedTuple):
@@ -45,15 +46,14 @@ _USER_HASH_BYTES: Final = 32
 
 _SEPARATOR: Final = "\x1f"
 _values: Final = itemgetter(*FIELDS)
-_UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _TIME: Final = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.(?!000000)\d{6})?\+00:00"
 _AS_ENCODED: Final = re.compile(
     _SEPARATOR.join(
         (
-            _UUID,
+            UUID_FORM,
             "|".join(_EVENT_TYPES.values()).join(("(?:", ")")),
             rf"(?:[0-9a-f]{{{2 * _USER_HASH_BYTES}}})?",
-            rf"(?:{_UUID})?",
+            rf"(?:{UUID_FORM})?",
             _TIME,
             _TIME,
             r"\d{4}-\d{2}-\d{2}",
