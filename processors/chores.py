@@ -145,10 +145,8 @@ async def watch_stream(redis: Redis, pool: Pool, stream: int) -> bool:
     if gap is None:
         await losses.keep_position(pool, stream, *position)
         return False
-    appended, last_id = await continuity.find_position(redis, stream)
-    await losses.record_loss(
-        pool, stream, gap.missing, after=gap.after, before=gap.before, appended=appended, last_id=last_id
-    )
+    ends = await continuity.find_position(redis, stream)
+    await losses.record_loss(pool, stream, gap.missing, after=gap.after, before=gap.before, **ends._asdict())
     telemetry.stream_went_back(stream_key(stream), gap.missing, gap.after, gap.before)
     await losses.measure_losses(pool, utc_now())
     return True

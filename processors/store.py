@@ -1,6 +1,7 @@
 """Stores one batch for certain: retries what may succeed later, parks the events the database refuses.
 
     write -> refused? find the first event that is, make it a dead letter -> write again
+          -> before the horizon of retention? make those dead letters -> write again
 
 Finding it takes a binary search of trials that are taken back, so what is parked is committed with its neighbours.
 """
@@ -15,7 +16,7 @@ from uuid import UUID
 from processors.breaker import Breaker
 from processors.decode import dead_letter
 from processors.retry import until_available
-from runtime.errors import DeadLetterLimitReached, EventRejected
+from runtime.errors import DeadLetterLimitReached, EventRejected, EventsBeforeHorizon
 from storage.writer import BatchCounts, DeadLetter, ReceivedEvent
 from stream.consumer import Entry
 from telemetry import events as telemetry
@@ -27,7 +28,7 @@ class Writer(Protocol):
     async def write(
         self, partition: int, events: Sequence[ReceivedEvent], dead_letters: Sequence[DeadLetter]
     ) -> BatchCounts:
-        """Store all or nothing. Raises StorageUnavailable or EventRejected."""
+        """Store all or nothing. Raises StorageUnavailable, EventRejected or EventsBeforeHorizon."""
 
     async def rehearse(self, partition: int, events: Sequence[ReceivedEvent]) -> None:
         """Do what `write` does and take it back. Raises StorageUnavailable or EventRejected."""
@@ -51,16 +52,22 @@ class BatchStore:
         """Store events and dead letters in one transaction; `entries` are theirs, by id, in the stream's order.
 
         While the database is away it waits for ever; once told to stop, raises StorageUnavailable instead. Each event
-        the database refuses is parked, at the cost of log2(n) + 1 transactions, rounded up. Raises
-        DeadLetterLimitReached when too much would be parked. Nothing is stored when it raises, unless a commit's
-        answer was lost.
+        the database refuses is parked, at the cost of log2(n) + 1 transactions, rounded up; events before the horizon
+        of retention are parked at the cost of one more. Raises DeadLetterLimitReached when too much would be parked;
+        events before the horizon do not count, as no release and no outage can cause them. Nothing is stored when it
+        raises, unless a commit's answer was lost.
         """
         events, letters = list(events), list(letters)
+        late: list[DeadLetter] = []
         accepted = 0
         while True:
             parked = self._judge(letters, entries)
             try:
-                counts = await self._write(events, letters)
+                counts = await self._write(events, [*letters, *late])
+            except EventsBeforeHorizon as horizon:
+                late += [_before_horizon(one, entries) for one in events if one.entry_id in horizon.entry_ids]
+                events = [one for one in events if one.entry_id not in horizon.entry_ids]
+                accepted = 0
             except EventRejected as rejection:
                 if not events:
                     raise
@@ -71,8 +78,8 @@ class BatchStore:
             else:
                 break
         self._breaker.record(parked)
-        if letters:
-            telemetry.entries_parked([letter.reason for letter in letters])
+        if letters or late:
+            telemetry.entries_parked([letter.reason for letter in [*letters, *late]])
         return counts
 
     def _judge(self, letters: Sequence[DeadLetter], entries: Mapping[str, Entry]) -> list[bool]:
@@ -109,6 +116,11 @@ class BatchStore:
 
     async def _rehearse(self, events: Sequence[ReceivedEvent]) -> None:
         await until_available(lambda: self._writer.rehearse(self._partition, events), self._stop)
+
+
+def _before_horizon(event: ReceivedEvent, entries: Mapping[str, Entry]) -> DeadLetter:
+    detail = "raw events of that time were removed, so a repeat cannot be told from a new event"
+    return dead_letter(entries[event.entry_id], "before_retention_horizon", detail, UUID(event.event.event_id))
 
 
 def _refused(event: ReceivedEvent, cause: EventRejected, entries: Mapping[str, Entry]) -> DeadLetter:

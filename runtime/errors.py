@@ -6,6 +6,7 @@
     │   ├── StreamUnavailable
     │   └── StorageUnavailable
     ├── EventRejected             park: find the event of the batch that the database refuses
+    ├── EventsBeforeHorizon       park: retention may have removed them, so nobody can tell whether they are new
     └── DeadLetterLimitReached    stop: too much would be parked, somebody must look
 
 Anything else is a defect and stops the process.
@@ -56,6 +57,15 @@ class EventRejected(AnalyticsError):
         self.code = code
         """SQLSTATE, or `encoding` when the value could not even be sent."""
         self.detail = detail
+
+
+class EventsBeforeHorizon(AnalyticsError):
+    """Events of a batch lie before the horizon of retention; nothing of the batch was stored."""
+
+    def __init__(self, entry_ids: Sequence[str]) -> None:
+        super().__init__(f"{len(entry_ids)} events lie before the horizon of retention")
+        self.entry_ids = frozenset(entry_ids)
+        """Entries of the stream that brought them."""
 
 
 class DeadLetterLimitReached(AnalyticsError):

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from storage.failures import translated_errors
 from storage.pool import Connection
+from storage.retention_horizon import remember_entries
 
 _ID: Final = re.compile(r"(\d{1,4}):(\d+-\d+)")
 
@@ -39,7 +40,12 @@ UPDATE dead_letters SET retried_at = now()
 WHERE (stream_partition, entry_id) IN (SELECT * FROM unnest($1::smallint[], $2::text[]))
 """
 
-_DROP: Final = f"WITH dropped AS (DELETE FROM dead_letters WHERE {_SELECTED} RETURNING 1) SELECT count(*) FROM dropped"
+# The books keep the entries as dead-lettered: a replay of the stream must not bring them back.
+_DROP: Final = f"""
+WITH dropped AS (DELETE FROM dead_letters WHERE {_SELECTED} RETURNING stream_partition, entry_id),
+     remembered AS ({remember_entries("dropped", "dropped")})
+SELECT count(*) FROM dropped
+"""
 
 
 class LetterId(NamedTuple):

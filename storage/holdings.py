@@ -59,6 +59,7 @@ async def read_holdings(connection: Connection, keeping: Keeping, now: datetime)
             for schema in ("", f"{RETIRED}.")
         ),
         *((table, "the stream", None, None, None) for table in ("batch_books", "stream_positions", "stream_losses")),
+        *((table, "the platform", None, None, None) for table in ("retention_horizon", "retired_event_ids")),
         ("audit_log", "one learner", keeping.audit, "keep_until", now),
         ("api_keys", "the platform", None, None, None),
         ("erased_users", "the erased", None, None, None),

@@ -15,9 +15,10 @@ SETTLING_TIME: Final = timedelta(minutes=10)
 """How long after a loss a worker may still store what it had in hand."""
 
 _PLACE: Final = """
-INSERT INTO stream_positions AS t (stream_partition, appended, last_entry_id) VALUES ($1, $2, $3)
+INSERT INTO stream_positions AS t (stream_partition, appended, last_entry_id, first_entry_id) VALUES ($1, $2, $3, $4)
 ON CONFLICT (stream_partition) DO UPDATE
-SET appended = EXCLUDED.appended, last_entry_id = EXCLUDED.last_entry_id, observed_at = now()
+SET appended = EXCLUDED.appended, last_entry_id = EXCLUDED.last_entry_id, first_entry_id = EXCLUDED.first_entry_id,
+    observed_at = now()
 """
 
 _RECORD: Final = """
@@ -78,20 +79,28 @@ async def last_position(pool: asyncpg.Pool, partition: int) -> tuple[int, str] |
     return (row[0], row[1]) if row else None
 
 
-async def keep_position(pool: asyncpg.Pool, partition: int, appended: int, last_id: str) -> None:
-    """Remember where the end of the stream is. Raises StorageUnavailable."""
+async def keep_position(pool: asyncpg.Pool, partition: int, appended: int, last_id: str, first_id: str) -> None:
+    """Remember where the ends of the stream are. Raises StorageUnavailable."""
     with translated_errors():
-        await pool.execute(_PLACE, partition, appended, last_id)
+        await pool.execute(_PLACE, partition, appended, last_id, first_id)
 
 
 async def record_loss(
-    pool: asyncpg.Pool, partition: int, missing: int, *, after: str, before: str, appended: int, last_id: str
+    pool: asyncpg.Pool,
+    partition: int,
+    missing: int,
+    *,
+    after: str,
+    before: str,
+    appended: int,
+    last_id: str,
+    first_id: str,
 ) -> None:
-    """Remember that entries between two ids are gone, and the new end of the stream. Raises StorageUnavailable."""
+    """Remember that entries between two ids are gone, and the new ends of the stream. Raises StorageUnavailable."""
     with translated_errors():
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(_RECORD, partition, after, before, missing)
-            await connection.execute(_PLACE, partition, appended, last_id)
+            await connection.execute(_PLACE, partition, appended, last_id, first_id)
 
 
 async def measure_losses(pool: asyncpg.Pool, now: datetime) -> int:

@@ -25,10 +25,10 @@ def partition_week(name: str) -> datetime | None:
     return datetime.strptime(suffix, "%Y%m%d").replace(tzinfo=UTC)
 
 
-def is_expired(name: str, now: datetime, raw_retention: timedelta) -> bool:
-    """Whether every event a weekly partition can hold is past its retention and grace."""
+def expired_end(name: str, now: datetime, raw_retention: timedelta) -> datetime | None:
+    """Return the end of a weekly partition if every event it can hold is past its retention and grace, else None."""
     week = partition_week(name)
-    return week is not None and week + _WEEK <= now - raw_retention - GRACE
+    return week + _WEEK if week is not None and week + _WEEK <= now - raw_retention - GRACE else None
 
 
 async def ensure_partitions(pool: asyncpg.Pool, now: datetime, raw_retention: timedelta) -> int:

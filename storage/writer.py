@@ -13,6 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
+from runtime.errors import EventsBeforeHorizon
 from runtime.failpoints import Failpoint, reach
 from schemas.stream_entry import WireEvent
 from storage.failures import translated_errors
@@ -27,12 +28,21 @@ _PIECE: Final = 250
 
 _NULL: Final = r"\N"
 
+# An entry has one fate: what is settled already, or stored, is not parked as well.
 _PARK: Final = """
 WITH parked AS (
     INSERT INTO dead_letters (stream_partition, entry_id, event_id, reason, detail, payload)
     SELECT $1::smallint, entry_id, event_id, reason, detail, payload
     FROM unnest($2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[])
          AS letters (entry_id, event_id, reason, detail, payload)
+    WHERE NOT EXISTS (
+        SELECT FROM settled_entries AS settled
+        WHERE (settled.stream_partition, settled.entry_id) = ($1::smallint, letters.entry_id)
+    ) AND NOT EXISTS (
+        SELECT FROM analytics_events AS raw
+        WHERE raw.event_id = letters.event_id
+        AND (raw.stream_partition, raw.entry_id) = ($1::smallint, letters.entry_id)
+    )
     ORDER BY entry_id
     ON CONFLICT DO NOTHING RETURNING 1
 )
@@ -97,7 +107,8 @@ class BatchWriter:
         """Store the batch, all of it or nothing.
 
         Raises StorageUnavailable when the same batch may succeed later (after a lost connection it may even have been
-        committed: write it again, nothing counts twice) and EventRejected when the database refuses an event's data.
+        committed: write it again, nothing counts twice), EventRejected when the database refuses an event's data, and
+        EventsBeforeHorizon when retention may have removed events of the batch before.
         """
         with translated_errors():
             async with self._pool.acquire() as connection, connection.transaction():
@@ -121,7 +132,9 @@ class BatchWriter:
         events: Sequence[ReceivedEvent],
         dead_letters: Sequence[DeadLetter],
     ) -> BatchCounts:
-        stored, duplicate, suppressed = await self._store(connection, partition, events)
+        stored, duplicate, suppressed, refused = await self._store(connection, partition, events)
+        if refused:
+            raise EventsBeforeHorizon(refused)
         parked = await self._park(connection, partition, dead_letters)
         settled = stored + duplicate + suppressed + parked
         counts = BatchCounts(stored, duplicate, suppressed, parked, len(events) + len(dead_letters) - settled)
@@ -133,7 +146,7 @@ class BatchWriter:
         if not await connection.fetchval(LOCK):
             await connection.execute(prepare())
         if not events:
-            return Stored(0, 0, 0)
+            return Stored(0, 0, 0, [])
         # by entry: one that came twice is stored once, and the database would take both for new
         staged = list({received.entry_id: received for received in events}.values())
         await connection.copy_to_table("staged_events", source=_rows(partition, staged), columns=COLUMNS)

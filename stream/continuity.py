@@ -20,12 +20,14 @@ _PAGE: Final = 10_000
 
 
 class Position(NamedTuple):
-    """Where the end of a stream is."""
+    """Where the ends of a stream are."""
 
     appended: int
     """Entries ever appended."""
     last_id: str
     """Of the newest of them."""
+    first_id: str = _FIRST
+    """Of the oldest entry the stream still has; of the newest it ever had when it is empty."""
 
 
 class Gap(NamedTuple):
@@ -40,10 +42,12 @@ class Gap(NamedTuple):
 
 
 async def find_position(redis: Redis, partition: int) -> Position:
-    """Return where the end of the stream is. Raises StreamUnavailable."""
+    """Return where the ends of the stream are. Raises StreamUnavailable."""
     with translated_errors():
         facts = await _facts(redis, stream_key(partition))
-    return Position(facts["entries-added"], _text(facts["last-generated-id"]))
+    last_id = _text(facts["last-generated-id"])
+    oldest = facts["first-entry"]
+    return Position(facts["entries-added"], last_id, _text(oldest[0]) if oldest else last_id)
 
 
 async def find_gap(redis: Redis, partition: int, known: Position) -> Gap | None:
@@ -91,7 +95,13 @@ async def _facts(redis: Redis, key: str) -> Mapping[str, Any]:
     except ResponseError as error:
         if "no such key" not in str(error):
             raise
-        return {"entries-added": 0, "length": 0, "last-generated-id": _FIRST, "max-deleted-entry-id": _FIRST}
+        return {
+            "entries-added": 0,
+            "length": 0,
+            "first-entry": None,
+            "last-generated-id": _FIRST,
+            "max-deleted-entry-id": _FIRST,
+        }
     return facts
 
 

@@ -171,6 +171,7 @@ DEAD_LETTER_REASONS: Final = (
     "invalid_field",
     "invalid_text",
     "event_id_time_out_of_range",
+    "before_retention_horizon",
     "rejected_by_database",
 )
 RESULTS: Final = {
