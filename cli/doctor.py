@@ -87,7 +87,12 @@ async def _diagnose_redis(settings: Settings) -> list[Finding]:
     redis = connect(settings)
     try:
         findings = await diagnose(
-            redis, settings.stream_partitions, utc_now(), settings.claim_idle_seconds, settings.durability
+            redis,
+            settings.stream_partitions,
+            utc_now(),
+            settings.claim_idle_seconds,
+            settings.durability,
+            settings.trim_ignore_groups,
         )
     except DependencyUnavailable as error:
         return [Finding("redis.reachable", "fail", str(error), "is it running, and is REDIS_URL right?")]
@@ -100,7 +105,7 @@ async def _diagnose_postgres(settings: Settings) -> list[Finding]:
     from storage.diagnosis import diagnose
 
     try:
-        findings = await diagnose(settings.database_dsn, settings.db_pool_size, utc_now())
+        findings = await diagnose(settings.database_dsn, settings.db_pool_size, utc_now(), settings.raw_retention)
     except ConfigurationError as error:
         return [Finding("postgres.reachable", "fail", str(error), "every process but ingest needs it")]
     except DependencyUnavailable as error:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +23,7 @@ from runtime.errors import ConfigurationError
 from runtime.lifecycle import stop_on_signals
 from runtime.settings import Settings
 from storage.pool import open_pool
+from storage.retention_horizon import read_horizon
 from storage.writer import BatchCounts, BatchWriter
 from stream.connection import Redis, connect
 from stream.history import read_history, trimmed_through
@@ -63,7 +64,8 @@ def replay(
 ) -> None:
     """Store again what the stream still has of a time; what the database has already changes nothing.
 
-    Exit code 1 when it was interrupted, or when the stream no longer reaches back to --from.
+    Exit code 1 when it was interrupted, or when the stream no longer reaches back to --from; 2 when raw events of that
+    time were removed, since they cannot be told from events that were never stored.
     """
     settings = settings_of(data_dir)
     logging.configure(settings)
@@ -95,6 +97,8 @@ async def _replay(settings: Settings, spans: list[Span], now: datetime, *, dry_r
         stack.push_async_callback(redis.aclose)
         pool = await open_pool(settings.database_dsn, size=1, application_name="analytics-replay")
         stack.push_async_callback(pool.close)
+        async with pool.acquire() as connection:
+            require_after_horizon(spans, await read_horizon(connection), now - settings.raw_retention)
         writer = BatchWriter(pool, _WRITER_SLOT)
         bar = stack.enter_context(_bar())
         for span in spans:
@@ -112,6 +116,19 @@ async def _replay(settings: Settings, spans: list[Span], now: datetime, *, dry_r
                 bar.advance(task, sum(counts))
         outcome.interrupted = stop.is_set()
     return outcome
+
+
+def require_after_horizon(spans: list[Span], removed_before: datetime, expired_before: datetime) -> None:
+    """Raise ConfigurationError when a span begins where raw events were removed, or may be at any moment."""
+    horizon = max(removed_before, expired_before)
+    # a --from that is given to the minute
+    earliest = horizon.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    if any(span.start < horizon for span in spans):
+        raise ConfigurationError(
+            f"--from lies before {horizon:%Y-%m-%d %H:%M:%S} UTC: raw events of that time were removed"
+            " (ANALYTICS_RAW_RETENTION_DAYS), so what was counted could not be told from what is missing; give"
+            f" --from {earliest:%Y-%m-%dT%H:%M} or later"
+        )
 
 
 async def _count(redis: Redis, span: Span) -> int:

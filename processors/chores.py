@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -15,7 +15,7 @@ from runtime.settings import Settings
 from storage import api_keys, losses, partitions, retention, summary
 from storage.pool import Pool
 from stream import api_keys as stream_api_keys
-from stream import continuity, groups, health, lag, trimmer
+from stream import continuity, group_needs, groups, health, lag, trimmer
 from stream.connection import Redis
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from telemetry import events as telemetry
@@ -79,13 +79,14 @@ def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
 def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
     """Return the chores that look after the streams."""
     streams = range(settings.stream_partitions)
+    ignored = settings.trim_ignore_groups
 
     async def trim_streams() -> str:
         memory = await health.memory(redis)
         others = memory.used - sum([await trimmer.memory_of(redis, stream) for stream in streams])
         budget = trimmer.memory_budget(settings.stream_max_bytes, memory.limit, others) // settings.stream_partitions
         reach(Failpoint.BEFORE_TRIM)
-        results = [await trimmer.trim(redis, stream, settings.event_retention, budget) for stream in streams]
+        results = [await trimmer.trim(redis, stream, settings.event_retention, budget, ignored) for stream in streams]
         reach(Failpoint.AFTER_TRIM)
         return f"removed {sum(result.removed for result in results)}"
 
@@ -97,10 +98,11 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         return f"removed {sum(removed)}"
 
     async def erase_learners() -> str:
-        return f"finished {await erasure.carry_out(redis, pool, streams)}"
+        return f"finished {await erasure.carry_out(redis, pool, streams, ignored)}"
 
     async def remove_suppressed() -> str:
-        return f"removed {await erasure.remove_suppressed(redis, pool, utc_now() - settings.event_retention)}"
+        removed = await erasure.remove_suppressed(redis, pool, utc_now() - settings.event_retention, ignored)
+        return f"removed {removed}"
 
     async def publish_keys() -> str:
         keys = await api_keys.keys_in_force(pool)
@@ -117,6 +119,7 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
     async def measure_lag() -> str:
         for stream, group in await groups_of(redis, streams):
             publish_lag(stream, group, await lag.measure(redis, stream, group))
+        await measure_needs(redis, streams, ignored)
         metrics.STREAM_MEMORY.set((await health.memory(redis)).used)
         return "measured"
 
@@ -166,3 +169,17 @@ def publish_lag(stream: int, group: str, measured: lag.GroupLag) -> None:
     metrics.LAG_SECONDS.labels(*labels).set(measured.seconds)
     metrics.PENDING_ENTRIES.labels(*labels).set(measured.pending)
     metrics.STREAM_LENGTH.labels(stream_key(stream)).set(measured.length)
+
+
+async def measure_needs(redis: Redis, streams: Sequence[int], ignored: Collection[str]) -> None:
+    """Set the age of the oldest entry that each kind of group needs. Names of other people's groups are no labels.
+
+    Raises StreamUnavailable.
+    """
+    for stream in streams:
+        ages = dict.fromkeys(metrics.GROUP_KINDS, 0.0)
+        for need in await group_needs.read_needs(redis, stream):
+            kind = need.kind(ignored)
+            ages[kind] = max(ages[kind], need.held_seconds)
+        for kind, age in ages.items():
+            metrics.OLDEST_NEEDED.labels(stream_key(stream), kind).set(age)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from storage import erasure
@@ -21,15 +21,18 @@ async def publish_tombstones(redis: Redis, pool: Pool) -> bool:
     return True
 
 
-async def carry_out(redis: Redis, pool: Pool, partitions: Iterable[int]) -> int:
-    """Take every open erasure a step further; return how many are done. Raises DependencyUnavailable."""
+async def carry_out(redis: Redis, pool: Pool, partitions: Iterable[int], ignored: Collection[str] = ()) -> int:
+    """Take every open erasure a step further; return how many are done. Groups that are `ignored` are not waited for.
+
+    Raises DependencyUnavailable.
+    """
     streams = list(partitions)
     for job in await erasure.open_jobs(pool):
         if job.state == "requested":
             await erasure.erase_stored(pool, job)
     done = 0
     for job in await erasure.open_jobs(pool):
-        sweeps = [await sweep_learner(redis, stream, job.user_hashes) for stream in streams]
+        sweeps = [await sweep_learner(redis, stream, job.user_hashes, ignored) for stream in streams]
         finished = not any(sweep.waiting for sweep in sweeps)
         # last: by now live workers are done with every entry that was there
         messages = await remove_learner_messages(redis, frozenset(job.user_hashes)) if finished else 0
@@ -39,9 +42,12 @@ async def carry_out(redis: Redis, pool: Pool, partitions: Iterable[int]) -> int:
     return done
 
 
-async def remove_suppressed(redis: Redis, pool: Pool, since: datetime) -> int:
-    """Delete from the stream what came of erased learners since then, and all live messages; return how many."""
+async def remove_suppressed(redis: Redis, pool: Pool, since: datetime, ignored: Collection[str] = ()) -> int:
+    """Delete from the stream what came of erased learners since then, and all live messages; return how many.
+
+    Entries that a group needs stay until it has settled them, unless the group is `ignored`.
+    """
     suppressed = await erasure.suppressed_entries(pool, since)
-    entries = sum([await remove_settled(redis, stream, ids) for stream, ids in suppressed.items()])
+    entries = sum([await remove_settled(redis, stream, ids, ignored) for stream, ids in suppressed.items()])
     # of the seconds in which a live worker did not know yet
     return entries + await remove_learner_messages(redis, frozenset(await erasure.read_tombstones(pool)))

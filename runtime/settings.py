@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from runtime.access import AccessKeys, ApiKey, RateLimit
 from runtime.encrypted_servers import require_encrypted_postgres, require_encrypted_redis
 from runtime.errors import ConfigurationError
+from runtime.ignored_groups import ignorable, split_names
 from runtime.listener import Listener
 from runtime.pseudonym import Pseudonymizer
 from runtime.pseudonym_keys import parse_keys
@@ -80,6 +81,10 @@ class Settings(BaseSettings):
         ge=1024**2,
         description="Memory of the streams past which processed entries go early; the hard limit is Redis' maxmemory.",
     )
+    trim_ignore_groups: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Consumer groups of other tools that trimming does not wait for: JSON list, or comma separated.",
+    )
     max_backlog_events: int = Field(
         10_000_000, ge=0, description="Events waiting to be stored past which ingest refuses more; 0 is no such limit."
     )
@@ -90,7 +95,9 @@ class Settings(BaseSettings):
     )
     event_retention_days: int = Field(7, ge=1, description="Days a processed event stays in Redis.")
     raw_retention_days: int = Field(
-        90, ge=1, description="Days a raw event stays in Postgres; older ones are rejected."
+        90,
+        ge=1,
+        description="Days a raw event stays in Postgres, at least as long as in Redis; older ones are rejected.",
     )
     system_metrics_retention_days: int = Field(30, ge=1, description="Days API health is kept.")
 
@@ -197,6 +204,26 @@ class Settings(BaseSettings):
                 f"{STATEMENT_TIMEOUT.total_seconds():.0f} s, else workers take batches from each other's hands"
             )
         return self
+
+    @model_validator(mode="after")
+    def _raw_events_outlive_their_entries(self) -> Self:
+        if self.raw_retention_days < self.event_retention_days:
+            raise ValueError(
+                f"ANALYTICS_RAW_RETENTION_DAYS ({self.raw_retention_days}) must be at least"
+                f" ANALYTICS_EVENT_RETENTION_DAYS ({self.event_retention_days}): else the stream keeps entries whose"
+                " raw events are gone; raise the first or lower the second"
+            )
+        return self
+
+    @field_validator("trim_ignore_groups", mode="before")
+    @classmethod
+    def _split_groups(cls, value: object) -> object:
+        return split_names(value) if isinstance(value, str) else value
+
+    @field_validator("trim_ignore_groups")
+    @classmethod
+    def _own_groups_are_waited_for(cls, groups: tuple[str, ...]) -> tuple[str, ...]:
+        return ignorable(groups)
 
     @model_validator(mode="after")
     def _only_tests_die_on_purpose(self) -> Self:

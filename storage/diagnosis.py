@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import asyncpg
@@ -13,10 +13,12 @@ from storage.failures import translated_errors
 from storage.losses import StreamLoss, read_losses
 from storage.migrate import current_revision, head_revision
 from storage.pool import connect
+from storage.retention_horizon import read_horizon
 
 _OLDEST: Final = 15
 _LONG_TRANSACTION_SECONDS: Final = 600
 _RECENT: Final = timedelta(days=7)
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FACTS: Final = """
 SELECT current_setting('server_version') AS version,
@@ -30,18 +32,25 @@ SELECT current_setting('server_version') AS version,
 """
 
 
-async def diagnose(database_url: str, pool_size: int, now: datetime) -> list[Finding]:
+async def diagnose(database_url: str, pool_size: int, now: datetime, raw_retention: timedelta) -> list[Finding]:
     """Look at the server and the schema. Raises StorageUnavailable when it does not answer."""
     connection = await connect(database_url, application_name="analytics-doctor")
     try:
         with translated_errors():
             facts = await connection.fetchrow(_FACTS)
             current = await current_revision(database_url)
-            losses = await read_losses(connection) if current == head_revision() else []
+            is_current = current == head_revision()
+            losses = await read_losses(connection) if is_current else []
+            horizon = await read_horizon(connection) if is_current else None
     finally:
         await connection.close()
     assert facts is not None
-    return [*judge_server(facts, pool_size), _judge_schema(current), judge_losses(losses, now)]
+    return [
+        *judge_server(facts, pool_size),
+        _judge_schema(current),
+        judge_losses(losses, now),
+        judge_horizon(horizon, now, raw_retention),
+    ]
 
 
 def judge_server(facts: asyncpg.Record, pool_size: int) -> list[Finding]:
@@ -85,6 +94,20 @@ def judge_losses(losses: Sequence[StreamLoss], now: datetime) -> Finding:
         not any(loss.lost for loss in recent),
         f"{sum(loss.lost for loss in recent)} entries in {_RECENT.days} days",
         "Redis lost what nobody had stored: see `Redis lost data` in docs/operations.md",
+        otherwise="warn",
+    )
+
+
+def judge_horizon(horizon: datetime | None, now: datetime, raw_retention: timedelta) -> Finding:
+    """Judge whether ingest accepts events that retention may have removed before; None when that is not known."""
+    return judge(
+        "retention.horizon",
+        horizon is None or horizon <= now - raw_retention,
+        f"raw events before {horizon:%Y-%m-%d} were removed"
+        if horizon and horizon > _NEVER
+        else "none was removed yet",
+        "ANALYTICS_RAW_RETENTION_DAYS was raised: events with ids of an earlier time are accepted, and then parked as"
+        " before_retention_horizon",
         otherwise="warn",
     )
 

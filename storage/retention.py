@@ -145,9 +145,7 @@ async def _retire(connection: Connection, events: str) -> None:
     await connection.execute(remember_entries(events, "retired"))
 
 
-async def _delete_older(
-    pool: asyncpg.Pool, table: str, column: str, cutoff: datetime, condition: str = "true"
-) -> int:
+async def _delete_older(pool: asyncpg.Pool, table: str, column: str, cutoff: datetime, condition: str = "true") -> int:
     statement = (
         f"WITH gone AS (DELETE FROM {table} WHERE ctid = ANY (ARRAY("
         f"SELECT ctid FROM {table} WHERE {column} < $1 AND {condition} LIMIT {_CHUNK})) RETURNING 1)"

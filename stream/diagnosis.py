@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from runtime.settings import Durability
 from stream.continuity import find_position
 from stream.durability import confirms_early, knows_waitaof
 from stream.failures import GroupMissing, translated_errors
+from stream.group_needs import GroupNeed, read_needs, time_of
 from stream.groups import has_group
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from stream.lag import measure
@@ -29,7 +30,12 @@ _MOST_TOLD: Final = 20
 
 
 async def diagnose(
-    redis: Redis, partitions: int, now: datetime, claim_idle_seconds: float, durability: Durability
+    redis: Redis,
+    partitions: int,
+    now: datetime,
+    claim_idle_seconds: float,
+    durability: Durability,
+    ignored_groups: Collection[str] = (),
 ) -> list[Finding]:
     """Look at the server and at each partition. Raises StreamUnavailable when it does not answer."""
     with translated_errors():
@@ -45,6 +51,7 @@ async def diagnose(
     for partition in range(partitions):
         findings += await _diagnose_partition(redis, partition, claim_idle_seconds)
         findings.append(await _diagnose_live(redis, partition))
+        findings.append(judge_foreign_groups(partition, await read_needs(redis, partition), ignored_groups))
     return [*findings, judge_unmapped(await read_unmapped(redis, now))]
 
 
@@ -60,6 +67,35 @@ def judge_unmapped(names: Sequence[Unmapped]) -> Finding:
         " stored. See docs/segment.md",
         otherwise="warn",
     )
+
+
+def judge_foreign_groups(partition: int, needs: Sequence[GroupNeed], ignored: Collection[str]) -> Finding:
+    """Judge the groups that other tools made on a stream: one that holds entries keeps them from being trimmed."""
+    foreign = sorted(
+        (need for need in needs if need.kind(ignored) in ("other", "ignored")), key=lambda need: -need.held_seconds
+    )
+    told = [_describe(need, is_ignored=need.kind(ignored) == "ignored") for need in foreign[:_MOST_TOLD]]
+    told += [f"and {len(foreign) - _MOST_TOLD} more"] if len(foreign) > _MOST_TOLD else []
+    return judge(
+        f"stream.{partition}.foreign_groups",
+        not any(need.held_since for need in foreign if need.kind(ignored) == "other"),
+        "; ".join(told) or "none",
+        "start its consumers, or remove it (XGROUP DESTROY), or name it in ANALYTICS_TRIM_IGNORE_GROUPS: then entries"
+        " are trimmed before it has read them",
+        otherwise="warn",
+    )
+
+
+def _describe(need: GroupNeed, *, is_ignored: bool) -> str:
+    lag = "an unknown number" if need.undelivered is None else str(need.undelivered)
+    delivered = (
+        f"last delivered {need.last_delivered} ({time_of(need.last_delivered):%Y-%m-%d %H:%M} UTC)"
+        if need.last_delivered.milliseconds
+        else "nothing delivered yet"
+    )
+    held = f"holds entries since {need.held_since:%Y-%m-%d %H:%M} UTC" if need.held_since else "holds nothing"
+    words = f"`{need.name}`: {need.pending} pending, {lag} undelivered, {delivered}, {held}"
+    return f"{words}, ignored" if is_ignored else words
 
 
 def _judge_confirmations(*, early: bool) -> Finding:

@@ -93,7 +93,8 @@ async def _group(redis: Redis, key: str, group: str) -> dict[str, Any] | None:
         if _is_missing(error):
             return None
         raise
-    return next((facts for facts in groups if _text(facts["name"]) == group), None)
+    # names of other people's groups need not be text
+    return next((facts for facts in groups if facts["name"] == group.encode()), None)
 
 
 async def _stream(redis: Redis, key: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
@@ -41,24 +41,27 @@ async def find_learner_entries(
         after = f"({page[-1][0].decode()}"
 
 
-async def sweep_learner(redis: Redis, partition: int, user_hashes: Sequence[bytes]) -> Sweep:
-    """Remove a learner's entries that every group has settled. Raises StreamUnavailable."""
+async def sweep_learner(
+    redis: Redis, partition: int, user_hashes: Sequence[bytes], ignored: Collection[str] = ()
+) -> Sweep:
+    """Remove a learner's entries that every group but the `ignored` ones has settled. Raises StreamUnavailable."""
     removed = waiting = 0
     async for entries in find_learner_entries(redis, partition, user_hashes):
-        deleted = await remove_settled(redis, partition, [entry.id for entry in entries])
+        deleted = await remove_settled(redis, partition, [entry.id for entry in entries], ignored)
         removed += deleted
         waiting += len(entries) - deleted
     return Sweep(removed, waiting)
 
 
-async def remove_settled(redis: Redis, partition: int, ids: Sequence[str]) -> int:
-    """Delete those of the entries that every group has settled; return how many were there. Raises StreamUnavailable.
+async def remove_settled(redis: Redis, partition: int, ids: Sequence[str], ignored: Collection[str] = ()) -> int:
+    """Delete those of the entries that every group but the `ignored` ones has settled; return how many were there.
 
-    An entry ahead of a group would make the group's lag unknown, and look lost to whoever has it in hand.
+    An entry ahead of a group would make the group's lag unknown, and look lost to whoever has it in hand. Raises
+    StreamUnavailable.
     """
     key = stream_key(partition)
     with translated_errors():
-        floor = await lowest_needed(redis, key)
+        floor = await lowest_needed(redis, key, ignored)
         settled = [one for one in ids if floor is not None and EntryId.parse(one) < floor]
         removed: int = await redis.xdel(key, *settled) if settled else 0
     return removed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -60,15 +61,17 @@ async def memory_of(redis: Redis, partition: int) -> int:
         return await redis.memory_usage(stream_key(partition)) or 0
 
 
-async def trim(redis: Redis, partition: int, retention: timedelta, max_bytes: int) -> TrimResult:
+async def trim(
+    redis: Redis, partition: int, retention: timedelta, max_bytes: int, ignored: Collection[str] = ()
+) -> TrimResult:
     """Remove entries every group has settled, those older than `retention` and, past `max_bytes`, the oldest first.
 
-    Age is counted on the clock of Redis. Safe beside running workers: deliveries and acknowledgements only ever raise
-    what may go. Raises StreamUnavailable.
+    Groups that are `ignored` are not waited for. Age is counted on the clock of Redis. Safe beside running workers:
+    deliveries and acknowledgements only ever raise what may go. Raises StreamUnavailable.
     """
     key = stream_key(partition)
     with translated_errors():
-        needed = await lowest_needed(redis, key)
+        needed = await lowest_needed(redis, key, ignored)
         if needed is None:
             return TrimResult(0, 0)
         seconds, microseconds = await redis.time()
@@ -85,20 +88,26 @@ async def trim(redis: Redis, partition: int, retention: timedelta, max_bytes: in
     return TrimResult(removed, used)
 
 
-async def lowest_needed(redis: Redis, key: str) -> EntryId | None:
-    """Return the lowest id any group needs; None when the stream or its store group is missing: then nothing may go."""
+async def lowest_needed(redis: Redis, key: str, ignored: Collection[str] = ()) -> EntryId | None:
+    """Return the lowest id that any group but the `ignored` ones needs.
+
+    None when the stream or its store group is missing: then nothing may go.
+    """
+    passed_over = {name.encode() for name in ignored}
     try:
         groups: list[dict[str, Any]] = await redis.xinfo_groups(key)
     except ResponseError as error:
         if "no such key" in str(error):
             return None
         raise
-    if all(_name(group) != STORE_GROUP for group in groups):
+    if all(group["name"] != STORE_GROUP.encode() for group in groups):
         return None
     needed = []
     for group in groups:
+        if group["name"] in passed_over:
+            continue
         # Deliveries were read before pending entries: one that is delivered in between lies above both.
-        summary = await redis.xpending(key, _name(group))
+        summary = await redis.xpending(key, group["name"])
         if summary["pending"]:
             needed.append(EntryId.parse(summary["min"]))
         needed.append(EntryId.parse(group["last-delivered-id"]).next())
@@ -111,8 +120,3 @@ async def _trim_pages(redis: Redis, key: str, floor: EntryId) -> int:
     while page := await redis.xtrim(key, minid=str(floor), limit=_PAGE):
         removed += page
     return removed
-
-
-def _name(group: dict[str, Any]) -> str:
-    name = group["name"]
-    return name.decode() if isinstance(name, bytes) else name

@@ -65,6 +65,11 @@ LAG_KNOWN = Gauge(
 PENDING_ENTRIES = Gauge(
     "analytics_consumer_pending_entries", "Entries given to a worker and not settled.", ["stream", "consumer_group"]
 )
+OLDEST_NEEDED = Gauge(
+    "analytics_stream_group_oldest_needed_seconds",
+    "Age of the oldest entry that groups of a kind keep from being trimmed.",
+    ["stream", "consumer_group"],
+)
 STREAM_LENGTH = Gauge("analytics_stream_length_entries", "Entries in the stream, settled ones included.", ["stream"])
 STREAM_MEMORY = Gauge("analytics_redis_memory_bytes", "Memory Redis uses.")
 
@@ -148,6 +153,8 @@ LIVE_CODES: Final = ("101", "401", "403", "422", "426", "429", "500", "503")
 LIVE_TRANSPORTS: Final = ("websocket", "sse")
 AUTHENTICATION_FAILURE_REASONS: Final = ("invalid_credentials", "too_many_failures")
 GROUPS: Final = ("store", "live")
+GROUP_KINDS: Final = (*GROUPS, "other", "ignored")
+"""`other`: groups that this system did not make; `ignored`: those among them that trimming does not wait for."""
 OUTCOMES: Final = ("accepted", "rejected", "retry")
 SEGMENT_OUTCOMES: Final = ("accepted", "rejected", "unknown_event", "ignored")
 PERSONAL_OUTCOMES: Final = ("rejected", "personal_data", "endpoint_template")

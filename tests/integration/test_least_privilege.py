@@ -55,7 +55,7 @@ RIGHTS: Final[dict[Role, dict[str, str]]] = {
     "writer": {
         **dict.fromkeys(("analytics_events", "dead_letters", "settled_entries"), "SI"),
         **dict.fromkeys((*LEARNERS, "batch_books"), "SIU"),
-        **dict.fromkeys(("erased_users", "alembic_version"), "S"),
+        **dict.fromkeys(("erased_users", "retention_horizon", "retired_event_ids", "alembic_version"), "S"),
     },
     "reader": {
         **dict.fromkeys(("analytics_events", "dead_letters", "hourly_analytics_summary", "alembic_version"), "S"),
@@ -67,6 +67,8 @@ RIGHTS: Final[dict[Role, dict[str, str]]] = {
         **dict.fromkeys((*LEARNERS, "dead_letters", "audit_log"), "SD"),
         **dict.fromkeys(RETIRED, "SIUD"),
         "settled_entries": "SID",
+        "retention_horizon": "SU",
+        "retired_event_ids": "SI",
         **dict.fromkeys(("stream_positions", "stream_losses"), "SIU"),
         "erasure_jobs": "SU",
         **dict.fromkeys(("erased_users", "api_keys", "batch_books", "alembic_version"), "S"),
@@ -80,6 +82,8 @@ REFUSED: Final[dict[Role, tuple[str, ...]]] = {
         "DELETE FROM analytics_events",
         "TRUNCATE analytics_events",
         "DELETE FROM dead_letters",
+        "UPDATE retention_horizon SET ordered_before = 'epoch'",
+        "DELETE FROM retired_event_ids",
         "DELETE FROM daily_activity_summary",
         "INSERT INTO erased_users (user_hash) VALUES ('x')",
         "DELETE FROM erased_users",
@@ -107,6 +111,8 @@ REFUSED: Final[dict[Role, tuple[str, ...]]] = {
         "INSERT INTO api_keys SELECT * FROM api_keys",
         "UPDATE api_keys SET revoked_at = NULL",
         "UPDATE batch_books SET stored = 0",
+        "DELETE FROM retention_horizon",
+        "DELETE FROM retired_event_ids",
     ),
 }
 REFUSED_TO_ALL: Final = (
