@@ -25,7 +25,7 @@ _CHUNK: Final = 5_000
 _SLOT: Final = 0
 _RESERVED: Final = "analytics_events_reserved"
 
-DROP_LOCK: Final = 7_205_759_403_792_793_603
+DROP_LOCK: Final = 7_205_759_403_792_793_604
 """Advisory lock of a session: held while a partition is dropped, which takes several transactions."""
 
 # NULL when another process has dropped it meanwhile.
