@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -74,3 +75,58 @@ async def test_each_partition_has_its_parents_indexes(connection: asyncpg.Connec
         "SELECT count(*) FROM pg_inherits WHERE inhparent = 'analytics_events'::regclass"
     )
     assert count == partitions > 15
+
+
+async def horizon_after(url: str, *statements: str) -> tuple[datetime, datetime]:
+    """Return the horizons that a database of the revision before gets, in which the statements were run."""
+    await migrate.upgrade(url, "0006")
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+        await migrate.upgrade(url)
+        row = await connection.fetchrow("SELECT ordered_before, mapped_before FROM retention_horizon")
+        assert row is not None
+        return row["ordered_before"], row["mapped_before"]
+    finally:
+        await connection.close()
+
+
+LATEST = datetime.now(UTC) - timedelta(days=100)
+RETIRED_LEARNER = """
+INSERT INTO retired.gamification_stats (user_hash, total_xp, event_count, first_event_at, last_event_at)
+VALUES ('x', 1, 1, '{0}', '{0}')
+"""
+ERASED_TODAY = "INSERT INTO retired.hourly_event_counts VALUES (date_trunc('hour', now()), '{}', 0, 1, 0)"
+
+
+async def test_a_database_that_removed_nothing_has_no_horizon(empty_database_url: str) -> None:
+    never = datetime(1970, 1, 1, tzinfo=UTC)
+    assert await horizon_after(empty_database_url, ERASED_TODAY.format("xp_earned")) == (never, never)
+
+
+async def test_a_database_that_removed_events_gets_a_horizon_above_them(empty_database_url: str) -> None:
+    ordered, mapped = await horizon_after(
+        empty_database_url, RETIRED_LEARNER.format(LATEST), ERASED_TODAY.format("xp_earned")
+    )
+    assert LATEST < ordered <= LATEST + timedelta(days=7)
+    assert (ordered.weekday(), ordered.hour) == (0, 0)
+    assert LATEST < mapped <= LATEST + timedelta(hours=1)
+
+
+async def test_an_erasure_of_today_puts_no_horizon_where_retention_never_reached(empty_database_url: str) -> None:
+    ordered, mapped = await horizon_after(empty_database_url, ERASED_TODAY.format("api_request"))
+    now = datetime.now(UTC)
+    assert now - timedelta(days=22) <= ordered <= now - timedelta(days=15)
+    assert mapped <= now - timedelta(hours=22)
+
+
+async def test_weeks_below_the_oldest_partition_of_a_database_that_removed_events_are_gone(
+    empty_database_url: str,
+) -> None:
+    week = (datetime.now(UTC) - timedelta(weeks=15)).date()
+    oldest = week - timedelta(days=week.weekday())
+    ordered, _ = await horizon_after(
+        empty_database_url, f"DROP TABLE analytics_events_{oldest:%Y%m%d}", RETIRED_LEARNER.format("2020-01-01Z")
+    )
+    assert ordered.date() == oldest + timedelta(days=7)

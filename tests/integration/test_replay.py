@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -138,6 +139,24 @@ async def test_what_was_trimmed_is_said_to_be_missing(settings: Settings, redis:
     assert [gap["partition"] for gap in said["gaps"]] == [0]
     assert "may be missing" in err
     assert said["entries"] == 100
+
+
+@pytest.mark.parametrize("arguments", [["--from", "91d"], ["--from", "91d", "--dry-run"]])
+async def test_what_lies_before_the_raw_retention_is_refused(settings: Settings, arguments: list[str]) -> None:
+    code, _, err = await replay(settings, *arguments)
+    assert code == 2
+    assert "--from lies before" in err
+    assert "ANALYTICS_RAW_RETENTION_DAYS" in err
+
+
+async def test_what_lies_before_the_horizon_is_refused_and_what_may_be_given_is_said(
+    settings: Settings, database: asyncpg.Connection
+) -> None:
+    await database.execute("UPDATE retention_horizon SET ordered_before = now() - interval '20 days'")
+    code, _, err = await replay(settings, "--from", "21d")
+    assert code == 2
+    [earliest] = re.findall(r"give --from (\S+) or later", err)
+    assert (await replay(settings, "--from", earliest))[0] == 0
 
 
 @pytest.mark.parametrize(
