@@ -25,7 +25,8 @@ SELECT CASE WHEN latest IS NULL THEN 'epoch'::timestamptz ELSE greatest(
            least(date_trunc('week', latest, 'UTC') + interval '7 days', date_trunc('week', now() - interval '15 days', 'UTC'))
        ) END,
        CASE WHEN latest IS NULL THEN 'epoch'::timestamptz ELSE
-           least(latest + interval '1 hour', now() - interval '1 day' + interval '1 hour')
+           -- an event may occur ten minutes after it was received, by its sender's clock
+           least(latest + interval '1 microsecond', now() - interval '1 day' + interval '10 minutes')
        END
 FROM (
     SELECT greatest(

@@ -136,6 +136,15 @@ async def test_a_repeat_with_a_mapped_id_is_a_duplicate_whatever_time_it_states(
     assert (await total_xp(pool), await books(pool)) == (100, (10, 10, 0, 0))
 
 
+async def test_what_occurred_before_mapped_ids_were_kept_is_parked_unless_it_is_stored(
+    settings: Settings, redis: Redis, pool: Pool
+) -> None:
+    await stored(settings, redis, MAPPED[:5])
+    await pool.execute("UPDATE retention_horizon SET mapped_before = $1", OLD + timedelta(seconds=1))
+    await stored(settings, redis, [*MAPPED, *[one._replace(occurred_at=NOW) for one in MAPPED[5:7]]])
+    assert (await total_xp(pool), await books(pool)) == (70, (7, 5, 0, 5))
+
+
 async def test_the_horizon_outlives_any_change_of_the_retention(
     settings: Settings, redis: Redis, pool: Pool, operator: Operator
 ) -> None:
