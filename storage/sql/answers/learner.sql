@@ -69,11 +69,11 @@ WITH day AS (
     FULL JOIN session_day USING (activity_date)
 ), material AS (
     -- no material has a date behind the last day of the window, so the latest one tells whether any is in it
-    SELECT max(last_viewed_date) >= (SELECT first_day FROM period)    AS is_viewed,
-           max(last_completed_date) >= (SELECT first_day FROM period) AS is_completed
+    SELECT count(DISTINCT material_id) FILTER (WHERE last_viewed_date >= first_day)    AS viewed,
+           count(DISTINCT material_id) FILTER (WHERE last_completed_date >= first_day) AS completed
     FROM learner_materials
+    JOIN period ON greatest(last_viewed_date, last_completed_date) >= first_day
     WHERE user_hash = ANY ($1::bytea[])
-    GROUP BY material_id
 ), achievement AS (
     SELECT DISTINCT ON (achievement_id) achievement_id, name, earned_at, activity_date
     FROM learner_achievements
@@ -84,8 +84,8 @@ SELECT (SELECT last_day FROM period)                                          AS
        (SELECT array_agg((activity_date, activity_count, materials_viewed, materials_completed, xp_earned,
                           sessions, open_sessions, microseconds) ORDER BY activity_date)
         FROM window_day)                                                      AS days,
-       (SELECT count(*) FROM material WHERE is_viewed)                        AS distinct_materials_viewed,
-       (SELECT count(*) FROM material WHERE is_completed)                     AS distinct_materials_completed,
+       (SELECT viewed FROM material)                                          AS distinct_materials_viewed,
+       (SELECT completed FROM material)                                       AS distinct_materials_completed,
        (SELECT array_agg(activity_date ORDER BY activity_date)
         FROM day WHERE activity_count > 0)                                    AS active_dates,
        (SELECT array_agg((achievement_id, name, earned_at, activity_date) ORDER BY earned_at DESC, achievement_id)
