@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.stream_entry import encode
 from storage import partitions, rebuild, retention, verify
@@ -201,6 +202,13 @@ async def test_rows_of_the_release_before_are_answered_as_then_until_a_rebuild_m
     async with pool.acquire() as connection:
         await rebuild.rebuild_aggregates(connection, NOW, MONTH)
     assert await microseconds(pool) == 2 * 30 * MINUTE // MICROSECOND
+
+
+def test_the_session_timeout_is_no_shorter_than_what_is_known_of_a_gap() -> None:
+    least = SESSION_RESOLUTION // MINUTE
+    assert Settings.model_validate({"session_timeout_minutes": least}).session_timeout_minutes == least
+    with pytest.raises(ValueError, match="session_timeout_minutes"):
+        Settings.model_validate({"session_timeout_minutes": least - 1})
 
 
 async def test_xp_of_an_achievement_counts_like_any_other(pool: asyncpg.Pool) -> None:
