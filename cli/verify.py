@@ -167,6 +167,8 @@ def _loss_as_json(loss: StreamLoss) -> dict[str, Any]:
 def _print(drifts: list[TableDrift], balances: list[Balance], losses: list[StreamLoss]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(drift_table(drifts))
+    if not all(drift.is_clean for drift in drifts):
+        console.print("\n`analytics rebuild` recomputes the tables that differ. Some upgrades ask for it once.")
     words = {True: "[green]balanced[/]", False: "[red]not balanced[/]", None: "[yellow]Redis cannot tell[/]"}
     for balance in balances:
         row = balance.as_json()

@@ -40,7 +40,7 @@ def _no_xp(day: date) -> XpDay:
 
 
 def overview(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: DaysMeta) -> LearningOverview:
-    """Sum up the window; the last day of the window is today."""
+    """Sum up the window; its last day is the reference day."""
     runs = streaks(record.active_dates, window.last)
     return LearningOverview(
         meta=meta,
@@ -49,6 +49,8 @@ def overview(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: 
         total_duration_seconds=sum(day.session_microseconds for day in record.days) / _MICROSECONDS_PER_SECOND,
         materials_viewed=sum(day.materials_viewed for day in record.days),
         materials_completed=sum(day.materials_completed for day in record.days),
+        distinct_materials_viewed=record.distinct_materials_viewed,
+        distinct_materials_completed=record.distinct_materials_completed,
         xp_earned=sum(day.xp_earned for day in record.days),
         active_days=sum(day.activity_count > 0 for day in record.days),
         achievements_earned=sum(achievement.activity_date in window for achievement in record.achievements),

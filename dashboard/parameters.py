@@ -51,7 +51,7 @@ def _known_types(names: str) -> str:
 MessageId = Annotated[str, Field(pattern=r"^[0-9]{1,16}$")]
 """Id of a live message."""
 
-Days = Annotated[int, Field(ge=1, le=MAX_DAYS, description="How many activity dates, today included.")]
+Days = Annotated[int, Field(ge=1, le=MAX_DAYS, description="How many activity dates, up to `meta.to`.")]
 
 
 class _AboutLearner(BaseModel):

@@ -18,7 +18,7 @@ from dashboard.parameters import LastDay, LastMonth, LastYear, zone
 from dashboard.problems import described
 from dashboard.services import Services, services_of
 from dashboard.small_groups import GroupFigures
-from dashboard.windows import DayWindow, last_days, last_hours
+from dashboard.windows import DayWindow, complete_from, date_in, last_days, last_hours
 from schemas.answers import (
     DaysMeta,
     GamificationProgress,
@@ -28,6 +28,7 @@ from schemas.answers import (
     SystemMetrics,
 )
 from storage.answers import LearnerRecord
+from storage.verify import expiry_cutoff
 
 router = APIRouter(prefix="/api/analytics", responses=described(), route_class=AuditedRoute)
 
@@ -70,16 +71,18 @@ class _Reading:
 async def _read(services: Services, caller: Caller, query: LastMonth | LastYear) -> _Reading:
     pseudonyms = services.gate.learner(caller, query.user_id)
     now = services.clock()
-    window = last_days(now, zone(query.tz), query.days)
+    # taken before the database is read
+    consistent_through = services.freshness.consistent_through
+    today = date_in(zone(query.tz), now)
+    record = await services.answers.learner(pseudonyms, today, query.days, now, services.session_timeout)
+    window = last_days(record.reference_day, query.days)
     meta = DaysMeta(
-        # taken before the database is read
-        consistent_through=services.freshness.consistent_through,
+        consistent_through=consistent_through,
         generated_at=now,
         from_=window.first,
         to=window.last,
         timezone=query.tz,
     )
-    record = await services.answers.learner(pseudonyms, window.first, window.last, now - services.session_timeout)
     return _Reading(record, window, meta)
 
 
@@ -138,9 +141,10 @@ async def _system_metrics(services: Services, query: LastDay, now: datetime) -> 
     window = last_hours(now, query.hours)
     meta = HoursMeta(
         consistent_through=services.freshness.consistent_through,
-        generated_at=window.end,
+        generated_at=now,
         from_=window.start,
         to=window.end,
+        complete_from=complete_from(window, expiry_cutoff(now, services.system_metrics_retention)),
     )
     record = await services.answers.system(window.start, window.end, window.step, query.limit)
     answer = system_answers.system_metrics(record, window, meta, GroupFigures(services.min_group_size))

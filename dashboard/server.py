@@ -126,6 +126,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             live_places=Places(settings.live_max_subscribers),
             curve=LevelCurve(settings.level_base_xp, settings.level_growth_xp),
             session_timeout=timedelta(minutes=settings.session_timeout_minutes),
+            system_metrics_retention=settings.system_metrics_retention,
             min_group_size=settings.min_group_size,
             checks=[
                 *readiness(answers, head_revision(), ping_redis, lags),

@@ -29,12 +29,12 @@ class Questions(Protocol):
     """What the routes ask of the database: `storage.answers.Answers`. Both raise StorageUnavailable."""
 
     async def learner(
-        self, pseudonyms: Sequence[bytes], first: date, last: date, open_since: datetime
+        self, pseudonyms: Sequence[bytes], today: date, days: int, now: datetime, session_timeout: timedelta
     ) -> LearnerRecord:
         """Return the learner known by any of the pseudonyms."""
 
     async def system(self, start: datetime, end: datetime, step: timedelta, endpoints: int) -> SystemRecord:
-        """Return API health from `start` through `end`."""
+        """Return API health from `start` to `end`, which is not included."""
 
 
 class Archive(Protocol):
@@ -67,7 +67,9 @@ class Services:
     live_places: Places
     curve: LevelCurve
     session_timeout: timedelta
-    """Silence after which a session counts as closed."""
+    """Silence after which a session is closed, and the most of a silence that counts as time of the session."""
+    system_metrics_retention: timedelta
+    """How long API health is kept."""
     min_group_size: int
     """Least learners a figure may be about."""
     checks: Sequence[Check]

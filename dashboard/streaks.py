@@ -17,11 +17,10 @@ class Streaks:
     longest: int
 
 
-def streaks(active_dates: Iterable[date], today: date) -> Streaks:
-    """Measure the runs in distinct dates, oldest first.
+def streaks(active_dates: Iterable[date], reference_day: date) -> Streaks:
+    """Measure the runs in distinct dates, oldest first, none of them after the reference day.
 
-    The last run is current when it ends yesterday or later: today is not over, and a learner east of the zone that
-    says what today is may already be a day ahead.
+    The last run is current when it ends on the reference day or the day before: the day is not over.
     """
     run = longest = 0
     last: date | None = None
@@ -29,5 +28,5 @@ def streaks(active_dates: Iterable[date], today: date) -> Streaks:
         run = run + 1 if last is not None and day - last == _DAY else 1
         longest = max(longest, run)
         last = day
-    is_current = last is not None and last >= today - _DAY
+    is_current = last is not None and last >= reference_day - _DAY
     return Streaks(current=run if is_current else 0, longest=longest)

@@ -30,7 +30,7 @@ class DayWindow:
 
 @dataclass(frozen=True, slots=True)
 class TimeWindow:
-    """Moments, both ends included, cut into equal steps from the start; the last step may reach beyond the end."""
+    """Moments from `start` on, before `end`, cut into equal steps; the last step may reach beyond the end."""
 
     start: datetime
     end: datetime
@@ -39,19 +39,34 @@ class TimeWindow:
     def steps(self) -> Iterator[datetime]:
         """Yield the start of every step, oldest first."""
         moment = self.start
-        while moment <= self.end:
+        while moment < self.end:
             yield moment
             moment += self.step
 
 
-def last_days(now: datetime, zone: tzinfo, days: int) -> DayWindow:
-    """Return the last `days` dates of the zone, the one of `now` included."""
-    today = now.astimezone(zone).date()
-    return DayWindow(today - timedelta(days=days - 1), today)
+def date_in(zone: tzinfo, now: datetime) -> date:
+    """Return the date of `now` in the zone."""
+    return now.astimezone(zone).date()
+
+
+def last_days(reference_day: date, days: int) -> DayWindow:
+    """Return the `days` dates up to the reference day, which is included."""
+    return DayWindow(reference_day - timedelta(days=days - 1), reference_day)
 
 
 def last_hours(now: datetime, hours: int) -> TimeWindow:
-    """Return the last `hours` hours, begun with a whole bucket; steps of a bucket up to a day, of an hour beyond."""
-    start = now - timedelta(hours=hours)
-    start -= (start - _EPOCH) % BUCKET
-    return TimeWindow(start, now, BUCKET if hours <= 24 else timedelta(hours=1))
+    """Return the last `hours` hours in whole buckets, the first and the running one included.
+
+    Steps are of a bucket up to a day, of an hour beyond.
+    """
+    start, running = _bucket(now - timedelta(hours=hours)), _bucket(now)
+    return TimeWindow(start, running + BUCKET, BUCKET if hours <= 24 else timedelta(hours=1))
+
+
+def complete_from(window: TimeWindow, oldest_kept: datetime) -> datetime | None:
+    """Return from when on the window is complete, or None when all of it is."""
+    return oldest_kept if window.start < oldest_kept else None
+
+
+def _bucket(moment: datetime) -> datetime:
+    return moment - (moment - _EPOCH) % BUCKET

@@ -138,7 +138,11 @@ class Settings(BaseSettings):
         None, description="File (JSON) that says what Segment events of other names stand for; see docs/segment.md."
     )
 
-    session_timeout_minutes: int = Field(30, ge=1, description="Silence after which a session counts as closed.")
+    session_timeout_minutes: int = Field(
+        30,
+        ge=5,
+        description="Silence after which a session is closed, and the most of a silence that counts as study time.",
+    )
     level_base_xp: int = Field(100, ge=1, description="XP from level 1 to 2.")
     level_growth_xp: int = Field(100, ge=0, description="By how much each further level costs more.")
     min_group_size: int = Field(

@@ -25,7 +25,10 @@ class DaysMeta(_Meta):
     """Freshness and window of an answer about days."""
 
     from_: date = Field(alias="from", description="First activity date of the window.")
-    to: date = Field(description="Last activity date of the window, included: today in `timezone`.")
+    to: date = Field(
+        description="Last activity date of the window, included: today in `timezone`, or the learner's last activity"
+        " date if that is later."
+    )
     timezone: str = Field(description="IANA name of the zone that says which day is today.")
 
 
@@ -33,7 +36,11 @@ class HoursMeta(_Meta):
     """Freshness and window of an answer about hours."""
 
     from_: datetime = Field(alias="from", description="Start of the window, floored to five minutes; included.")
-    to: datetime = Field(description="End of the window: the present moment.")
+    to: datetime = Field(description="End of the running five minutes; not included.")
+    complete_from: datetime | None = Field(
+        description="Start of what is still kept, where the window begins earlier: numbers lack what is older."
+        " Null when the whole window is kept."
+    )
 
 
 class WindowMeta(_Meta):
@@ -50,16 +57,20 @@ class LearningOverview(BaseModel):
     total_sessions: Count = Field(description="Sessions that started on a day of the window.")
     open_sessions: Count = Field(description="Those of them without an end and not yet silent for the session timeout.")
     total_duration_seconds: float = Field(
-        ge=0, description="Time in those sessions: as reported at their end, else last event minus first."
+        ge=0,
+        description="Time in those sessions: as reported at their end, at most 24 hours each; else the gaps between"
+        " their events, each counted up to the session timeout.",
     )
-    materials_viewed: Count
-    materials_completed: Count
+    materials_viewed: Count = Field(description="Views in the window; the same material may be among them repeatedly.")
+    materials_completed: Count = Field(description="Completions in the window, as above.")
+    distinct_materials_viewed: Count = Field(description="Different materials viewed in the window.")
+    distinct_materials_completed: Count = Field(description="Different materials completed in the window.")
     xp_earned: Count = Field(description="In the window.")
     active_days: Count = Field(description="Days of the window with at least one learner event.")
     achievements_earned: Count = Field(description="Achievements first earned on a day of the window.")
     total_xp: Count = Field(description="All time.")
     current_level: int = Field(ge=1, description="All time.")
-    current_streak: Count = Field(description="Consecutive active days up to today or yesterday.")
+    current_streak: Count = Field(description="Consecutive active days up to `meta.to` or the day before.")
     longest_streak: Count = Field(description="All time.")
 
 

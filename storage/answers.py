@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from storage.failures import translated_errors
+from storage.rollups import SESSION_RESOLUTION
 
 _SQL = Path(__file__).parent / "sql" / "answers"
 
@@ -44,8 +45,13 @@ class EarnedAchievement(NamedTuple):
 class LearnerRecord:
     """A learner in one snapshot; empty for one who is not known."""
 
+    reference_day: date
+    """Last day of the window: today where the question comes from, or the learner's last activity date if later."""
     days: Sequence[LearnerDay]
     """Days of the window, oldest first."""
+    distinct_materials_viewed: int
+    """In the window, as the next."""
+    distinct_materials_completed: int
     active_dates: Sequence[date]
     """All time, oldest first."""
     achievements: Sequence[EarnedAchievement]
@@ -98,12 +104,21 @@ class Answers:
         self._system = (_SQL / "system.sql").read_text(encoding="utf-8")
 
     async def learner(
-        self, pseudonyms: Sequence[bytes], first: date, last: date, open_since: datetime
+        self, pseudonyms: Sequence[bytes], today: date, days: int, now: datetime, session_timeout: timedelta
     ) -> LearnerRecord:
-        """Return the learner known by any of the pseudonyms; a session without an end is open since `open_since`."""
-        row = await self._row(self._learner, pseudonyms, first, last, open_since)
+        """Return the learner known by any of the pseudonyms, over the `days` dates up to the reference day.
+
+        A session without an end is open until it has been silent for `session_timeout`. So much of a longer silence
+        counts as time of the session; at least `SESSION_RESOLUTION`.
+        """
+        row = await self._row(
+            self._learner, pseudonyms, today, days, now - session_timeout, session_timeout - SESSION_RESOLUTION
+        )
         return LearnerRecord(
+            reference_day=row["reference_day"],
             days=[LearnerDay(*day) for day in row["days"] or ()],
+            distinct_materials_viewed=row["distinct_materials_viewed"],
+            distinct_materials_completed=row["distinct_materials_completed"],
             active_dates=list(row["active_dates"] or ()),
             achievements=[EarnedAchievement(*achievement) for achievement in row["achievements"] or ()],
             total_xp=row["total_xp"],
@@ -112,7 +127,10 @@ class Answers:
         )
 
     async def system(self, start: datetime, end: datetime, step: timedelta, endpoints: int) -> SystemRecord:
-        """Return API health from `start`, the start of a bucket, through `end`, and of so many endpoints."""
+        """Return API health from `start` to `end`, which both are starts of buckets, and of so many endpoints.
+
+        `end` is not included. The window must be longer than an hour.
+        """
         row = await self._row(self._system, start, end, step, endpoints)
         by_endpoint: dict[str, dict[int, int]] = {}
         for endpoint, bucket, requests in row["endpoint_latencies"] or ():

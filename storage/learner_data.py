@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import asyncpg
+
 from storage.failures import translated_errors
 from storage.pool import Connection
 from storage.rollups import RAW_EVENTS, RETIRED, ROLLUPS
@@ -18,7 +20,7 @@ _AUDIT: Final = "audit_log"
 
 
 async def read_learner(connection: Connection, user_hashes: Sequence[bytes]) -> dict[str, list[dict[str, Any]]]:
-    """Return the learner's rows of every table, all of one moment. Raises StorageUnavailable."""
+    """Return the learner's rows of every table, all of one moment; ranges are dicts. Raises StorageUnavailable."""
     hashes = list(user_hashes)
     with translated_errors():
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -30,7 +32,16 @@ async def read_learner(connection: Connection, user_hashes: Sequence[bytes]) -> 
             tables[_LETTERS] = await connection.fetch(
                 f"SELECT * FROM {_LETTERS} WHERE payload LIKE ANY ($1::text[])", [f"%{one.hex()}%" for one in hashes]
             )
-    return {table: [dict(row) for row in rows] for table, rows in tables.items()}
+    return {table: [_plain(row) for row in rows] for table, rows in tables.items()}
+
+
+def _plain(row: asyncpg.Record) -> dict[str, Any]:
+    return {
+        name: [{"from": one.lower, "to": one.upper} if isinstance(one, asyncpg.Range) else one for one in value]
+        if isinstance(value, list)
+        else value
+        for name, value in row.items()
+    }
 
 
 async def erased_at(connection: Connection, user_hashes: Sequence[bytes]) -> datetime | None:

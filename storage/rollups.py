@@ -2,14 +2,16 @@
 
 The worker runs a rollup over the rows of a batch, `rebuild` and `verify` over all raw rows: what is counted as events
 come in and what is recomputed is the same by construction. Every merge is exact and commutative (sums of integers,
-least, greatest, the value at the first or last event), so the order of batches does not matter. What is summed is cast
-to integer first: a value too large is refused with its own event, and no sum of 64 bits overflows for a neighbour's.
+least, greatest, the union of ranges, the value at the first or last event), so the order of batches does not matter.
+What is summed is cast to integer first: a value too large is refused with its own event, and no sum of 64 bits
+overflows for a neighbour's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -18,6 +20,12 @@ from schemas.event_types import EventType
 _SQL = Path(__file__).parent / "sql" / "rollups"
 RAW_EVENTS: Final = "analytics_events"
 RETIRED: Final = "retired"
+
+SESSION_RESOLUTION: Final = timedelta(minutes=5)
+"""Length of the range from each event on; `learning_sessions.activity` is the union of these ranges.
+
+The length of every gap between events that is longer follows from it exactly. Ranges are stored: never change it.
+"""
 
 
 class Merge(Protocol):
@@ -61,6 +69,17 @@ class Greatest:
 
     def aggregate(self, column: str) -> str:
         return f"max({column})"
+
+
+@dataclass(frozen=True)
+class Union:
+    """The union of ranges, in a multirange."""
+
+    def upsert(self, column: str) -> str:
+        return f"t.{column} + EXCLUDED.{column}"
+
+    def aggregate(self, column: str) -> str:
+        return f"range_agg({column})"
 
 
 @dataclass(frozen=True)
@@ -129,7 +148,8 @@ class Rollup:
 
     def over(self, events: str) -> str:
         """Return the query that aggregates the relation `events`."""
-        return self.select.format(events=events)
+        resolution = f"interval '{SESSION_RESOLUTION.total_seconds():.0f} seconds'"
+        return self.select.format(events=events, session_resolution=resolution)
 
     def upsert(self, events: str, *, schema: str = "public") -> str:
         """Return the statement that adds the relation `events` to the table; `$1` is the slot when there are slots.
@@ -166,6 +186,7 @@ _ALL_EVENTS = frozenset(kind.value for kind in EventType)
 _START = AtFirst("started_at", "start_event_id")
 _EARNED = AtFirst("earned_at", "earn_event_id")
 _STREAK = AtLast("streak_reported_at", "streak_event_id")
+_REPORTED = AtLast("duration_reported_at", "duration_event_id")
 
 # Every writer takes its locks in this order; the rows all writers share come last.
 ROLLUPS: Final[tuple[Rollup, ...]] = (
@@ -180,6 +201,10 @@ ROLLUPS: Final[tuple[Rollup, ...]] = (
             "ended_at": Greatest(),
             "reported_duration_ms": Greatest(),
             "event_count": Add(),
+            "activity": Union(),
+            "reported_duration_us": _REPORTED,
+            "duration_reported_at": _REPORTED,
+            "duration_event_id": _REPORTED,
         },
         event_types=_LEARNER_EVENTS,
     ),
@@ -209,6 +234,17 @@ ROLLUPS: Final[tuple[Rollup, ...]] = (
             "times_earned": Add(),
         },
         event_types=frozenset({EventType.ACHIEVEMENT_EARNED.value}),
+    ),
+    Rollup(
+        table="learner_materials",
+        key=("user_hash", "material_id"),
+        merges={
+            "views": Add(),
+            "completions": Add(),
+            "last_viewed_date": Greatest(),
+            "last_completed_date": Greatest(),
+        },
+        event_types=frozenset({EventType.MATERIAL_VIEW.value, EventType.MATERIAL_COMPLETE.value}),
     ),
     Rollup(
         table="daily_activity_summary",

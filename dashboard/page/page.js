@@ -60,8 +60,8 @@ function showLearner(overview, heatmap, progress) {
   tiles(at("learner-tiles"), [
     ["Sessions", whole(overview.total_sessions), overview.open_sessions ? `${overview.open_sessions} open` : ""],
     ["Time", duration(overview.total_duration_seconds)],
-    ["Materials viewed", whole(overview.materials_viewed)],
-    ["Materials completed", whole(overview.materials_completed)],
+    ["Materials viewed", whole(overview.materials_viewed), `${whole(overview.distinct_materials_viewed)} different`],
+    ["Materials completed", whole(overview.materials_completed), `${whole(overview.distinct_materials_completed)} different`],
     ["XP earned", whole(overview.xp_earned)],
     ["Active days", whole(overview.active_days)],
     ["Streak", whole(overview.current_streak), `longest ${overview.longest_streak}`],

@@ -30,6 +30,7 @@ AGGREGATES = (
     "learning_sessions",
     "gamification_stats",
     "learner_achievements",
+    "learner_materials",
     "daily_activity_summary",
     "ai_coach_metrics",
     "active_users_hourly",
@@ -58,6 +59,8 @@ class Student:
     """What the answers must say of a student."""
 
     days: dict[date, Day] = field(default_factory=lambda: defaultdict(Day))
+    viewed: set[str] = field(default_factory=set)
+    completed: set[str] = field(default_factory=set)
 
     def total(self, name: str) -> int:
         return sum(getattr(day, name) for day in self.days.values())
@@ -93,10 +96,11 @@ def expected(last_day: date) -> dict[str, Student]:
     students: dict[str, Student] = defaultdict(Student)
     spans: dict[tuple[str, str], list[str]] = {}
     ends: dict[tuple[str, str, str], str] = {}
-    for lab, student, exercise, _activity, start, end, *_ in rows:
+    for lab, student, exercise, activity, start, end, *_ in rows:
         day = students[student].days[date.fromisoformat(start[:10]) + moved]
         day.events += 1
         day.views += 1
+        students[student].viewed.add(activity)
         span = spans.setdefault((student, lab), [start, end])
         span[0], span[1] = min(span[0], start), max(span[1], end)
         if exercise != "Es":
@@ -108,7 +112,8 @@ def expected(last_day: date) -> dict[str, Student]:
         first = days[date.fromisoformat(start[:10]) + moved]
         first.sessions += 1
         first.seconds += int((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())
-    for (student, _lab, _exercise), end in ends.items():
+    for (student, _lab, exercise), end in ends.items():
+        students[student].completed.add(exercise)
         day = students[student].days[date.fromisoformat(end[:10]) + moved]
         day.events += 2
         day.completed += 1
@@ -123,6 +128,8 @@ def learning_overview(student: Student, today: date) -> dict[str, Any]:
         "total_duration_seconds": student.total("seconds"),
         "materials_viewed": student.total("views"),
         "materials_completed": student.total("completed"),
+        "distinct_materials_viewed": len(student.viewed),
+        "distinct_materials_completed": len(student.completed),
         "xp_earned": xp,
         "total_xp": xp,
         "current_level": level(xp)[0],

@@ -14,6 +14,7 @@ from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from storage import retention
+from storage.answers import Answers
 from storage.erasure import ErasureJob, read_job, request_erasure
 from storage.pool import Pool, open_pool
 from storage.rebuild import rebuild_aggregates
@@ -24,7 +25,7 @@ from stream.keys import LIVE_GROUP, STORE_GROUP, TIMELINE, history_key
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import killed_at
 from tests.support.entries import append_entry, append_events, stream_entries
-from tests.support.events import event
+from tests.support.events import event, learner
 from tests.support.live import all_published, publishing
 from tests.support.traffic import demo_traffic
 from tests.support.working import working
@@ -205,3 +206,25 @@ async def test_an_entry_that_comes_again_after_the_erasure_is_booked_once(
         await assert_nothing_lost(settings, (), sent)
     assert await carry_out(redis, pool, [0]) == 1
     assert (await mentions(database, redis, who)).keys() == REMAINS
+
+
+async def test_active_users_lose_whoever_is_erased_and_requests_lose_nothing(
+    settings: Settings, redis: Redis, pool: Pool
+) -> None:
+    moment = datetime.now(UTC)
+    request = {"endpoint": "/", "method": "GET", "status_code": 200, "duration_ms": 3}
+    events = [event("api_request", request, number=number, user_hash=learner(number % 3)) for number in range(6)]
+    await append_events(redis, events)
+    sent = {one.event_id for one in events}
+    async with working(settings):
+        await assert_nothing_lost(settings, sent, sent)
+
+    async def counted() -> tuple[int, int]:
+        hour = timedelta(hours=1)
+        record = await Answers(pool).system(moment - 2 * hour, moment + hour, timedelta(minutes=5), 10)
+        return record.active_users, sum(record.latencies.values())
+
+    assert await counted() == (3, 6)
+    await erased(redis, pool, learner(1))
+    assert await counted() == (2, 6)
+    assert await drifted(settings, pool) == []

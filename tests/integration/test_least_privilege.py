@@ -42,6 +42,7 @@ LEARNERS: Final = (
     "learning_sessions",
     "gamification_stats",
     "learner_achievements",
+    "learner_materials",
     "daily_activity_summary",
     "ai_coach_metrics",
     "active_users_hourly",

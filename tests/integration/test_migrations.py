@@ -16,6 +16,7 @@ TABLES = {
     "gamification_stats",
     "daily_activity_summary",
     "ai_coach_metrics",
+    "learner_materials",
     "system_metrics",
 }
 

@@ -1,9 +1,11 @@
-"""A worker of this version beside the next one: more fields in an entry and more columns in a table change nothing."""
+"""A worker of this version beside the next one and the one before: neither notices what only the other knows."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -11,10 +13,14 @@ import pytest
 from processors import worker
 from runtime.settings import Settings
 from schemas.stream_entry import FIELDS, encode
+from storage import migrate, rebuild
+from storage.answers import Answers
+from storage.pool import open_pool
+from storage.writer import BatchWriter, ReceivedEvent
 from stream.connection import Redis
 from stream.keys import stream_key
 from tests.support.checker import assert_nothing_lost
-from tests.support.events import event
+from tests.support.events import NOW, event, learner
 
 
 @pytest.fixture
@@ -42,3 +48,44 @@ async def test_entries_and_tables_of_the_next_version_are_understood(
     await running
     assert await next_database.fetchval("SELECT sum(xp_earned)::int FROM daily_activity_summary") == 100
     assert await next_database.fetchval("SELECT DISTINCT schema_version FROM analytics_events") == 2
+
+
+# What a worker of the release before does with a batch of one session.
+SESSION_AS_BEFORE = """
+INSERT INTO learning_sessions AS t (user_hash, session_id, started_at, start_event_id, activity_date, last_event_at,
+                                    ended_at, reported_duration_ms, event_count)
+VALUES ($1, $2, $3::timestamptz, $2, ($3::timestamptz AT TIME ZONE 'UTC')::date, $4, NULL, $5, 1)
+ON CONFLICT (user_hash, session_id) DO UPDATE
+SET last_event_at = GREATEST(t.last_event_at, EXCLUDED.last_event_at),
+    reported_duration_ms = GREATEST(t.reported_duration_ms, EXCLUDED.reported_duration_ms),
+    event_count = t.event_count + EXCLUDED.event_count
+"""
+
+
+async def test_sessions_that_the_release_before_wrote_count_as_it_counted_them(empty_database_url: str) -> None:
+    await migrate.upgrade(empty_database_url, "0006")
+    hour = timedelta(hours=1)
+    silent, reported, gone = UUID(int=1), UUID(int=2), UUID(int=3)
+    async with await open_pool(empty_database_url, size=2, application_name="tests") as pool:
+        await pool.execute(SESSION_AS_BEFORE, learner(0), silent, NOW - 5 * hour, NOW - 4 * hour, None)
+        await pool.execute(SESSION_AS_BEFORE, learner(0), reported, NOW - 5 * hour, NOW - 4 * hour, 1_500)
+        await pool.execute(
+            SESSION_AS_BEFORE.replace("learning_sessions", "retired.learning_sessions"),
+            *(learner(0), gone, NOW - 9 * hour, NOW - 7 * hour, None),
+        )
+        await migrate.upgrade(empty_database_url)
+        # one that was not stopped yet goes on
+        await pool.execute(SESSION_AS_BEFORE, learner(0), silent, NOW - 3 * hour, NOW - 2 * hour, None)
+
+        async def microseconds() -> int:
+            record = await Answers(pool).learner([learner(0)], NOW.date(), 3, NOW, timedelta(minutes=30))
+            return sum(day.session_microseconds for day in record.days)
+
+        assert await microseconds() == 3 * 3_600_000_000 + 1_500_000
+        late = event("search_query", session_id=silent, activity_date=(NOW - 5 * hour).date())
+        await BatchWriter(pool, 0).write(0, [ReceivedEvent("1-0", encode(late))], [])
+        assert await microseconds() == 5 * 3_600_000_000 + 1_500_000
+        async with pool.acquire() as connection:
+            await rebuild.rebuild_aggregates(connection, NOW, timedelta(days=30))
+        # of raw events that are gone nothing more is known than before
+        assert await microseconds() == 2 * 3_600_000_000

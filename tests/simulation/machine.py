@@ -165,6 +165,11 @@ class PipelineMachine(RuleBasedStateMachine):
             for row in self._rows("SELECT * FROM learner_achievements")
         }
         assert achievements == expected.achievements
+        materials = {
+            (row["user_hash"], row["material_id"]): [row["last_viewed_date"], row["last_completed_date"]]
+            for row in self._rows("SELECT * FROM learner_materials")
+        }
+        assert materials == dict(expected.materials)
 
     def _rows(self, statement: str) -> list[asyncpg.Record]:
         return self.world.run(self.world.rows(statement))

@@ -25,6 +25,10 @@ class Expected:
     sessions: dict[tuple[Learner, UUID], tuple[int, datetime, datetime]] = field(default_factory=dict)
     """Events, first, last."""
     achievements: dict[tuple[Learner, str], datetime] = field(default_factory=dict)
+    materials: dict[tuple[Learner, str], list[date | None]] = field(
+        default_factory=lambda: defaultdict(lambda: [None] * 2)
+    )
+    """Latest local day of a view, of a completion."""
 
     @classmethod
     def of(cls, events: Iterable[AcceptedEvent]) -> Expected:
@@ -46,6 +50,10 @@ class Expected:
         day[1] += event.event_type == "material_view"
         day[2] += event.event_type == "material_complete"
         day[3] += xp
+        for place, event_type in enumerate(("material_view", "material_complete")):
+            if event.event_type == event_type:
+                latest = self.materials[learner, properties["material_id"]]
+                latest[place] = max(event.activity_date, latest[place] or event.activity_date)
         session = event.session_id or (event.event_id if event.event_type == "session_start" else None)
         if session is not None:
             moment = event.occurred_at

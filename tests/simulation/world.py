@@ -31,9 +31,9 @@ from tests.support.entries import append_events, stream_entries
 T = TypeVar("T")
 
 TABLES = """
-analytics_events, learning_sessions, gamification_stats, learner_achievements, daily_activity_summary,
-ai_coach_metrics, system_metrics, system_errors, active_users_hourly, hourly_event_counts, dead_letters,
-settled_entries, batch_books, erased_users, erasure_jobs,
+analytics_events, learning_sessions, gamification_stats, learner_achievements, learner_materials,
+daily_activity_summary, ai_coach_metrics, system_metrics, system_errors, active_users_hourly, hourly_event_counts,
+dead_letters, settled_entries, batch_books, erased_users, erasure_jobs,
 retired.hourly_event_counts, retired.system_metrics, retired.system_errors
 """
 READ = 10

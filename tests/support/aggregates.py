@@ -7,6 +7,7 @@ from datetime import date, datetime
 from uuid import UUID, uuid4
 
 import asyncpg
+from asyncpg import Range
 
 
 class Aggregates:
@@ -29,12 +30,28 @@ class Aggregates:
         *,
         session_id: UUID | None = None,
         ended_at: datetime | None = None,
+        reported_us: int | None = None,
         reported_ms: int | None = None,
+        reported_at: datetime | None = None,
+        activity: Sequence[Range[datetime]] = (),
     ) -> None:
-        await self._insert(
-            "learning_sessions",
-            (user_hash, session_id or uuid4(), started_at, uuid4(), day, last_event_at, ended_at, reported_ms, 1),
-        )
+        """Without `activity` the row is one of the release before, without `reported_us` also its duration is."""
+        reported_at = None if reported_us is None else reported_at or last_event_at
+        report_id = None if reported_us is None else uuid4()
+        times = (started_at, uuid4(), day, last_event_at, ended_at, reported_ms, 1)
+        report = (reported_us, reported_at, report_id)
+        await self._insert("learning_sessions", (user_hash, session_id or uuid4(), *times, list(activity), *report))
+
+    async def material(
+        self,
+        user_hash: bytes,
+        material_id: str,
+        *,
+        viewed_on: date | None = None,
+        completed_on: date | None = None,
+    ) -> None:
+        views, completions = int(viewed_on is not None), int(completed_on is not None)
+        await self._insert("learner_materials", (user_hash, material_id, views, completions, viewed_on, completed_on))
 
     async def stats(
         self,

@@ -28,7 +28,7 @@ def test_it_is_the_json_of_its_model(first: date, known: list[date], through: da
     days = [day_of(day) for day in known if day in window]
     consistent = NOON if through else None
     meta = DaysMeta(consistent_through=consistent, generated_at=NOON, from_=first, to=TODAY, timezone="Asia/Tokyo")
-    made = heatmap(LearnerRecord(days, [], [], 0, None, None), window, meta)
+    made = heatmap(LearnerRecord(TODAY, days, 0, 0, [], [], 0, None, None), window, meta)
     expected = LearningHeatmap(
         meta=meta,
         days=[

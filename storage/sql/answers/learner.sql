@@ -1,7 +1,9 @@
 -- One learner in one snapshot.
 --   $1 bytea[]      every pseudonym of the learner: a key rotation splits rows, here they are one again
---   $2, $3 date     first and last activity date of the window
+--   $2 date         today where the question comes from
+--   $3 integer      how many dates the window has; it ends on the reference day
 --   $4 timestamptz  a session without an end whose last event is older is closed
+--   $5 interval     how much of a hole in `activity` counts as time of the session
 WITH day AS (
     SELECT activity_date,
            sum(activity_count)::bigint      AS activity_count,
@@ -11,29 +13,46 @@ WITH day AS (
     FROM daily_activity_summary
     WHERE user_hash = ANY ($1::bytea[])
     GROUP BY activity_date
+), period AS (
+    SELECT last_day - ($3::integer - 1) AS first_day, last_day
+    FROM (SELECT greatest($2::date, max(activity_date)) AS last_day FROM day WHERE activity_count > 0) AS reference
 ), touched AS (
     SELECT DISTINCT session_id
     FROM learning_sessions
-    WHERE user_hash = ANY ($1::bytea[]) AND activity_date BETWEEN $2::date AND $3::date
+    WHERE user_hash = ANY ($1::bytea[])
+      AND activity_date BETWEEN (SELECT first_day FROM period) AND (SELECT last_day FROM period)
 ), session AS (
     SELECT (array_agg(activity_date ORDER BY started_at, start_event_id))[1] AS activity_date,
            min(started_at)                                                   AS started_at,
            max(last_event_at)                                                AS last_event_at,
            max(ended_at)                                                     AS ended_at,
-           max(reported_duration_ms)                                         AS reported_duration_ms
+           range_agg(activity)                                               AS activity,
+           coalesce((array_agg(reported_duration_us ORDER BY duration_reported_at DESC, duration_event_id DESC)
+                        FILTER (WHERE duration_reported_at IS NOT NULL))[1],
+                    max(reported_duration_ms) * 1000)                        AS reported_microseconds
     FROM learning_sessions
     JOIN touched USING (session_id)
     WHERE user_hash = ANY ($1::bytea[])
     GROUP BY session_id
+), timed_session AS (
+    -- whole microseconds, the resolution of the clock: sums are exact
+    SELECT activity_date, last_event_at, ended_at,
+           CASE WHEN reported_microseconds IS NOT NULL THEN least(reported_microseconds, 24 * 3600 * 1000000::bigint)
+                ELSE (extract(epoch FROM last_event_at - started_at - silence) * 1000000)::bigint
+           END AS microseconds
+    FROM session
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(upper(hole) - lower(hole) - $5::interval), '0') AS silence
+        FROM unnest(range_merge(activity)::tstzmultirange - activity) AS hole
+        WHERE upper(hole) - lower(hole) > $5::interval
+    ) AS uncounted
+    WHERE activity_date BETWEEN (SELECT first_day FROM period) AND (SELECT last_day FROM period)
 ), session_day AS (
     SELECT activity_date,
-           count(*)                                                                            AS sessions,
-           count(*) FILTER (WHERE ended_at IS NULL AND last_event_at >= $4::timestamptz)       AS open_sessions,
-           -- whole microseconds, the resolution of the clock: sums are exact
-           sum(coalesce(reported_duration_ms * 1000,
-                        (extract(epoch FROM last_event_at - started_at) * 1000000)::bigint))::bigint AS microseconds
-    FROM session
-    WHERE activity_date BETWEEN $2::date AND $3::date
+           count(*)                                                                      AS sessions,
+           count(*) FILTER (WHERE ended_at IS NULL AND last_event_at >= $4::timestamptz) AS open_sessions,
+           sum(microseconds)::bigint                                                     AS microseconds
+    FROM timed_session
     GROUP BY activity_date
 ), window_day AS (
     SELECT activity_date,
@@ -44,17 +63,29 @@ WITH day AS (
            coalesce(sessions, 0)            AS sessions,
            coalesce(open_sessions, 0)       AS open_sessions,
            coalesce(microseconds, 0)        AS microseconds
-    FROM (SELECT * FROM day WHERE activity_date BETWEEN $2::date AND $3::date) AS active
+    FROM (
+        SELECT day.* FROM day JOIN period ON activity_date BETWEEN first_day AND last_day
+    ) AS active
     FULL JOIN session_day USING (activity_date)
+), material AS (
+    -- no material has a date behind the last day of the window, so the latest one tells whether any is in it
+    SELECT count(DISTINCT material_id) FILTER (WHERE last_viewed_date >= first_day)    AS viewed,
+           count(DISTINCT material_id) FILTER (WHERE last_completed_date >= first_day) AS completed
+    FROM learner_materials
+    JOIN period ON greatest(last_viewed_date, last_completed_date) >= first_day
+    WHERE user_hash = ANY ($1::bytea[])
 ), achievement AS (
     SELECT DISTINCT ON (achievement_id) achievement_id, name, earned_at, activity_date
     FROM learner_achievements
     WHERE user_hash = ANY ($1::bytea[])
     ORDER BY achievement_id, earned_at, earn_event_id
 )
-SELECT (SELECT array_agg((activity_date, activity_count, materials_viewed, materials_completed, xp_earned,
+SELECT (SELECT last_day FROM period)                                          AS reference_day,
+       (SELECT array_agg((activity_date, activity_count, materials_viewed, materials_completed, xp_earned,
                           sessions, open_sessions, microseconds) ORDER BY activity_date)
         FROM window_day)                                                      AS days,
+       (SELECT viewed FROM material)                                          AS distinct_materials_viewed,
+       (SELECT completed FROM material)                                       AS distinct_materials_completed,
        (SELECT array_agg(activity_date ORDER BY activity_date)
         FROM day WHERE activity_count > 0)                                    AS active_dates,
        (SELECT array_agg((achievement_id, name, earned_at, activity_date) ORDER BY earned_at DESC, achievement_id)

@@ -1,11 +1,11 @@
 -- Health of the platform's API in one snapshot.
---   $1, $2 timestamptz  the window, both ends included; $1 starts a five-minute bucket
+--   $1, $2 timestamptz  the window, $1 included, $2 not; both are starts of five-minute buckets
 --   $3 interval         width of a step, counted from $1
 --   $4 integer          how many endpoints
 WITH bucket AS (
     SELECT date_bin($3::interval, bucket_start, $1::timestamptz) AS step, endpoint, latency_bucket, requests, server_errors
     FROM system_metrics
-    WHERE bucket_start BETWEEN $1::timestamptz AND $2::timestamptz
+    WHERE bucket_start >= $1::timestamptz AND bucket_start < $2::timestamptz
 ), tally AS (
     -- one pass over the buckets: rows by endpoint and latency have no step, rows by step have no endpoint
     SELECT step, endpoint, latency_bucket, sum(requests)::bigint AS requests, sum(server_errors)::bigint AS server_errors
@@ -26,7 +26,7 @@ WITH bucket AS (
 ), error AS (
     SELECT error_type, sum(errors)::bigint AS errors
     FROM system_errors
-    WHERE bucket_start BETWEEN $1::timestamptz AND $2::timestamptz
+    WHERE bucket_start >= $1::timestamptz AND bucket_start < $2::timestamptz
     GROUP BY error_type
 )
 SELECT (SELECT array_agg((latency_bucket, requests)) FROM latency)            AS latencies,
@@ -42,5 +42,5 @@ SELECT (SELECT array_agg((latency_bucket, requests)) FROM latency)            AS
        -- because the window is longer than the hour
        (SELECT count(DISTINCT user_hash)
         FROM active_users_hourly
-        WHERE hour BETWEEN date_trunc('hour', $1::timestamptz, 'UTC') AND $2::timestamptz
-          AND last_event_at >= $1::timestamptz AND first_event_at <= $2::timestamptz) AS active_users
+        WHERE hour >= date_trunc('hour', $1::timestamptz, 'UTC') AND hour < $2::timestamptz
+          AND last_event_at >= $1::timestamptz AND first_event_at < $2::timestamptz) AS active_users

@@ -73,13 +73,16 @@ async def learned(tables: Aggregates, anna: bytes) -> None:
     for days in range(30, 34):
         await tables.day(anna, days_ago(days), count=7, viewed=7, completed=7, xp=50)
     # 90 minutes as reported; 20.5 seconds from first to last event; 10 minutes so far
-    await tables.session(anna, days_ago(0), NOW, NOW + MINUTE, ended_at=NOW, reported_ms=90 * 60_000)
+    await tables.session(anna, days_ago(0), NOW, NOW + MINUTE, ended_at=NOW, reported_us=90 * 60_000_000)
     await tables.session(anna, days_ago(1), NOW - timedelta(days=1), NOW - timedelta(days=1) + timedelta(seconds=20.5))
     await tables.session(anna, days_ago(0), NOW - 20 * MINUTE, NOW - 10 * MINUTE)
     await tables.session(anna, days_ago(30), NOW, NOW + 600 * MINUTE)
     await tables.stats(anna, xp=325, level=2, streak=11, streak_at=NOW)
     await tables.achievement(anna, "early", NOW - timedelta(days=30), name="Early bird")
     await tables.achievement(anna, "late", NOW - timedelta(days=29))
+    await tables.material(anna, "read", viewed_on=days_ago(0), completed_on=days_ago(30))
+    await tables.material(anna, "done", viewed_on=days_ago(29), completed_on=days_ago(29))
+    await tables.material(anna, "old", viewed_on=days_ago(30))
 
 
 @pytest.mark.usefixtures("learned")
@@ -92,6 +95,8 @@ async def test_an_overview_sums_the_window_up(client: httpx.AsyncClient) -> None
         "total_duration_seconds": 5400 + 20.5 + 600,
         "materials_viewed": 5,
         "materials_completed": 1,
+        "distinct_materials_viewed": 2,
+        "distinct_materials_completed": 1,
         "xp_earned": 125,
         "active_days": 3,
         "achievements_earned": 1,
@@ -169,6 +174,48 @@ async def test_a_streak_that_ended_yesterday_depends_on_what_today_is(
     assert (await answer(client, OVERVIEW, tz="Pacific/Kiritimati"))["current_streak"] == 0
 
 
+async def test_a_learner_a_day_ahead_of_the_zone_is_answered_up_to_their_own_day(
+    client: httpx.AsyncClient, tables: Aggregates, anna: bytes
+) -> None:
+    await tables.day(anna, days_ago(-1), xp=5)
+    await tables.session(anna, days_ago(-1), NOW, NOW)
+    await tables.material(anna, "m", viewed_on=days_ago(-1))
+    overview = await answer(client, OVERVIEW, days=1)
+    assert (overview["meta"]["from"], overview["meta"]["to"]) == ("2026-11-19", "2026-11-19")
+    names = ("active_days", "current_streak", "longest_streak", "xp_earned", "total_sessions")
+    assert [overview[name] for name in (*names, "distinct_materials_viewed")] == [1, 1, 1, 5, 1, 1]
+    assert [day["date"] for day in (await answer(client, HEATMAP, days=2))["days"]] == ["2026-11-18", "2026-11-19"]
+    assert (await answer(client, PROGRESS, days=1))["xp_trend"] == [{"date": "2026-11-19", "xp": 5}]
+
+
+@pytest.mark.parametrize(
+    ("active", "current", "longest"),
+    [
+        # five days up to yesterday, and tomorrow: the day between is missing
+        ((5, 4, 3, 2, 1, -1), 1, 5),
+        ((5, 4, 3, 2, 1, 0, -1), 7, 7),
+        ((3, 2, 1, 0, -2), 1, 4),
+        ((2, 1, 0), 3, 3),
+        ((2, 1), 2, 2),
+        ((3, 2), 0, 2),
+    ],
+)
+async def test_streak_and_active_days_are_of_the_same_days(
+    client: httpx.AsyncClient,
+    tables: Aggregates,
+    anna: bytes,
+    active: tuple[int, ...],
+    current: int,
+    longest: int,
+) -> None:
+    for days in active:
+        await tables.day(anna, days_ago(days))
+    overview = await answer(client, OVERVIEW)
+    assert (overview["current_streak"], overview["longest_streak"]) == (current, longest)
+    assert overview["active_days"] == len(active)
+    assert overview["meta"]["to"] == days_ago(min(0, *active)).isoformat()
+
+
 async def test_sums_beyond_what_a_float_holds_are_exact(
     client: httpx.AsyncClient, tables: Aggregates, anna: bytes
 ) -> None:
@@ -184,7 +231,8 @@ async def test_the_platform_at_rest_has_no_latency(client: httpx.AsyncClient) ->
         "consistent_through": None,
         "generated_at": "2026-11-18T12:34:56Z",
         "from": "2026-11-18T11:30:00Z",
-        "to": "2026-11-18T12:34:56Z",
+        "to": "2026-11-18T12:35:00Z",
+        "complete_from": None,
     }
     series = metrics.pop("series")
     assert metrics == {
@@ -246,6 +294,33 @@ async def test_the_platform_in_numbers(client: httpx.AsyncClient, tables: Aggreg
     assert (enough["active_users"], enough["suppressed"]) == (11, [])
     [only] = (await answer(client, SYSTEM, READER, hours=1, limit=1))["top_endpoints"]
     assert only["endpoint"] == "/courses/{id}"
+
+
+async def test_every_number_of_the_platform_is_of_the_same_window(
+    client: httpx.AsyncClient, tables: Aggregates, anna: bytes
+) -> None:
+    start, end = NOW.replace(hour=11, minute=30, second=0), NOW.replace(minute=35, second=0)
+    just = timedelta(microseconds=1)
+    # the running bucket is part of the window, what lies ahead of it is not, nor what lies before the first
+    for bucket in (start - 5 * MINUTE, start, end - 5 * MINUTE, end, end + 5 * MINUTE):
+        await tables.requests(bucket, "/", 200, 1)
+        await tables.errors(bucket, "timeout", 1)
+    for number in range(11):
+        await tables.active(b"%032d" % number, end - just, end - just)
+    await tables.active(anna, end, end)
+    await tables.active(b"b" * 32, start - just, start - just)
+    metrics = await answer(client, SYSTEM, READER, hours=1)
+    assert (metrics["meta"]["from"], metrics["meta"]["to"]) == ("2026-11-18T11:30:00Z", "2026-11-18T12:35:00Z")
+    assert metrics["total_requests"] == sum(step["requests"] for step in metrics["series"]) == 2
+    assert metrics["top_endpoints"][0]["requests"] == metrics["errors_by_type"]["timeout"] == 2
+    assert metrics["active_users"] == 11
+
+
+async def test_hours_beyond_what_is_kept_are_said_to_be_incomplete(services: Services) -> None:
+    kept_for_a_day = dataclasses.replace(services, system_metrics_retention=timedelta(days=1))
+    async with client_of(kept_for_a_day) as client:
+        for hours, complete_from in ((24, None), (25, "2026-11-17T12:00:00Z"), (720, "2026-11-17T12:00:00Z")):
+            assert (await answer(client, SYSTEM, READER, hours=hours))["meta"]["complete_from"] == complete_from
 
 
 # How fresh it is.

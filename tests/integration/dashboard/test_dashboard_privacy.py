@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from asyncpg import Range
 
 from processors import maintenance
 from runtime.settings import Settings
 from stream.connection import Redis
 from tests.support.access import ADMIN_KEY, READ_KEY, WRITE_KEY
+from tests.support.aggregates import Aggregates
 from tests.support.checker import assert_nothing_lost
 from tests.support.entries import append_events
 from tests.support.events import NOW, event
 from tests.support.live import all_published, publishing
-from tests.support.reading import ANNA, bearer, refusal
+from tests.support.reading import ANNA, MINUTE, bearer, refusal
 from tests.support.terminal import Operator
 from tests.support.waiting import eventually
 from tests.support.working import working
@@ -69,6 +72,19 @@ async def test_everything_that_is_held_is_exported(client: httpx.AsyncClient, an
     assert [one["event_type"] for one in export["stream"]] == ["xp_earned", "xp_earned"]
     assert [(one["event_type"], one["user_hash"]) for one in export["live"]] == [("xp_earned", anna.hex())] * 2
     assert "anna" not in reply.text
+
+
+async def test_times_of_a_session_and_materials_are_exported(
+    client: httpx.AsyncClient, tables: Aggregates, anna: bytes
+) -> None:
+    moment, later = NOW + MINUTE, NOW + 5 * MINUTE
+    await tables.session(anna, NOW.date(), moment, moment, activity=[Range(moment, later)])
+    await tables.material(anna, "m1", viewed_on=NOW.date())
+    export = (await client.get(EXPORT, headers=ADMIN)).json()["tables"]
+    [session], [material] = export["learning_sessions"], export["learner_materials"]
+    [stretch] = session["activity"]
+    assert [datetime.fromisoformat(stretch[name]) for name in ("from", "to")] == [moment, later]
+    assert (material["material_id"], material["views"]) == ("m1", 1)
 
 
 @pytest.mark.usefixtures("stored")
