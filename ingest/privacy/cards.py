@@ -12,6 +12,7 @@ _SEPARATOR: Final = r"[ \-./_]{1,2}"
 _GROUPED: Final = re.compile(
     rf"{BEFORE}(?<!\d[ \-./_])(?:"
     rf"\d{{4}}(?:{_SEPARATOR}\d{{4}}){{3}}(?!{_SEPARATOR}\d{{4}}(?<!19\d\d)(?<!20\d\d)(?!\d))"
+    rf"|3\d{{3}}(?:{_SEPARATOR}\d{{4}}){{2}}{_SEPARATOR}\d{{3}}"
     rf"|3\d{{3}}{_SEPARATOR}\d{{6}}{_SEPARATOR}\d{{4,5}}"
     rf"){AFTER}"
 )

@@ -7,6 +7,8 @@ from base64 import b64decode
 from binascii import Error
 from typing import Final
 
+from ingest.privacy.context import words
+
 _ISSUED: Final = re.compile(
     r"""
     eyJ[\w-]{8,}\.[\w-]{8,}                                              # a JSON Web Token
@@ -15,14 +17,16 @@ _ISSUED: Final = re.compile(
     | (?<![A-Za-z0-9])(?:
         (?:gh[opsur]_|github_pat_|npm_|hf_|do[por]_v1_|shp(?:at|ss|ca|pa|tka)_|dckr_[po]at_|whsec_|gsk_|r8_|sbp_|glsa_
            |lin_api_|ntn_|sntrys_|pplx-|xai-|sq0(?:atp|csp)-|hv[sb]\.|dp\.pt\.|GOCSPX-|PMAK-|NRAK-|rnd_|figd_)
-          (?=[A-Za-z0-9]{0,24}[A-Z0-9])[A-Za-z0-9]{12}
+          (?=[a-z]{0,24}[A-Z0-9])(?![A-Z][a-z]{2,12}(?:[A-Z][a-z]{1,12}){1,8}\d{0,4}(?![A-Za-z0-9]))[A-Za-z0-9]{12}
         | [spr]k_(?:live|test|prod)_(?=[A-Za-z0-9]{0,9}[A-Z0-9])[A-Za-z0-9]{10}
         | sk-(?=[A-Za-z0-9]{0,24}[A-Z0-9])[A-Za-z0-9]{20}
         | sia_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}(?!\w)
         | A(?:KIA|SIA|BIA|CCA)[0-9A-Z]{16}(?![A-Za-z0-9])
         | AIza[\w-]{35}
         | ya29\.[\w-]{20}
-        | SG\.[\w-]{16,64}\.[\w-]{16}
+        | SG\.[\w-]{16,64}\.[\w-]{12}
+        | EAA[A-Z][A-Za-z0-9]{20}
+        | secret_(?=[a-z]{0,24}[A-Z0-9])[A-Za-z0-9]{32}
         | SK[0-9a-f]{32}(?![A-Za-z0-9])
         | (?:key-|dapi|xkeysib-)[0-9a-f]{32}
         | [0-9a-f]{32}-us\d{1,2}(?!\w)
@@ -37,11 +41,11 @@ _ISSUED: Final = re.compile(
 
 _LOOSE: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:gl(?:pat|dt|rt|ptt|cbt|ft|soat|agent)-|[sprk]k-(?:proj|ant|svcacct|admin|or|live|test)-|lap[_-]"
-    r"|xox[abeoprs]-|xapp-|pypi-)([\w.-]{10,512})"
+    r"|xox[abeprs]-|xapp-|pypi-)([\w.-]{8,512})"
 )
 """Prefixes behind which words with hyphens are as likely as a token."""
 
-_SCHEME: Final = re.compile(r"(?i)(?<![A-Za-z0-9])(?:(bearer)|basic)\s{1,3}([\w.~+/-]{12,512}={0,2})")
+_SCHEME: Final = re.compile(r"(?i)(?<![A-Za-z0-9])(bearer|basic|token)\s{1,3}([\w.~+/-]{12,512}={0,2})")
 _CREDENTIALS: Final = re.compile(rb"[^\s:]{1,128}:[\x20-\x7e]+")
 
 _ASSIGNED: Final = re.compile(r"[\"']?\s{0,2}([=:])\s{0,2}[\"']?([^\s&;,\"']{6})")
@@ -72,13 +76,19 @@ _SECRET_NAMES: Final = (
     "credentials",
 )
 """How the names of secrets end, in lower case without punctuation."""
-_SHORT_NAMES: Final = frozenset({"sid", "sig", "connectsid", "auth", "pass", "passcode"})
+_SHORT_NAMES: Final = frozenset({"sid", "sig", "connectsid"})
+_NAMES_OF_MUCH: Final = words(
+    "auth pass passcode code state ticket key hmac nonce otp assertion samlresponse samlrequest"
+)
+"""Names that hold a secret only when their value looks like one."""
 _UNNAMED_SESSION: Final = "session"
 
 _PUNCTUATION: Final = re.compile(r"[\W_]+")
 _CONSONANTS: Final = re.compile(r"(?i)[bcdfghjklmnpqrstvwxz]{5}")
-_LONGEST_NUMBER: Final = 4
+_WORD: Final = re.compile(r"[^\W\d_]?[^\W\dA-Z_]*|(?:[A-Z][a-z]{2,15}){1,4}\d{0,4}|\d{1,4}")
+"""Small letters behind any first one, words in camel case, or a short number."""
 _LEAST_RANDOM: Final = 6
+_LEAST_TOKEN: Final = 12
 
 
 def has_secret(text: str) -> bool:
@@ -91,14 +101,21 @@ def has_secret(text: str) -> bool:
     )
 
 
-def _is_token(text: str) -> bool:
-    return any(len(part) >= _LEAST_RANDOM and not _is_word(part) for part in _PUNCTUATION.split(text))
+def _is_token(text: str, least: int = _LEAST_RANDOM) -> bool:
+    """Return whether a part of the text is neither a word nor a short number."""
+    return any(len(part) >= least and not _WORD.fullmatch(part) for part in _PUNCTUATION.split(text))
+
+
+def _has_long_token(text: str) -> bool:
+    return _is_token(text, _LEAST_TOKEN)
 
 
 def _is_authorization(found: re.Match[str]) -> bool:
-    is_bearer, token = found[1] is not None, found[2]
-    if is_bearer:
-        return not _are_words(token) or _CONSONANTS.search(token) is not None
+    scheme, token = found[1].lower(), found[2]
+    if scheme == "token":
+        return _has_long_token(token)
+    if scheme == "bearer":
+        return _is_token(token) or _CONSONANTS.search(token) is not None
     try:
         return _CREDENTIALS.fullmatch(b64decode(token + "=" * (-len(token) % 4), validate=True)) is not None
     except (Error, ValueError):
@@ -111,19 +128,17 @@ def _is_named_secret(text: str, found: re.Match[str]) -> bool:
         return False
     name = _PUNCTUATION.sub("", name_found[0]).lower()
     is_secret = name.endswith(_SECRET_NAMES) or name in _SHORT_NAMES
-    if found[1] == "=":
-        return is_secret or (name.endswith(_UNNAMED_SESSION) and name != _UNNAMED_SESSION)
     value = _VALUE.match(text, found.start(2))
+    if value is None:
+        return False
+    if found[1] == "=":
+        if name in _NAMES_OF_MUCH:
+            return _has_long_token(value[0])
+        return is_secret or (name.endswith(_UNNAMED_SESSION) and name != _UNNAMED_SESSION)
     # behind a colon a title or a slug may follow
-    return is_secret and value is not None and not _are_words(value[0])
+    return is_secret and not _are_words(value[0])
 
 
 def _are_words(text: str) -> bool:
     """Return whether the text is words and short numbers, as in titles and slugs."""
-    return all(map(_is_word, filter(None, _PUNCTUATION.split(text))))
-
-
-def _is_word(part: str) -> bool:
-    if part.isdigit():
-        return len(part) <= _LONGEST_NUMBER
-    return part.isalpha() and part[1:] == part[1:].lower()
+    return all(_WORD.fullmatch(part) or (part.isupper() and part.isalpha()) for part in _PUNCTUATION.split(text))

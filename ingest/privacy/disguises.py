@@ -14,6 +14,9 @@ _MOST_LAYERS: Final = 5
 _UUID: Final = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])")
 """One in a hundred thousand has digits that read like a phone number."""
 
+_FULL_STOPS: Final = "\u3002\uff61"
+"""Of Chinese and Japanese, which browsers take for the dot of a domain."""
+
 
 def is_uuid(text: str) -> bool:
     """Return whether the whole text is a UUID with hyphens."""
@@ -41,4 +44,4 @@ def _ascii_form(character: str) -> str:
         case "Nd":
             return str(unicodedata.decimal(character))
         case _:
-            return character
+            return "." if character in _FULL_STOPS else character

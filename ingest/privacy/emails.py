@@ -38,12 +38,14 @@ _COMMON_ENDINGS: Final = (
 )
 _HOST: Final = r"[A-Za-z0-9][A-Za-z0-9\-]{0,62}"
 _SPELT: Final = re.compile(
-    rf"[A-Za-z0-9](?:\s?[\[({{<]\s?(?i:at)\s?[\])}}>]\s?|\s+AT\s+|\s+@\s+|__?(?i:at)__?|-AT-)"
+    rf"[A-Za-z0-9](?:\s?[\[({{<]\s?(?i:at)\s?[\])}}>]\s?|\s?[\[({{<]@[\])}}>]\s?|\s+AT\s+|\s+@\s+|__?(?i:at)__?|-AT-)"
     rf"{_HOST}(?:(?:\.|\s?[\[({{<]\s?(?i:dot)\s?[\])}}>]\s?|\s+(?i:dot)\s+|__?(?i:dot)__?){_HOST}){{0,4}}"
     rf"(?:\.|\s?[\[({{<]\s?(?i:dot)\s?[\])}}>]\s?|\s+(?i:dot)\s+|__?(?i:dot)__?)(?i:{_COMMON_ENDINGS})(?![A-Za-z0-9])"
 )
+_GAP: Final = r"[\s_\-]{1,3}"
 _SPOKEN: Final = re.compile(
-    rf"[A-Za-z0-9]\s+at\s+{_HOST}(?:\s+dot\s+{_HOST}){{0,3}}\s+dot\s+(?:{_COMMON_ENDINGS})(?![A-Za-z0-9])",
+    rf"[A-Za-z0-9]{_GAP}at{_GAP}{_HOST}(?:{_GAP}dot{_GAP}{_HOST}){{0,3}}{_GAP}dot{_GAP}(?:{_COMMON_ENDINGS})"
+    r"(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 _COMMA: Final = re.compile(
@@ -64,4 +66,6 @@ def has_email(text: str) -> bool:
 def _is_address(text: str, found: re.Match[str]) -> bool:
     before = text[max(0, found.start() - _LONGEST_LOCAL) : found.start()]
     local = _NO_PART_OF_LOCAL.split(before)[-1]
+    if before.endswith('"'):
+        return True
     return local != "" and found[1].lower() not in _FILE_TYPES and _MADE_BY_MACHINES.fullmatch(local) is None

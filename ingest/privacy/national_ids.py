@@ -16,7 +16,7 @@ _SSN_WORDS: Final = words("ssn ss social security soc tax tin itin taxpayer id")
 _NINO_WORDS: Final = words("ni nin nino insurance ninumber nationalinsurance hmrc tax payroll") | _PERSON_WORDS
 
 _SSN: Final = re.compile(
-    rf"{BEFORE}(?<!\d[ .\-/])(?!000|666|9)\d{{3}}([ .\-_])(?!00)\d\d\1(?!0000)\d{{4}}(?![ .\-/]?\d){AFTER}"
+    rf"{BEFORE}(?<!\d[ .\-/])(?!000|666|9)\d{{3}}([ .\-_/])(?!00)\d\d\1(?!0000)\d{{4}}(?![ .\-/]?\d){AFTER}"
 )
 _BARE_SSN: Final = re.compile(rf"{BEFORE}(?!000|666|9)\d{{3}}(?!00)\d\d(?!0000)\d{{4}}{AFTER}")
 _COURSE_BEFORE: Final = re.compile(r"(?<![A-Za-z])[A-Z]{2,8}\.?[ \-_/:]?$")
@@ -48,7 +48,7 @@ _CHECKED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("dni", re.compile(rf"{BEFORE}(?<!\d[.\-/])\d{{8}}[ \-]?[A-Z](?![A-Za-z0-9])")),
     ("dni", re.compile(rf"{BEFORE}\d\d\.\d{{3}}\.\d{{3}}[ \-]?[A-Z](?![A-Za-z0-9])")),
     ("nie", re.compile(r"(?<![A-Za-z0-9])[XYZ][ \-]?\d{7}[ \-]?[A-Z](?![A-Za-z0-9])", re.IGNORECASE)),
-    ("cpf", re.compile(rf"{BEFORE}(?<!\d[.\-/])\d{{3}}([ .\-_])\d{{3}}\1\d{{3}}[ \-/_]\d\d{AFTER}")),
+    ("cpf", re.compile(rf"{BEFORE}(?<!\d[.\-/])\d{{3}}([ .\-_])\d{{3}}\1\d{{3}}[ .\-/_]\d\d{AFTER}")),
     ("aadhaar", re.compile(rf"{BEFORE}(?<!\d[ .\-/])[2-9]\d{{3}} \d{{4}} \d{{4}}(?![ .\-/]?\d){AFTER}")),
     (
         "ric",

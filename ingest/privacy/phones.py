@@ -16,18 +16,19 @@ _ZEROS: Final = re.compile(
 )
 _GAP: Final = re.compile(r"\d[^\dA-Za-z]{1,3}\d")
 _BARE: Final = re.compile(rf"{BEFORE}\d{{9,15}}{AFTER}")
+_NO_DIGIT: Final = re.compile(r"\D")
 _LAST_GROUP: Final = re.compile(r"[\s().\-/_]+\d+$")
 
 _START: Final = rf"{BEFORE}(?<!\d[ .\-/])"
 _END: Final = rf"(?:(?![ .\-/]?\d)|(?=[ .\-/_](?:19|20)\d\d(?!\d))){AFTER}"
-_JOINT: Final = r"[ .\-/_]"
-_OPEN: Final = r"(?:\) ?|[ .\-/_]{1,2})"
+_JOINT: Final = r"(?: ?[.\-/_] ?| )"
+_OPEN: Final = r"(?:\) ?[\-/]? ?| ?[.\-/_] ?| )"
 """Between the area code, perhaps in parentheses, and the rest."""
 
 _FORMS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
     (region, re.compile(f"{_START}(?:{form}){_END}"))
     for region, form in (
-        ("us", rf"(?:1{_JOINT}{{1,2}})?\(?[2-9]\d\d{_OPEN}[2-9]\d\d{_JOINT}\d{{4}}"),
+        ("us", rf"(?:1{_JOINT})?\(?[2-9]\d\d{_OPEN}[2-9]\d\d{_JOINT}\d{{4}}"),
         ("us", r"\([2-9]\d\d\) ?[2-9]\d{6}"),
         ("gb", rf"\(?0[1-9]\d{_OPEN}\d{{4}}{_JOINT}\d{{4}}"),
         ("gb", rf"\(?0[1-9]\d\d{_OPEN}\d{{3}}{_JOINT}\d{{4}}"),
@@ -40,7 +41,7 @@ _FORMS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
         ("fr", rf"0[1-9](?:{_JOINT}\d\d){{4}}"),
         ("es", rf"[6-9]\d\d{_JOINT}\d\d{_JOINT}\d\d{_JOINT}\d\d"),
         ("es", rf"9\d{{1,2}}{_JOINT}\d{{2,3}}{_JOINT}\d\d{_JOINT}\d\d"),
-        ("es", r"[6-9]\d\d \d{3} \d{3}"),
+        ("es", r"[6-9]\d\d \d{3} (?!000)\d{3}(?<!\d00 \d00 \d00)"),
     )
 )
 _LEAST_DIGITS: Final = 9
@@ -74,8 +75,7 @@ def has_phone(text: str) -> bool:
 
 def _is_international(number: str) -> bool:
     # a year or another number may follow it
-    shorter = _LAST_GROUP.sub("", number)
-    return is_valid("phone", number) or (shorter != number and is_valid("phone", shorter))
+    return any(is_valid("phone", "+" + _NO_DIGIT.sub("", written)) for written in {number, _LAST_GROUP.sub("", number)})
 
 
 def _is_national(text: str, found: re.Match[str], region: str) -> bool:
@@ -85,7 +85,7 @@ def _is_national(text: str, found: re.Match[str], region: str) -> bool:
     is_called = bool(words_before(text, found.start()) & _WORDS)
     if not is_called and (_DATE.search(number) or _is_place(number)):
         return False
-    return is_valid(f"phone_{region}", number)
+    return is_valid(f"phone_{region}", _NO_DIGIT.sub("", number))
 
 
 def _is_place(number: str) -> bool:
