@@ -40,7 +40,7 @@ _ISSUED: Final = re.compile(
 )
 
 _LOOSE: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:gl(?:pat|dt|rt|ptt|cbt|ft|soat|agent)-|[sprk]k-(?:proj|ant|svcacct|admin|or|live|test)-|lap[_-]"
+    r"(?<![A-Za-z0-9])(?:gl(?:pat|dt|rt|ptt|cbt|ft|soat|agent)-|[sprk]k-(?:proj|ant|svcacct|admin|or|live|test)-|lap[_-](?:live|test|proj|ant)[_-]"
     r"|xox[abeprs]-|xapp-|pypi-)([\w.-]{8,512})"
 )
 """Prefixes behind which words with hyphens are as likely as a token."""
@@ -77,10 +77,10 @@ _SECRET_NAMES: Final = (
 )
 """How the names of secrets end, in lower case without punctuation."""
 _SHORT_NAMES: Final = frozenset({"sid", "sig", "connectsid"})
-_NAMES_OF_MUCH: Final = words(
-    "auth pass passcode code state ticket key hmac nonce otp assertion samlresponse samlrequest"
-)
+_NAMES_OF_MUCH: Final = words("auth code state ticket key hmac nonce otp assertion samlresponse samlrequest")
 """Names that hold a secret only when their value looks like one."""
+_NAMES_OF_WORDS: Final = words("pass passcode")
+"""Names that hold no secret when their value is a word."""
 _UNNAMED_SESSION: Final = "session"
 
 _PUNCTUATION: Final = re.compile(r"[\W_]+")
@@ -134,6 +134,8 @@ def _is_named_secret(text: str, found: re.Match[str]) -> bool:
     if found[1] == "=":
         if name in _NAMES_OF_MUCH:
             return _has_long_token(value[0])
+        if name in _NAMES_OF_WORDS:
+            return not _are_words(value[0])
         return is_secret or (name.endswith(_UNNAMED_SESSION) and name != _UNNAMED_SESSION)
     # behind a colon a title or a slug may follow
     return is_secret and not _are_words(value[0])

@@ -8,7 +8,7 @@ from typing import Final
 from ingest.privacy.context import words
 
 _DOMAIN: Final = re.compile(
-    r"@+(?:[^\s@/,;:()<>\[\]{}\"=|\\.&?#_]{1,63}\.){1,8}([^\W\d_]{2,24}|xn--[A-Za-z0-9-]{2,59})"
+    r"@+(?:[^\s@/,;:()<>\[\]{}\"=|\\.&?#_]{1,63}\.{1,2}){1,8}([^\W\d_]{2,24}|xn--[A-Za-z0-9-]{2,59})"
 )
 _NO_PART_OF_LOCAL: Final = re.compile(r"[\s@/,;:()<>\[\]{}\"=|\\]")
 _LONGEST_LOCAL: Final = 64
@@ -32,13 +32,20 @@ _MADE_BY_MACHINES: Final = re.compile(
 )
 """Local parts of the ids of calendars and messages: a time and a number, or a long random one."""
 
+_CALENDARS: Final = re.compile(r"(?i)@(?:cal|calendar|ical|moodle|lms|events?|timetable|canvas|instructure)\.")
+_ITEM: Final = re.compile(r"(?i)(?:uid|id|event|course|assignment|item|quiz|activity|[-_])*+\d+")
+"""Items of calendars have the number of the item before the name of the host."""
+
+_DEFANGED: Final = re.compile(r"\s?[\[({<]\s?([.@])\s?[\])}>]\s?")
+"""`ada[@]example[.]com`"""
+
 _COMMON_ENDINGS: Final = (
     "com|org|net|edu|gov|mil|int|info|io|eu|uk|de|fr|it|es|nl|be|ch|at|se|no|dk|fi|pl|pt|ie|cz|gr|ro|hu|ru|ua|tr|us|ca"
     "|mx|br|ar|cl|co|in|cn|jp|kr|au|nz|za|sg|hk|ir|il|ae|eg|ng|ke"
 )
 _HOST: Final = r"[A-Za-z0-9][A-Za-z0-9\-]{0,62}"
 _SPELT: Final = re.compile(
-    rf"[A-Za-z0-9](?:\s?[\[({{<]\s?(?i:at)\s?[\])}}>]\s?|\s?[\[({{<]@[\])}}>]\s?|\s+AT\s+|\s+@\s+|__?(?i:at)__?|-AT-)"
+    rf"[A-Za-z0-9](?:\s?[\[({{<]\s?(?i:at)\s?[\])}}>]\s?|\s+AT\s+|\s+@\s+|__?(?i:at)__?|-AT-)"
     rf"{_HOST}(?:(?:\.|\s?[\[({{<]\s?(?i:dot)\s?[\])}}>]\s?|\s+(?i:dot)\s+|__?(?i:dot)__?){_HOST}){{0,4}}"
     rf"(?:\.|\s?[\[({{<]\s?(?i:dot)\s?[\])}}>]\s?|\s+(?i:dot)\s+|__?(?i:dot)__?)(?i:{_COMMON_ENDINGS})(?![A-Za-z0-9])"
 )
@@ -56,6 +63,7 @@ _COMMA: Final = re.compile(
 def has_email(text: str) -> bool:
     """Return whether the text holds an e-mail address."""
     if "@" in text:
+        text = _DEFANGED.sub(r"\1", text)
         if _OPAQUE_KEY.search(text):
             text = _KEY_MARK.sub("/", text)
         if any(_is_address(text, found) for found in _DOMAIN.finditer(text)) or _COMMA.search(text):
@@ -66,6 +74,8 @@ def has_email(text: str) -> bool:
 def _is_address(text: str, found: re.Match[str]) -> bool:
     before = text[max(0, found.start() - _LONGEST_LOCAL) : found.start()]
     local = _NO_PART_OF_LOCAL.split(before)[-1]
+    if _CALENDARS.match(text, found.start()) and _ITEM.fullmatch(local):
+        return False
     if before.endswith('"'):
         return True
     return local != "" and found[1].lower() not in _FILE_TYPES and _MADE_BY_MACHINES.fullmatch(local) is None

@@ -19,8 +19,8 @@ _SMALL: Final = 32
 """Parts of versions and of the numbers of sections are smaller than this more often than not."""
 
 _ADDRESS_WORDS: Final = words(
-    "ip ipv ipaddr ipaddress addr address host hostname server client from user session remote visitor"
-    " learner student login peer gateway router proxy dns ping subnet network"
+    "ip ipv ipaddr ipaddress addr address host hostname from user session remote visitor learner student login peer"
+    " gateway router dns ping subnet"
 )
 _NUMBER_WORDS: Final = words(
     "v ver version ec oid § sec section chapter theorem lemma corollary proposition definition figure"

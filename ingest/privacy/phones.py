@@ -29,7 +29,7 @@ _FORMS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
     (region, re.compile(f"{_START}(?:{form}){_END}"))
     for region, form in (
         ("us", rf"(?:1{_JOINT})?\(?[2-9]\d\d{_OPEN}[2-9]\d\d{_JOINT}\d{{4}}"),
-        ("us", r"\([2-9]\d\d\) ?[2-9]\d{6}"),
+        ("us", r"(?:\([2-9]\d\d\) ?|[2-9]\d\d )[2-9]\d{6}"),
         ("gb", rf"\(?0[1-9]\d{_OPEN}\d{{4}}{_JOINT}\d{{4}}"),
         ("gb", rf"\(?0[1-9]\d\d{_OPEN}\d{{3}}{_JOINT}\d{{4}}"),
         ("gb", rf"\(?0[1-9]\d{{3}}{_OPEN}\d{{3}}{_JOINT}?\d{{2,3}}"),
