@@ -8,7 +8,7 @@ from typing import Final
 from ingest.privacy.context import words
 
 _DOMAIN: Final = re.compile(
-    r"@+(?:[^\s@/,;:()<>\[\]{}\"=|\\.&?#_]{1,63}\.{1,2}){1,8}([^\W\d_]{2,24}|xn--[A-Za-z0-9-]{2,59})"
+    r"@{1,4}(?:[^\s@/,;:()<>\[\]{}\"=|\\.&?#_]{1,63}\.{1,2}){1,8}([^\W\d_]{2,24}|xn--[A-Za-z0-9-]{2,59})"
 )
 _NO_PART_OF_LOCAL: Final = re.compile(r"[\s@/,;:()<>\[\]{}\"=|\\]")
 _LONGEST_LOCAL: Final = 64
@@ -49,10 +49,10 @@ _SPELT: Final = re.compile(
     rf"{_HOST}(?:(?:\.|\s?[\[({{<]\s?(?i:dot)\s?[\])}}>]\s?|\s+(?i:dot)\s+|__?(?i:dot)__?){_HOST}){{0,4}}"
     rf"(?:\.|\s?[\[({{<]\s?(?i:dot)\s?[\])}}>]\s?|\s+(?i:dot)\s+|__?(?i:dot)__?)(?i:{_COMMON_ENDINGS})(?![A-Za-z0-9])"
 )
-_GAP: Final = r"[\s_\-]{1,3}"
 _SPOKEN: Final = re.compile(
-    rf"[A-Za-z0-9]{_GAP}at{_GAP}{_HOST}(?:{_GAP}dot{_GAP}{_HOST}){{0,3}}{_GAP}dot{_GAP}(?:{_COMMON_ENDINGS})"
-    r"(?![A-Za-z0-9])",
+    rf"[A-Za-z0-9](?:\s{{1,3}}at(?:\s{{1,3}}{_HOST}\s{{1,3}}dot){{1,4}}\s{{1,3}}"
+    r"|[_-]at(?:[_-][A-Za-z0-9]{1,63}[_-]dot){1,4}[_-])"
+    rf"(?:{_COMMON_ENDINGS})(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 _COMMA: Final = re.compile(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -75,13 +74,11 @@ def test_the_form_of_an_id_is_a_good_pattern(pattern: str) -> None:
     allow_list({"material_id": [pattern]})
 
 
-def test_the_costliest_pattern_that_is_allowed_gives_up_soon() -> None:
-    slowest = allow_list({"material_id": ["a+a+b"]})
-    started = time.process_time()
-    assert not slowest.allows("material_id", "a" * 512)
-    assert not slowest.allows("material_id", "a" * 100_000 + "b")
-    # a pattern of cubic cost would need minutes
-    assert time.process_time() - started < 5
+def test_a_text_that_is_longer_than_any_id_has_no_allowed_form() -> None:
+    list_of_forms = allow_list({"material_id": ["a+a+b"]})
+    assert list_of_forms.allows("material_id", "a" * 511 + "b")
+    assert not list_of_forms.allows("material_id", "a" * 512)
+    assert not list_of_forms.allows("material_id", "a" * 512 + "b")
 
 
 def test_the_setting_reaches_ingest_and_doctor_lists_it(monkeypatch: pytest.MonkeyPatch) -> None:

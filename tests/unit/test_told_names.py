@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from ingest.faults import pointer
+from ingest.faults import from_validation, pointer
 from ingest.privacy.detectors import find_personal
-from schemas.events import MODELS
+from schemas.events import EVENT, MODELS
 from schemas.problem import told_name
 from schemas.properties import Properties
 from tests.corpus.evaluation import generated
@@ -50,6 +51,16 @@ def test_nothing_that_the_detectors_find_is_told(kind: str) -> None:
     found = [text for text in generated(kind, KINDS[kind], seed="names") if find_personal(text) is not None]
     assert len(found) > 900
     assert [text for text in found if told_name(text) != "?"] == []
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_the_rejection_of_an_event_repeats_no_such_name(name: str) -> None:
+    event = {"event_type": "xp_earned", "user_id": "learner-7", "properties": {"xp_amount": 1, name: 1}}
+    with pytest.raises(ValidationError) as caught:
+        EVENT.validate_python(event, strict=False)
+    rejection = from_validation(caught.value)
+    assert (rejection.code, rejection.pointer) == ("unknown_property", "/properties/?")
+    assert name not in rejection.detail
 
 
 @given(st.text(max_size=80))
