@@ -19,6 +19,7 @@ _ISSUED: Final = re.compile(
            |lin_api_|ntn_|sntrys_|pplx-|xai-|sq0(?:atp|csp)-|hv[sb]\.|dp\.pt\.|GOCSPX-|PMAK-|NRAK-|rnd_|figd_)
           (?=[a-z]{0,24}[A-Z0-9])(?![A-Z][a-z]{2,12}(?:[A-Z][a-z]{1,12}){1,8}\d{0,4}(?![A-Za-z0-9]))[A-Za-z0-9]{12}
         | [spr]k_(?:live|test|prod)_(?=[A-Za-z0-9]{0,9}[A-Z0-9])[A-Za-z0-9]{10}
+        | pypi-(?=[a-z]{0,24}[A-Z0-9])(?!(?:[A-Z][a-z]{2,15}){2,8}\d{0,4}(?![A-Za-z0-9]))[A-Za-z0-9]{15}
         | sk-(?=[A-Za-z0-9]{0,24}[A-Z0-9])[A-Za-z0-9]{20}
         | sia_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}(?!\w)
         | A(?:KIA|SIA|BIA|CCA)[0-9A-Z]{16}(?![A-Za-z0-9])
@@ -41,14 +42,14 @@ _ISSUED: Final = re.compile(
 
 _LOOSE: Final = re.compile(
     r"(?<![A-Za-z0-9])(?:gl(?:pat|dt|rt|ptt|cbt|ft|soat|agent)-|[sprk]k-(?:proj|ant|svcacct|admin|or|live|test)-|lap[_-](?:live|test|proj|ant)[_-]"
-    r"|xox[abeprs]-|xapp-|pypi-)([\w.-]{8,512})"
+    r"|xox[abeprs]-|xapp-)([\w.-]{8,512})"
 )
 """Prefixes behind which words with hyphens are as likely as a token."""
 
 _SCHEME: Final = re.compile(r"(?i)(?<![A-Za-z0-9])(bearer|basic|token)\s{1,3}([\w.~+/-]{12,512}={0,2})")
 _CREDENTIALS: Final = re.compile(rb"[^\s:]{1,128}:[\x20-\x7e]+")
 
-_ASSIGNED: Final = re.compile(r"[\"']?\s{0,2}([=:])\s{0,2}[\"']?([^\s&;,\"']{6})")
+_ASSIGNED: Final = re.compile(r"[\"']?\s{0,2}(=(?!=)|:)\s{0,2}[\"']?([^\s&;,\"']{6})")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.\-\[\]]{1,40}$")
 _VALUE: Final = re.compile(r"[^\s&;,\"']{1,512}")
 _SECRET_NAMES: Final = (
@@ -84,6 +85,7 @@ _NAMES_OF_WORDS: Final = words("pass passcode")
 _UNNAMED_SESSION: Final = "session"
 
 _PUNCTUATION: Final = re.compile(r"[\W_]+")
+_VERSION: Final = re.compile(r"v?\d+(?:\.[A-Za-z0-9]+)+")
 _CONSONANTS: Final = re.compile(r"(?i)[bcdfghjklmnpqrstvwxz]{5}")
 _WORD: Final = re.compile(r"[^\W\d_]?[^\W\dA-Z_]*|(?:[A-Z][a-z]{2,15}){1,4}\d{0,4}|\d{1,4}")
 """Small letters behind any first one, words in camel case, or a short number."""
@@ -138,7 +140,7 @@ def _is_named_secret(text: str, found: re.Match[str]) -> bool:
             return not _are_words(value[0])
         return is_secret or (name.endswith(_UNNAMED_SESSION) and name != _UNNAMED_SESSION)
     # behind a colon a title or a slug may follow
-    return is_secret and not _are_words(value[0])
+    return is_secret and not _are_words(value[0]) and _VERSION.fullmatch(value[0]) is None
 
 
 def _are_words(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 from ingest.privacy.context import words
 
 _DOMAIN: Final = re.compile(
-    r"@{1,4}(?:[^\s@/,;:()<>\[\]{}\"=|\\.&?#_]{1,63}\.{1,2}){1,8}([^\W\d_]{2,24}|xn--[A-Za-z0-9-]{2,59})"
+    r"@{1,4}(?:[^\s@/,;:()<>\[\]{}\"=|\\.&?#_]{1,63}\.{1,2}){1,8}([^\W\d_]{2,24}+(?!\d{1,2}(?!\d))|xn--[A-Za-z0-9-]{2,59})"
 )
 _NO_PART_OF_LOCAL: Final = re.compile(r"[\s@/,;:()<>\[\]{}\"=|\\]")
 _LONGEST_LOCAL: Final = 64
@@ -35,6 +35,9 @@ _MADE_BY_MACHINES: Final = re.compile(
 _CALENDARS: Final = re.compile(r"(?i)@(?:cal|calendar|ical|moodle|lms|events?|timetable|canvas|instructure)\.")
 _ITEM: Final = re.compile(r"(?i)(?:uid|id|event|course|assignment|item|quiz|activity|[-_])*+\d+")
 """Items of calendars have the number of the item before the name of the host."""
+
+_VERSION: Final = re.compile(r"@v?\d+\.\d+[.\-+]")
+"""What follows the name of a package, as in `lodash@4.17.21-next.0`."""
 
 _DEFANGED: Final = re.compile(r"\s?[\[({<]\s?([.@])\s?[\])}>]\s?")
 """`ada[@]example[.]com`"""
@@ -78,4 +81,7 @@ def _is_address(text: str, found: re.Match[str]) -> bool:
         return False
     if before.endswith('"'):
         return True
-    return local != "" and found[1].lower() not in _FILE_TYPES and _MADE_BY_MACHINES.fullmatch(local) is None
+    if _VERSION.match(text, found.start()):
+        return False
+    # a scope of packages may follow a joined word, as in `lesson_@angular.io/core`
+    return local[-1:].isalnum() and found[1].lower() not in _FILE_TYPES and _MADE_BY_MACHINES.fullmatch(local) is None

@@ -12,6 +12,7 @@ _IPV4: Final = re.compile(rf"{BEFORE}(?<!\d\.)(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?!\.
 _IPV6: Final = re.compile(r"(?<![A-Za-z0-9.])[0-9A-Fa-f]{4}:(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]{0,4}(?![A-Za-z0-9:])")
 _NETWORK_PART: Final = re.compile(r":\d{2,5}(?!\d)|/(?:[89]|[12]\d|3[0-2])(?!\d)")
 """A port, or the length of a network's prefix."""
+_IN_URL: Final = re.compile(r"://(?:[^\s/@]{0,256}@)?$")
 _PRIVATE: Final = re.compile(r"192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.")
 _GLOBAL_IPV6: Final = re.compile(r"(?i)[23][0-9a-f]{3}:|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-f]:")
 _LEAST_GROUPS: Final = 3
@@ -19,8 +20,7 @@ _SMALL: Final = 32
 """Parts of versions and of the numbers of sections are smaller than this more often than not."""
 
 _ADDRESS_WORDS: Final = words(
-    "ip ipv ipaddr ipaddress addr address host hostname from user session remote visitor learner student login peer"
-    " gateway router dns ping subnet"
+    "ip ipv ipaddr ipaddress addr address host hostname from user session visitor learner student dns ping"
 )
 _NUMBER_WORDS: Final = words(
     "v ver version ec oid § sec section chapter theorem lemma corollary proposition definition figure"
@@ -49,7 +49,7 @@ def _is_host(text: str, found: re.Match[str]) -> bool:
     # this host, no host, and masks of networks are nobody's
     if parts[0] in (0, 127, 255) or not is_valid("ip_address", found[0]):
         return False
-    if text.endswith(("://", "@", "["), 0, found.start()):
+    if _IN_URL.search(text, 0, found.start()):
         return True
     before = words_before(text, found.start())
     if before & _ADDRESS_WORDS:

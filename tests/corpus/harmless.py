@@ -264,6 +264,11 @@ def _package(rng: Random) -> str:
         (
             f"@{_word(rng)}/{_word(rng)}@{version}",
             f"{_word(rng)}@{version}",
+            f"{_word(rng)}-{_word(rng)}@{version}.{rng.choice(('post', 'dev', 'rc'))}{rng.randint(0, 99)}",
+            f"{_word(rng)}:{_word(rng)}-api@{version}.Final",
+            f"lesson_@{_word(rng)}.io/{_word(rng)}_{version}",
+            f"{rng.choice(('access-token', 'jwt', 'session', 'csrf'))}{rng.choice(('==', ':'))}{version}.dev1",
+            f"{_word(rng)}-gateway-{version}.{rng.randint(0, 31)}",
             f"icon-{_word(rng)}@2x.png",
             f"actions/{_word(rng)}@v{rng.randint(1, 9)}",
             f"ghcr.io/{_word(rng)}/{_word(rng)}@sha256:{_hexadecimal(rng, 64)}",

@@ -91,6 +91,12 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         ("20260312T101500Z-1234@calendar.example.edu", "ada-1234@calendar.example.edu"),
         ("look_at_this.pdf", "look_at_this.com"),
         ("meet at school", "meet at school dot com"),
+        ("core-api@7.0.1.Final", "core-api@7.example.com"),
+        ("lesson_@angular.io/core_1.0.9", "lesson_x@angular.io"),
+        ("server@10.0.0.1", "ssh://server@10.0.0.1"),
+        # whether it is an assignment
+        ("id-token==1.0.0.7", "id-token=1.0.0.7"),
+        ("access-token:0.2.210201.1", "access-token:0x2b210201f1"),
         # a catalogue's name before it
         ("ISBN 4242424242424242", "item 4242424242424242"),
         ("doi:10.1000/415-555-2671", "call:415-555-2671"),
