@@ -19,7 +19,8 @@ _MOST_ATTEMPTS: Final = 300_000
 _ATOM: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
 """An escape, or a class of characters."""
 _REPEATED_GROUP: Final = re.compile(r"\)[*+{]")
-_REFERENCE: Final = re.compile(r"\\[1-9]|\(\?(?!:)")
+_BACK_REFERENCE: Final = re.compile(r"\\[1-9]")
+_EXTENSION: Final = re.compile(r"\(\?(?!:)")
 _QUANTIFIER: Final = re.compile(r"([*+])|\{(\d*)(,?)(\d*)\}|\?")
 
 _OF_DIFFERENT_KINDS: Final = (
@@ -63,13 +64,22 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         raise ConfigurationError(f"{_SETTING}: {pattern!r} takes the empty text; write the form of an id")
     if sum(compiled.fullmatch(text) is not None for text in _OF_DIFFERENT_KINDS) > 1:
         raise ConfigurationError(f"{_SETTING}: {pattern!r} takes nearly every text; write the form of an id")
-    skeleton = _ATOM.sub("x", pattern)
-    if _REFERENCE.search(pattern) or _REPEATED_GROUP.search(skeleton) or _attempts(skeleton) > _MOST_ATTEMPTS:
+    if _may_take_long(pattern):
         raise ConfigurationError(
-            f"{_SETTING}: {pattern!r} may take long; repeat no group, look neither ahead nor behind, refer to no group,"
-            " and use `*` and `+` twice at most (`{2,8}` instead)"
+            f"{_SETTING}: {pattern!r} may take long; repeat no group, refer to no group, use no `(?...)` but `(?:...)`,"
+            " and `*` and `+` twice at most (`{2,8}` instead)"
         )
     return compiled
+
+
+def _may_take_long(pattern: str) -> bool:
+    skeleton = _ATOM.sub("x", pattern)
+    return (
+        any(map(_BACK_REFERENCE.match, _ATOM.findall(pattern)))
+        or _EXTENSION.search(skeleton) is not None
+        or _REPEATED_GROUP.search(skeleton) is not None
+        or _attempts(skeleton) > _MOST_ATTEMPTS
+    )
 
 
 def _attempts(skeleton: str) -> int:

@@ -68,7 +68,15 @@ def test_a_careless_pattern_is_refused_at_the_start(patterns: dict[str, list[str
 
 @pytest.mark.parametrize(
     "pattern",
-    [r"LIB-\d{14}", "[A-Z]{2,4}-[0-9]{4,6}(?:-[a-z]{1,8})?", r"\d{16}", r"[\w.]+@[a-z]+", "a|b", r"[*+?)]x\+{2}"],
+    [
+        r"LIB-\d{14}",
+        "[A-Z]{2,4}-[0-9]{4,6}(?:-[a-z]{1,8})?",
+        r"\d{16}",
+        r"[\w.]+@[a-z]+",
+        "a|b",
+        r"[*+?)]x\+{2}",
+        r"\(?\d\\1",
+    ],
 )
 def test_the_form_of_an_id_is_a_good_pattern(pattern: str) -> None:
     allow_list({"material_id": [pattern]})
