@@ -10,6 +10,7 @@ from ingest.privacy.context import words
 _DOMAIN: Final = re.compile(
     r"@{1,4}(?:[^\s@/,;:()<>\[\]{}\"=|\\.&?#_]{1,63}\.{1,2}){1,8}([^\W\d_]{2,24}+(?!\d{1,2}(?!\d))|xn--[A-Za-z0-9-]{2,59})"
 )
+_QUOTED: Final = re.compile(r"\"[^\"]+\"$")
 _NO_PART_OF_LOCAL: Final = re.compile(r"[\s@/,;:()<>\[\]{}\"=|\\]")
 _LONGEST_LOCAL: Final = 64
 
@@ -27,8 +28,8 @@ _FILE_TYPES: Final = words(
 """Endings of files, of private names and of releases that are no top-level domain."""
 
 _MADE_BY_MACHINES: Final = re.compile(
-    r"(?:.*[-_])?(?:19|20)\d{6}(?:T\d{4,6}Z?)?[-_.]\d[\w.\-]*|(?:19|20)\d{6}T\d{4,6}Z?\S*|[0-9a-v]{26}|[0-9a-f]{32}|"
-    r"[0-9A-F]{20,}|\d[\d.$-]{14,}"
+    r"(?:19|20)\d{6}[-_.]\d[\w.\-]*|(?:[\w.\-]*[-_])?(?:19|20)\d{6}T\d{4,6}Z?[\w.\-]*"
+    r"|[0-9a-v]{26}|[0-9a-f]{32}|[0-9A-F]{20,}|\d[\d.$\-]{14,}"
 )
 """Local parts of the ids of calendars and messages: a time and a number, or a long random one."""
 
@@ -79,7 +80,7 @@ def _is_address(text: str, found: re.Match[str]) -> bool:
     local = _NO_PART_OF_LOCAL.split(before)[-1]
     if _CALENDARS.match(text, found.start()) and _ITEM.fullmatch(local):
         return False
-    if before.endswith('"'):
+    if _QUOTED.search(before):
         return True
     if _VERSION.match(text, found.start()):
         return False

@@ -89,6 +89,8 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         ("asset-v1:a+b+c+type@asset+block@d.com", "asset-v1:a+b+c+type@asset+block@ada@d.com"),
         ("icon@2x.png", "icon@mail.example.org"),
         ("20260312T101500Z-1234@calendar.example.edu", "ada-1234@calendar.example.edu"),
+        ("20260312-0042@host.example.edu", "ada-20260312-0042@host.example.edu"),
+        ('"@angular.io/core"', '"ada"@angular.io'),
         ("look_at_this.pdf", "look_at_this.com"),
         ("meet at school", "meet at school dot com"),
         ("core-api@7.0.1.Final", "core-api@7.example.com"),
