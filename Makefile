@@ -19,6 +19,7 @@ test: check ## all checks, then the whole test suite
 	$(BIN)/pytest $(ARGS)
 
 chaos: $(INSTALLED) ## kill processes at random for long; ARGS="--chaos-seed 7 --chaos-rounds 1" repeats one round
+	$(BIN)/pytest tests/unit/test_detectors_never_raise.py --detector-texts 1000000 --timeout 7200
 	$(BIN)/pytest tests/crashes/test_random_kills.py tests/simulation --simulation-examples 2000 \
 		--chaos-seed $$(date +%s) --chaos-rounds 60 $(ARGS)
 
@@ -45,6 +46,7 @@ docs: $(INSTALLED) ## write the documents that are made from the code
 	$(BIN)/python -m ingest.openapi > docs/openapi-ingest.json
 	$(BIN)/python -m dashboard.openapi > docs/openapi-dashboard.json
 	$(BIN)/python -m runtime.settings_table README.md
+	$(BIN)/python -m tests.corpus.evaluation docs/privacy.md
 
 COMPILE = uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command 'make lock' --group build

@@ -47,6 +47,7 @@ async def _look(data_dir: Path) -> list[Finding]:
         return [Finding("settings", "fail", str(error), "mend the variable it names")]
     return [
         *judge_secrets(settings),
+        judge_allowed_ids(settings),
         *await _diagnose_redis(settings),
         *await _diagnose_postgres(settings),
         _judge_disk(data_dir),
@@ -78,6 +79,18 @@ def judge_secrets(settings: Settings) -> list[Finding]:
             otherwise="warn",
         ),
     ]
+
+
+def judge_allowed_ids(settings: Settings) -> Finding:
+    """List the forms of ids that ingest does not look at for personal data."""
+    from ingest.privacy.firewall import allow_list
+
+    try:
+        allow_list(settings.pii_allow)
+    except ConfigurationError as error:
+        return Finding("settings.pii_allow", "fail", str(error), "ingest does not start with it")
+    listed = [f"{field}: {' '.join(patterns)}" for field, patterns in sorted(settings.pii_allow.items())]
+    return Finding("settings.pii_allow", "ok", "; ".join(listed) or "none")
 
 
 async def _diagnose_redis(settings: Settings) -> list[Finding]:

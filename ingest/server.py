@@ -79,7 +79,9 @@ def acceptance_policy(settings: Settings) -> AcceptancePolicy:
     """Return what holds for every event. Raises ConfigurationError."""
     pseudonymizer = settings.pseudonymizer()
     actions = {name: Action(action) for name, action in settings.pii_actions.items()}
-    return AcceptancePolicy(LearnerNames(pseudonymizer), Firewall(actions, pseudonymizer), settings.raw_retention)
+    return AcceptancePolicy(
+        LearnerNames(pseudonymizer), Firewall(actions, pseudonymizer, settings.pii_allow), settings.raw_retention
+    )
 
 
 def lanes_of(durability: Durability) -> int:

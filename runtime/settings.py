@@ -159,6 +159,11 @@ class Settings(BaseSettings):
         {},
         description="JSON object: what becomes of a property whose text looks personal; `reject` where none is given.",
     )
+    pii_allow: dict[str, tuple[str, ...]] = Field(
+        {},
+        description="JSON object: for a property or `event_id`, regular expressions of ids that look personal and are "
+        "not; see docs/privacy.md.",
+    )
     api_key_secret: SecretStr | None = Field(
         None, description="Secret under which issued keys are hashed, at least 32 bytes; without it none is accepted."
     )

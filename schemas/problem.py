@@ -7,7 +7,13 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
-_TELLABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_LONGEST_NAME: Final = 64
+_TELLABLE_NAME: Final = re.compile(
+    r"(?!(?:[^0-9]*[0-9]){5})(?!.*[0-9]\.[0-9])(?!.*[_-][Aa][Tt][_-].*(?:\.|[_-][Dd][Oo][Tt][_-]))"
+    r"(?!(?:[^a-z]*[a-z][^A-Z]*[A-Z]){5})"
+    r"[_.-]{0,2}[A-Za-z0-9]{1,19}(?:[_.-]{1,2}[A-Za-z0-9]{1,19})*[_.-]{0,2}"
+)
+"""Words as programs name things. A test holds it to what the detectors of ingest find: none of that has this form."""
 _UNTELLABLE: Final = "?"
 
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
@@ -40,4 +46,4 @@ class Problem(BaseModel):
 
 def told_name(name: str) -> str:
     """Return the name of a field or parameter as it may be told; `?` for one that could say something of a person."""
-    return name if _TELLABLE_NAME.fullmatch(name) else _UNTELLABLE
+    return name if len(name) <= _LONGEST_NAME and _TELLABLE_NAME.fullmatch(name) else _UNTELLABLE

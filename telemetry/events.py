@@ -13,6 +13,8 @@ from telemetry.labelled import labelled
 
 _log = logging.get("analytics")
 
+_failed_detectors: set[str] = set()
+
 
 def process_started(service: str, release: str) -> None:
     """A service is ready."""
@@ -84,6 +86,15 @@ def texts_judged(*, rejected: int, edited: Mapping[str, int]) -> None:
         metrics.INGEST_PERSONAL.labels("rejected").inc(rejected)
     for code, count in edited.items():
         metrics.INGEST_PERSONAL.labels(code).inc(count)
+
+
+def detector_failed(detector: str, error: str) -> None:
+    """A validator of personal data raised an error of this type. Logged once for each validator, counted always."""
+    metrics.DETECTOR_FAILURES.labels(detector).inc()
+    if detector not in _failed_detectors:
+        _failed_detectors.add(detector)
+        # neither the message nor the traceback: both repeat the text
+        _log.error("detector_failed", detector=detector, error=error)
 
 
 def load_unknown(error: DependencyUnavailable) -> None:

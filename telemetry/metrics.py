@@ -38,6 +38,11 @@ INGEST_PERSONAL = Counter(
     "Texts of events that could name a person, by what became of them.",
     ["outcome"],
 )
+DETECTOR_FAILURES = Counter(
+    "analytics_ingest_detector_failures_total",
+    "Times a validator of personal data raised; its answer counted as no.",
+    ["detector"],
+)
 INGEST_BACKPRESSURE = Counter(
     "analytics_ingest_backpressure_total", "Requests refused with 429 or 503 for now.", ["reason"]
 )
@@ -158,6 +163,25 @@ GROUP_KINDS: Final = (*GROUPS, "other", "ignored")
 OUTCOMES: Final = ("accepted", "rejected", "retry")
 SEGMENT_OUTCOMES: Final = ("accepted", "rejected", "unknown_event", "ignored")
 PERSONAL_OUTCOMES: Final = ("rejected", "personal_data", "endpoint_template")
+DETECTORS: Final = (
+    "luhn",
+    "codice_fiscale",
+    "nir",
+    "dni",
+    "nie",
+    "cpf",
+    "aadhaar",
+    "ric",
+    "iban",
+    "ip_address",
+    "phone",
+    "phone_us",
+    "phone_gb",
+    "phone_it",
+    "phone_de",
+    "phone_fr",
+    "phone_es",
+)
 BACKPRESSURE_REASONS: Final = (
     "queue_full",
     "stream_unavailable",
@@ -204,6 +228,8 @@ for _transport in LIVE_TRANSPORTS:
         _metric.labels(_transport)
 for _outcome in PERSONAL_OUTCOMES:
     INGEST_PERSONAL.labels(_outcome)
+for _detector in DETECTORS:
+    DETECTOR_FAILURES.labels(_detector)
 for _outcome in OUTCOMES:
     INGEST_EVENTS.labels(_outcome)
 for _outcome in SEGMENT_OUTCOMES:

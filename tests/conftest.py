@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def add_chaos_options(group: pytest.OptionGroup) -> None:
     group.addoption("--chaos-seed", type=int, default=1, help="first seed of the tests that kill at random")
     group.addoption("--chaos-rounds", type=int, default=2, help="how many seeds they try")
+    group.addoption("--detector-texts", type=int, default=20_000, help="texts that every detector is shown")
     group.addoption("--simulation-examples", type=int, default=60, help="interleavings the state machine tries")
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Final, NamedTuple, get_args, get_type_hints
 
 from ingest.faults import Rejection
+from ingest.privacy.allow_list import AllowList
 from ingest.privacy.detectors import Personal, find_personal
 from ingest.privacy.templates import template_of
 from runtime.errors import ConfigurationError
@@ -18,6 +19,7 @@ REDACTED: Final = "[redacted]"
 HASHED: Final = "hashed-"
 _HASH_BYTES: Final = 16
 _ENDPOINT: Final = "endpoint"
+_EVENT_ID: Final = "event_id"
 
 _NAMES: Final = {
     Personal.EMAIL: "an e-mail address",
@@ -51,21 +53,32 @@ class Edit(NamedTuple):
 class Firewall:
     """Applies the action of each field; `reject` where none is given."""
 
-    def __init__(self, actions: Mapping[str, Action], pseudonymizer: Pseudonymizer) -> None:
-        """Take actions by the name of a property. Raises ConfigurationError for a name no event has."""
-        known = {name for model in Properties.__subclasses__() for name in free_texts(model)}
+    def __init__(
+        self,
+        actions: Mapping[str, Action],
+        pseudonymizer: Pseudonymizer,
+        allowed: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """Take actions and allowed patterns by the name of a property.
+
+        Raises ConfigurationError for a name no event has, and for a pattern that `AllowList` refuses.
+        """
+        known = all_free_texts()
         unknown = sorted(set(actions) - known)
         if unknown:
             raise ConfigurationError(
                 f"ANALYTICS_PII_ACTIONS names {', '.join(unknown)}; the texts of events are {', '.join(sorted(known))}"
             )
+        self._allow_list = allow_list(allowed or {})
         self._actions = actions
         self._pseudonymizer = pseudonymizer
 
     def inspect_id(self, event_id: str) -> Rejection | None:
         """Return why an event is not accepted under the id its sender chose; None when it may be."""
         found = find_personal(event_id)
-        return None if found is None else _rejection("/event_id", found)
+        if found is None or self._allow_list.allows(_EVENT_ID, event_id):
+            return None
+        return _rejection(f"/{_EVENT_ID}", found)
 
     def inspect(self, properties: Properties) -> tuple[Properties, tuple[Edit, ...]] | Rejection:
         """Return the properties as they may be stored and what was changed, or why the event is not accepted."""
@@ -89,7 +102,7 @@ class Firewall:
             detail = "Stored as the template of its route."
             return None if template == text else (template, Edit(pointer, "endpoint_template", detail))
         found = find_personal(text)
-        if found is None:
+        if found is None or self._allow_list.allows(name, text):
             return None
         match self._actions.get(name, Action.REJECT):
             case Action.REJECT:
@@ -104,6 +117,17 @@ class Firewall:
     def _hashed(self, name: str, text: str) -> str:
         # no user id has a NUL, so this is the hash of none
         return HASHED + self._pseudonymizer.pseudonym(f"{name}\0{text}")[:_HASH_BYTES].hex()
+
+
+def allow_list(patterns: Mapping[str, Sequence[str]]) -> AllowList:
+    """Return the list of allowed forms. Raises ConfigurationError for a field that has no text, or a bad pattern."""
+    # an endpoint is stored as a template, whatever its form
+    return AllowList(patterns, (all_free_texts() | {_EVENT_ID}) - {_ENDPOINT})
+
+
+def all_free_texts() -> frozenset[str]:
+    """Return the names of all properties, of any type of event, that hold a text of the sender's choice."""
+    return frozenset(name for model in Properties.__subclasses__() for name in free_texts(model))
 
 
 @cache

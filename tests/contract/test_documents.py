@@ -22,6 +22,7 @@ from schemas.event_types import EventType
 from schemas.events import EVENT
 from schemas.export import export, json_schemas
 from stream import failures
+from tests.corpus.evaluation import with_tables
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -37,6 +38,11 @@ def test_the_table_of_settings_is_current_and_explains_each() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert readme == with_table(readme), "run: make docs"
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_figures_of_the_detectors_are_those_of_the_corpus() -> None:
+    page = (DOCS / "privacy.md").read_text(encoding="utf-8")
+    assert page == with_tables(page), "run: make docs"
 
 
 def test_no_document_links_to_a_file_that_is_not_there() -> None:

@@ -165,7 +165,7 @@ class _ADialledNumber(Random):
 
 
 def test_no_conversation_reads_like_a_phone_number() -> None:
-    assert find_personal("conversation-004930123456") is Personal.PHONE
+    assert find_personal("tel-004930123456") is Personal.PHONE
     steps = list(_ask_coach(_ADialledNumber(1)))
     named = {step.properties["conversation_id"] for step in steps if "conversation_id" in step.properties}
     [conversation] = named

@@ -87,6 +87,13 @@ async def test_a_parameter_that_is_wrong_is_named(client: httpx.AsyncClient) -> 
             assert value not in str(problem)
 
 
+async def test_a_parameter_whose_name_could_be_personal_is_not_named(client: httpx.AsyncClient) -> None:
+    for name in ("4111111111111111", "AB123456C", "ada@example.com"):
+        problem = await refusal(client, 422, OVERVIEW, READER, **{"user_id": "anna", name: "1"})
+        assert [error["parameter"] for error in problem["errors"]] == ["?"]
+        assert name not in str(problem)
+
+
 async def test_the_widest_windows_are_answered(client: httpx.AsyncClient) -> None:
     assert len((await answer(client, HEATMAP, days=3650))["days"]) == 3650
     assert len((await answer(client, SYSTEM, READER, hours=720))["series"]) == 721

@@ -1,0 +1,36 @@
+"""Finds card numbers: the prefix and length of a network, and the Luhn checksum. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ingest.privacy.context import AFTER, BEFORE, NINE_DIGITS
+from ingest.privacy.validators import is_valid
+
+_SEPARATOR: Final = r"[ \-./_]{1,2}"
+_GROUPED: Final = re.compile(
+    rf"{BEFORE}(?<!\d[ \-./_])(?:"
+    rf"\d{{4}}(?:{_SEPARATOR}\d{{4}}){{3}}(?!{_SEPARATOR}\d{{4}}(?<!19\d\d)(?<!20\d\d)(?!\d))"
+    rf"|3\d{{3}}(?:{_SEPARATOR}\d{{4}}){{2}}{_SEPARATOR}\d{{3}}"
+    rf"|3\d{{3}}{_SEPARATOR}\d{{6}}{_SEPARATOR}\d{{4,5}}"
+    rf"){AFTER}"
+)
+_BARE: Final = re.compile(rf"{BEFORE}(?<!\d\.)\d{{14,16}}{AFTER}(?!\.\d)")
+_NETWORK: Final = re.compile(
+    r"(?:4\d|5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|6011|64[4-9]|65|35(?:2[89]|[3-8])|62)\d+(?<=^\d{16})"
+    r"|3[47]\d{13}"
+    r"|3(?:0[0-5]|6\d|8\d)\d{11}"
+)
+"""Visa, Mastercard, Discover, JCB and UnionPay have 16 digits, American Express 15, Diners Club 14."""
+
+
+def has_card(text: str) -> bool:
+    """Return whether the text holds a card number, in groups or as a number of its own."""
+    return NINE_DIGITS.search(text) is not None and any(
+        _is_card(re.sub(r"\D", "", found[0])) for pattern in (_GROUPED, _BARE) for found in pattern.finditer(text)
+    )
+
+
+def _is_card(digits: str) -> bool:
+    return _NETWORK.fullmatch(digits) is not None and is_valid("luhn", digits)

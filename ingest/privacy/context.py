@@ -1,0 +1,51 @@
+"""What stands around a number and says what it is: the word before it, and known schemes of ids. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+BEFORE: Final = r"(?:(?<![A-Za-z0-9])|(?<=[A-Za-z]{3})(?<![A-Fa-f]{3}))"
+"""Start of a number: no letter or digit before it, or a joined word, which is more than two or hexadecimal letters."""
+
+AFTER: Final = r"(?:(?![A-Za-z0-9])|(?=[A-Za-z]{3})(?![A-Fa-f]{3}))"
+"""End of a number, likewise."""
+
+NINE_DIGITS: Final = re.compile(r"\d(?:[\s_.\-/()]{0,3}\d){8}")
+"""What every card number and every phone number has, but a few with a country code."""
+
+_REACH: Final = 40
+_WORD: Final = re.compile(r"([^\W\d_]+|§)\d?\.?[\s:=#/_\-(\[]{0,3}$")
+_LAST_HUMP: Final = re.compile(r"[A-Z][a-z]+$")
+
+_KNOWN_ID: Final = re.compile(
+    r"""
+    \b10\.\d{4,9}/\S+                                                    # DOI
+    | \b(?:isbn|issn|ismn|ean|upc|gtin|oclc|lccn|pmid|pmcid|asin|sku|hdl|ark|arxiv|cas|orcid|loinc)
+      (?:-?1[03])?[\s:#/._\-]{0,3} \d[\dX\ \-./]{0,24}                       # a catalogue's name and its number
+    | \burn:(?:isbn|issn|nbn|oid|doi|uuid):\S+
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+_CATALOGUE: Final = re.compile(r"(?i)\b10\.\d{4}|[a-z]{2}\W{0,3}\d")
+"""What every such id has: without it the longer pattern is not tried."""
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(text.split())
+
+
+def words_before(text: str, position: int) -> frozenset[str]:
+    """Return the word right before a place, in lower case, and its last part when it is written in camel case."""
+    found = _WORD.search(text[max(0, position - _REACH) : position])
+    if found is None:
+        return frozenset()
+    hump = _LAST_HUMP.search(found[1])
+    return frozenset({found[1].lower(), hump[0].lower()} if hump else {found[1].lower()})
+
+
+def without_known_ids(text: str) -> str:
+    """Return the text without ids of well-known catalogues, whose digits say nothing about a person."""
+    return _KNOWN_ID.sub(" ", text) if _CATALOGUE.search(text) else text

@@ -1,0 +1,88 @@
+"""Finds e-mail addresses, also where the @ or a dot is written otherwise. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ingest.privacy.context import words
+
+_DOMAIN: Final = re.compile(
+    r"@{1,4}(?:[^\s@/,;:()<>\[\]{}\"=|\\.&?#_]{1,63}\.{1,2}){1,8}([^\W\d_]{2,24}+(?!\d{1,2}(?!\d))|xn--[A-Za-z0-9-]{2,59})"
+)
+_QUOTED: Final = re.compile(r"\"[^\"]+\"$")
+_NO_PART_OF_LOCAL: Final = re.compile(r"[\s@/,;:()<>\[\]{}\"=|\\]")
+_LONGEST_LOCAL: Final = 64
+
+_OPAQUE_KEY: Final = re.compile(r"(?i)(?<![A-Za-z])(?:[a-z][a-z0-9-]*-v\d+|i4x|c4x|lb|lib):")
+_KEY_MARK: Final = re.compile(r"(?<=\+type)@|(?<=\+block)@|(?<=\+branch)@|(?<=\+version)@")
+"""The @ of Open edX: in `asset-v1:Org+Course+Run+type@asset+block@name.jpg` it separates parts."""
+
+_FILE_TYPES: Final = words(
+    "jpg jpeg png gif svg webp bmp ico tif tiff pdf csv tsv xls xlsx doc docx ppt pptx odt odp epub txt"
+    " rtf xml json yaml yml html htm xhtml css scss less js mjs cjs ts tsx jsx vue mp3 mp4 m4a m4v mkv avi"
+    " webm ogg wav flac srt vtt ass gz tar tgz bz rar jar war exe dll apk ipa dmg iso bin tex bib ipynb rb"
+    " java cpp hpp swf woff ttf otf map lock log local localhost localdomain internal lan invalid beta"
+    " alpha rc next latest"
+)
+"""Endings of files, of private names and of releases that are no top-level domain."""
+
+_MADE_BY_MACHINES: Final = re.compile(
+    r"(?:19|20)\d{6}[-_.]\d[\w.\-]*|(?:[\w.\-]*[-_])?(?:19|20)\d{6}T\d{4,6}Z?[\w.\-]*"
+    r"|[0-9a-v]{26}|[0-9a-f]{32}|[0-9A-F]{20,}|\d[\d.$\-]{14,}"
+)
+"""Local parts of the ids of calendars and messages: a time and a number, or a long random one."""
+
+_CALENDARS: Final = re.compile(r"(?i)@(?:cal|calendar|ical|moodle|lms|events?|timetable|canvas|instructure)\.")
+_ITEM: Final = re.compile(r"(?i)(?:uid|id|event|course|assignment|item|quiz|activity|[-_])*+\d+")
+"""Items of calendars have the number of the item before the name of the host."""
+
+_VERSION: Final = re.compile(r"@v?\d+\.\d+[.\-+]")
+"""What follows the name of a package, as in `lodash@4.17.21-next.0`."""
+
+_DEFANGED: Final = re.compile(r"\s?[\[({<]\s?([.@])\s?[\])}>]\s?")
+"""`ada[@]example[.]com`"""
+
+_COMMON_ENDINGS: Final = (
+    "com|org|net|edu|gov|mil|int|info|io|eu|uk|de|fr|it|es|nl|be|ch|at|se|no|dk|fi|pl|pt|ie|cz|gr|ro|hu|ru|ua|tr|us|ca"
+    "|mx|br|ar|cl|co|in|cn|jp|kr|au|nz|za|sg|hk|ir|il|ae|eg|ng|ke"
+)
+_HOST: Final = r"[A-Za-z0-9][A-Za-z0-9\-]{0,62}"
+_SPELT: Final = re.compile(
+    rf"[A-Za-z0-9](?:\s?[\[({{<]\s?(?i:at)\s?[\])}}>]\s?|\s+AT\s+|\s+@\s+|__?(?i:at)__?|-AT-)"
+    rf"{_HOST}(?:(?:\.|\s?[\[({{<]\s?(?i:dot)\s?[\])}}>]\s?|\s+(?i:dot)\s+|__?(?i:dot)__?){_HOST}){{0,4}}"
+    rf"(?:\.|\s?[\[({{<]\s?(?i:dot)\s?[\])}}>]\s?|\s+(?i:dot)\s+|__?(?i:dot)__?)(?i:{_COMMON_ENDINGS})(?![A-Za-z0-9])"
+)
+_SPOKEN: Final = re.compile(
+    rf"[A-Za-z0-9](?:\s{{1,3}}at(?:\s{{1,3}}{_HOST}\s{{1,3}}dot){{1,4}}\s{{1,3}}"
+    r"|[_-]at(?:[_-][A-Za-z0-9]{1,63}[_-]dot){1,4}[_-])"
+    rf"(?:{_COMMON_ENDINGS})(?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
+_COMMA: Final = re.compile(
+    rf"[A-Za-z0-9]@{{1,2}}{_HOST}(?:\.{_HOST}){{0,3}},(?:{_COMMON_ENDINGS})(?![A-Za-z0-9])", re.IGNORECASE
+)
+
+
+def has_email(text: str) -> bool:
+    """Return whether the text holds an e-mail address."""
+    if "@" in text:
+        text = _DEFANGED.sub(r"\1", text)
+        if _OPAQUE_KEY.search(text):
+            text = _KEY_MARK.sub("/", text)
+        if any(_is_address(text, found) for found in _DOMAIN.finditer(text)) or _COMMA.search(text):
+            return True
+    return _SPELT.search(text) is not None or _SPOKEN.search(text) is not None
+
+
+def _is_address(text: str, found: re.Match[str]) -> bool:
+    before = text[max(0, found.start() - _LONGEST_LOCAL) : found.start()]
+    local = _NO_PART_OF_LOCAL.split(before)[-1]
+    if _CALENDARS.match(text, found.start()) and _ITEM.fullmatch(local):
+        return False
+    if _QUOTED.search(before):
+        return True
+    if _VERSION.match(text, found.start()):
+        return False
+    # a scope of packages may follow a joined word, as in `lesson_@angular.io/core`
+    return local[-1:].isalnum() and found[1].lower() not in _FILE_TYPES and _MADE_BY_MACHINES.fullmatch(local) is None

@@ -1,0 +1,16 @@
+"""The kinds of personal data that are looked for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Personal(StrEnum):
+    """What was found."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    CARD = "card"
+    NATIONAL_ID = "national_id"
+    IP_ADDRESS = "ip_address"
+    SECRET = "secret"  # noqa: S105 - the word, not one

@@ -1,0 +1,116 @@
+"""How well personal data is told from ids, for docs/privacy.md: `python -m tests.corpus.evaluation docs/privacy.md`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from random import Random
+from typing import Final, NamedTuple
+
+from ingest.privacy.detectors import find_personal
+from tests.corpus.harmless import FAMILIES
+from tests.corpus.personal_forms import KINDS
+
+FOLDER: Final = Path(__file__).parent
+CHOSEN: Final = FOLDER / "personal.jsonl"
+"""Texts the detectors were made with; hard on both sides."""
+
+HELD_BACK: Final = FOLDER / "held_back.jsonl"
+"""Texts written before the detectors, which nobody looks at while working on them."""
+
+SEED: Final = "held back"
+GENERATED: Final = 1_000
+"""Texts of each kind and family, made from a seed that no work on the detectors used."""
+
+HARMLESS: Final = "harmless"
+
+_START: Final = "<!-- evaluation -->\n"
+_END: Final = "<!-- /evaluation -->\n"
+
+
+class Share(NamedTuple):
+    """How many of some texts were found to be personal."""
+
+    found: int
+    total: int
+
+    @property
+    def ratio(self) -> float:
+        """Return the share that was found, from 0 to 1."""
+        return self.found / self.total
+
+    def __str__(self) -> str:
+        return f"{self.found:,} of {self.total:,}"
+
+
+def share_of(texts: Iterable[str]) -> Share:
+    """Return how many of the texts are found."""
+    results = [find_personal(text) is not None for text in texts]
+    return Share(sum(results), len(results))
+
+
+def labelled(file: Path) -> dict[str, list[str]]:
+    """Return the texts of a file by kind, harmless ones under HARMLESS."""
+    texts: dict[str, list[str]] = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        texts.setdefault(entry["kind"] or HARMLESS, []).append(entry["text"])
+    return texts
+
+
+def generated(name: str, make: Callable[[Random], str], count: int = GENERATED, seed: str = SEED) -> list[str]:
+    """Return texts of one kind or family, the same for the same seed."""
+    rng = Random(f"{seed} {name}")
+    return [make(rng) for _ in range(count)]
+
+
+def by_kind() -> dict[str, tuple[Share, Share, Share]]:
+    """Return what is found of each kind: of the chosen texts, of those held back, of generated ones."""
+    chosen, held_back = labelled(CHOSEN), labelled(HELD_BACK)
+    return {
+        kind: (share_of(chosen[kind]), share_of(held_back[kind]), share_of(generated(kind, make)))
+        for kind, make in KINDS.items()
+    }
+
+
+def by_family() -> dict[str, Share]:
+    """Return what is found, and should not be, of each family of harmless texts."""
+    return {family: share_of(generated(family, make)) for family, make in FAMILIES.items()}
+
+
+def harmless_chosen() -> tuple[Share, Share]:
+    """Return what is found of harmless texts, of the chosen ones and of those held back."""
+    return share_of(labelled(CHOSEN)[HARMLESS]), share_of(labelled(HELD_BACK)[HARMLESS])
+
+
+def with_tables(document: str) -> str:
+    """Return the document with the current figures between its two marks. Raises ValueError without them."""
+    before, start, rest = document.partition(_START)
+    _, end, after = rest.partition(_END)
+    if not (start and end):
+        raise ValueError("the document has no marks for the figures of the detectors")
+    lines = "".join(f"{line}\n" for line in _lines())
+    return f"{before}{start}{lines}{end}{after}"
+
+
+def _lines() -> list[str]:
+    families = by_family()
+    everything = Share(sum(share.found for share in families.values()), sum(share.total for share in families.values()))
+    chosen, held_back = harmless_chosen()
+    return [
+        "| found to be personal | chosen to be hard | held back | generated |",
+        "|---|---|---|---|",
+        *(f"| {kind.replace('_', ' ')} | {' | '.join(map(str, shares))} |" for kind, shares in by_kind().items()),
+        f"| {HARMLESS} | {chosen} | {held_back} | {everything} |",
+        "",
+        "| harmless, generated | found to be personal |",
+        "|---|---|",
+        *(f"| {family} | {share} |" for family, share in families.items()),
+    ]
+
+
+if __name__ == "__main__":
+    page = Path(sys.argv[1])
+    page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,151 @@
+"""How well personal data is told from ids: the targets, and what joining, context and checksums decide."""
+
+from __future__ import annotations
+
+import pytest
+
+from ingest.privacy.detectors import Personal, find_personal
+from tests.corpus.evaluation import by_family, by_kind, harmless_chosen
+
+LEAST_FOUND = 0.9
+MOST_FALSE = 0.01
+
+JOINED = {
+    Personal.EMAIL: "ada@example.com",
+    Personal.PHONE: "415-555-2671",
+    Personal.CARD: "4242424242424242",
+    Personal.NATIONAL_ID: "RSSMRA85T10A562S",
+    Personal.IP_ADDRESS: "93.184.216.34",
+    Personal.SECRET: "ghp_EXAMPLEEXAMPLEEXAMPLEEXAMPLE0000",
+}
+
+
+def test_of_each_kind_enough_is_found() -> None:
+    few = {kind: shares for kind, shares in by_kind().items() if min(share.ratio for share in shares) < LEAST_FOUND}
+    assert few == {}
+
+
+def test_of_harmless_texts_hardly_any_is_refused() -> None:
+    many = {family: share for family, share in by_family().items() if share.ratio > MOST_FALSE}
+    assert many == {}
+    assert max(share.ratio for share in harmless_chosen()) <= MOST_FALSE
+
+
+@pytest.mark.parametrize("kind", JOINED)
+@pytest.mark.parametrize(
+    "shape",
+    ["{}", "lesson_{}", "user-{}", "quiz:{}", "attempt {}", "{}_quiz", "{}-paid", "{} 2026", "http://x.example/{}"],
+)
+def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
+    assert find_personal(shape.format(JOINED[kind])) is kind
+
+
+@pytest.mark.parametrize(
+    ("harmless", "personal"),
+    [
+        # the checksum decides
+        ("4242424242424241", "4242424242424242"),
+        ("12345678A", "12345678Z"),
+        ("2341 2341 2345", "2341 2341 2346"),
+        ("GB83WEST12345698765432", "GB82WEST12345698765432"),
+        # the length that a network gives out
+        ("43430121938268", "36006666333344"),
+        ("437777309364467", "378282246310005"),
+        # the word before it
+        ("AB123456C", "nino_AB123456C"),
+        ("EN101112B", "user EN101112B"),
+        ("MA 10 12 24 B", "insurance MA 10 12 24 B"),
+        ("BIO 101-01-2026", "ssn 101-01-2026"),
+        ("356-03-2026", "356-03-2126"),
+        ("CHEM 205-12-4410", "user 205-12-4410"),
+        ("078051120", "ssn_078051120"),
+        ("39053344705", "cpf 39053344705"),
+        ("4155552671", "tel:4155552671"),
+        ("00442079460958", "phone_00442079460958"),
+        ("12345678z", "dni 12345678z"),
+        # a year in it
+        ("201-555-2026", "201-555-0126"),
+        ("20260115A", "12345678Z"),
+        # how large the parts are, and what they stand beside
+        ("3.4.21.4", "93.184.216.34"),
+        ("10.2.0.4", "10.2.0.4:8080"),
+        ("EC 1.1.1.1", "dns 1.1.1.1"),
+        ("firmware 93.184.216.34", "session 93.184.216.34"),
+        ("1.2.3.4 Limits", "http://1.2.3.4/limits"),
+        ("255.255.255.128", "192.168.255.128"),
+        ("Chrome/126.0.0.0", "ip 126.0.0.9"),
+        ("abcd::ef01:2345", "2001:db8::ef01:2345"),
+        # whether it is a word
+        ("Secret: Gardener", "secret: gArd3ner"),
+        ("sid:vicious-badge", "sid=vicious-badge"),
+        ("Token: GRANDMASTER", "token: GRANDMASTER7"),
+        ("Bearer of responsibilities", "Bearer 8f3kQ92xLm0Z"),
+        ("Basic Thermodynamics", "Basic dXNlcjpwYXNzd29yZA=="),
+        ("session=morning", "MoodleSession=morning"),
+        ("code=introduction-2026", "code=4f8Kq29ZxLm0"),
+        ("npm-scripts-and-workspaces", "npm_EXAMPLEEXAMPLEEXAMPLE"),
+        ("hf_JavaScriptTransformers", "hf_EXAMPLEEXAMPLEEXAMPLEEXAMPLE"),
+        # what the @ separates
+        ("asset-v1:a+b+c+type@asset+block@d.com", "asset-v1:a+b+c+type@asset+block@ada@d.com"),
+        ("icon@2x.png", "icon@mail.example.org"),
+        ("20260312T101500Z-1234@calendar.example.edu", "ada-1234@calendar.example.edu"),
+        ("20260312-0042@host.example.edu", "ada-20260312-0042@host.example.edu"),
+        ('"@angular.io/core"', '"ada"@angular.io'),
+        ("look_at_this.pdf", "look_at_this.com"),
+        ("meet at school", "meet at school dot com"),
+        ("core-api@7.0.1.Final", "core-api@7.example.com"),
+        ("lesson_@angular.io/core_1.0.9", "lesson_x@angular.io"),
+        ("server@10.0.0.1", "ssh://server@10.0.0.1"),
+        # whether it is an assignment
+        ("id-token==1.0.0.7", "id-token=1.0.0.7"),
+        ("access-token:0.2.210201.1", "access-token:0x2b210201f1"),
+        # a catalogue's name before it
+        ("ISBN 4242424242424242", "item 4242424242424242"),
+        ("doi:10.1000/415-555-2671", "call:415-555-2671"),
+        # small numbers are places, and round ones are numbers
+        ("01-02-03-04-05", "01-42-68-53-00"),
+        ("612 000 000", "612 345 678"),
+    ],
+)
+def test_what_looks_the_same_is_told_apart(harmless: str, personal: str) -> None:
+    assert (find_personal(harmless), find_personal(personal) is not None) == (None, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ada%2525252540example.com",
+        "ada&commat;example.com",
+        "ada&#x40;example.com",
+        "ada@@example.com",
+        "ada@example,com",
+        "ada[at]example[dot]com",
+        "ada (at) example.com",
+        "ada AT example.com",
+        "ada__AT__example.com",
+        "ada @ example.com",
+        "ada-at-example-dot-com",
+        '"ada lovelace"@example.com',
+        "ada@example\u3002com",
+        "\uff41\uff44\uff41\uff20example.com",
+        "a\u200bda@exa\u00admple.com",
+    ],
+)
+def test_an_address_in_disguise_is_one(text: str) -> None:
+    assert find_personal(text) is Personal.EMAIL
+
+
+@pytest.mark.parametrize("joint", [" ", "-", ".", "/", "_"])
+def test_groups_may_be_separated_by_anything_usual(joint: str) -> None:
+    for groups, kind in (
+        (("4242",) * 4, Personal.CARD),
+        (("078", "05", "1120"), Personal.NATIONAL_ID),
+        (("1", "415", "555", "2671"), Personal.PHONE),
+        (("06", "12", "34", "56", "78"), Personal.PHONE),
+    ):
+        assert find_personal(joint.join(groups)) is kind, groups
+
+
+def test_digits_of_other_scripts_are_digits() -> None:
+    arabic = str.maketrans("0123456789", "".join(map(chr, range(0x0660, 0x066A))))
+    assert find_personal("4242 4242 4242 4242".translate(arabic)) is Personal.CARD
