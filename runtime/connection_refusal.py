@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from http import HTTPStatus
 from typing import Final
 
@@ -49,12 +48,6 @@ _HEADERS: Final = (
     "content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
     "connection: close\r\n"
 )
-
-
-def new_request_id() -> str:
-    """Return a random request id of 16 hex digits."""
-    # not a secret, but one per request: the kernel's random numbers would cost as much as the hash of the key
-    return f"{random.getrandbits(64):016x}"
 
 
 def rendered(refusal: Refusal, request_id: str) -> bytes:

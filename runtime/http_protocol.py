@@ -27,11 +27,11 @@ from runtime.connection_refusal import (
     NO_TUNNEL,
     TOO_SLOW,
     URI_TOO_LONG,
-    new_request_id,
     rendered,
 )
 from runtime.joined_writes import JoinedWrites
 from runtime.refusal import Refusal
+from runtime.request_id import new_request_id
 from runtime.stalled_writes import StalledWrites
 from runtime.websocket_handshake import is_handshake
 
@@ -58,6 +58,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._is_refused = False
         self._has_served = False
         self._crosses_border = False
+        self._is_large_read = False
         self._head_bytes = 0
         self._body_bytes = 0
         self._framing_bytes = 0
@@ -105,6 +106,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             # the connection ends once the requests before are answered
             return
         self._crosses_border = False
+        self._is_large_read = len(data) > MAX_HEAD_BYTES
         body_before = self._body_bytes
         self._unset_keepalive_if_required()
         try:
@@ -129,9 +131,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._refuse(URI_TOO_LONG if is_target else HEADERS_TOO_LARGE)
 
     def on_message_begin(self) -> None:
-        """Begin to count."""
+        """Begin to count, unless this read holds the end of another message too."""
         super().on_message_begin()
-        self._is_in_head = self._crosses_border = True
+        self._is_in_head = True
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._stop_waiting()
 
@@ -139,6 +141,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Go on to the body, unless the request is one that no application can be given."""
         if len(self.url) > MAX_TARGET_BYTES:
             raise _Unservable(URI_TOO_LONG)
+        if self._is_large_read and sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
+            raise _Unservable(HEADERS_TOO_LARGE)
         if self.parser.should_upgrade() and not self._should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise _Unservable(NO_TUNNEL)
@@ -161,6 +165,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             # only the head is over
             return
         self._is_in_body = False
+        self._crosses_border = True
         self._stop_waiting()
         super().on_message_complete()
 

@@ -26,6 +26,9 @@ INGEST_REQUESTS = Counter(
 )
 INGEST_EVENTS = Counter("analytics_ingest_events_total", "Events ingest was sent, by what became of them.", ["outcome"])
 INGEST_ACCEPTED = Counter("analytics_ingest_accepted_events_total", "Events accepted, by type.", ["event_type"])
+INGEST_DEFECTS = Counter(
+    "analytics_ingest_defects_total", "Faults of ingest that were confined to one event, whose sender repeats it."
+)
 INGEST_DURATION = Histogram(
     "analytics_ingest_request_duration_seconds",
     "Time from the request's head to its answer.",
@@ -149,7 +152,7 @@ LIVE_TRANSPORTS: Final = ("websocket", "sse")
 AUTHENTICATION_FAILURE_REASONS: Final = ("invalid_credentials", "too_many_failures")
 GROUPS: Final = ("store", "live")
 OUTCOMES: Final = ("accepted", "rejected", "retry")
-SEGMENT_OUTCOMES: Final = ("accepted", "rejected", "unknown_event", "ignored")
+SEGMENT_OUTCOMES: Final = ("accepted", "rejected", "retry", "unknown_event", "ignored")
 PERSONAL_OUTCOMES: Final = ("rejected", "personal_data", "endpoint_template")
 BACKPRESSURE_REASONS: Final = (
     "queue_full",
