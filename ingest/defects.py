@@ -10,9 +10,7 @@ from ingest.faults import Rejection
 from runtime.refusal import Refusal
 from telemetry import events as telemetry
 
-CODE: Final = "defect"
-
-DEFECT: Final = Rejection(CODE, "", "A fault of this service; it has been logged. Send this event again.")
+DEFECT: Final = Rejection("defect", "", "A fault of this service; it has been logged. Send this event again.")
 """Stands for the judgement of an event that could not be judged. Its verdict is `retry`."""
 
 P = ParamSpec("P")
@@ -21,14 +19,13 @@ T = TypeVar("T")
 
 def is_defect(judged: object) -> bool:
     """Return whether a judgement is DEFECT, also when it was told in other words."""
-    return isinstance(judged, Rejection) and judged.code == CODE
+    return isinstance(judged, Rejection) and judged.code == DEFECT.code
 
 
 def defect_refusal() -> Refusal:
     """Return the answer to a request that met a fault of this service."""
-    return Refusal(
-        HTTPStatus.INTERNAL_SERVER_ERROR, CODE, "A fault of this service; it has been logged. Send the events again."
-    )
+    detail = "A fault of this service; it has been logged. Send the events again."
+    return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "defect", detail)
 
 
 def confined(function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T | Rejection:

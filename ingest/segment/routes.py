@@ -14,7 +14,7 @@ from starlette.types import Receive
 
 from ingest.accept import Acceptance
 from ingest.body import read_body
-from ingest.defects import CODE, confined, defect_refusal
+from ingest.defects import DEFECT, confined, defect_refusal
 from ingest.endpoint import Endpoint, Reply
 from ingest.faults import Rejection
 from ingest.intake import Intake
@@ -31,7 +31,7 @@ from telemetry import events as telemetry
 BATCH: Final = "/v1/batch"
 CALLS: Final = {call: f"/v1/{call}" for call in (TRACK, *UNSUPPORTED)}
 
-_OUTCOMES: Final = {"unsupported_call": "ignored", "unknown_event": "unknown_event", CODE: "retry"}
+_OUTCOMES: Final = {"unsupported_call": "ignored", "unknown_event": "unknown_event", DEFECT.code: "retry"}
 """By code; any other is `rejected`."""
 
 
