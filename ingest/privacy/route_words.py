@@ -24,8 +24,8 @@ _VERSION: Final = re.compile(
     re.IGNORECASE,
 )
 _BARE_VERSION: Final = re.compile(r"\d|\d{1,2}(?:\.\d{1,3}){1,2}|(?:19|20)\d\d-\d\d(?:-\d\d)?")
-"""Only where an API has its version: behind a segment of `_API`."""
-_API: Final = frozenset({"api", "apis", "rest"})
+"""Only behind a segment of API."""
+API: Final = frozenset({"api", "apis", "rest"})
 
 _WORD_WITH_NUMBER: Final = re.compile(r"[A-Za-z]+\d{1,2}")
 _CAMEL_CASE: Final = re.compile(r"[A-Z]{0,5}[a-z]+(?:[A-Z][a-z]+)*\d{1,2}(?:[A-Z][a-z]{2,})+")
@@ -65,20 +65,23 @@ _SHORTEST_RANDOM: Final = 7
 _MOST_ODD_HUMPS: Final = 2
 
 
-def is_word(segment: str, before: str = "") -> bool:
+def is_word(segment: str, *, is_behind_api: bool = False) -> bool:
     """Return whether a decoded segment of a path is part of the route, and not an id.
 
-    `before` is the segment in front of it: behind `api` a bare number can be a version.
+    A bare number can be a version where it `is_behind_api`, or whatever else is in API.
     """
     if len(segment) > LONGEST_WORD and not (
         len(segment) <= _LONGEST_QUALIFIED_NAME and _QUALIFIED_NAME.fullmatch(segment)
     ):
         return False
+    if segment.isdecimal():
+        # most ids are a number, and most of them are new
+        return is_behind_api and _BARE_VERSION.fullmatch(segment) is not None
     if _is_random(segment):
         return False
     if not _DIGIT.search(segment):
         return True
-    if _VERSION.fullmatch(segment) or (before.lower() in _API and _BARE_VERSION.fullmatch(segment)):
+    if _VERSION.fullmatch(segment) or (is_behind_api and _BARE_VERSION.fullmatch(segment)):
         return True
     joined = segment.replace("-", "")
     if _NAMES.fullmatch(joined) or _STANDARD.fullmatch(joined):
@@ -96,12 +99,14 @@ def _is_word_part(part: str) -> bool:
 
 def _is_random(segment: str) -> bool:
     """Return whether letters look drawn by lot: words have vowels, and names in camel case have few short humps."""
-    letters = _NO_LETTERS.sub("", segment)
-    if len(letters) < _SHORTEST_RANDOM:
+    if len(segment) < _SHORTEST_RANDOM:
         return False
     if _UNSPEAKABLE.search(segment):
         return True
-    if letters.islower() or letters.isupper():
+    if segment.islower() or segment.isupper():
+        return False
+    letters = _NO_LETTERS.sub("", segment)
+    if len(letters) < _SHORTEST_RANDOM:
         return False
     odd = sum(len(hump) <= 2 or not _VOWEL.search(hump) for hump in _HUMP.findall(letters))
     return odd > _MOST_ODD_HUMPS

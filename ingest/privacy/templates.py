@@ -8,14 +8,15 @@ from typing import Final
 from urllib.parse import unquote
 
 from ingest.privacy.detectors import find_personal
-from ingest.privacy.route_words import is_word
+from ingest.privacy.route_words import API, is_word
 
 PLACEHOLDER: Final = "{id}"
 MOST_SEGMENTS: Final = 12
 
 _ORIGIN: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
-_PLAIN: Final = re.compile(r"[\w\-./~%]*")
-"""A path without query and placeholders: most are."""
+_MARK: Final = re.compile(r"[{<\[(:*\\^$]")
+"""What every placeholder has one of."""
+_QUERY: Final = re.compile(r"[?#;].*", re.DOTALL)
 
 _TOKEN: Final = re.compile(
     r"""
@@ -63,19 +64,18 @@ def template_of(endpoint: str) -> str:
     stands for ids that differ. Which segments are words is decided by `is_word`.
     """
     path = _ORIGIN.sub("", endpoint)
-    segments = _plain_segments(path) if _PLAIN.fullmatch(path) else _segments(path)
+    if _MARK.search(path):
+        segments = _segments(path)
+    else:
+        segments = [([segment], segment) for segment in _QUERY.sub("", path).split("/")]
     named = []
-    before = ""
+    is_behind_api = False
     for texts, segment in segments[:MOST_SEGMENTS]:
-        named.append(segment if _is_named(texts, segment, before) else PLACEHOLDER)
-        before = segment
+        named.append(segment if _is_named(texts, segment, is_behind_api) else PLACEHOLDER)
+        is_behind_api = segment in API
     if len(segments) > MOST_SEGMENTS:
         named.append("{rest}")
     return "/".join(named) or "/"
-
-
-def _plain_segments(path: str) -> list[tuple[list[str], str]]:
-    return [([segment], segment) for segment in path.split("/")]
 
 
 def _segments(path: str) -> list[tuple[list[str], str]]:
@@ -98,8 +98,16 @@ def _segments(path: str) -> list[tuple[list[str], str]]:
     return [*segments, (texts, segment)]
 
 
-def _is_named(texts: list[str], segment: str, before: str) -> bool:
+def _is_named(texts: list[str], segment: str, is_behind_api: bool) -> bool:
     """Return whether a segment is a name or a placeholder, and no text of it could be an id or personal."""
-    plain = unquote(segment)
+    for text in texts:
+        if not _is_name(text, is_behind_api):
+            return False
+    return len(texts) == 1 or find_personal(unquote(segment)) is None
+
+
+@lru_cache(maxsize=16_384)
+def _is_name(text: str, is_behind_api: bool) -> bool:
     # the anchors of a regular expression belong to no word
-    return all(is_word(unquote(text).strip("^$"), before) for text in texts) and find_personal(plain) is None
+    plain = unquote(text).strip("^$")
+    return is_word(plain, is_behind_api=is_behind_api) and find_personal(plain) is None
