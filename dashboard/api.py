@@ -33,6 +33,7 @@ def create_api() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,
     )
     problems.install(api)
     api.add_middleware(Shortcut, routes=[*routes.router.routes, *event_routes.router.routes])

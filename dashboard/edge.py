@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import time
 from typing import Final
-from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from runtime.request_id import request_id_of
 from telemetry import logging, metrics
 
 _UNMATCHED: Final = "unmatched"
@@ -45,8 +45,11 @@ class Edge:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        # never one that was sent: it would be logged, and could be anything
-        request_id = scope["request_id"] = uuid4().hex
+        path: str = scope["path"]
+        if path.endswith("/") and path != "/":
+            # a path may end with one slash more; a redirect would name the host and scheme behind a proxy
+            scope["path"] = path[:-1]
+        request_id = scope["request_id"] = request_id_of(_sent_request_id(scope))
         logging.bind(request_id=request_id)
         started = time.perf_counter()
         is_answered = False
@@ -81,6 +84,10 @@ class Edge:
         if path in self._paths:
             return path
         return next((name for name, matcher in self._templates.items() if matcher.fullmatch(path)), _UNMATCHED)
+
+
+def _sent_request_id(scope: Scope) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), None)
 
 
 def _matcher(template: str) -> re.Pattern[str]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import zoneinfo
+from collections import Counter
 from datetime import UTC, tzinfo
 from functools import cache
+from http import HTTPStatus
+from importlib import resources
 from typing import Annotated, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
+from starlette.datastructures import QueryParams
 
+from runtime.refusal import Refusal
 from schemas.event_types import EventType
 from schemas.events import Timestamp, UserId
+from schemas.problem import ProblemError, told_name
 
 MAX_DAYS: Final = 3_650
 MAX_HOURS: Final = 720
@@ -22,21 +28,50 @@ MAX_EVENTS: Final = 500
 _MAX_CURSOR: Final = 128
 
 
+_NO_ZONES: Final = frozenset({"Factory", "localtime", "posixrules"})
+"""Of no place: what they mean is up to a machine, or nothing."""
+_ZONES: Final = "tzdata.zoneinfo"
+
+_REPEATABLE: Final = frozenset({"type"})
+
+
 @cache
 def _zones() -> frozenset[str]:
     # only names of this list reach the file system
-    return frozenset(zoneinfo.available_timezones())
+    names = resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
+    return frozenset(names) - _NO_ZONES
 
 
 def _known_zone(name: str) -> str:
-    if name != "UTC" and name not in _zones():
+    if name not in _zones():
         raise PydanticCustomError("unknown_time_zone", "Input should be the IANA name of a time zone")
     return name
 
 
+@cache
 def zone(name: str) -> tzinfo:
-    """Return a zone whose name is known."""
-    return UTC if name == "UTC" else zoneinfo.ZoneInfo(name)
+    """Return a zone whose name is known, as the package tzdata has it: the same on every machine."""
+    if name == "UTC":
+        return UTC
+    with resources.files(_ZONES).joinpath(name).open("rb") as rules:
+        return ZoneInfo.from_file(rules, key=name)
+
+
+def refuse_repeated(query: QueryParams) -> None:
+    """Raise Refusal (422) when a parameter that has one value is given several times, even if the values are equal."""
+    given = query.multi_items()
+    if len(given) == len(query):
+        return
+    counts = Counter(name for name, _ in given if name not in _REPEATABLE)
+    faults = [
+        ProblemError(code="repeated_parameter", parameter=told_name(name), detail="Give this parameter once.")
+        for name, count in counts.items()
+        if count > 1
+    ]
+    if faults:
+        raise Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameters", "See `errors` for each parameter.", errors=faults
+        )
 
 
 _TYPES: Final = frozenset(event_type.value for event_type in EventType)

@@ -20,8 +20,10 @@ from telemetry import logging
 _DESCRIPTIONS: Final = {
     401: "No valid credentials.",
     403: "The credentials do not cover this.",
+    414: "The path and the query string are too long; the connection ends.",
     422: "A parameter is missing, unknown or out of range; `errors` names it.",
     429: "Too many requests from here had no good credentials: wait Retry-After seconds.",
+    431: "The headers are too large; the connection ends.",
     503: "The answer cannot be read now: ask again after Retry-After seconds.",
 }
 

@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from dashboard import learner_answers, system_answers
 from dashboard.audit_trail import AuditedRoute
 from dashboard.callers import Caller, require
-from dashboard.parameters import LastDay, LastMonth, LastYear, zone
+from dashboard.parameters import LastDay, LastMonth, LastYear, refuse_repeated, zone
 from dashboard.problems import described
 from dashboard.services import Services, services_of
 from dashboard.small_groups import GroupFigures
@@ -38,11 +38,13 @@ _API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="A servi
 
 
 def identify(connection: HTTPConnection, authorization: str | None) -> Caller:
-    """Return who asks, and remember it for the record. Raises Refusal."""
+    """Return who asks, and remember it for the record. Raises Refusal, also for a parameter that is given twice."""
     address = connection.client.host if connection.client else None
     gate = services_of(connection).gate
     caller = gate.identify(authorization, connection.headers.get("X-API-Key"), address)
     connection.state.caller = caller
+    # once it is known who asks: strangers learn nothing of parameters
+    refuse_repeated(connection.query_params)
     return caller
 
 

@@ -19,6 +19,7 @@ from dashboard.learner_tokens import KeySet, TokenRules, TokenVerifier, shared_s
 from dashboard.levels import LevelCurve
 from dashboard.live.hub import Hub
 from dashboard.live.places import Places
+from dashboard.live_routes import SOCKET_PATH
 from dashboard.privacy_desk import PrivacyDesk
 from dashboard.services import Services
 from runtime.clock import utc_now
@@ -53,7 +54,10 @@ async def serve(settings: Settings) -> None:
             await run_together(
                 stop,
                 serve_http(
-                    app, settings.listener(settings.dashboard_host, settings.dashboard_port), stop, websockets=True
+                    app,
+                    settings.listener(settings.dashboard_host, settings.dashboard_port),
+                    stop,
+                    websocket_path=SOCKET_PATH,
                 ),
                 # without one of these answers would look ever staler, or keys live for ever: the process ends with it
                 services.freshness.keep(stop),

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import random
-import re
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ingest.defects import defect_refusal
 from ingest.endpoint import Endpoint, Reply
-from ingest.privacy.detectors import find_personal
 from runtime.refusal import Refusal
+from runtime.request_id import new_request_id, request_id_of
 from schemas.problem import PROBLEM_MEDIA_TYPE
 from telemetry import events as telemetry
 from telemetry import logging
 
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _UNMATCHED: Final = "unmatched"
-_DEFECT: Final = Refusal(
-    HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "A fault of this service; it has been logged. Send the events again."
-)
 
 _log = logging.get("ingest")
 
@@ -47,33 +43,40 @@ class IngestApp:
         self._other_paths = other_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serve one request. A path may end with one slash more."""
+        started = time.perf_counter()
         path: str = scope["path"]
         endpoint = self._endpoints.get(path)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request_id = _request_id(headers)
-        if endpoint is None and path in self._other_paths and scope["method"] in ("GET", "HEAD"):
-            await self._others(scope, receive, _dressed(send, request_id))
-            return
-        started = time.perf_counter()
+        if endpoint is None and path.endswith("/") and path != "/":
+            path = path[:-1]
+            endpoint = self._endpoints.get(path)
+        request_id = ""
         try:
-            reply = await self._serve(endpoint, scope, headers, receive)
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            request_id = request_id_of(headers.get("x-request-id"))
+            is_for_others = path in self._other_paths and scope["method"] in ("GET", "HEAD")
+            reply = None if is_for_others else await self._serve(path, endpoint, scope, headers, receive)
         except Refusal as refusal:
             _log.info("refused", code=refusal.code, status=int(refusal.status), request_id=request_id)
             reply = _problem(refusal, request_id)
         except ClientDisconnect:
             return
         except Exception:
-            await _respond(send, _problem(_DEFECT, request_id), request_id)
-            self._count(path, endpoint, _DEFECT.status, started)
+            request_id = request_id or new_request_id()
+            reply = _problem(defect_refusal(), request_id)
+            await _respond(send, reply, request_id)
+            self._count(path, endpoint, reply.status, started)
             raise
+        if reply is None:
+            await self._others({**scope, "path": path, "request_id": request_id}, receive, _dressed(send, request_id))
+            return
         await _respond(send, reply, request_id)
         self._count(path, endpoint, reply.status, started)
 
     async def _serve(
-        self, endpoint: Endpoint | None, scope: Scope, headers: Mapping[str, str], receive: Receive
+        self, path: str, endpoint: Endpoint | None, scope: Scope, headers: Mapping[str, str], receive: Receive
     ) -> Reply:
-        if scope["path"] in self._other_paths:
+        if path in self._other_paths:
             raise _method_not_allowed("This is read with GET.", "GET, HEAD")
         if endpoint is None:
             raise Refusal(HTTPStatus.NOT_FOUND, "not_found", "There is nothing here; see /docs.")
@@ -86,6 +89,12 @@ class IngestApp:
         # The template, never the path that was asked for: strangers must not grow the metrics.
         route = path if endpoint else _UNMATCHED
         telemetry.request_answered(route, int(status), time.perf_counter() - started)
+
+
+async def answer_defect(request: Request, _error: Exception) -> Response:
+    """Answer a request of another path that met a fault of this service; the server logs the fault."""
+    reply = _problem(defect_refusal(), request.scope["request_id"])
+    return Response(reply.body, reply.status, headers=dict(reply.headers))
 
 
 def _method_not_allowed(detail: str, allowed: str) -> Refusal:
@@ -117,12 +126,3 @@ def _dressed(send: Send, request_id: str) -> Send:
         await send(message)
 
     return dressed
-
-
-def _request_id(headers: Mapping[str, str]) -> str:
-    given = headers.get("x-request-id")
-    # it is logged
-    if given is not None and _REQUEST_ID.fullmatch(given) and find_personal(given) is None:
-        return given
-    # no secret, but one a request: the kernel's random numbers would cost as much as the key's hash
-    return f"{random.getrandbits(64):016x}"

@@ -18,15 +18,28 @@ _MOST_MEMBERS: Final = 100
 _JSON: Final = "application/json"
 _ENCODINGS: Final = ("", "identity", "gzip")
 
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_OTHER_MARKS: Final = (b"\xfe\xff", b"\xff\xfe", b"\x00\x00\xfe\xff")
+"""Begin texts in UTF-16 and UTF-32."""
+
 
 async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
-    """Return the inflated body. Raises Refusal (415, 413, 400) and ClientDisconnect.
+    """Return the inflated body without a byte order mark. Raises Refusal (415, 413, 400) and ClientDisconnect.
 
     Bytes are counted as they come and as they inflate, so that memory stays bounded whatever the headers claim.
     """
     encoding = check_headers(headers)
     body = await _receive_all(receive)
-    return inflate(body, MAX_BODY_BYTES) if encoding == "gzip" else body
+    return text_of(inflate(body, MAX_BODY_BYTES) if encoding == "gzip" else body)
+
+
+def text_of(body: bytes) -> bytes:
+    """Return a body without a UTF-8 byte order mark. Raises Refusal for an empty one and for other marks."""
+    if body.startswith(_OTHER_MARKS):
+        raise _unreadable("The body begins with a byte order mark of UTF-16 or UTF-32: send UTF-8.")
+    if not body:
+        raise _unreadable("The body is empty.")
+    return body.removeprefix(_BYTE_ORDER_MARK)
 
 
 async def _receive_all(receive: Receive) -> bytes:

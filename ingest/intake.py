@@ -12,6 +12,7 @@ from typing import Final
 from ingest.accept import Acceptance, AcceptancePolicy, Arrival, accept
 from ingest.append_queue import AppendQueue
 from ingest.backpressure import PressureGauge
+from ingest.defects import confined, is_defect
 from ingest.faults import Rejection
 from ingest.rate_limit import RateLimiter
 from runtime.access import AccessKeys, ApiKey
@@ -55,10 +56,22 @@ class Intake:
         return key
 
     def accept(self, parsed: Sequence[AnyEvent | Rejection], key: ApiKey) -> list[Acceptance | Rejection]:
-        """Return each event of a request as it is stored, or why it is not. Raises Refusal beyond the key's limit."""
+        """Return each event of a request as it is stored, or why it is not. Raises Refusal beyond the key's limit.
+
+        An event that meets a fault of this service is DEFECT.
+        """
         self.limiter.charge(key, len(parsed))
         arrival = Arrival.at(utc_now(), self.policy)
-        return [one if isinstance(one, Rejection) else accept(one, self.policy, key.source, arrival) for one in parsed]
+        try:
+            return [
+                one if isinstance(one, Rejection) else accept(one, self.policy, key.source, arrival) for one in parsed
+            ]
+        # which event met a fault is found out one by one; to ask that of every request would cost the good ones
+        except Exception:  # noqa: BLE001 - comes again below, where it is confined
+            return [
+                one if isinstance(one, Rejection) else confined(accept, one, self.policy, key.source, arrival)
+                for one in parsed
+            ]
 
     async def append(self, judged: Sequence[Acceptance | Rejection], ignored: int = 0) -> int:
         """Append what was accepted; return how many that are. Raises Refusal: then the sender must repeat them.
@@ -79,8 +92,7 @@ class Intake:
                 headers=_come_back_in(RETRY_AFTER_FAILURE),
                 event_ids=[one.event.event_id if isinstance(one, Acceptance) else None for one in judged],
             ) from error
-        telemetry.events_judged(len(events), len(judged) - len(events) - ignored)
-        _count_texts(judged)
+        confined(_count, judged, len(events), ignored)
         return len(events)
 
     def _authenticate(self, secret: str | None, address: str | None) -> ApiKey:
@@ -96,6 +108,12 @@ class Intake:
         if "events:write" not in key.scopes:
             raise Refusal(HTTPStatus.FORBIDDEN, "missing_scope", "This key lacks the scope events:write.")
         return key
+
+
+def _count(judged: Sequence[Acceptance | Rejection], accepted: int, ignored: int) -> None:
+    retry = sum(map(is_defect, judged)) if accepted < len(judged) else 0
+    telemetry.events_judged(accepted, len(judged) - accepted - ignored - retry, retry)
+    _count_texts(judged)
 
 
 def _count_texts(judged: Sequence[Acceptance | Rejection]) -> None:

@@ -25,14 +25,16 @@ _REFUSALS: Final = {
     "400": "The body cannot be read.",
     "401": "No valid API key.",
     "403": "The key lacks the scope events:write, or TLS is required.",
+    "408": "The headers or the body came too slowly; the connection ends.",
     "413": f"More than {MAX_BODY_BYTES} bytes, {MAX_BATCH_EVENTS} events, {MAX_EVENT_BYTES} bytes an event, "
     "or more events than the key may send at once.",
+    "414": "The path and the query string are too long; the connection ends.",
     "415": "Not JSON in UTF-8, or an unknown content encoding.",
     "429": "The key has sent its share of events: send these again after Retry-After seconds.",
+    "431": "The headers are too large; the connection ends.",
+    "500": "A fault of this service: send the same again later.",
     "503": "The stream cannot take events now: retry after Retry-After seconds with the same event_ids.",
 }
-
-_TOO_SLOW: Final = {"408": {"description": "The body came too slowly; nothing more is said, and the connection ends."}}
 
 _DROPPED: Final = {
     "name": "-".join(word.capitalize() for word in DROPPED.split("-")),
@@ -143,8 +145,7 @@ def _json(description: str, model: str) -> dict[str, Any]:
 
 def _problems(descriptions: dict[str, str]) -> dict[str, Any]:
     content = {PROBLEM_MEDIA_TYPE: {"schema": _reference("Problem")}}
-    said = {status: {"description": text, "content": content} for status, text in sorted(descriptions.items())}
-    return said | _TOO_SLOW
+    return {status: {"description": text, "content": content} for status, text in sorted(descriptions.items())}
 
 
 def _schemas() -> dict[str, Any]:

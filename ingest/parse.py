@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter, ValidationError
 
+from ingest.defects import confined
 from ingest.faults import Rejection, find_unstorable, from_validation
 from runtime.refusal import Refusal
 from schemas.events import EVENT, AnyEvent
@@ -57,7 +58,7 @@ def parse_batch(body: bytes) -> list[AnyEvent | Rejection]:
     """Return each event of a batch, or what is wrong with it. Raises Refusal when there is no batch to judge."""
     events = _parse_at_once(body)
     if events is None:
-        events = [judge(raw) for raw in _events_of(load(body))]
+        events = [confined(judge, raw) for raw in _events_of(load(body))]
     check_count(events)
     return events
 
@@ -78,7 +79,8 @@ def _parse_at_once(body: bytes) -> list[AnyEvent | Rejection] | None:
         if body.lstrip()[:1] == b"[":
             return list(_ARRAY.validate_json(body))
         return list(_BATCH.validate_json(body).events)
-    except ValidationError:
+    # what is wrong, a fault of ours too, is told of its own event when each is parsed alone
+    except Exception:  # noqa: BLE001 - comes again there
         return None
 
 

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from starlette.types import Receive
 
 from ingest.body import read_body
+from ingest.defects import defect_refusal, is_defect
 from ingest.endpoint import Endpoint, Reply
 from ingest.faults import Rejection
 from ingest.intake import Intake
@@ -50,6 +51,8 @@ class EventRoutes:
         key = self._admit(headers, address)
         [judged] = self.intake.accept([parse_event(await read_body(headers, receive))], key)
         await self.intake.append([judged])
+        if is_defect(judged):
+            raise defect_refusal()
         if isinstance(judged, Rejection):
             fault = ProblemError(code=judged.code, pointer=judged.pointer, detail=judged.detail)
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, judged.code, judged.detail, errors=[fault])
@@ -64,10 +67,11 @@ class EventRoutes:
         # Not before: a sender that is refused comes again, with the same number.
         if DROPPED in headers:
             telemetry.sdk_dropped(key.source, dropped_events(headers[DROPPED]))
+        retry = sum(map(is_defect, judged)) if accepted < len(judged) else 0
+        counts = {"received": len(judged), "accepted": accepted, "rejected": len(judged) - accepted - retry}
         body = {
-            "received": len(judged),
-            "accepted": accepted,
-            "rejected": len(judged) - accepted,
+            **counts,
+            **({"retry": retry} if retry else {}),
             "results": [verdict(index, one) for index, one in enumerate(judged)],
         }
         status = HTTPStatus.ACCEPTED if accepted == len(judged) else HTTPStatus.MULTI_STATUS

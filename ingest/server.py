@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ingest.accept import AcceptancePolicy
-from ingest.app import IngestApp
+from ingest.app import IngestApp, answer_defect
 from ingest.append_queue import AppendQueue
 from ingest.backpressure import Limits, PressureGauge
 from ingest.intake import Intake
@@ -140,7 +140,8 @@ def create_app(
         ),
     ]
     endpoints = {**EventRoutes(intake).endpoints, **segment.endpoints}
-    return IngestApp(endpoints, Starlette(routes=routes), frozenset(route.path for route in routes))
+    others = Starlette(routes=routes, exception_handlers={Exception: answer_defect})
+    return IngestApp(endpoints, others, frozenset(route.path for route in routes))
 
 
 def _file(media_type: str, content: bytes) -> Callable[[Request], Awaitable[Response]]:

@@ -3,6 +3,10 @@
 uvicorn's httptools protocol gathers them without a limit of bytes or time, so one connection could fill the memory and
 many could wait for ever. The size of a body is limited by whoever reads it, its time here. Nor does uvicorn give up on
 a client that takes nothing.
+
+llhttp stops at the head of a request that offers an upgrade, and uvicorn then drops the body. Here such an offer is
+ignored, as RFC 9110 allows, unless it is a WebSocket handshake on the path that has a WebSocket. A request that cannot
+be parsed is answered with a problem document.
 """
 
 from __future__ import annotations
@@ -10,33 +14,51 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from runtime.connection_refusal import (
+    BODY_SECONDS,
+    HEAD_SECONDS,
+    HEADERS_TOO_LARGE,
+    MALFORMED,
+    MAX_HEAD_BYTES,
+    MAX_TARGET_BYTES,
+    NO_TUNNEL,
+    TOO_SLOW,
+    URI_TOO_LONG,
+    rendered,
+)
 from runtime.joined_writes import JoinedWrites
+from runtime.refusal import Refusal
+from runtime.request_id import new_request_id
 from runtime.stalled_writes import StalledWrites
-
-MAX_HEAD_BYTES: Final = 32 * 1024
-"""Of the request line and the headers, give or take one read; as much again may frame a body, beside its own size."""
-
-HEAD_SECONDS: Final = 30.0
-"""From the connection, or from a head's first byte, to its end."""
-
-BODY_SECONDS: Final = 30.0
-"""From the end of a head to that of its body."""
+from runtime.websocket_handshake import is_handshake
 
 _FAREWELL_SECONDS: Final = 1.0
-_TOO_LARGE: Final = b"431 Request Header Fields Too Large"
-_TOO_SLOW: Final = b"408 Request Timeout"
+
+
+class _Unservable(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
     """Closes a connection that sends too much beside a body, or anything too slowly, or takes nothing."""
 
+    websocket_path: str | None = None
+    """Where a WebSocket may be opened; None: nowhere."""
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.url = b""
         self._is_in_head = True
         self._is_in_body = False
+        self._is_refused = False
+        self._has_served = False
         self._crosses_border = False
+        self._is_large_read = False
         self._head_bytes = 0
         self._body_bytes = 0
         self._framing_bytes = 0
@@ -80,9 +102,20 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse, then judge how much of it was no body."""
+        if self._is_refused:
+            # the connection ends once the requests before are answered
+            return
         self._crosses_border = False
+        self._is_large_read = len(data) > MAX_HEAD_BYTES
         body_before = self._body_bytes
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError as error:
+            # the parser hides what was raised inside one of its callbacks
+            cause = error.__context__
+            self._refuse(cause.refusal if isinstance(cause, _Unservable) else MALFORMED)
+            return
         # most requests come whole and need no timer
         if self._deadline is None and (self._is_in_head or self._is_in_body):
             self._wait(HEAD_SECONDS if self._is_in_head else BODY_SECONDS)
@@ -94,21 +127,32 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         else:
             self._framing_bytes += len(data) - (self._body_bytes - body_before)
         if self._head_bytes > MAX_HEAD_BYTES or self._framing_bytes > MAX_HEAD_BYTES + self._body_bytes:
-            self._refuse(_TOO_LARGE)
+            is_target = self._is_in_head and len(self.url) > MAX_TARGET_BYTES
+            self._refuse(URI_TOO_LONG if is_target else HEADERS_TOO_LARGE)
 
     def on_message_begin(self) -> None:
-        """Begin to count."""
+        """Begin to count, unless this read holds the end of another message too."""
         super().on_message_begin()
-        self._is_in_head = self._crosses_border = True
+        self._is_in_head = True
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._stop_waiting()
 
     def on_headers_complete(self) -> None:
-        """Go on to the body."""
+        """Go on to the body, unless the request is one that no application can be given."""
+        if len(self.url) > MAX_TARGET_BYTES:
+            raise _Unservable(URI_TOO_LONG)
+        if self._is_large_read and sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
+            raise _Unservable(HEADERS_TOO_LARGE)
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise _Unservable(NO_TUNNEL)
+            # the parser stops here; `_parse` gives it the same head again, without the offer
+            return
+        super().on_headers_complete()
+        self._has_served = True
         self._is_in_head = False
         self._is_in_body = self._crosses_border = True
         self._stop_waiting()
-        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Count what is body."""
@@ -117,31 +161,72 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Stop waiting: the rest is up to the application."""
+        if self.parser.should_upgrade():
+            # only the head is over
+            return
         self._is_in_body = False
+        self._crosses_border = True
         self._stop_waiting()
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over as it is: a frame is one write."""
         self._stop_waiting()
-        self._is_in_body = False
+        self._is_in_head = self._is_in_body = False
         joined: Any = self.transport
         self.transport = joined.transport
         super().handle_websocket_upgrade()
 
+    def _should_upgrade(self) -> bool:
+        return (
+            self.websocket_path is not None
+            and self.url.partition(b"?")[0] == self.websocket_path.encode()
+            and is_handshake(self.parser.get_method(), self.parser.get_http_version(), self.headers)
+        )
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as stop:
+                data = memoryview(data)[stop.args[0] :]
+            else:
+                return
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+                return
+            head = self._head_without_upgrade()
+            self.parser = httptools.HttpRequestParser(self)
+            # as uvicorn's own: a client may send more behind a request that ends the connection
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.parser.feed_data(head)
+
+    def _head_without_upgrade(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
     def _wait(self, seconds: float) -> None:
-        self._deadline = self.loop.call_later(seconds, self._refuse, _TOO_SLOW)
+        self._deadline = self.loop.call_later(seconds, self._refuse, TOO_SLOW)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _refuse(self, status: bytes) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         self._stop_waiting()
         if self.transport.is_closing():
             return
+        self._is_refused = True
+        if self._is_in_head and self._has_served and not self.cycle.response_complete:
+            # an answer now would be taken for that of the request before
+            self.cycle.keep_alive = False
+            return
         # a body nobody waited for was answered already, and is not answered twice
         if not (self._is_in_body and self.cycle.response_started):
-            self.transport.write(b"HTTP/1.1 %s\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % status)
+            request_id = new_request_id()
+            self.logger.warning("refused a connection: code=%s request_id=%s", refusal.code, request_id)
+            self.transport.write(rendered(refusal, request_id))
         self.transport.close()

@@ -32,14 +32,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve_http(app: Any, listener: Listener, stop: asyncio.Event, *, websockets: bool = False) -> None:
-    """Serve `app` until `stop` is set, then finish what is in flight; with `websockets` it has such connections too.
+async def serve_http(app: Any, listener: Listener, stop: asyncio.Event, *, websocket_path: str | None = None) -> None:
+    """Serve `app` until `stop` is set, then finish what is in flight. WebSockets may be opened at `websocket_path`.
 
     Raises ConfigurationError for a taken port, or a certificate that cannot be used.
     """
     config = uvicorn.Config(
         EncryptedOnly(app, requires_tls=listener.requires_tls),
-        http=BoundedHttpProtocol,
+        http=_protocol(websocket_path),
         ssl_certfile=listener.certificate,
         ssl_keyfile=listener.key,
         proxy_headers=bool(listener.trusted_proxies),
@@ -50,7 +50,7 @@ async def serve_http(app: Any, listener: Listener, stop: asyncio.Event, *, webso
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         lifespan="off",
-        ws=BoundedWebSocketProtocol if websockets else "none",
+        ws="none" if websocket_path is None else BoundedWebSocketProtocol,
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,
@@ -65,7 +65,7 @@ async def serve_http(app: Any, listener: Listener, stop: asyncio.Event, *, webso
         raise ConfigurationError(f"ANALYTICS_TLS_CERT_FILE or ANALYTICS_TLS_KEY_FILE cannot be used: {error}") from None
     server = _Server(config)
     endpoint = _listen(listener.host, listener.port)
-    if websockets:
+    if websocket_path is not None:
         # connections inherit it
         endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     serving = asyncio.create_task(server.serve(sockets=[endpoint]), name="http-server")
@@ -74,6 +74,14 @@ async def serve_http(app: Any, listener: Listener, stop: asyncio.Event, *, webso
     server.should_exit = True
     stopping.cancel()
     await serving
+
+
+def _protocol(path: str | None) -> type[BoundedHttpProtocol]:
+    # uvicorn makes one of this class for each connection and passes nothing of ours
+    class Protocol(BoundedHttpProtocol):
+        websocket_path = path
+
+    return Protocol
 
 
 def _listen(host: str, port: int) -> socket.socket:

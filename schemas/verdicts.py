@@ -38,6 +38,9 @@ class BatchReply(BaseModel):
     received: int
     accepted: int
     rejected: int
+    retry: int = Field(
+        default=0, description="Events to send again: received = accepted + rejected + retry. Left out when 0."
+    )
     results: list[Verdict]
 
 

@@ -26,11 +26,19 @@ def process_stopped(service: str) -> None:
     _log.info("process_stopped", service=service)
 
 
-def events_judged(accepted: int, rejected: int) -> None:
-    """A request is about to be answered; what it had accepted is in the stream."""
+def events_judged(accepted: int, rejected: int, retry: int = 0) -> None:
+    """A request is about to be answered; what it had accepted is in the stream. `retry`: met a fault of ingest."""
     if rejected:
         labelled(metrics.INGEST_EVENTS, "rejected").inc(rejected)
-    metrics.INGEST_BATCH_EVENTS.observe(accepted + rejected)
+    if retry:
+        labelled(metrics.INGEST_EVENTS, "retry").inc(retry)
+    metrics.INGEST_BATCH_EVENTS.observe(accepted + rejected + retry)
+
+
+def defect_confined(error: Exception) -> None:
+    """A fault of ingest kept one event from being judged; its neighbours are stored."""
+    metrics.INGEST_DEFECTS.inc()
+    _log.error("defect_confined", exc_info=error)
 
 
 def request_answered(route: str, status: int, seconds: float) -> None:

@@ -26,6 +26,9 @@ INGEST_REQUESTS = Counter(
 )
 INGEST_EVENTS = Counter("analytics_ingest_events_total", "Events ingest was sent, by what became of them.", ["outcome"])
 INGEST_ACCEPTED = Counter("analytics_ingest_accepted_events_total", "Events accepted, by type.", ["event_type"])
+INGEST_DEFECTS = Counter(
+    "analytics_ingest_defects_total", "Faults of ingest that were confined to one event, whose sender repeats it."
+)
 INGEST_DURATION = Histogram(
     "analytics_ingest_request_duration_seconds",
     "Time from the request's head to its answer.",
@@ -161,7 +164,7 @@ GROUPS: Final = ("store", "live")
 GROUP_KINDS: Final = (*GROUPS, "other", "ignored")
 """`other`: groups that this system did not make; `ignored`: those among them that trimming does not wait for."""
 OUTCOMES: Final = ("accepted", "rejected", "retry")
-SEGMENT_OUTCOMES: Final = ("accepted", "rejected", "unknown_event", "ignored")
+SEGMENT_OUTCOMES: Final = ("accepted", "rejected", "retry", "unknown_event", "ignored")
 PERSONAL_OUTCOMES: Final = ("rejected", "personal_data", "endpoint_template")
 DETECTORS: Final = (
     "luhn",

@@ -8,35 +8,106 @@ from typing import Final
 from urllib.parse import unquote
 
 from ingest.privacy.detectors import find_personal
+from ingest.privacy.route_words import API, is_word
 
 PLACEHOLDER: Final = "{id}"
 MOST_SEGMENTS: Final = 12
 
 _ORIGIN: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
+_MARK: Final = re.compile(r"[{<\[(:*\\^$]")
+"""What every placeholder has one of."""
 _QUERY: Final = re.compile(r"[?#;].*", re.DOTALL)
-_IS_PLACEHOLDER: Final = re.compile(r"\{[^{}]*\}|<[^<>]*>|\[[^\[\]]*\]|:[A-Za-z_]\w*|\*+")
-_IS_NAME: Final = re.compile(r"(?:v\d{1,3}(?:\.\d{1,3})?)|[A-Za-z]+\d{1,2}|[^\d]*")
-_LONGEST_NAME: Final = 32
+
+_TOKEN: Final = re.compile(
+    r"""
+    (?P<placeholder>
+        # {id} {id?} {id:path} {id:int:min(1)} {id=5} {*rest} {**rest} {id...} {/:id} {}
+        \{ [*+?/#&.$]{0,3} [A-Za-z_]?[\w.,-]{0,64}
+           (?:[:=] (?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\}){0,128} )? (?:\.\.\.|[?*])? \}
+        # {{id}}
+      | \{\{ \s? [A-Za-z_][\w.]{0,64} \s? \}\}
+        # <id> <int:id> <any(a,b):id> <id:re:[a-z]+> <id..>
+      | < (?:[A-Za-z_]\w{0,64})? (?:\([^()]{0,128}\))? (?::[^<>]{0,128})? (?:\.\.)? >
+        # [id] [...id] [[...id]] [[id]] [id=kind]
+      | \[{1,2} (?:\.{3})? (?:[A-Za-z_][\w-]{0,64})? (?:=\w{1,64})? \]{1,2} (?![*+{])
+        # :id :id? :id* :id(\d+) and :from-:to, but not course-v1:edX
+      | (?<![\w\]})>]) : [A-Za-z_]\w{0,64} (?:\((?:[^()]|\([^()]*\)){0,128}\))? [*+]? (?:\?(?=[/.()\-{]|$))?
+        # (.:format) (/:page) (\d+) (?P<id>[^/]+) (?:page)? (.*)
+      | \( (?= [^()]* (?: \\[dwsDWS] | \[ | \.[*+] | :[A-Za-z_] | [{<] ) | \?[P:<!=] )
+           (?:\\.|[^()\\]|\((?:\\.|[^()\\]|\((?:\\.|[^()\\])*\))*\)){0,256} \)
+           (?:[*+]|\{[\d,]+\})? (?:\?(?=[/.()\-$]|$))?
+        # [^/]+ [0-9]{4} [\w-]*
+      | \[ (?:\^|[^\[\]]*(?:\w-\w|\\)) (?:\\.|[^\[\]\\])* \] (?:[*+]\??|\{[\d,]+\})?
+        # \d+ \w{3} \. \Z, and .* .+
+      | \\[dwsDWSbBAZ.\-/] (?:[*+]\??|\{[\d,]+\})?
+      | \. [*+] \??
+        # * ** *path
+      | (?<!\w) \*{1,3} (?:[A-Za-z_]\w{0,64})?
+        # the slash that may be left out: /?$ and /?(?P<page>...)
+      | (?<=/) \? (?=\$$|\(\?[P:<])
+    )
+    | (?P<slash>/)
+    | (?P<end>[?\#;])
+    | (?P<text>\w+|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""What a path or a template consists of. Placeholders as Django, Flask, FastAPI, Rails, Express, ASP.NET, Spring,
+Laravel, Go, Next.js and OpenAPI write them; a slash or a question mark inside one is part of it."""
 
 
 @lru_cache(maxsize=65_536)
 def template_of(endpoint: str) -> str:
     """Return the endpoint without host, query and whatever looks like an id; a template stays as it is.
 
-    `/courses/42/lessons/6ba7b810-9dad-11d1-80b4-00c04fd430c8?page=2` is `/courses/{id}/lessons/{id}`. A segment with
-    digits is an id unless it is a version (`v1`) or a word with a number (`oauth2`); so is a very long one.
+    `/courses/42/lessons/6ba7b810-9dad-11d1-80b4-00c04fd430c8?page=2` is `/courses/{id}/lessons/{id}`, and so is what
+    stands for ids that differ. Which segments are words is decided by `is_word`.
     """
-    path = _QUERY.sub("", _ORIGIN.sub("", endpoint))
-    segments = path.split("/")
-    named = [_named(segment) for segment in segments[:MOST_SEGMENTS]]
+    path = _ORIGIN.sub("", endpoint)
+    if _MARK.search(path):
+        segments = _segments(path)
+    else:
+        segments = [([segment], segment) for segment in _QUERY.sub("", path).split("/")]
+    named = []
+    is_behind_api = False
+    for texts, segment in segments[:MOST_SEGMENTS]:
+        named.append(segment if _is_named(texts, segment, is_behind_api) else PLACEHOLDER)
+        is_behind_api = segment in API
     if len(segments) > MOST_SEGMENTS:
         named.append("{rest}")
     return "/".join(named) or "/"
 
 
-def _named(segment: str) -> str:
-    if _IS_PLACEHOLDER.fullmatch(segment):
-        return segment
-    plain = unquote(segment)
-    is_name = len(plain) <= _LONGEST_NAME and _IS_NAME.fullmatch(plain) and find_personal(plain) is None
-    return segment if is_name else PLACEHOLDER
+def _segments(path: str) -> list[tuple[list[str], str]]:
+    """Return each segment up to the query, and the texts between its placeholders."""
+    segments: list[tuple[list[str], str]] = []
+    texts, segment = [""], ""
+    for token in _TOKEN.finditer(path):
+        kind, content = token.lastgroup, token[0]
+        if kind == "end":
+            break
+        if kind == "slash":
+            segments.append((texts, segment))
+            texts, segment = [""], ""
+            continue
+        segment += content
+        if kind == "placeholder":
+            texts.append("")
+        else:
+            texts[-1] += content
+    return [*segments, (texts, segment)]
+
+
+def _is_named(texts: list[str], segment: str, is_behind_api: bool) -> bool:
+    """Return whether a segment is a name or a placeholder, and no text of it could be an id or personal."""
+    for text in texts:
+        if not _is_name(text, is_behind_api):
+            return False
+    return len(texts) == 1 or find_personal(unquote(segment)) is None
+
+
+@lru_cache(maxsize=16_384)
+def _is_name(text: str, is_behind_api: bool) -> bool:
+    # the anchors of a regular expression belong to no word
+    plain = unquote(text).strip("^$")
+    return is_word(plain, is_behind_api=is_behind_api) and find_personal(plain) is None

@@ -14,6 +14,7 @@ from starlette.types import Receive
 
 from ingest.accept import Acceptance
 from ingest.body import read_body
+from ingest.defects import DEFECT, confined, defect_refusal
 from ingest.endpoint import Endpoint, Reply
 from ingest.faults import Rejection
 from ingest.intake import Intake
@@ -30,7 +31,7 @@ from telemetry import events as telemetry
 BATCH: Final = "/v1/batch"
 CALLS: Final = {call: f"/v1/{call}" for call in (TRACK, *UNSUPPORTED)}
 
-_OUTCOMES: Final = {"unsupported_call": "ignored", "unknown_event": "unknown_event"}
+_OUTCOMES: Final = {"unsupported_call": "ignored", "unknown_event": "unknown_event", DEFECT.code: "retry"}
 """By code; any other is `rejected`."""
 
 
@@ -63,16 +64,18 @@ class SegmentRoutes:
         return self.intake.admit(secret, address)
 
     async def _take(self, messages: Sequence[Any], key: ApiKey) -> Reply:
-        translated = [translate(message, self.mapping) for message in messages]
-        parsed = [one if isinstance(one, Rejection) else judge(one.event) for one in translated]
+        translated = [confined(translate, message, self.mapping) for message in messages]
+        parsed = [one if isinstance(one, Rejection) else confined(judge, one.event) for one in translated]
         judged = [
             one if isinstance(translation, Rejection) else translation.retold(one)
             for translation, one in zip(translated, self.intake.accept(parsed, key), strict=True)
         ]
         outcomes = Counter(map(_outcome, judged))
         accepted = await self.intake.append(judged, ignored=outcomes["ignored"])
-        telemetry.segment_judged(outcomes)
-        self._note_unmapped(messages, judged)
+        confined(self._note, messages, judged, outcomes)
+        if outcomes["retry"]:
+            # these clients read the status alone; what is stored by now counts once when they send it again
+            raise defect_refusal()
         body = {
             "success": True,
             "received": len(judged),
@@ -83,7 +86,10 @@ class SegmentRoutes:
         }
         return Reply(HTTPStatus.OK, json.dumps(body, separators=(",", ":")).encode())
 
-    def _note_unmapped(self, messages: Sequence[Any], judged: Sequence[Acceptance | Rejection]) -> None:
+    def _note(
+        self, messages: Sequence[Any], judged: Sequence[Acceptance | Rejection], outcomes: Mapping[str, int]
+    ) -> None:
+        telemetry.segment_judged(outcomes)
         for message, one in zip(messages, judged, strict=True):
             match _outcome(one):
                 case "unknown_event":
@@ -101,6 +107,6 @@ def _told(index: int, message: Any, judged: Acceptance | Rejection) -> dict[str,
     if _outcome(judged) == "ignored":
         told["status"] = "ignored"
     message_id = message.get("messageId") if isinstance(message, dict) else None
-    if isinstance(message_id, str) and is_harmless(message_id):
+    if isinstance(message_id, str) and confined(is_harmless, message_id) is True:
         told["message_id"] = message_id
     return told

@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from ingest import faults
 from ingest.backpressure import Pressure
 from ingest.openapi import openapi, written
+from runtime import connection_refusal
+from runtime.refusal import Refusal
 from runtime.settings import Settings
 from runtime.settings_table import with_table
 from schemas.event_types import EventType
@@ -165,3 +167,11 @@ def test_every_code_a_sender_may_meet_is_documented_and_no_other() -> None:
     documented = {code for row in rows for code in re.findall(r"`([a-z_]+)`", row)}
     documented -= {"event_type", "user_id", "properties", "event_id", "timestamp", "session_id", "schema_version"}
     assert documented == codes_in_the_code()
+
+
+def test_every_refusal_of_a_connection_is_documented_and_no_other() -> None:
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    text = text.partition("## Every request")[2].partition("## Sending events")[0]
+    documented = set(re.findall(r"^\| (\d{3}) \| `([a-z_]+)` \|", text, flags=re.MULTILINE))
+    refusals = [one for one in vars(connection_refusal).values() if isinstance(one, Refusal)]
+    assert documented == {(str(one.status.value), one.code) for one in refusals}

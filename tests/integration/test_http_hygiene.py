@@ -16,7 +16,7 @@ from dashboard.services import Services
 from ingest.routes import BATCH, TRACK
 from ingest.server import create_app
 from runtime import http_protocol
-from runtime.http_protocol import MAX_HEAD_BYTES
+from runtime.connection_refusal import MAX_HEAD_BYTES
 from runtime.settings import Settings
 from stream.connection import Redis
 from tests.support.access import WRITE_KEY

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from dashboard.live_routes import SOCKET_PATH
 from runtime.embedded import ports
 from runtime.http_server import serve_http
 from runtime.listener import Listener
@@ -17,12 +18,12 @@ from tests.support.waiting import eventually
 async def served(app: Any, *, live: asyncio.Event | None = None, **options: Any) -> AsyncIterator[str]:
     """An application on a port of its own; its address without the scheme. It ends with the block.
 
-    With `live` it has WebSockets too, and ends when that is set.
+    With `live` it has the WebSocket of live events too, and ends when that is set.
     """
     stop, port = live or asyncio.Event(), ports.any_free()
     listener = Listener(ports.LOOPBACK, port, **options)
     listener.check()
-    serving = asyncio.create_task(serve_http(app, listener, stop, websockets=live is not None))
+    serving = asyncio.create_task(serve_http(app, listener, stop, websocket_path=SOCKET_PATH if live else None))
 
     async def accepts() -> bool:
         try:

@@ -1,0 +1,61 @@
+"""Answers to requests that never reach an application, as problem documents. The connection ends with them."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from runtime.refusal import Refusal
+from schemas.problem import PROBLEM_MEDIA_TYPE
+
+MAX_HEAD_BYTES: Final = 32 * 1024
+"""Of the request line and the headers, give or take one read; as much again may frame a body, beside its own size."""
+
+MAX_TARGET_BYTES: Final = 16 * 1024
+"""Of the path and the query string."""
+
+HEAD_SECONDS: Final = 30.0
+"""From the connection, or from a head's first byte, to its end."""
+
+BODY_SECONDS: Final = 30.0
+"""From the end of a head to that of its body."""
+
+MALFORMED: Final = Refusal(
+    HTTPStatus.BAD_REQUEST, "malformed_request", "This is not HTTP/1.1 or HTTP/1.0 as RFC 9112 defines it."
+)
+URI_TOO_LONG: Final = Refusal(
+    HTTPStatus.REQUEST_URI_TOO_LONG,
+    "uri_too_long",
+    f"The path and the query string may have {MAX_TARGET_BYTES} bytes together.",
+)
+HEADERS_TOO_LARGE: Final = Refusal(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "headers_too_large",
+    f"The request line and the headers may have {MAX_HEAD_BYTES} bytes together.",
+)
+TOO_SLOW: Final = Refusal(
+    HTTPStatus.REQUEST_TIMEOUT,
+    "request_timeout",
+    f"Send the headers within {HEAD_SECONDS:.0f} seconds, then the body within {BODY_SECONDS:.0f}.",
+)
+NO_TUNNEL: Final = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "This is not a proxy.")
+
+_HEADERS: Final = (
+    f"content-type: {PROBLEM_MEDIA_TYPE}\r\n"
+    "x-content-type-options: nosniff\r\n"
+    "referrer-policy: no-referrer\r\n"
+    "cache-control: no-store\r\n"
+    "content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
+    "connection: close\r\n"
+)
+
+
+def rendered(refusal: Refusal, request_id: str) -> bytes:
+    """Return the whole response, from the status line to the end of its body."""
+    body = refusal.problem(request_id).model_dump_json(exclude_defaults=True).encode()
+    own = "".join(f"{name}: {value}\r\n" for name, value in refusal.headers.items())
+    head = (
+        f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\n{_HEADERS}{own}"
+        f"x-request-id: {request_id}\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
