@@ -25,6 +25,8 @@ class Stats:
     filtered: int
     """By before_send, also because it raised."""
     dropped: int
+    set_aside: int
+    """Given up, because ingest failed on them alone; kept as dead letters, if there is a place for those."""
     pending: int
     """In memory or in the spool: not sent yet, or without an answer."""
     retried: int

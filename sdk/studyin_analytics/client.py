@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import process_life
 from .books import Books, Stats
 from .courier import Courier
+from .dead_letter_file import DeadLetterFile
 from .errors import ConfigurationError, HookFailed, InvalidEvent
 from .event_form import Id, encoded, new_event, utc_now
 from .event_ids import RANDOM_BITS
@@ -134,8 +135,12 @@ class Client:
     def _open_store(self) -> Store:
         options = self._options
         if options.spool_dir is None or options.disabled:
-            return MemoryStore(options.max_queue)
+            return self._memory()
         return Spool(options.spool_dir, options.max_spool_bytes, LEASE_FOR_TIMEOUTS * options.timeout)
+
+    def _memory(self) -> MemoryStore:
+        path = None if self._options.disabled else self._options.dead_letter_file
+        return MemoryStore(self._options.max_queue, None if path is None else DeadLetterFile(path))
 
     def before_fork(self) -> None:
         """Called by process_life."""
@@ -149,4 +154,4 @@ class Client:
 
     def after_fork_in_child(self) -> None:
         """Called by process_life: whatever other threads of the parent held is left behind."""
-        self._begin(self._store.in_child() if isinstance(self._store, Spool) else MemoryStore(self._options.max_queue))
+        self._begin(self._store.in_child() if isinstance(self._store, Spool) else self._memory())

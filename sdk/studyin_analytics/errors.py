@@ -5,6 +5,7 @@ AnalyticsError
 ├── InvalidEvent          raised with strict=True, else told to on_error
 ├── EventRejected         told: ingest will not have this event
 ├── EventsDropped         told: there was no room, or no time left
+├── EventSetAside         told: ingest failed on this event again and again while it took others
 ├── HookFailed            told: before_send raised, so the event was not sent
 ├── DeliveryRefused       told: ingest refuses the sender; the events are kept and tried again later
 ├── SubscriptionRefused   raised by start_listening: these credentials may not listen
@@ -52,6 +53,24 @@ class EventsDropped(AnalyticsError):
         self.count = count
         self.reason = reason
         """`queue_full`, `spool_full`, `spool_failed`, `closed`, or `not_sent_in_time`."""
+
+
+class EventSetAside(AnalyticsError):
+    """Ingest failed on this event whenever it was sent alone, while it took others. It is not sent any more."""
+
+    def __init__(self, event_id: str, reason: str, tries: int, kept_in: str | None) -> None:
+        where = "it is lost: no dead_letter_file or spool_dir is given" if kept_in is None else f"it is in {kept_in}"
+        super().__init__(f"event {event_id} was set aside after {tries} tries ({reason}); {where}")
+        self.event_id = event_id
+        self.reason = reason
+        """What ingest answered at last: `status 500`, or the code of its verdict."""
+        self.tries = tries
+        self.kept_in = kept_in
+        """File or directory where it is kept; None when it is lost."""
+
+
+class StoreFailed(Exception):
+    """Never leaves this SDK: the disk did not do its part; the same call may do later."""
 
 
 class HookFailed(AnalyticsError):

@@ -28,8 +28,10 @@ class OptionKeywords(TypedDict, total=False):
     first_retry: float
     longest_retry: float
     refused_retry: float
+    max_event_attempts: int
     spool_dir: str | PathLike[str] | None
     max_spool_bytes: int
+    dead_letter_file: str | PathLike[str] | None
     on_error: OnError | None
     before_send: BeforeSend | None
     strict: bool
@@ -56,10 +58,15 @@ class Options:
     first_retry: float = 0.5
     longest_retry: float = 30.0
     refused_retry: float = 300.0
-    """Longest wait after ingest refused the sender, whose key may be replaced meanwhile."""
+    """Longest wait after ingest refused the sender, whose key may be replaced meanwhile; and between two tries of an
+    event that ingest fails on."""
+    max_event_attempts: int = 10
+    """Failures of a single event, while ingest takes others, after which it is set aside."""
     spool_dir: str | PathLike[str] | None = None
     """Keeps events on disk instead of in memory until they have their verdict."""
     max_spool_bytes: int = 256 * 1024 * 1024
+    dead_letter_file: str | PathLike[str] | None = None
+    """Keeps events that were set aside, one a line; a spool keeps them itself."""
     on_error: OnError | None = None
     """Told what went wrong, from any thread."""
     before_send: BeforeSend | None = None
@@ -74,9 +81,13 @@ class Options:
     def __post_init__(self) -> None:
         """Raise ConfigurationError for what cannot work."""
         most = {"flush_at": MAX_BATCH_EVENTS, "max_batch_bytes": MAX_BODY_BYTES, "max_event_bytes": MAX_EVENT_BYTES}
-        for name in ("flush_at", "max_batch_bytes", "max_event_bytes", "max_queue", "timeout"):
+        for name in ("flush_at", "max_batch_bytes", "max_event_bytes", "max_queue", "timeout", "max_event_attempts"):
             value = getattr(self, name)
             if not 0 < value <= most.get(name, value):
                 raise ConfigurationError(f"{name} must be more than 0 and at most {most.get(name, 'any number')}")
         if self.ca_file is not None and not Path(self.ca_file).is_file():
             raise ConfigurationError("ca_file is no file")
+        if self.spool_dir is not None and self.dead_letter_file is not None:
+            raise ConfigurationError(
+                "dead_letter_file is for clients without spool_dir: a spool keeps dead letters itself"
+            )

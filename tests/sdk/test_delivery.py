@@ -103,7 +103,7 @@ def test_only_what_ingest_asks_for_is_sent_again_with_the_same_id_and_time(
     assert (stats.accepted, stats.rejected, stats.pending, stats.retried) == (3, 1, 0, 2)
 
 
-@pytest.mark.parametrize("trouble", [saying(503), saying(429), saying(500), saying(408), lambda _: None])
+@pytest.mark.parametrize("trouble", [saying(503), saying(429), saying(502), saying(504), saying(408), lambda _: None])
 def test_trouble_is_waited_out(
     ingest: ScriptedIngest, client: Client, trouble: Script, told: list[AnalyticsError]
 ) -> None:
