@@ -60,6 +60,12 @@ class Books:
             untold, self._untold, self._told_at = self._untold, 0, now
             return untold
 
+    def lost(self, *, keeps_letters: bool) -> dict[str, int]:
+        """Return how many events will never arrive, by field of Stats; what was set aside may be kept."""
+        names = ("invalid", "rejected", "dropped") if keeps_letters else ("invalid", "rejected", "dropped", "set_aside")
+        with self._lock:
+            return {name: self._counts[name] for name in names if self._counts[name]}
+
     @property
     def unreported(self) -> int:
         """How many dropped events ingest has not heard of."""

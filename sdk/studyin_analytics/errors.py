@@ -8,7 +8,7 @@ AnalyticsError
 ├── EventSetAside         told: ingest failed on this event again and again while it took others
 ├── HookFailed            told: before_send raised, so the event was not sent
 ├── DeliveryRefused       told: ingest refuses the sender; the events are kept and tried again later
-├── SubscriptionRefused   raised by start_listening: these credentials may not listen
+├── SubscriptionRefused   raised by start_listening: these credentials may not listen, or it is no read service
 └── HandlerFailed         told: a handler of a bus raised; the bus goes on
 """
 
@@ -26,8 +26,8 @@ class ConfigurationError(AnalyticsError, ValueError):
 class InvalidEvent(AnalyticsError, ValueError):
     """The event is not as the contract has it; nothing was sent."""
 
-    def __init__(self, event_type: str, pointer: str, code: str) -> None:
-        super().__init__(f"{event_type} is not valid at {pointer or '/'}: {code}")
+    def __init__(self, event_type: str, pointer: str, code: str, rule: str = "") -> None:
+        super().__init__(f"{event_type} is not valid at {pointer or '/'}: {code}{rule and ': '}{rule}")
         self.event_type = event_type
         self.pointer = pointer
         """JSON Pointer into the event."""
@@ -87,7 +87,7 @@ class DeliveryRefused(AnalyticsError):
 
 
 class SubscriptionRefused(AnalyticsError):
-    """The read service does not let these credentials listen, or not any more."""
+    """The read service does not let these credentials listen, or not any more; or there is another service."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(f"the subscription was refused ({status}): {detail}")

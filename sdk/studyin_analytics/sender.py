@@ -67,6 +67,10 @@ class Sender:
         if reason is not None and (untold := self._books.drop(1, time.monotonic())):
             self._hook.tell(EventsDropped(untold, reason))
 
+    def end_with_process(self) -> None:
+        """Settle the accounts when the process ends, at the latest."""
+        process_life.end_with_process(self, self._options.exit_timeout)
+
     def start(self) -> None:
         """Send what is in the store already."""
         with self._changed:
@@ -131,7 +135,7 @@ class Sender:
                 thread = threading.Thread(target=self._run, name="studyin-analytics", daemon=True)
                 thread.start()
                 self._thread = thread
-                process_life.end_with_process(self, self._options.exit_timeout)
+                self.end_with_process()
         except RuntimeError:
             # The interpreter is ending and starts no threads any more: `shutdown` sends what is left in its own
             LOGGER.debug("no thread can be started")
@@ -143,7 +147,7 @@ class Sender:
             try:
                 self._take_turn()
             except StoreFailed as failure:
-                self._failed(str(failure), self._busy_backoff, 0.0)
+                self._failed(str(failure), 0.0)
             with self._changed:
                 self._changed.notify_all()
         self._courier.transport.close()
@@ -207,7 +211,7 @@ class Sender:
                 self._isolate(parcels, answer.reason, retry_after)
             case Busy():
                 self._store.release([parcel.key for parcel in parcels])
-                self._failed(answer.reason, self._busy_backoff, retry_after)
+                self._failed(answer.reason, retry_after)
             case SenderRefused():
                 self._store.release([parcel.key for parcel in parcels])
                 self._refused(answer, retry_after)
@@ -223,7 +227,7 @@ class Sender:
         if settled or others:
             self._note_answer(parcels[0])
         if others:
-            self._failed("some events are to be sent again", self._busy_backoff, retry_after)
+            self._failed("some events are to be sent again", retry_after)
         defective = [parcels[index] for index in answer.defective]
         if settled:
             for parcel in defective:
@@ -282,19 +286,24 @@ class Sender:
 
     def _refused(self, answer: SenderRefused, retry_after: float) -> None:
         is_news, self._is_refused = not self._is_refused, True
-        self._failed(f"status {answer.status}", self._refused_backoff, retry_after)
+        self._wait(self._refused_backoff, retry_after)
         if is_news:
             self._hook.tell(DeliveryRefused(answer.status, answer.code, answer.detail))
 
-    def _failed(self, reason: str, backoff: Backoff, retry_after: float) -> None:
+    def _failed(self, reason: str, retry_after: float) -> None:
+        if not self._failures:
+            LOGGER.warning("events are kept and sent again: %s", reason)
+        self._wait(self._busy_backoff, retry_after)
+
+    def _wait(self, backoff: Backoff, retry_after: float) -> None:
+        """Send nothing for a while, longer with every failure."""
         self._failures += 1
         self._isolation.busy()
         self._books.add("retried")
-        if self._failures == 1:
-            LOGGER.warning("events are kept and sent again: %s", reason)
+        now = time.monotonic()
         with self._changed:
-            self._schedule.pause(time.monotonic(), retry_after, backoff.delay(self._failures), backoff.first)
-            self._schedule.more_waits(time.monotonic())
+            self._schedule.pause(now, retry_after, backoff.delay(self._failures), backoff.first)
+            self._schedule.more_waits(now)
 
     def _settle_accounts(self) -> None:
         """Note how it ended; what can never be sent is counted and told."""
@@ -303,5 +312,11 @@ class Sender:
                 return
             self._drained = not self._store.holds_through(self._store.newest)
             self._changed.notify_all()
-        if lost := self._store.abandon():
-            self._hook.tell(EventsDropped(self._books.drop(lost, float("inf")), "not_sent_in_time"))
+        told = 0
+        if unsent := self._store.abandon():
+            told = self._books.drop(unsent, float("inf"))
+            self._hook.tell(EventsDropped(told, "not_sent_in_time"))
+        lost = self._books.lost(keeps_letters=self._store.letters is not None)
+        if sum(lost.values()) > told:
+            parts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in lost.items())
+            LOGGER.warning("%d events were lost: %s", sum(lost.values()), parts)

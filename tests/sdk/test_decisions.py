@@ -198,6 +198,24 @@ def test_keywords_are_the_options() -> None:
     assert set(OptionKeywords.__annotations__) == set(Options.__dataclass_fields__)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"flush_at": "100"},
+        {"max_queue": True},
+        {"flush_interval": None},
+        {"on_error": "print"},
+        {"before_send": 5},
+        {"spool_dir": 7},
+        {"max_event_attempts": 0},
+        {"exit_timeout": -1},
+    ],
+)
+def test_a_wrong_type_is_refused_by_name(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        Options(**wrong)
+
+
 @pytest.mark.parametrize("wrong", [{"flush_at": 0}, {"flush_at": 5_000}, {"max_batch_bytes": 2**30}, {"timeout": 0}])
 def test_what_cannot_work_is_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):

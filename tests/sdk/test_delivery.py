@@ -230,6 +230,8 @@ def test_address_and_key_come_from_the_environment(ingest: ScriptedIngest, monke
         ({"url": "ftp://h", "write_key": "k"}, "url"),
         ({"url": "http://", "write_key": "k"}, "url"),
         ({"url": "http://h", "write_key": "k\n"}, "write_key"),
+        ({"url": "http://h", "write_key": b"k"}, "write_key"),
+        ({"url": b"http://h", "write_key": "k"}, "url"),
         ({"url": "https://h", "write_key": "k", "ca_file": "/nowhere"}, "ca_file"),
     ],
 )
