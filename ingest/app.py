@@ -40,15 +40,25 @@ _HEADERS: Final = {b"content-type": b"application/json", **dict(SECURITY_HEADERS
 class IngestApp:
     """Answers every request with JSON, a request id, careful headers, and its metrics."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], others: ASGIApp, other_paths: frozenset[str]) -> None:
-        """Take the endpoints of events by their paths, an application for `other_paths`, and those paths."""
+    def __init__(
+        self,
+        endpoints: Mapping[str, Endpoint],
+        others: ASGIApp,
+        other_paths: frozenset[str],
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take the endpoints of events by their paths, an application for `other_paths`, and those paths.
+
+        `aliases`: the path that each other path of an endpoint stands for, under which it is counted too.
+        """
         self._endpoints = endpoints
+        self._aliases = aliases or {}
         self._others = others
         self._other_paths = other_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        path: str = scope["path"]
+        path: str = self._aliases.get(scope["path"], scope["path"])
         endpoint = self._endpoints.get(path)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request_id = _request_id(headers)

@@ -20,15 +20,25 @@ from ingest.intake import Intake
 from ingest.parse import judge
 from ingest.segment.credentials import write_key
 from ingest.segment.mapping import EventMapping
-from ingest.segment.messages import TRACK, UNSUPPORTED, read_batch, read_call
-from ingest.segment.translate import translate
+from ingest.segment.messages import TRACK, UNSUPPORTED, Request, read_batch, read_call
+from ingest.segment.translate import Translation, translate
 from ingest.segment.unmapped import UnmappedNames, is_harmless
 from ingest.verdict import verdict
 from runtime.access import ApiKey, presented_key
+from runtime.clock import utc_now
 from telemetry import events as telemetry
 
 BATCH: Final = "/v1/batch"
 CALLS: Final = {call: f"/v1/{call}" for call in (TRACK, *UNSUPPORTED)}
+_SHORT: Final = {"batch": "b", **{call: call[0] for call in (TRACK, *UNSUPPORTED)}}
+ALIASES: Final = {
+    alias: path
+    for call, path in {"batch": BATCH, **CALLS}.items()
+    for name in (call, _SHORT[call])
+    for alias in (f"/v1/{name}", f"/v1/{name}/")
+    if alias != path
+} | {"/v1/import": BATCH, "/v1/import/": BATCH}
+"""Paths that mean another, by it: clients send to short ones, and with a slash at their end."""
 
 _OUTCOMES: Final = {"unsupported_call": "ignored", "unknown_event": "unknown_event"}
 """By code; any other is `rejected`."""
@@ -62,8 +72,9 @@ class SegmentRoutes:
         secret = presented_key(authorization, headers.get("x-api-key")) or write_key(authorization)
         return self.intake.admit(secret, address)
 
-    async def _take(self, messages: Sequence[Any], key: ApiKey) -> Reply:
-        translated = [translate(message, self.mapping) for message in messages]
+    async def _take(self, request: Request, key: ApiKey) -> Reply:
+        now, messages = utc_now(), request.messages
+        translated = [translate(message, self.mapping, now, request.sent_at) for message in messages]
         parsed = [one if isinstance(one, Rejection) else judge(one.event) for one in translated]
         judged = [
             one if isinstance(translation, Rejection) else translation.retold(one)
@@ -73,13 +84,14 @@ class SegmentRoutes:
         accepted = await self.intake.append(judged, ignored=outcomes["ignored"])
         telemetry.segment_judged(outcomes)
         self._note_unmapped(messages, judged)
+        told = enumerate(zip(messages, translated, judged, strict=True))
         body = {
             "success": True,
             "received": len(judged),
             "accepted": accepted,
             "rejected": len(judged) - accepted - outcomes["ignored"],
             "ignored": outcomes["ignored"],
-            "results": [_told(index, *pair) for index, pair in enumerate(zip(messages, judged, strict=True))],
+            "results": [_told(index, *each) for index, each in told],
         }
         return Reply(HTTPStatus.OK, json.dumps(body, separators=(",", ":")).encode())
 
@@ -96,10 +108,14 @@ def _outcome(judged: Acceptance | Rejection) -> str:
     return "accepted" if isinstance(judged, Acceptance) else _OUTCOMES.get(judged.code, "rejected")
 
 
-def _told(index: int, message: Any, judged: Acceptance | Rejection) -> dict[str, Any]:
+def _told(
+    index: int, message: Any, translation: Translation | Rejection, judged: Acceptance | Rejection
+) -> dict[str, Any]:
     told = verdict(index, judged)
     if _outcome(judged) == "ignored":
         told["status"] = "ignored"
+    if isinstance(judged, Acceptance) and isinstance(translation, Translation) and translation.edits:
+        told["edits"] = [*translation.edits, *told.get("edits", [])]
     message_id = message.get("messageId") if isinstance(message, dict) else None
     if isinstance(message_id, str) and is_harmless(message_id):
         told["message_id"] = message_id
