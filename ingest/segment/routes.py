@@ -21,6 +21,7 @@ from ingest.parse import judge
 from ingest.segment.credentials import write_key
 from ingest.segment.mapping import EventMapping
 from ingest.segment.messages import TRACK, UNSUPPORTED, Request, read_batch, read_call
+from ingest.segment.timestamps import clock_ahead
 from ingest.segment.translate import Translation, translate
 from ingest.segment.unmapped import UnmappedNames, is_harmless
 from ingest.verdict import verdict
@@ -74,7 +75,8 @@ class SegmentRoutes:
 
     async def _take(self, request: Request, key: ApiKey) -> Reply:
         now, messages = utc_now(), request.messages
-        translated = [translate(message, self.mapping, now, request.sent_at) for message in messages]
+        ahead = clock_ahead(request.sent_at, now)
+        translated = [translate(message, self.mapping, now, ahead) for message in messages]
         parsed = [one if isinstance(one, Rejection) else judge(one.event) for one in translated]
         judged = [
             one if isinstance(translation, Rejection) else translation.retold(one)

@@ -58,10 +58,12 @@ class Translation:
         return place
 
 
-def translate(raw: Any, mapping: EventMapping, now: datetime, sent_at: Any = None) -> Translation | Rejection:
+def translate(
+    raw: Any, mapping: EventMapping, now: datetime, ahead: timedelta | None = None
+) -> Translation | Rejection:
     """Return the event in a message; else `unsupported_call` for a call without one, or what is wrong with it.
 
-    `now` is when it arrived, `sent_at` what its batch says of when it was sent.
+    `now` is when it arrived, `ahead` by how much the clock of its batch's sender is ahead; a message may know better.
     """
     if not isinstance(raw, dict):
         return Rejection("not_an_object", "", "A message is a JSON object.")
@@ -72,8 +74,9 @@ def translate(raw: Any, mapping: EventMapping, now: datetime, sent_at: Any = Non
         return Rejection("unsupported_call", "", "Nothing in this call may be stored; only track is.")
     if message.type != TRACK:
         return Rejection("invalid_value", "/type", f"type is {TRACK} or one of {', '.join(UNSUPPORTED)}.")
-    stamp = message.sent_at if message.sent_at is not None else sent_at
-    return _translate_track(message, mapping, None if stamp is None else clock_ahead(stamp, now))
+    if message.sent_at is not None:
+        ahead = clock_ahead(message.sent_at, now)
+    return _translate_track(message, mapping, ahead)
 
 
 def _translate_track(

@@ -58,6 +58,12 @@ class Isolation:
         beyond = self._failed_alone - QUICK_FAILURES
         return self._backoff.delay(beyond) if beyond > 0 else self.batch_failed(2)
 
+    @property
+    def is_turn_of_newest(self) -> bool:
+        """Whether to send the newest event instead of the oldest: there may be good ones behind many bad ones."""
+        beyond = self._failed_alone - QUICK_FAILURES
+        return beyond >= 0 and beyond % 2 == 0
+
     def busy(self) -> None:
         """Note that ingest takes nothing now."""
         self._others_go = False

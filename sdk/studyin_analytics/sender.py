@@ -187,6 +187,8 @@ class Sender:
         """Return the oldest events, or a suspect alone."""
         if self._isolation.is_suspects_turn(time.monotonic()) and (suspect := self._store.lease_suspect()):
             return Lease([suspect], 0.0)
+        if self._isolation.is_turn_of_newest and (newest := self._store.lease_newest()):
+            return Lease([newest], 0.0)
         lease = self._store.lease(self._isolation.limit, self._options.max_batch_bytes - ENVELOPE_BYTES)
         now = time.monotonic()
         self._isolation.suspects_wait(lease.suspect_in, now)

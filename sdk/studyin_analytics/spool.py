@@ -61,6 +61,12 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 ROOM_FOR_RECORDS: Final = 256
 """Pages beyond the limit, for suspects and dead letters: a full spool must not be held up by one of its events."""
 
+_OTHERS: Final = """
+SELECT key, body FROM events
+WHERE (holder = :me OR held_until <= :now) AND key NOT IN (SELECT key FROM suspects)
+"""
+"""All that may be leased but suspects."""
+
 _NEXT_SUSPECT: Final = """
 SELECT key, body, tries, strikes, since, settled FROM events JOIN suspects USING (key)
 WHERE (holder = :me OR held_until <= :now) AND next_try <= :now ORDER BY next_try LIMIT 1
@@ -123,11 +129,7 @@ class Spool:
         now = self._clock()
         who = {"me": self._name, "now": now}
         with self._open() as connection, _transaction(connection):
-            rows = connection.execute(
-                "SELECT key, body FROM events WHERE (holder = :me OR held_until <= :now)"
-                " AND key NOT IN (SELECT key FROM suspects) ORDER BY key LIMIT :most",
-                who | {"most": most + 1},
-            ).fetchall()
+            rows = connection.execute(f"{_OTHERS} ORDER BY key LIMIT :most", who | {"most": most + 1}).fetchall()
             found = within([Parcel(*row) for row in rows[:most]], max_bytes)
             self._hold(connection, [parcel.key for parcel in found], now)
             [until] = connection.execute(_FIRST_OF_OTHERS, who).fetchone()
@@ -135,15 +137,22 @@ class Spool:
         more_in = 0.0 if len(found) < len(rows) else _seconds(now, until)
         return Lease(found, more_in, _seconds(now, next_try))
 
+    def lease_newest(self) -> Parcel | None:
+        """Take the newest event that is no suspect."""
+        return self._lease_one(f"{_OTHERS} ORDER BY key DESC LIMIT 1")
+
     def lease_suspect(self) -> Parcel | None:
         """Take the suspect whose moment came first."""
+        return self._lease_one(_NEXT_SUSPECT)
+
+    def _lease_one(self, question: str) -> Parcel | None:
         now = self._clock()
         with self._open() as connection, _transaction(connection):
-            row = connection.execute(_NEXT_SUSPECT, {"me": self._name, "now": now}).fetchone()
+            row = connection.execute(question, {"me": self._name, "now": now}).fetchone()
             if row is None:
                 return None
             self._hold(connection, [row[0]], now)
-        return Parcel(row[0], row[1], Suspicion(*row[2:]))
+        return Parcel(row[0], row[1], Suspicion(*row[2:]) if row[2:] else None)
 
     def suspect(self, key: int, suspicion: Suspicion, seconds: float) -> None:
         """Keep an event apart, in all processes and over restarts."""

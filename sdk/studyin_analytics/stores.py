@@ -48,6 +48,10 @@ class Store(Protocol):
         """
         ...
 
+    def lease_newest(self) -> Parcel | None:
+        """Return the newest event that `lease` could return. Raises StoreFailed."""
+        ...
+
     def lease_suspect(self) -> Parcel | None:
         """Return the suspect that waits longest for its next try, None when none is due. Raises StoreFailed."""
         ...
@@ -129,6 +133,13 @@ class MemoryStore:
             next_try = min((moment for moment, _ in self._suspects.values()), default=None)
         suspect_in = None if next_try is None else max(next_try - time.monotonic(), 0.0)
         return Lease(found, 0.0 if len(found) < waiting else None, suspect_in)
+
+    def lease_newest(self) -> Parcel | None:
+        """Return the newest event that is no suspect."""
+        with self._lock:
+            return next(
+                (Parcel(key, self._bodies[key]) for key in reversed(self._bodies) if key not in self._suspects), None
+            )
 
     def lease_suspect(self) -> Parcel | None:
         """Return the suspect whose moment came first."""

@@ -93,6 +93,15 @@ class TestIsolation:
         assert max(waits[:QUICK_FAILURES]) <= 0.05
         assert waits[QUICK_FAILURES:] == [0.5, 1, 2]
 
+    def test_after_many_bad_events_the_other_end_is_looked_at(self, isolation: Isolation) -> None:
+        turns = []
+        for _ in range(QUICK_FAILURES + 4):
+            turns.append(isolation.is_turn_of_newest)
+            isolation.event_failed(was_suspect=False, now=0)
+        assert turns == [False] * QUICK_FAILURES + [True, False] * 2
+        isolation.settled(was_suspect=False)
+        assert not isolation.is_turn_of_newest
+
     def test_a_suspect_goes_only_behind_others_that_went_well(self, isolation: Isolation) -> None:
         assert isolation.seconds_to_suspect(0) is None
         isolation.suspects_wait(3, now=0)

@@ -204,6 +204,21 @@ def test_a_wrong_call_raises_only_where_that_is_wanted(
         xp(make_client(strict=True), -1)
 
 
+@pytest.mark.parametrize("user_id", [b"x", True, 3.5])
+def test_an_id_of_a_wrong_type_is_told_and_raised_like_any_wrong_call(
+    ingest: ScriptedIngest, make_client: MakesClients, told: list[AnalyticsError], user_id: Any
+) -> None:
+    client, strict = make_client(), make_client(strict=True)
+    assert client.track("xp_earned", user_id=user_id, properties={"xp_amount": 1})
+    with pytest.raises(InvalidEvent, match="/user_id"):
+        strict.track("xp_earned", user_id=user_id, properties={"xp_amount": 1})
+    assert [str(error) for error in told] == [
+        "xp_earned is not valid at /user_id: invalid_type: an id is str, int or UUID"
+    ] * 2
+    assert client.flush(10)
+    assert (client.stats().tracked, client.stats().invalid, ingest.requests) == (1, 1, [])
+
+
 def test_disabled_sends_nothing_and_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ANALYTICS_INGEST_URL", raising=False)
     client = Client(disabled=True)

@@ -79,13 +79,13 @@ async def test_the_neighbours_of_one_bad_event_arrive_with_default_options(
     tracker.shutdown(0)
 
 
-async def test_bad_events_in_a_row_hold_up_nobody(ingest: ScriptedIngest, make_client: MakesClients) -> None:
+async def test_many_bad_events_in_a_row_hold_up_nobody(ingest: ScriptedIngest, make_client: MakesClients) -> None:
     ingest.script = failing_on_poison
-    client = make_client()
-    for amount in [POISON] * 20 + [1] * 80:
+    client = make_client(longest_retry=HOUR)
+    for amount in [1] * 20 + [POISON] * 40 + [1] * 40:
         xp(client, amount)
     client.flush(0)
-    await eventually(lambda: client.stats().accepted == 80)
+    await eventually(lambda: client.stats().accepted == 60)
 
 
 @both_ways
@@ -279,6 +279,18 @@ class TestEveryStore:
         assert store.lease(9, MIB).suspect_in == 0
         assert store.lease_suspect() == first._replace(suspicion=suspicion)
         assert store.holds_through(first.key)
+
+    def test_the_newest_event_that_is_no_suspect_can_be_leased(self, store: Store) -> None:
+        assert store.lease_newest() is None
+        for body in (b"1", b"2", b"3"):
+            store.put(body)
+        newest = store.lease_newest()
+        assert newest is not None
+        assert newest.body == b"3"
+        store.suspect(newest.key, Suspicion(1, 0, 5.0, 0), 0)
+        newest = store.lease_newest()
+        assert newest is not None
+        assert newest.body == b"2"
 
     def test_only_what_is_settled_speaks_for_ingest(self, store: Store) -> None:
         for body in (b"1", b"2", b"3"):

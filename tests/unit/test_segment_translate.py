@@ -18,6 +18,7 @@ from ingest.privacy.detectors import find_personal
 from ingest.privacy.firewall import Edit
 from ingest.segment.mapping import EventMapping, parse_mapping
 from ingest.segment.messages import UNSUPPORTED
+from ingest.segment.timestamps import clock_ahead
 from ingest.segment.translate import Translation, translate
 from schemas.event_types import EventType
 from schemas.events import MODELS
@@ -60,7 +61,7 @@ EVENT = {
 
 
 def translated(message: Any, mapping: EventMapping = MAPPING, sent_at: Any = None) -> Translation:
-    found = translate(message, mapping, NOW, sent_at)
+    found = translate(message, mapping, NOW, clock_ahead(sent_at, NOW))
     assert isinstance(found, Translation)
     return found
 
