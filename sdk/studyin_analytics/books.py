@@ -42,6 +42,7 @@ class Books:
         self._lock = threading.RLock()
         self._untold = 0
         self._unreported = 0
+        self._lost_letters = 0
         self._told_at = float("-inf")
 
     def add(self, name: str, count: int = 1) -> None:
@@ -60,15 +61,22 @@ class Books:
             untold, self._untold, self._told_at = self._untold, 0, now
             return untold
 
-    def lost(self, *, keeps_letters: bool) -> dict[str, int]:
-        """Return how many events will never arrive, by field of Stats; what was set aside may be kept."""
-        names = ("invalid", "rejected", "dropped") if keeps_letters else ("invalid", "rejected", "dropped", "set_aside")
+    def set_aside(self, *, is_kept: bool) -> None:
+        """Count an event that is given up; one that is kept nowhere is lost, which ingest hears of."""
         with self._lock:
-            return {name: self._counts[name] for name in names if self._counts[name]}
+            self._counts["set_aside"] += 1
+            self._lost_letters += not is_kept
+            self._unreported += not is_kept
+
+    def lost(self) -> dict[str, int]:
+        """Return how many events will never arrive, by field of Stats."""
+        with self._lock:
+            lost = {name: self._counts[name] for name in ("invalid", "rejected", "dropped")}
+            return {name: count for name, count in (lost | {"set_aside": self._lost_letters}).items() if count}
 
     @property
     def unreported(self) -> int:
-        """How many dropped events ingest has not heard of."""
+        """How many events that were dropped, or set aside and not kept, ingest has not heard of."""
         return self._unreported
 
     def reported(self, count: int) -> None:

@@ -36,7 +36,7 @@ class DeadLetter:
     @property
     def event_id(self) -> str:
         """Return the id it was sent with."""
-        return str(self.event["event_id"])
+        return str(self.event.get("event_id", ""))
 
 
 class DeadLetters:
@@ -78,7 +78,7 @@ class DeadLetters:
                 return 0
             connection.execute("BEGIN IMMEDIATE")
             rows = connection.execute("SELECT key, body FROM dead_letters ORDER BY key").fetchall()
-            chosen = [row for row in rows if event_ids is None or json.loads(row[1])["event_id"] in event_ids]
+            chosen = [row for row in rows if event_ids is None or json.loads(row[1]).get("event_id") in event_ids]
             if before is not None:
                 connection.executemany(before, [(body,) for _, body in chosen])
             connection.executemany("DELETE FROM dead_letters WHERE key = ?", [(key,) for key, _ in chosen])

@@ -227,22 +227,22 @@ class Sender:
         self._store.release([parcel.key for index, parcel in enumerate(parcels) if index not in settled])
         others = [index for index in range(len(parcels)) if index not in settled.union(answer.defective)]
         if settled or others:
-            self._note_answer(parcels[0])
+            self._note_answer()
         if others:
             self._failed("some events are to be sent again", retry_after)
         defective = [parcels[index] for index in answer.defective]
         if settled:
+            self._isolation.settled(parcels[0].suspicion is not None)
             for parcel in defective:
                 self._suspect(parcel, DEFECT)
         elif defective:
             self._isolate(defective, DEFECT, retry_after)
         return len(settled) == len(parcels)
 
-    def _note_answer(self, first: Parcel) -> None:
+    def _note_answer(self) -> None:
         if self._failures:
             LOGGER.info("ingest takes events again")
         self._failures, self._is_refused = 0, False
-        self._isolation.settled(first.suspicion is not None)
 
     def _isolate(self, parcels: Sequence[Parcel], reason: str, retry_after: float) -> None:
         """Find out which event ingest failed on, and let the others past it."""
@@ -261,7 +261,7 @@ class Sender:
         """Keep an event apart from the others until its next try, or set it aside."""
         now = time.time()
         suspicion = suspicion_after(parcel.suspicion, self._store.settled, now)
-        event_id = json.loads(parcel.body)["event_id"]
+        event_id = _event_id(parcel)
         if is_poison(suspicion, self._options.max_event_attempts, now):
             if self._set_aside(parcel._replace(suspicion=suspicion), event_id, reason):
                 return
@@ -277,14 +277,14 @@ class Sender:
             LOGGER.warning("event %s is kept, since it cannot be set aside: %s", event_id, failure)
             return False
         if was_here and parcel.suspicion is not None:
-            self._books.add("set_aside")
+            self._books.set_aside(is_kept=self._store.letters is not None)
             self._hook.tell(EventSetAside(event_id, reason, parcel.suspicion.tries, self._store.letters))
         return True
 
     def _reject(self, parcel: Parcel, code: str, pointer: str, detail: str) -> None:
         if self._store.settle([parcel.key]):
             self._books.add("rejected")
-            self._hook.tell(EventRejected(json.loads(parcel.body)["event_id"], code, pointer, detail))
+            self._hook.tell(EventRejected(_event_id(parcel), code, pointer, detail))
 
     def _refused(self, answer: SenderRefused, retry_after: float) -> None:
         is_news, self._is_refused = not self._is_refused, True
@@ -318,7 +318,12 @@ class Sender:
         if unsent := self._store.abandon():
             told = self._books.drop(unsent, float("inf"))
             self._hook.tell(EventsDropped(told, "not_sent_in_time"))
-        lost = self._books.lost(keeps_letters=self._store.letters is not None)
+        lost = self._books.lost()
         if sum(lost.values()) > told:
             parts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in lost.items())
             LOGGER.warning("%d events were lost: %s", sum(lost.values()), parts)
+
+
+def _event_id(parcel: Parcel) -> str:
+    # before_send may have taken it away
+    return str(json.loads(parcel.body).get("event_id", ""))

@@ -126,6 +126,23 @@ async def test_an_event_that_fails_while_others_do_not_is_set_aside_and_told(
             assert (tmp_path / "letters.ndjson").stat().st_mode & 0o077 == 0
         case _:
             assert aside.kept_in is None
+            assert any("x-analytics-dropped" in {name.lower() for name in headers} for headers in ingest.headers)
+
+
+async def test_an_event_whose_id_was_taken_away_is_set_aside_like_any_other(
+    ingest: ScriptedIngest, make_client: MakesClients, told: list[AnalyticsError], tmp_path: Path
+) -> None:
+    def before_send(event: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in event.items() if name != "event_id"}
+
+    ingest.script = failing_on_poison
+    client = make_client(flush_interval=0.001, max_event_attempts=1, before_send=before_send, spool_dir=tmp_path)
+    xp(client, POISON)
+    with steady(client):
+        await eventually(lambda: told != [])
+    assert client.flush(10)
+    assert isinstance(told[0], EventSetAside)
+    assert [letter.event_id for letter in DeadLetters(tmp_path).list()] == [""]
 
 
 @pytest.mark.parametrize("with_spool", [False, True])
