@@ -14,7 +14,8 @@ SECONDS_BETWEEN_REPORTS: Final = 10.0
 class Stats:
     """Events since this process made the client: tracked = the sum of the others but for `retried`.
 
-    With a spool, events of other processes and of earlier ones are among `accepted`, `rejected` and `pending`.
+    With a spool, events of other processes and of earlier ones are among `accepted`, `rejected`, `set_aside` and
+    `pending`.
     """
 
     tracked: int
