@@ -36,9 +36,9 @@ def as_rfc_3339(moment: Any) -> Any:
             return moment
         found = _ISO_8601.fullmatch(moment.strip())
         return moment if found is None else _written(found)
-    if isinstance(moment, int | float) and not isinstance(moment, bool) and math.isfinite(moment):
-        return _of_number(moment)
-    return moment
+    if isinstance(moment, float) and not math.isfinite(moment):
+        return moment
+    return _of_number(moment) if isinstance(moment, int | float) and not isinstance(moment, bool) else moment
 
 
 def clock_ahead(sent_at: Any, now: datetime) -> timedelta | None:
