@@ -36,9 +36,19 @@ _HEADERS: Final = {b"content-type": b"application/json", **dict(SECURITY_HEADERS
 class IngestApp:
     """Answers every request with JSON, a request id, careful headers, and its metrics."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], others: ASGIApp, other_paths: frozenset[str]) -> None:
-        """Take the endpoints of events by their paths, an application for `other_paths`, and those paths."""
+    def __init__(
+        self,
+        endpoints: Mapping[str, Endpoint],
+        others: ASGIApp,
+        other_paths: frozenset[str],
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take the endpoints of events by their paths, an application for `other_paths`, and those paths.
+
+        `aliases`: the path that each other path of an endpoint stands for, under which it is counted too.
+        """
         self._endpoints = endpoints
+        self._aliases = aliases or {}
         self._others = others
         self._other_paths = other_paths
 
@@ -47,8 +57,8 @@ class IngestApp:
         started = time.perf_counter()
         path: str = scope["path"]
         endpoint = self._endpoints.get(path)
-        if endpoint is None and path.endswith("/") and path != "/":
-            path = path[:-1]
+        if endpoint is None:
+            path = self._canonical(path)
             endpoint = self._endpoints.get(path)
         request_id = ""
         try:
@@ -72,6 +82,11 @@ class IngestApp:
             return
         await _respond(send, reply, request_id)
         self._count(path, endpoint, reply.status, started)
+
+    def _canonical(self, path: str) -> str:
+        """Return the path of the endpoint that a path stands for: without a last slash, and under its own name."""
+        plain = path.removesuffix("/") or path
+        return self._aliases.get(plain, plain)
 
     async def _serve(
         self, path: str, endpoint: Endpoint | None, scope: Scope, headers: Mapping[str, str], receive: Receive

@@ -109,8 +109,11 @@ def _batch() -> dict[str, Any]:
 
 def _segment(call: str, model: str) -> dict[str, Any]:
     stored = {"batch": "Take several calls of Segment's clients.", "track": "Take one event of Segment's clients."}
+    path = segment.CALLS.get(call, segment.BATCH)
+    aliases = [alias for alias, meant in segment.ALIASES.items() if meant == path and not alias.endswith("/")]
     return {
         "summary": stored.get(call, "Answer a call of Segment's clients that holds nothing to be stored."),
+        "description": f"Also at {' and '.join(aliases)}, and with a slash at the end of any of these paths.",
         "operationId": f"segment_{call}",
         "security": [{"writeKey": []}, {"bearer": []}, {"apiKey": []}],
         "requestBody": _body(_reference(model)),

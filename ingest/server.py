@@ -21,7 +21,7 @@ from ingest.openapi import openapi
 from ingest.privacy.firewall import Action, Firewall
 from ingest.routes import EventRoutes
 from ingest.segment.mapping import read_mapping
-from ingest.segment.routes import SegmentRoutes
+from ingest.segment.routes import ALIASES, SegmentRoutes
 from ingest.segment.unmapped import UnmappedNames
 from runtime.access import AccessKeys
 from runtime.clock import utc_now
@@ -141,7 +141,7 @@ def create_app(
     ]
     endpoints = {**EventRoutes(intake).endpoints, **segment.endpoints}
     others = Starlette(routes=routes, exception_handlers={Exception: answer_defect})
-    return IngestApp(endpoints, others, frozenset(route.path for route in routes))
+    return IngestApp(endpoints, others, frozenset(route.path for route in routes), ALIASES)
 
 
 def _file(media_type: str, content: bytes) -> Callable[[Request], Awaitable[Response]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -20,6 +20,9 @@ UNSUPPORTED: Final = ("identify", "page", "screen", "group", "alias")
 Text = Annotated[Any, WithJsonSchema({"type": ["string", "null"]})]
 """A text as a rule; what else it is, is told of this message and not of the whole batch."""
 
+Id = Annotated[Any, WithJsonSchema({"type": ["string", "integer", "null"]})]
+Time = Annotated[Any, WithJsonSchema({"type": ["string", "number", "null"]})]
+
 
 class SegmentMessage(BaseModel):
     """One call. `context`, `traits`, `integrations` and whatever else a client adds is read no further."""
@@ -28,24 +31,34 @@ class SegmentMessage(BaseModel):
 
     type: Text = Field(None, description="`track`; other calls are answered and ignored.")
     event: Text = Field(None, description="Name of what happened.")
-    message_id: Text = Field(None, alias="messageId", description="Idempotency key.")
-    user_id: Text = Field(None, alias="userId", description="Raw id of the learner; hashed at once, never stored.")
-    anonymous_id: Text = Field(
-        None, alias="anonymousId", description="Stands for the learner where there is no userId."
-    )
-    timestamp: Text = Field(None, description="When it happened: RFC 3339 with an offset.")
-    original_timestamp: Text = Field(
+    message_id: Id = Field(None, alias="messageId", description="Idempotency key.")
+    user_id: Id = Field(None, alias="userId", description="Raw id of the learner; hashed at once, never stored.")
+    anonymous_id: Id = Field(None, alias="anonymousId", description="Stands for the learner where there is no userId.")
+    timestamp: Time = Field(None, description="When it happened: ISO 8601 with an offset, or Unix time.")
+    original_timestamp: Time = Field(
         None, alias="originalTimestamp", description="The same, where there is no timestamp."
     )
+    sent_at: Time = Field(
+        None, alias="sentAt", description="When it was sent. Corrects the times of a clock that runs ahead of ours."
+    )
     properties: Annotated[Any, WithJsonSchema({"type": ["object", "null"]})] = Field(
-        None, description="As the type of event has them, or as the mapping file says; `session_id` may be a UUID."
+        None, description="As the type of event has them, or as the mapping file says, and `session_id`."
     )
 
 
 class SegmentBatch(BaseModel):
-    """Calls under the key `batch`; what stands beside it is dropped."""
+    """Calls under the key `batch`; what else stands beside it is dropped."""
 
     batch: list[SegmentMessage] = Field(min_length=1, max_length=MAX_BATCH_EVENTS)
+    sent_at: Time = Field(None, alias="sentAt", description="That of each call that has none of its own.")
+
+
+class Request(NamedTuple):
+    """What is read of a body."""
+
+    messages: list[Any]
+    sent_at: Any
+    """That of the batch, as it was sent; None where there is none."""
 
 
 class SegmentVerdict(BaseModel):
@@ -74,17 +87,17 @@ class SegmentReply(BaseModel):
     results: list[SegmentVerdict]
 
 
-def read_batch(body: bytes) -> list[Any]:
-    """Return the raw messages of a batch. Raises Refusal when there is no batch to judge."""
+def read_batch(body: bytes) -> Request:
+    """Return the raw messages of a batch, and when it was sent. Raises Refusal when there is no batch to judge."""
     document = load(body, "batch")
     messages = document.get("batch") if isinstance(document, dict) else None
     if not isinstance(messages, list):
         raise Refusal(HTTPStatus.BAD_REQUEST, "invalid_envelope", 'A batch is {"batch": [...]}.')
     check_count(messages)
-    return messages
+    return Request(messages, document.get("sentAt"))
 
 
-def read_call(body: bytes, call: str) -> list[Any]:
+def read_call(body: bytes, call: str) -> Request:
     """Return the one raw message of a path of its own. Raises Refusal when the body is no JSON."""
     message = load(body, "batch")
-    return [message | {"type": call} if isinstance(message, dict) else message]
+    return Request([message | {"type": call} if isinstance(message, dict) else message], None)

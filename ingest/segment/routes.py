@@ -21,15 +21,19 @@ from ingest.intake import Intake
 from ingest.parse import judge
 from ingest.segment.credentials import write_key
 from ingest.segment.mapping import EventMapping
-from ingest.segment.messages import TRACK, UNSUPPORTED, read_batch, read_call
-from ingest.segment.translate import translate
+from ingest.segment.messages import TRACK, UNSUPPORTED, Request, read_batch, read_call
+from ingest.segment.timestamps import clock_ahead
+from ingest.segment.translate import Translation, translate
 from ingest.segment.unmapped import UnmappedNames, is_harmless
 from ingest.verdict import verdict
 from runtime.access import ApiKey, presented_key
+from runtime.clock import utc_now
 from telemetry import events as telemetry
 
 BATCH: Final = "/v1/batch"
 CALLS: Final = {call: f"/v1/{call}" for call in (TRACK, *UNSUPPORTED)}
+ALIASES: Final = {f"/v1/{call[0]}": path for call, path in {"batch": BATCH, **CALLS}.items()} | {"/v1/import": BATCH}
+"""What clients call some of these paths, by it."""
 
 _OUTCOMES: Final = {"unsupported_call": "ignored", "unknown_event": "unknown_event", DEFECT.code: "retry"}
 """By code; any other is `rejected`."""
@@ -63,8 +67,10 @@ class SegmentRoutes:
         secret = presented_key(authorization, headers.get("x-api-key")) or write_key(authorization)
         return self.intake.admit(secret, address)
 
-    async def _take(self, messages: Sequence[Any], key: ApiKey) -> Reply:
-        translated = [confined(translate, message, self.mapping) for message in messages]
+    async def _take(self, request: Request, key: ApiKey) -> Reply:
+        now, messages = utc_now(), request.messages
+        ahead = clock_ahead(request.sent_at, now)
+        translated = [confined(translate, message, self.mapping, now, ahead) for message in messages]
         parsed = [one if isinstance(one, Rejection) else confined(judge, one.event) for one in translated]
         judged = [
             one if isinstance(translation, Rejection) else translation.retold(one)
@@ -76,13 +82,14 @@ class SegmentRoutes:
         if outcomes["retry"]:
             # these clients read the status alone; what is stored by now counts once when they send it again
             raise defect_refusal()
+        told = enumerate(zip(messages, translated, judged, strict=True))
         body = {
             "success": True,
             "received": len(judged),
             "accepted": accepted,
             "rejected": len(judged) - accepted - outcomes["ignored"],
             "ignored": outcomes["ignored"],
-            "results": [_told(index, *pair) for index, pair in enumerate(zip(messages, judged, strict=True))],
+            "results": [_told(index, *each) for index, each in told],
         }
         return Reply(HTTPStatus.OK, json.dumps(body, separators=(",", ":")).encode())
 
@@ -102,10 +109,14 @@ def _outcome(judged: Acceptance | Rejection) -> str:
     return "accepted" if isinstance(judged, Acceptance) else _OUTCOMES.get(judged.code, "rejected")
 
 
-def _told(index: int, message: Any, judged: Acceptance | Rejection) -> dict[str, Any]:
+def _told(
+    index: int, message: Any, translation: Translation | Rejection, judged: Acceptance | Rejection
+) -> dict[str, Any]:
     told = verdict(index, judged)
     if _outcome(judged) == "ignored":
         told["status"] = "ignored"
+    if isinstance(judged, Acceptance) and isinstance(translation, Translation) and translation.edits:
+        told["edits"] = [*translation.edits, *told.get("edits", [])]
     message_id = message.get("messageId") if isinstance(message, dict) else None
     if isinstance(message_id, str) and confined(is_harmless, message_id) is True:
         told["message_id"] = message_id

@@ -13,6 +13,8 @@ from .no_fork import NO_FORK
 from .schemas.verdicts import BatchReply, Verdict
 
 _BUSY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_AWAY: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+"""Server errors that say nothing of the events: something on the way is down, or has enough to do."""
 _BODY_REFUSED: Final = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
 )
@@ -24,11 +26,20 @@ class Judged:
 
     accepted: Sequence[int]
     rejected: Mapping[int, Verdict]
+    defective: Sequence[int] = ()
+    """Not settled: events on which ingest itself failed."""
 
 
 @dataclass(frozen=True)
 class Busy:
     """Nothing is settled; the same request may do later."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Nothing is settled: ingest itself failed, which may be due to a single event of the request."""
 
     reason: str
 
@@ -50,24 +61,33 @@ class SenderRefused:
     detail: str
 
 
-Answer = Judged | Busy | BodyRefused | SenderRefused
+Answer = Judged | Busy | Failed | BodyRefused | SenderRefused
+
+
+DEFECT: Final = "defect"
+"""Code of a verdict `retry`: ingest failed on this event."""
+
+NOT_INGEST: Final = "This is not how ingest answers: is it the URL of ingest?"
 
 
 class _Problem(BaseModel):
     code: str = "unexpected_answer"
-    detail: str = "This is not how ingest answers: is it the URL of ingest?"
+    detail: str = NOT_INGEST
 
 
 def read_answer(status: int, body: bytes, count: int) -> Answer:
     """Return what ingest says of a request with `count` events."""
     if status in (HTTPStatus.ACCEPTED, HTTPStatus.MULTI_STATUS):
         return _judged(status, body, count)
-    if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status in _BUSY or status in _AWAY:
         return Busy(f"status {status}")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Failed(f"status {status}")
     problem = _problem(body)
     if status in _BODY_REFUSED:
         return BodyRefused(problem.code, problem.detail)
-    return SenderRefused(status, problem.code, problem.detail)
+    is_elsewhere = status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+    return SenderRefused(status, problem.code, NOT_INGEST if is_elsewhere else problem.detail)
 
 
 def _judged(status: int, body: bytes, count: int) -> Answer:
@@ -80,6 +100,7 @@ def _judged(status: int, body: bytes, count: int) -> Answer:
     return Judged(
         [index for index, verdict in verdicts.items() if verdict.status == "accepted"],
         {index: verdict for index, verdict in verdicts.items() if verdict.status == "rejected"},
+        [index for index, verdict in verdicts.items() if (verdict.status, verdict.code) == ("retry", DEFECT)],
     )
 
 

@@ -14,7 +14,8 @@ SECONDS_BETWEEN_REPORTS: Final = 10.0
 class Stats:
     """Events since this process made the client: tracked = the sum of the others but for `retried`.
 
-    With a spool, events of other processes and of earlier ones are among `accepted`, `rejected` and `pending`.
+    With a spool, events of other processes and of earlier ones are among `accepted`, `rejected`, `set_aside` and
+    `pending`.
     """
 
     tracked: int
@@ -25,6 +26,8 @@ class Stats:
     filtered: int
     """By before_send, also because it raised."""
     dropped: int
+    set_aside: int
+    """Given up, because ingest failed on them alone; kept as dead letters, if there is a place for those."""
     pending: int
     """In memory or in the spool: not sent yet, or without an answer."""
     retried: int
@@ -40,6 +43,7 @@ class Books:
         self._lock = threading.RLock()
         self._untold = 0
         self._unreported = 0
+        self._lost_letters = 0
         self._told_at = float("-inf")
 
     def add(self, name: str, count: int = 1) -> None:
@@ -58,9 +62,22 @@ class Books:
             untold, self._untold, self._told_at = self._untold, 0, now
             return untold
 
+    def set_aside(self, *, is_kept: bool) -> None:
+        """Count an event that is given up; one that is kept nowhere is lost, which ingest hears of."""
+        with self._lock:
+            self._counts["set_aside"] += 1
+            self._lost_letters += not is_kept
+            self._unreported += not is_kept
+
+    def lost(self) -> dict[str, int]:
+        """Return how many events will never arrive, by field of Stats."""
+        with self._lock:
+            lost = {name: self._counts[name] for name in ("invalid", "rejected", "dropped")}
+            return {name: count for name, count in (lost | {"set_aside": self._lost_letters}).items() if count}
+
     @property
     def unreported(self) -> int:
-        """How many dropped events ingest has not heard of."""
+        """How many events that were dropped, or set aside and not kept, ingest has not heard of."""
         return self._unreported
 
     def reported(self, count: int) -> None:

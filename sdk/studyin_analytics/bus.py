@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
@@ -10,10 +11,10 @@ from contextlib import aclosing
 from functools import cache
 from typing import Final, Literal
 
-from .errors import ConfigurationError
-from .event_form import Id
+from .errors import ConfigurationError, SubscriptionRefused
+from .event_form import Id, id_text
 from .hooks import LOGGER, ErrorHook
-from .live_frames import Behind, Disconnected, Events, Frame, Gap, Source, Welcome
+from .live_frames import Behind, Disconnected, Events, Frame, Gap, Source, Welcome, WrongService
 from .live_socket import SocketSource, Token
 from .options import OnError
 from .retry import Backoff
@@ -59,6 +60,7 @@ class EventBus:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
         self._is_stopping = False
+        self._was_connected = False
 
     @property
     def last_id(self) -> str | None:
@@ -83,8 +85,8 @@ class EventBus:
     async def start_listening(self) -> None:
         """Call handlers until `stop`. Connects again, for ever, however connections end.
 
-        Raises SubscriptionRefused when the credentials are not good or not any more, and ConfigurationError when
-        nobody has subscribed.
+        Raises SubscriptionRefused when the credentials are not good or not any more, or when the first answer is not
+        that of a read service, and ConfigurationError when nobody has subscribed.
         """
         if self._subscriptions.types == frozenset():
             raise ConfigurationError("subscribe before start_listening")
@@ -132,6 +134,8 @@ class EventBus:
                                     return
                             self._note(frame)
                 except Disconnected as disconnected:
+                    if isinstance(disconnected, WrongService) and not self._was_connected:
+                        raise SubscriptionRefused(disconnected.status, str(disconnected)) from None
                     failures += 1
                     await self._pause(disconnected, failures)
         finally:
@@ -163,6 +167,7 @@ class EventBus:
     def _note(self, frame: Frame) -> None:
         match frame:
             case Welcome(cursor):
+                self._was_connected = True
                 LOGGER.info("connected")
                 self._cursor = cursor if self._cursor is None else self._cursor
             case Events(_, cursor):
@@ -172,7 +177,8 @@ class EventBus:
 
     async def _pause(self, disconnected: Disconnected, failures: int) -> None:
         seconds = disconnected.retry_after + self._reconnect.delay(failures)
-        LOGGER.info("not connected (%s); again in %.1f s", disconnected, seconds)
+        level = logging.WARNING if failures == 1 else logging.INFO
+        LOGGER.log(level, "not connected (%s); again in %.1f s", disconnected, seconds)
         waiting = asyncio.ensure_future(self._woken.wait())
         try:
             await asyncio.wait({waiting}, timeout=seconds)
@@ -210,7 +216,7 @@ def _credential(token: Token | None) -> Token:
 
 def _source(url: str, token: Token, transport: TransportName, user_id: Id | None, ca_file: str | None) -> Source:
     if transport == "websocket":
-        return SocketSource(url, token, None if user_id is None else str(user_id), ca_file)
+        return SocketSource(url, token, None if user_id is None else _user(user_id), ca_file)
     if user_id is not None:
         raise ConfigurationError("user_id is for the transport websocket: Redis knows pseudonyms only")
     try:
@@ -218,3 +224,9 @@ def _source(url: str, token: Token, transport: TransportName, user_id: Id | None
     except ImportError:
         raise ConfigurationError("the transport redis needs: pip install studyin-analytics-sdk[redis]") from None
     return RedisSource(url)
+
+
+def _user(user_id: Id) -> str:
+    if (text := id_text(user_id)) is None:
+        raise ConfigurationError("user_id must be str, int or UUID")
+    return text

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from . import process_life
 from .books import Books, Stats
 from .courier import Courier
+from .dead_letter_file import DeadLetterFile
 from .errors import ConfigurationError, HookFailed, InvalidEvent
-from .event_form import Id, encoded, new_event, utc_now
+from .event_form import Id, encoded, new_event, new_event_id, utc_now
 from .event_ids import RANDOM_BITS
 from .hooks import ErrorHook, filtered
 from .options import Options
@@ -73,12 +74,15 @@ class Client:
         own offset. Raises InvalidEvent, and only with strict=True.
         """
         now, chance = utc_now(), secrets.randbits(RANDOM_BITS)
-        event = new_event(
-            event_type, user_id, properties or {}, session_id, timestamp, event_id, now=now, chance=chance
-        )
-        if not self._options.disabled:
-            self._books.add("tracked")
-            self._take(dict(event))
+        if self._options.disabled:
+            return str(event_id) if event_id is not None else new_event_id(now, chance)
+        self._books.add("tracked")
+        try:
+            event = new_event(event_type, user_id, properties, session_id, timestamp, event_id, now=now, chance=chance)
+        except InvalidEvent as fault:
+            self._refuse(fault)
+            return new_event_id(now, chance)
+        self._take(dict(event))
         return str(event["event_id"])
 
     def flush(self, timeout: float = 10.0) -> bool:
@@ -106,12 +110,17 @@ class Client:
         try:
             body = encoded(wanted, self._options.max_event_bytes)
         except InvalidEvent as fault:
-            self._books.add("invalid")
-            self._hook.tell(fault)
-            if self._options.strict:
-                raise
+            self._refuse(fault)
             return
         self._sender.put(body)
+
+    def _refuse(self, fault: InvalidEvent) -> None:
+        """Count and tell an event that is not as the contract has it. Raises it, with strict=True."""
+        self._books.add("invalid")
+        self._sender.end_with_process()
+        self._hook.tell(fault)
+        if self._options.strict:
+            raise fault
 
     def _begin(self, store: Store) -> None:
         self._store = store
@@ -125,7 +134,7 @@ class Client:
         if self._transport is not None:
             return self._transport
         if self._options.disabled:
-            return HttpTransport("http://disabled", "", self._options.timeout)
+            return HttpTransport("http://localhost", "", self._options.timeout)
         if not self._url or not self._write_key:
             missing = "url (ANALYTICS_INGEST_URL)" if not self._url else "write_key (ANALYTICS_WRITE_KEY)"
             raise ConfigurationError(f"{missing} is not given")
@@ -134,8 +143,12 @@ class Client:
     def _open_store(self) -> Store:
         options = self._options
         if options.spool_dir is None or options.disabled:
-            return MemoryStore(options.max_queue)
+            return self._memory()
         return Spool(options.spool_dir, options.max_spool_bytes, LEASE_FOR_TIMEOUTS * options.timeout)
+
+    def _memory(self) -> MemoryStore:
+        path = None if self._options.disabled else self._options.dead_letter_file
+        return MemoryStore(self._options.max_queue, None if path is None else DeadLetterFile(path))
 
     def before_fork(self) -> None:
         """Called by process_life."""
@@ -149,4 +162,4 @@ class Client:
 
     def after_fork_in_child(self) -> None:
         """Called by process_life: whatever other threads of the parent held is left behind."""
-        self._begin(self._store.in_child() if isinstance(self._store, Spool) else MemoryStore(self._options.max_queue))
+        self._begin(self._store.in_child() if isinstance(self._store, Spool) else self._memory())

@@ -5,9 +5,10 @@ AnalyticsError
 ├── InvalidEvent          raised with strict=True, else told to on_error
 ├── EventRejected         told: ingest will not have this event
 ├── EventsDropped         told: there was no room, or no time left
+├── EventSetAside         told: ingest failed on this event again and again while it took others
 ├── HookFailed            told: before_send raised, so the event was not sent
 ├── DeliveryRefused       told: ingest refuses the sender; the events are kept and tried again later
-├── SubscriptionRefused   raised by start_listening: these credentials may not listen
+├── SubscriptionRefused   raised by start_listening: these credentials may not listen, or it is no read service
 └── HandlerFailed         told: a handler of a bus raised; the bus goes on
 """
 
@@ -25,8 +26,8 @@ class ConfigurationError(AnalyticsError, ValueError):
 class InvalidEvent(AnalyticsError, ValueError):
     """The event is not as the contract has it; nothing was sent."""
 
-    def __init__(self, event_type: str, pointer: str, code: str) -> None:
-        super().__init__(f"{event_type} is not valid at {pointer or '/'}: {code}")
+    def __init__(self, event_type: str, pointer: str, code: str, rule: str = "") -> None:
+        super().__init__(f"{event_type} is not valid at {pointer or '/'}: {code}{rule and ': '}{rule}")
         self.event_type = event_type
         self.pointer = pointer
         """JSON Pointer into the event."""
@@ -54,6 +55,24 @@ class EventsDropped(AnalyticsError):
         """`queue_full`, `spool_full`, `spool_failed`, `closed`, or `not_sent_in_time`."""
 
 
+class EventSetAside(AnalyticsError):
+    """Ingest failed on this event whenever it was sent alone, while it took others. It is not sent any more."""
+
+    def __init__(self, event_id: str, reason: str, tries: int, kept_in: str | None) -> None:
+        where = "it is lost: no dead_letter_file or spool_dir is given" if kept_in is None else f"it is in {kept_in}"
+        super().__init__(f"event {event_id} was set aside after {tries} tries ({reason}); {where}")
+        self.event_id = event_id
+        self.reason = reason
+        """What ingest answered at last: `status 500`, or the code of its verdict."""
+        self.tries = tries
+        self.kept_in = kept_in
+        """File or directory where it is kept; None when it is lost."""
+
+
+class StoreFailed(Exception):
+    """Never leaves this SDK: the disk did not do its part; the same call may do later."""
+
+
 class HookFailed(AnalyticsError):
     """before_send raised, which is the `__cause__`."""
 
@@ -68,7 +87,7 @@ class DeliveryRefused(AnalyticsError):
 
 
 class SubscriptionRefused(AnalyticsError):
-    """The read service does not let these credentials listen, or not any more."""
+    """The read service does not let these credentials listen, or not any more; or there is another service."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(f"the subscription was refused ({status}): {detail}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from numbers import Integral
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +25,7 @@ Id = str | int | UUID
 def new_event(
     event_type: str,
     user_id: Id | None,
-    properties: Mapping[str, Any],
+    properties: Mapping[str, Any] | None,
     session_id: Id | None,
     timestamp: datetime | str | None,
     event_id: Id | None,
@@ -35,19 +36,60 @@ def new_event(
     """Return the event of a call, with an id and a time that stay the same however often it is sent.
 
     What is None is left out. The learner's day is the date in the timestamp's own offset: that of `now` unless given.
+    Raises InvalidEvent, which names the argument, for one of a type that it cannot have.
     """
+    if not isinstance(event_type, str):
+        raise InvalidEvent("event", "/event_type", "invalid_type", "it is an EventType or its name")
+    name = told_name(str.__str__(event_type))
     moment = timestamp if timestamp is not None else now
+    if not isinstance(moment, (datetime, str)):
+        raise InvalidEvent(name, "/timestamp", "invalid_type", "it is a datetime or a str")
     event = {
-        "event_type": str(event_type),
-        "event_id": str(event_id) if event_id is not None else str(uuid7(unix_milliseconds(now), chance)),
+        "event_type": str.__str__(event_type),
+        "event_id": new_event_id(now, chance) if event_id is None else _text(event_id, name, "/event_id"),
         "timestamp": moment.isoformat() if isinstance(moment, datetime) else moment,
-        "user_id": None if user_id is None else str(user_id),
-        "session_id": None if session_id is None else str(session_id),
+        "user_id": None if user_id is None else _text(user_id, name, "/user_id"),
+        "session_id": None if session_id is None else _text(session_id, name, "/session_id"),
     }
-    facts = {
-        name: str(value) if name.endswith("_id") else value for name, value in properties.items() if value is not None
+    facts = _facts(properties, name)
+    return {key: value for key, value in event.items() if value is not None} | {"properties": facts}
+
+
+def new_event_id(now: datetime, chance: int) -> str:
+    """Return the id of an event whose caller gave none."""
+    return str(uuid7(unix_milliseconds(now), chance))
+
+
+def _facts(properties: object, name: str) -> dict[str, Any]:
+    """Return the properties that are not None, ids as text."""
+    if properties is None:
+        return {}
+    if not isinstance(properties, Mapping) or not all(isinstance(key, str) for key in properties):
+        raise InvalidEvent(name, "/properties", "invalid_type", "properties are a mapping from str")
+    return {
+        key: _text(value, name, f"/properties/{told_name(key)}") if key.endswith("_id") else value
+        for key, value in properties.items()
+        if value is not None
     }
-    return {name: value for name, value in event.items() if value is not None} | {"properties": facts}
+
+
+def _text(value: object, name: str, pointer: str) -> str:
+    text = id_text(value)
+    if text is None:
+        raise InvalidEvent(name, pointer, "invalid_type", "an id is str, int or UUID")
+    return text
+
+
+def id_text(value: object) -> str | None:
+    """Return an id as it is sent, None for what is no id."""
+    if isinstance(value, str):
+        # Of an Enum that is a str too, str() would give the name
+        return str.__str__(value)
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, Integral):
+        return str(int(value))
+    return str(value) if isinstance(value, UUID) else None
 
 
 def encoded(event: Mapping[str, Any], max_bytes: int) -> bytes:
@@ -57,7 +99,7 @@ def encoded(event: Mapping[str, Any], max_bytes: int) -> bytes:
         body = json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
         # Not chained: such an error quotes what it could not write
-        raise InvalidEvent(name, "", "not_json") from None
+        raise InvalidEvent(name, _unwritable(event), "not_json") from None
     if len(body) > max_bytes:
         raise InvalidEvent(name, "", "event_too_large")
     try:
@@ -69,6 +111,19 @@ def encoded(event: Mapping[str, Any], max_bytes: int) -> bytes:
         pointer = "".join(f"/{told_name(str(part))}" for part in fault["loc"][1:])
         raise InvalidEvent(name, pointer, fault["type"]) from None
     return body
+
+
+def _unwritable(event: Mapping[str, Any]) -> str:
+    """Return the JSON Pointer of the first part of an event that is no JSON, as near as it can be told."""
+    properties = event.get("properties")
+    parts = [("/properties/", properties.items())] if isinstance(properties, Mapping) else []
+    for prefix, items in [*parts, ("/", event.items())]:
+        for key, value in items:
+            try:
+                json.dumps({key: value}, ensure_ascii=False, allow_nan=False).encode()
+            except (TypeError, ValueError, RecursionError):
+                return prefix + told_name(str(key))
+    return ""
 
 
 def utc_now() -> datetime:

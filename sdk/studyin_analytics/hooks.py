@@ -6,12 +6,12 @@ import logging
 import threading
 from typing import Any, Final
 
+from .default_log import LastResort
 from .errors import AnalyticsError, HookFailed
 from .options import BeforeSend, OnError
 
 LOGGER: Final = logging.getLogger("studyin_analytics")
-# Without a handler Python would print warnings of an application that has not configured logging
-LOGGER.addHandler(logging.NullHandler())
+LOGGER.addHandler(LastResort(LOGGER))
 
 
 class ErrorHook:

@@ -54,6 +54,14 @@ class Disconnected(Exception):
         """Seconds that were asked for."""
 
 
+class WrongService(Disconnected):
+    """Whatever answers there did not offer a WebSocket, and did not say that it is busy."""
+
+    def __init__(self, status: int, retry_after: float = 0.0) -> None:
+        super().__init__(f"status {status}: is this the URL of the read service?", retry_after)
+        self.status = status
+
+
 class Source(Protocol):
     """Something to listen to."""
 

@@ -15,7 +15,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from .errors import ConfigurationError, SubscriptionRefused
 from .event_form import utc_now
-from .live_frames import Disconnected, Frame, Welcome, read_frame
+from .live_frames import Disconnected, Frame, Welcome, WrongService, read_frame
+from .proxies import is_socks, need_socks, proxy_of
 from .retry import retry_after_seconds
 from .schemas.live import CREDENTIALS_ENDED, HEARTBEAT_SECONDS
 from .transport import base_url
@@ -25,6 +26,8 @@ LIVE_PATH: Final = "/api/analytics/live"
 MAX_FRAME_BYTES: Final = 32 * 1024 * 1024
 MISSED_HEARTBEATS: Final = 3
 """After so many a connection counts as dead, whatever TCP says of it."""
+
+_BUSY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 Token = str | Callable[[], str | Awaitable[str]]
 """A key, a learner's JWT, or what gives a fresh one before each connection."""
@@ -41,6 +44,9 @@ class SocketSource:
             raise ConfigurationError("ca_file has no certificates") from None
         # http becomes ws, https wss
         self._url = base_url(url, "url").replace("http", "ws", 1) + LIVE_PATH
+        self._proxy = proxy_of(self._url)
+        if self._proxy is not None and is_socks(self._proxy):
+            need_socks("python_socks", "python-socks[asyncio]")
         self._token = token
         self._user_id = user_id
         if not token:
@@ -56,6 +62,7 @@ class SocketSource:
                 max_size=MAX_FRAME_BYTES,
                 # The service's heartbeats say the same, and more
                 ping_interval=None,
+                proxy=self._proxy,
                 **self._trust,
             ) as socket:
                 patience = MISSED_HEARTBEATS * HEARTBEAT_SECONDS * 1.0
@@ -100,4 +107,7 @@ def _refused(refusal: InvalidStatus) -> Exception:
         return SubscriptionRefused(status, "the read service does not know this key or token")
     if status == HTTPStatus.FORBIDDEN:
         return SubscriptionRefused(status, "these credentials may not listen to these events")
-    return Disconnected(f"status {status}", retry_after_seconds(refusal.response.headers.get("retry-after"), utc_now()))
+    retry_after = retry_after_seconds(refusal.response.headers.get("retry-after"), utc_now())
+    if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Disconnected(f"status {status}", retry_after)
+    return WrongService(status, retry_after)

@@ -6,13 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 from .errors import AnalyticsError, ConfigurationError
 from .schemas.limits import MAX_BATCH_EVENTS, MAX_BODY_BYTES, MAX_EVENT_BYTES
 
 OnError = Callable[[AnalyticsError], object]
 BeforeSend = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+
+_POSITIVE: Final = frozenset(
+    ("flush_at", "max_batch_bytes", "max_event_bytes", "max_queue", "timeout", "max_event_attempts")
+)
+_NUMBERS: Final = (
+    *sorted(_POSITIVE),
+    *("flush_interval", "exit_timeout", "first_retry", "longest_retry", "refused_retry", "max_spool_bytes"),
+)
+_MOST: Final = {"flush_at": MAX_BATCH_EVENTS, "max_batch_bytes": MAX_BODY_BYTES, "max_event_bytes": MAX_EVENT_BYTES}
 
 
 class OptionKeywords(TypedDict, total=False):
@@ -28,8 +38,10 @@ class OptionKeywords(TypedDict, total=False):
     first_retry: float
     longest_retry: float
     refused_retry: float
+    max_event_attempts: int
     spool_dir: str | PathLike[str] | None
     max_spool_bytes: int
+    dead_letter_file: str | PathLike[str] | None
     on_error: OnError | None
     before_send: BeforeSend | None
     strict: bool
@@ -56,10 +68,15 @@ class Options:
     first_retry: float = 0.5
     longest_retry: float = 30.0
     refused_retry: float = 300.0
-    """Longest wait after ingest refused the sender, whose key may be replaced meanwhile."""
+    """Longest wait after ingest refused the sender, whose key may be replaced meanwhile; and between two tries of an
+    event that ingest fails on."""
+    max_event_attempts: int = 10
+    """Failures of a single event, while ingest takes others, after which it is set aside."""
     spool_dir: str | PathLike[str] | None = None
     """Keeps events on disk instead of in memory until they have their verdict."""
     max_spool_bytes: int = 256 * 1024 * 1024
+    dead_letter_file: str | PathLike[str] | None = None
+    """Keeps events that were set aside, one a line; a spool keeps them itself."""
     on_error: OnError | None = None
     """Told what went wrong, from any thread."""
     before_send: BeforeSend | None = None
@@ -73,10 +90,25 @@ class Options:
 
     def __post_init__(self) -> None:
         """Raise ConfigurationError for what cannot work."""
-        most = {"flush_at": MAX_BATCH_EVENTS, "max_batch_bytes": MAX_BODY_BYTES, "max_event_bytes": MAX_EVENT_BYTES}
-        for name in ("flush_at", "max_batch_bytes", "max_event_bytes", "max_queue", "timeout"):
-            value = getattr(self, name)
-            if not 0 < value <= most.get(name, value):
-                raise ConfigurationError(f"{name} must be more than 0 and at most {most.get(name, 'any number')}")
+        for name in _NUMBERS:
+            value, most = getattr(self, name), _MOST.get(name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise ConfigurationError(f"{name} must be a number")
+            is_positive = value > 0 if name in _POSITIVE else value >= 0
+            if not is_positive or (most is not None and value > most):
+                raise ConfigurationError(
+                    f"{name} must be {'more than 0' if name in _POSITIVE else '0 or more'}"
+                    f" and at most {'any number' if most is None else most}"
+                )
+        for name in ("on_error", "before_send"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                raise ConfigurationError(f"{name} must be a function")
+        for name in ("spool_dir", "dead_letter_file", "ca_file"):
+            if not isinstance(getattr(self, name), (str, PathLike, type(None))):
+                raise ConfigurationError(f"{name} must be a path")
         if self.ca_file is not None and not Path(self.ca_file).is_file():
             raise ConfigurationError("ca_file is no file")
+        if self.spool_dir is not None and self.dead_letter_file is not None:
+            raise ConfigurationError(
+                "dead_letter_file is for clients without spool_dir: a spool keeps dead letters itself"
+            )

@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable, Sequence
 
 from . import process_life
-from .answers import Answer, BodyRefused, Busy, Judged, SenderRefused
+from .answers import DEFECT, Answer, BodyRefused, Busy, Failed, Judged, SenderRefused
 from .books import Books
 from .courier import ENVELOPE_BYTES, Courier
-from .errors import DeliveryRefused, EventRejected, EventsDropped
+from .errors import DeliveryRefused, EventRejected, EventsDropped, EventSetAside, StoreFailed
 from .hooks import LOGGER, ErrorHook
+from .isolation import Isolation
 from .options import Options
 from .retry import Backoff
 from .schedule import Schedule
-from .stores import Parcel, Store, StoreFailed
+from .stores import Lease, Parcel, Store
+from .suspicion import is_poison, suspicion_after
 
 FLUSH_LOOKS_EVERY = 0.1
 """Seconds; events of a spool may be settled by another process, which wakes nobody here."""
@@ -50,7 +52,7 @@ class Sender:
         self._starting = threading.Lock()
         self._drained: bool | None = None
         # What follows is the thread's own
-        self._limit = options.flush_at
+        self._isolation = Isolation(options.flush_at, self._busy_backoff)
         self._failures = 0
         self._is_refused = False
 
@@ -64,6 +66,10 @@ class Sender:
                 self._start()
         if reason is not None and (untold := self._books.drop(1, time.monotonic())):
             self._hook.tell(EventsDropped(untold, reason))
+
+    def end_with_process(self) -> None:
+        """Settle the accounts when the process ends, at the latest."""
+        process_life.end_with_process(self, self._options.exit_timeout)
 
     def start(self) -> None:
         """Send what is in the store already."""
@@ -129,7 +135,7 @@ class Sender:
                 thread = threading.Thread(target=self._run, name="studyin-analytics", daemon=True)
                 thread.start()
                 self._thread = thread
-                process_life.end_with_process(self, self._options.exit_timeout)
+                self.end_with_process()
         except RuntimeError:
             # The interpreter is ending and starts no threads any more: `shutdown` sends what is left in its own
             LOGGER.debug("no thread can be started")
@@ -141,7 +147,7 @@ class Sender:
             try:
                 self._take_turn()
             except StoreFailed as failure:
-                self._failed(str(failure), self._busy_backoff, 0.0)
+                self._failed(str(failure), 0.0)
             with self._changed:
                 self._changed.notify_all()
         self._courier.transport.close()
@@ -161,19 +167,34 @@ class Sender:
                 self._changed.wait(wait)
 
     def _take_turn(self) -> None:
-        lease = self._store.lease(self._limit, self._options.max_batch_bytes - ENVELOPE_BYTES)
+        lease = self._next_lease()
         is_done = True
         if lease.parcels:
             answer, retry_after = self._courier.carry([parcel.body for parcel in lease.parcels])
             is_done = self._apply(answer, retry_after, lease.parcels)
+        now = time.monotonic()
         with self._changed:
             if not is_done:
-                self._schedule.more_waits(time.monotonic())
+                self._schedule.more_waits(now)
                 return
-            if lease.more_in is None or not lease.parcels:
+            waits = [wait for wait in (lease.more_in, self._isolation.seconds_to_suspect(now)) if wait is not None]
+            if not waits or not lease.parcels:
                 self._schedule.nothing_left()
-            if lease.more_in is not None:
-                self._schedule.more_waits(time.monotonic() + lease.more_in)
+            if waits:
+                self._schedule.more_waits(now + min(waits))
+
+    def _next_lease(self) -> Lease:
+        """Return the oldest events, or a suspect alone."""
+        if self._isolation.is_suspects_turn(time.monotonic()) and (suspect := self._store.lease_suspect()):
+            return Lease([suspect], 0.0)
+        if self._isolation.is_turn_of_newest and (newest := self._store.lease_newest()):
+            return Lease([newest], 0.0)
+        lease = self._store.lease(self._isolation.limit, self._options.max_batch_bytes - ENVELOPE_BYTES)
+        now = time.monotonic()
+        self._isolation.suspects_wait(lease.suspect_in, now)
+        if not lease.parcels and self._isolation.may_try_suspect(now) and (suspect := self._store.lease_suspect()):
+            return Lease([suspect], 0.0)
+        return lease
 
     def _apply(self, answer: Answer, retry_after: float, parcels: Sequence[Parcel]) -> bool:
         """Do what the answer asks for; return whether every event is settled."""
@@ -185,50 +206,106 @@ class Sender:
                 return True
             case BodyRefused():
                 # Sent again by halves: one bad event must not take its neighbours with it
-                self._limit = len(parcels) // 2
+                self._isolation.batch_failed(len(parcels))
                 self._store.release([parcel.key for parcel in parcels])
+            case Failed():
+                self._store.release([parcel.key for parcel in parcels])
+                self._isolate(parcels, answer.reason, retry_after)
             case Busy():
                 self._store.release([parcel.key for parcel in parcels])
-                self._failed(answer.reason, self._busy_backoff, retry_after)
+                self._failed(answer.reason, retry_after)
             case SenderRefused():
                 self._store.release([parcel.key for parcel in parcels])
                 self._refused(answer, retry_after)
         return False
 
     def _judged(self, answer: Judged, retry_after: float, parcels: Sequence[Parcel]) -> bool:
-        if self._failures:
-            LOGGER.info("ingest takes events again")
-        self._limit = min(self._limit * 2, self._options.flush_at)
-        self._failures, self._is_refused = 0, False
         self._books.add("accepted", self._store.settle([parcels[index].key for index in answer.accepted]))
         for index, verdict in answer.rejected.items():
             self._reject(parcels[index], verdict.code or "", verdict.pointer or "", verdict.detail or "")
         settled = {*answer.accepted, *answer.rejected}
-        again = [parcel.key for index, parcel in enumerate(parcels) if index not in settled]
-        if again:
-            self._store.release(again)
-            self._failed("some events are to be sent again", self._busy_backoff, retry_after)
-        return not again
+        self._store.release([parcel.key for index, parcel in enumerate(parcels) if index not in settled])
+        others = [index for index in range(len(parcels)) if index not in settled.union(answer.defective)]
+        if settled or others:
+            self._note_answer()
+        if others:
+            self._failed("some events are to be sent again", retry_after)
+        defective = [parcels[index] for index in answer.defective]
+        if settled:
+            self._isolation.settled(parcels[0].suspicion is not None)
+            for parcel in defective:
+                self._suspect(parcel, DEFECT)
+        elif defective:
+            self._isolate(defective, DEFECT, retry_after)
+        return len(settled) == len(parcels)
+
+    def _note_answer(self) -> None:
+        if self._failures:
+            LOGGER.info("ingest takes events again")
+        self._failures, self._is_refused = 0, False
+
+    def _isolate(self, parcels: Sequence[Parcel], reason: str, retry_after: float) -> None:
+        """Find out which event ingest failed on, and let the others past it."""
+        self._books.add("retried")
+        now = time.monotonic()
+        if len(parcels) > 1:
+            LOGGER.info("%d events are sent again by halves: %s", len(parcels), reason)
+            pause = self._isolation.batch_failed(len(parcels))
+        else:
+            pause = self._isolation.event_failed(parcels[0].suspicion is not None, now)
+            self._suspect(parcels[0], reason)
+        with self._changed:
+            self._schedule.pause(now, retry_after, pause, self._busy_backoff.first)
+
+    def _suspect(self, parcel: Parcel, reason: str) -> None:
+        """Keep an event apart from the others until its next try, or set it aside."""
+        now = time.time()
+        suspicion = suspicion_after(parcel.suspicion, self._store.settled, now)
+        event_id = _event_id(parcel)
+        if is_poison(suspicion, self._options.max_event_attempts, now):
+            if self._set_aside(parcel._replace(suspicion=suspicion), event_id, reason):
+                return
+        elif parcel.suspicion is None:
+            LOGGER.warning("event %s is tried again alone, later: ingest failed on it: %s", event_id, reason)
+        self._store.suspect(parcel.key, suspicion, self._refused_backoff.delay(suspicion.tries))
+
+    def _set_aside(self, parcel: Parcel, event_id: str, reason: str) -> bool:
+        """Return False when that was not possible."""
+        try:
+            was_here = self._store.set_aside(parcel, reason)
+        except StoreFailed as failure:
+            LOGGER.warning("event %s is kept, since it cannot be set aside: %s", event_id, failure)
+            return False
+        if was_here and parcel.suspicion is not None:
+            self._books.set_aside(is_kept=self._store.letters is not None)
+            self._hook.tell(EventSetAside(event_id, reason, parcel.suspicion.tries, self._store.letters))
+        return True
 
     def _reject(self, parcel: Parcel, code: str, pointer: str, detail: str) -> None:
         if self._store.settle([parcel.key]):
             self._books.add("rejected")
-            self._hook.tell(EventRejected(json.loads(parcel.body)["event_id"], code, pointer, detail))
+            self._hook.tell(EventRejected(_event_id(parcel), code, pointer, detail))
 
     def _refused(self, answer: SenderRefused, retry_after: float) -> None:
         is_news, self._is_refused = not self._is_refused, True
-        self._failed(f"status {answer.status}", self._refused_backoff, retry_after)
+        self._wait(self._refused_backoff, retry_after)
         if is_news:
             self._hook.tell(DeliveryRefused(answer.status, answer.code, answer.detail))
 
-    def _failed(self, reason: str, backoff: Backoff, retry_after: float) -> None:
-        self._failures += 1
-        self._books.add("retried")
-        if self._failures == 1:
+    def _failed(self, reason: str, retry_after: float) -> None:
+        if not self._failures:
             LOGGER.warning("events are kept and sent again: %s", reason)
+        self._wait(self._busy_backoff, retry_after)
+
+    def _wait(self, backoff: Backoff, retry_after: float) -> None:
+        """Send nothing for a while, longer with every failure."""
+        self._failures += 1
+        self._isolation.busy()
+        self._books.add("retried")
+        now = time.monotonic()
         with self._changed:
-            self._schedule.pause(time.monotonic(), retry_after, backoff.delay(self._failures), backoff.first)
-            self._schedule.more_waits(time.monotonic())
+            self._schedule.pause(now, retry_after, backoff.delay(self._failures), backoff.first)
+            self._schedule.more_waits(now)
 
     def _settle_accounts(self) -> None:
         """Note how it ended; what can never be sent is counted and told."""
@@ -237,5 +314,16 @@ class Sender:
                 return
             self._drained = not self._store.holds_through(self._store.newest)
             self._changed.notify_all()
-        if lost := self._store.abandon():
-            self._hook.tell(EventsDropped(self._books.drop(lost, float("inf")), "not_sent_in_time"))
+        told = 0
+        if unsent := self._store.abandon():
+            told = self._books.drop(unsent, float("inf"))
+            self._hook.tell(EventsDropped(told, "not_sent_in_time"))
+        lost = self._books.lost()
+        if sum(lost.values()) > told:
+            parts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in lost.items())
+            LOGGER.warning("%d events were lost: %s", sum(lost.values()), parts)
+
+
+def _event_id(parcel: Parcel) -> str:
+    # before_send may have taken it away
+    return str(json.loads(parcel.body).get("event_id", ""))

@@ -16,9 +16,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, StoreFailed
 from .hooks import LOGGER
-from .stores import Lease, Parcel, StoreFailed, within
+from .stores import Lease, Parcel, within
+from .suspicion import Suspicion
 
 FILE_NAME: Final = "events.sqlite3"
 PAGE_BYTES: Final = 4096
@@ -32,7 +33,51 @@ CREATE TABLE IF NOT EXISTS events (
     maker TEXT NOT NULL,      -- who put it, and wants to know when it has its verdict
     holder TEXT NOT NULL,     -- who sends it,
     held_until REAL NOT NULL  -- and for how long nobody else does
-)
+);
+CREATE TABLE IF NOT EXISTS suspects (
+    key INTEGER PRIMARY KEY,   -- of an event that failed when it was sent alone
+    next_try REAL NOT NULL,
+    tries INTEGER NOT NULL,
+    strikes INTEGER NOT NULL,
+    since REAL NOT NULL,
+    settled INTEGER NOT NULL
+);
+CREATE TRIGGER IF NOT EXISTS no_suspect_without_event AFTER DELETE ON events
+BEGIN DELETE FROM suspects WHERE key = OLD.key; END;
+CREATE TABLE IF NOT EXISTS tally (
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    settled INTEGER NOT NULL   -- events of all processes so far
+);
+CREATE TABLE IF NOT EXISTS dead_letters (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    body BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    tries INTEGER NOT NULL,
+    since REAL NOT NULL,
+    set_aside_at REAL NOT NULL
+);
+"""
+
+ROOM_FOR_RECORDS: Final = 256
+"""Pages beyond the limit, for suspects and dead letters: a full spool must not be held up by one of its events."""
+
+_OTHERS: Final = """
+SELECT key, body FROM events
+WHERE (holder = :me OR held_until <= :now) AND key NOT IN (SELECT key FROM suspects)
+"""
+"""All that may be leased but suspects."""
+
+_NEXT_SUSPECT: Final = """
+SELECT key, body, tries, strikes, since, settled FROM events JOIN suspects USING (key)
+WHERE (holder = :me OR held_until <= :now) AND next_try <= :now ORDER BY next_try LIMIT 1
+"""
+
+_FIRST_OF_OTHERS: Final = """
+SELECT min(held_until) FROM events WHERE holder <> :me AND key NOT IN (SELECT key FROM suspects)
+"""
+
+_FIRST_SUSPECT: Final = """
+SELECT min(max(next_try, CASE WHEN holder = :me THEN 0 ELSE held_until END)) FROM events JOIN suspects USING (key)
 """
 
 
@@ -61,8 +106,8 @@ class Spool:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._file.touch(mode=0o600)
-            with self._open() as connection:
-                connection.execute(_SCHEMA)
+            with self._open() as connection, _beyond(connection, self._max_pages):
+                connection.executescript(_SCHEMA)
         except (OSError, StoreFailed) as error:
             raise ConfigurationError(f"spool_dir: nothing can be kept there: {error}") from error
 
@@ -82,27 +127,75 @@ class Spool:
     def lease(self, most: int, max_bytes: int) -> Lease:
         """Take the oldest events for a while."""
         now = self._clock()
+        who = {"me": self._name, "now": now}
         with self._open() as connection, _transaction(connection):
-            rows = connection.execute(
-                "SELECT key, body FROM events WHERE holder = ? OR held_until <= ? ORDER BY key LIMIT ?",
-                (self._name, now, most + 1),
-            ).fetchall()
+            rows = connection.execute(f"{_OTHERS} ORDER BY key LIMIT :most", who | {"most": most + 1}).fetchall()
             found = within([Parcel(*row) for row in rows[:most]], max_bytes)
-            connection.executemany(
-                "UPDATE events SET holder = ?, held_until = ? WHERE key = ?",
-                [(self._name, now + self._lease_seconds, parcel.key) for parcel in found],
+            self._hold(connection, [parcel.key for parcel in found], now)
+            [until] = connection.execute(_FIRST_OF_OTHERS, who).fetchone()
+            [next_try] = connection.execute(_FIRST_SUSPECT, who).fetchone()
+        more_in = 0.0 if len(found) < len(rows) else _seconds(now, until)
+        return Lease(found, more_in, _seconds(now, next_try))
+
+    def lease_newest(self) -> Parcel | None:
+        """Take the newest event that is no suspect."""
+        return self._lease_one(f"{_OTHERS} ORDER BY key DESC LIMIT 1")
+
+    def lease_suspect(self) -> Parcel | None:
+        """Take the suspect whose moment came first."""
+        return self._lease_one(_NEXT_SUSPECT)
+
+    def _lease_one(self, question: str) -> Parcel | None:
+        now = self._clock()
+        with self._open() as connection, _transaction(connection):
+            row = connection.execute(question, {"me": self._name, "now": now}).fetchone()
+            if row is None:
+                return None
+            self._hold(connection, [row[0]], now)
+        return Parcel(row[0], row[1], Suspicion(*row[2:]) if row[2:] else None)
+
+    def suspect(self, key: int, suspicion: Suspicion, seconds: float) -> None:
+        """Keep an event apart, in all processes and over restarts."""
+        with self._open() as connection, _beyond(connection, self._max_pages), _transaction(connection):
+            connection.execute(
+                "INSERT OR REPLACE INTO suspects (key, next_try, tries, strikes, since, settled)"
+                " SELECT key, ?, ?, ?, ?, ? FROM events WHERE key = ?",
+                (self._clock() + seconds, *suspicion, key),
             )
-            if len(found) < len(rows):
-                return Lease(found, 0.0)
-            others = connection.execute("SELECT min(held_until) FROM events WHERE holder <> ?", (self._name,))
-            until = others.fetchone()[0]
-            return Lease(found, None if until is None else max(until - now, 0.0))
+
+    def set_aside(self, parcel: Parcel, reason: str) -> bool:
+        """Move an event to the dead letters of this spool."""
+        tries, since = (parcel.suspicion.tries, parcel.suspicion.since) if parcel.suspicion else (0, self._clock())
+        with self._open() as connection, _beyond(connection, self._max_pages), _transaction(connection):
+            if not connection.execute("DELETE FROM events WHERE key = ?", (parcel.key,)).rowcount:
+                return False
+            connection.execute(
+                "INSERT INTO dead_letters (body, reason, tries, since, set_aside_at) VALUES (?, ?, ?, ?, ?)",
+                (parcel.body, reason, tries, since, self._clock()),
+            )
+        return True
+
+    @property
+    def letters(self) -> str:
+        """The directory."""
+        return str(self._file.parent)
+
+    @property
+    def settled(self) -> int:
+        """How many events were settled so far, by all processes of this spool."""
+        return int(self._ask("SELECT coalesce(max(settled), 0) FROM tally"))
 
     def settle(self, keys: Collection[int]) -> int:
         """Delete events."""
         with self._open() as connection, _transaction(connection):
             deletions = (connection.execute("DELETE FROM events WHERE key = ?", (key,)) for key in keys)
-            return sum(deletion.rowcount for deletion in deletions)
+            deleted = sum(deletion.rowcount for deletion in deletions)
+            connection.execute(
+                "INSERT INTO tally (id, settled) VALUES (0, ?)"
+                " ON CONFLICT (id) DO UPDATE SET settled = settled + excluded.settled",
+                (deleted,),
+            )
+        return deleted
 
     def release(self, keys: Collection[int]) -> None:
         """Do nothing: they stay ours to send, as long as nobody has to step in."""
@@ -149,6 +242,12 @@ class Spool:
         """End what `hold_still` began."""
         self._lock.release()
 
+    def _hold(self, connection: sqlite3.Connection, keys: Collection[int], now: float) -> None:
+        connection.executemany(
+            "UPDATE events SET holder = ?, held_until = ? WHERE key = ?",
+            [(self._name, now + self._lease_seconds, key) for key in keys],
+        )
+
     def _ask(self, question: str, *parameters: object) -> Any:
         with self._open() as connection:
             return connection.execute(question, parameters).fetchone()[0]
@@ -172,10 +271,10 @@ class Spool:
                 "journal_mode = WAL",
                 "synchronous = NORMAL",
                 "secure_delete = ON",
-                f"max_page_count = {self._max_pages}",
             ):
                 with closing(connection.execute(f"PRAGMA {pragma}")) as answer:
                     answer.fetchall()
+            _limit(connection, self._max_pages)
         except sqlite3.Error:
             connection.close()
             raise
@@ -191,3 +290,22 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+@contextmanager
+def _beyond(connection: sqlite3.Connection, pages: int) -> Iterator[None]:
+    """Let the file grow a little beyond its limit, for what must be written however full it is."""
+    _limit(connection, pages + ROOM_FOR_RECORDS)
+    try:
+        yield
+    finally:
+        _limit(connection, pages)
+
+
+def _limit(connection: sqlite3.Connection, pages: int) -> None:
+    with closing(connection.execute(f"PRAGMA max_page_count = {pages}")) as answer:
+        answer.fetchall()
+
+
+def _seconds(now: float, moment: float | None) -> float | None:
+    return None if moment is None else max(moment - now, 0.0)

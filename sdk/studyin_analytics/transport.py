@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from urllib3.connectionpool import HTTPConnectionPool, connection_from_url
+from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout, parse_url
 
 from .errors import ConfigurationError
+from .proxies import connection_pool, proxy_of
 
 BATCH_PATH: Final = "/api/analytics/events/batch"
 
@@ -50,19 +51,28 @@ class HttpTransport:
     def __init__(self, url: str, write_key: str, timeout: float, ca_file: str | None = None) -> None:
         """Raise ConfigurationError when this is no address of a server. Connects with the first request."""
         self._url = base_url(url, "url") + BATCH_PATH
+        if not isinstance(write_key, str):
+            raise ConfigurationError("write_key must be a str")
         if not (write_key.isascii() and write_key.isprintable()):
             raise ConfigurationError("write_key has characters that no header can carry")
-        self._path = parse_url(self._url).request_uri
         self._headers = {"Authorization": f"Bearer {write_key}"}
         self._timeout = Timeout(connect=timeout, read=timeout)
         self._trust = {} if ca_file is None else {"ca_certs": ca_file}
-        self._pool: HTTPConnectionPool | None = None
+        self._proxy = proxy_of(self._url)
+        self._pool, self._target = self._open()
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Send a batch and return the answer."""
         try:
-            response = self._opened().urlopen(
-                "POST", self._path, body=body, headers={**self._headers, **headers}, retries=False, redirect=False
+            response = self._pool.urlopen(
+                "POST",
+                self._target,
+                body=body,
+                headers={**self._headers, **headers},
+                retries=False,
+                redirect=False,
+                # Through a proxy the target is of another host
+                assert_same_host=False,
             )
         except HTTPError as error:
             raise TransportFailed(type(error).__name__) from error
@@ -70,18 +80,17 @@ class HttpTransport:
 
     def close(self) -> None:
         """Close the connection."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+        self._pool.close()
+        self._pool, self._target = self._open()
 
-    def _opened(self) -> HTTPConnectionPool:
-        if self._pool is None:
-            self._pool = connection_from_url(self._url, maxsize=1, timeout=self._timeout, **self._trust)
-        return self._pool
+    def _open(self) -> tuple[HTTPConnectionPool, str]:
+        return connection_pool(self._url, self._proxy, maxsize=1, timeout=self._timeout, **self._trust)
 
 
 def base_url(url: str, name: str) -> str:
     """Return the address of a server without a slash at its end. Raises ConfigurationError, which names `name`."""
+    if not isinstance(url, str):
+        raise ConfigurationError(f"{name} must be a str")
     try:
         parts = parse_url(url)
     except HTTPError:

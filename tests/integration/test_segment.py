@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from ingest.privacy.detectors import find_personal
 from ingest.routes import BATCH as NATIVE_BATCH
 from ingest.routes import MOST_DROPPED
-from ingest.segment.routes import BATCH, CALLS
+from ingest.segment.routes import ALIASES, BATCH, CALLS
 from ingest.server import create_app, open_unmapped
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
@@ -176,6 +176,40 @@ async def test_every_call_has_a_path_that_says_which_it_is(client: httpx.AsyncCl
     reply = await client.post(CALLS[call], json=track(type="screen"))
     [result] = reply.json()["results"]
     assert (reply.status_code, result["status"]) == (200, "accepted" if call == "track" else "ignored")
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+async def test_a_path_that_clients_use_is_the_one_it_stands_for(client: httpx.AsyncClient, alias: str) -> None:
+    meant = ALIASES[alias]
+    answers = metrics.INGEST_REQUESTS.labels(meant, "200")
+    before = answers._value.get()
+    reply = await client.post(alias, json={"batch": [track()]} if meant == BATCH else track())
+    [result] = reply.json()["results"]
+    is_stored = meant in (BATCH, CALLS["track"])
+    assert (reply.status_code, result["status"]) == (200, "accepted" if is_stored else "ignored")
+    assert answers._value.get() == before + 1
+
+
+async def test_a_path_like_those_of_clients_is_still_not_found(client: httpx.AsyncClient) -> None:
+    for path in ("/v1", "/v1/", "/v1/x", "/v1/batch//", "/v1/tracks"):
+        assert (await client.post(path, json=track())).status_code == 404
+
+
+async def test_a_clock_that_is_ahead_is_corrected_by_the_stamp_of_the_batch(
+    client: httpx.AsyncClient, redis: Redis
+) -> None:
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    message = track(timestamp=ahead.isoformat())
+    del message["sentAt"]
+    sent_at = (ahead + timedelta(seconds=2)).isoformat()
+    started = utc_now()
+    [result] = (await client.post(BATCH, json={"batch": [message], "sentAt": sent_at})).json()["results"]
+    assert (result["status"], [edit["code"] for edit in result["edits"]]) == ("accepted", ["clock_ahead"])
+    [(_, fields)] = await stream_entries(redis)
+    occurred_at = decode(fields).occurred_at
+    assert started - timedelta(seconds=2) <= occurred_at <= utc_now() - timedelta(seconds=2)
+    [result] = (await client.post(BATCH, json={"batch": [message]})).json()["results"]
+    assert result["code"] == "timestamp_in_future"
 
 
 async def test_a_message_that_comes_again_has_the_same_key(client: httpx.AsyncClient, redis: Redis) -> None:

@@ -250,6 +250,43 @@ async def test_who_is_asked_to_wait_waits(heard: Heard, status: int) -> None:
         # and `stop` does not wait for that
 
 
+@pytest.mark.parametrize("status", [200, 404, 405])
+async def test_another_service_is_told_from_the_read_service(heard: Heard, status: int) -> None:
+    async with ScriptedLive(Refusal(status)).running() as live:
+        bus = bus_of(live)
+        await bus.subscribe(None, heard)
+        with pytest.raises(SubscriptionRefused, match="is this the URL of the read service") as raised:
+            await bus.start_listening()
+        assert raised.value.status == status
+
+
+async def test_a_read_service_that_was_there_is_waited_for_whatever_answers_meanwhile(heard: Heard) -> None:
+    async def ends(visit: Visit) -> None:
+        await visit.welcome()
+        await visit.close(1012)
+
+    async with ScriptedLive(ends, Refusal(404), publishing(1)).running() as live:
+        bus = bus_of(live)
+        await bus.subscribe(None, heard)
+        async with listening(bus):
+            await eventually(lambda: heard.ids == [1])
+
+
+async def test_a_bus_that_cannot_connect_warns_once(heard: Heard, caplog: pytest.LogCaptureFixture) -> None:
+    async with ScriptedLive(*[Refusal(503)] * 3, publishing(1)).running() as live:
+        bus = bus_of(live)
+        await bus.subscribe(None, heard)
+        async with listening(bus):
+            await eventually(lambda: heard.ids == [1])
+    assert [record.getMessage().partition(";")[0] for record in caplog.records] == ["not connected (status 503)"]
+
+
+@pytest.mark.parametrize("wrong", [b"x", True, 3.5])
+def test_what_is_no_id_of_a_learner_is_refused_at_once(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="user_id"):
+        EventBus("http://h", key="k", user_id=wrong)
+
+
 async def test_types_that_are_wanted_later_are_heard_too(heard: Heard) -> None:
     async with ScriptedLive(publishing(1), publishing(2)).running() as live:
         bus = bus_of(live)

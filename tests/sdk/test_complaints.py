@@ -104,7 +104,6 @@ def test_the_end_of_a_process_hangs_on_an_ingest_that_is_away(ingest: ScriptedIn
         ingest.url,
     )
     assert done.stdout == "1 events were dropped: not_sent_in_time\n"
-    assert done.stderr == ""
 
 
 def test_flush_waits_out_the_flush_interval(ingest: ScriptedIngest, make_client: MakesClients) -> None:
@@ -206,8 +205,7 @@ def test_importing_it_configures_logging_or_prints() -> None:
     done = run_script(
         "import logging, studyin_analytics, studyin_analytics.middleware, studyin_analytics.testing\n"
         "assert logging.getLogger().handlers == [], logging.getLogger().handlers\n"
-        "[handler] = logging.getLogger('studyin_analytics').handlers\n"
-        "assert isinstance(handler, logging.NullHandler)\n"
+        "assert logging.getLogger('studyin_analytics').propagate\n"
         "assert logging.getLogger('studyin_analytics').level == logging.NOTSET\n"
     )
     assert done.stdout + done.stderr == ""

@@ -103,7 +103,7 @@ def test_only_what_ingest_asks_for_is_sent_again_with_the_same_id_and_time(
     assert (stats.accepted, stats.rejected, stats.pending, stats.retried) == (3, 1, 0, 2)
 
 
-@pytest.mark.parametrize("trouble", [saying(503), saying(429), saying(500), saying(408), lambda _: None])
+@pytest.mark.parametrize("trouble", [saying(503), saying(429), saying(502), saying(504), saying(408), lambda _: None])
 def test_trouble_is_waited_out(
     ingest: ScriptedIngest, client: Client, trouble: Script, told: list[AnalyticsError]
 ) -> None:
@@ -204,6 +204,21 @@ def test_a_wrong_call_raises_only_where_that_is_wanted(
         xp(make_client(strict=True), -1)
 
 
+@pytest.mark.parametrize("user_id", [b"x", True, 3.5])
+def test_an_id_of_a_wrong_type_is_told_and_raised_like_any_wrong_call(
+    ingest: ScriptedIngest, make_client: MakesClients, told: list[AnalyticsError], user_id: Any
+) -> None:
+    client, strict = make_client(), make_client(strict=True)
+    assert client.track("xp_earned", user_id=user_id, properties={"xp_amount": 1})
+    with pytest.raises(InvalidEvent, match="/user_id"):
+        strict.track("xp_earned", user_id=user_id, properties={"xp_amount": 1})
+    assert [str(error) for error in told] == [
+        "xp_earned is not valid at /user_id: invalid_type: an id is str, int or UUID"
+    ] * 2
+    assert client.flush(10)
+    assert (client.stats().tracked, client.stats().invalid, ingest.requests) == (1, 1, [])
+
+
 def test_disabled_sends_nothing_and_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ANALYTICS_INGEST_URL", raising=False)
     client = Client(disabled=True)
@@ -230,6 +245,8 @@ def test_address_and_key_come_from_the_environment(ingest: ScriptedIngest, monke
         ({"url": "ftp://h", "write_key": "k"}, "url"),
         ({"url": "http://", "write_key": "k"}, "url"),
         ({"url": "http://h", "write_key": "k\n"}, "write_key"),
+        ({"url": "http://h", "write_key": b"k"}, "write_key"),
+        ({"url": b"http://h", "write_key": "k"}, "url"),
         ({"url": "https://h", "write_key": "k", "ca_file": "/nowhere"}, "ca_file"),
     ],
 )

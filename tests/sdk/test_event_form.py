@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +17,10 @@ from studyin_analytics.event_ids import RANDOM_BITS, uuid7
 from studyin_analytics.schemas.identifiers import canonical_event_id, milliseconds_of
 
 NOW = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
-XP = {"xp_amount": 5}
+XP: dict[str, Any] = {"xp_amount": 5}
 
 
-def event(properties: dict[str, Any], event_type: str = "xp_earned", **said: Any) -> dict[str, Any]:
+def event(properties: Any, event_type: Any = "xp_earned", **said: Any) -> dict[str, Any]:
     facts = {"user_id": "u", "session_id": None, "timestamp": None, "event_id": None} | said
     return new_event(
         event_type,
@@ -63,6 +65,38 @@ def test_ids_of_any_type_are_written_as_text() -> None:
     assert encoded(made, 10_000)
 
 
+class Name(str, Enum):  # noqa: UP042 - what services of Python 3.10 have
+    ADA = "ada-1"
+
+
+def test_an_id_that_is_a_str_of_another_class_is_its_text() -> None:
+    assert event(XP, user_id=Name.ADA)["user_id"] == "ada-1"
+
+
+@pytest.mark.parametrize("wrong", [b"x", True, 3.5, ["u"], {"id": 1}, object()], ids=lambda wrong: type(wrong).__name__)
+@pytest.mark.parametrize("argument", ["user_id", "session_id", "event_id", "material_id"])
+def test_what_is_no_id_is_refused_by_the_name_of_the_argument(argument: str, wrong: object) -> None:
+    properties, said = ({argument: wrong}, {}) if argument == "material_id" else (XP, {argument: wrong})
+    with pytest.raises(InvalidEvent, match=f"{argument}: invalid_type: an id is str, int or UUID"):
+        event(properties, "material_view", **said)
+
+
+@pytest.mark.parametrize(
+    ("call", "pointer"),
+    [
+        (lambda: event(XP, timestamp=5), "/timestamp"),
+        (lambda: event(XP, timestamp=NOW.date()), "/timestamp"),
+        (lambda: event(XP, event_type=b"xp_earned"), "/event_type"),
+        (lambda: event([1]), "/properties"),
+        (lambda: event({1: 2}), "/properties"),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_named(call: Callable[[], object], pointer: str) -> None:
+    with pytest.raises(InvalidEvent) as raised:
+        call()
+    assert (raised.value.pointer, raised.value.code) == (pointer, "invalid_type")
+
+
 def test_the_learners_day_is_that_of_the_offset_they_were_told_in() -> None:
     local = NOW.astimezone(timezone(timedelta(hours=2)))
     assert event(XP, timestamp=local)["timestamp"] == "2026-03-02T01:30:00+02:00"
@@ -80,9 +114,10 @@ def test_the_learners_day_is_that_of_the_offset_they_were_told_in() -> None:
         (event(XP, timestamp="soon"), "/timestamp", "datetime_parsing"),
         (event(XP, session_id="ada"), "/session_id", "uuid_parsing"),
         (event(XP, event_type="party"), "", "union_tag_invalid"),
-        (event({"xp_amount": {5}}), "", "not_json"),
-        (event({"xp_amount": float("nan")}), "", "not_json"),
-        (event({"xp_amount": 5, "source": "\ud800"}), "", "not_json"),
+        (event({"xp_amount": {5}}), "/properties/xp_amount", "not_json"),
+        (event({"xp_amount": float("nan")}), "/properties/xp_amount", "not_json"),
+        (event({"xp_amount": 5, "source": "\ud800"}), "/properties/source", "not_json"),
+        (event(XP, user_id="\ud800"), "/user_id", "not_json"),
         (event({"xp_amount": 5, "source": "x" * 200}), "", "event_too_large"),
     ],
 )

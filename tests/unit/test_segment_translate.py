@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from ingest.privacy.detectors import find_personal
 from ingest.privacy.firewall import Edit
 from ingest.segment.mapping import EventMapping, parse_mapping
 from ingest.segment.messages import UNSUPPORTED
+from ingest.segment.timestamps import clock_ahead
 from ingest.segment.translate import Translation, translate
 from schemas.event_types import EventType
 from schemas.events import MODELS
@@ -35,6 +37,7 @@ MAPPING = parse_mapping(
     ),
     "mapping",
 )
+NOW = datetime(2026, 3, 1, 9, 30, 1, tzinfo=UTC)
 SESSION = "0190163d-8694-739b-aea5-966c26f8ad91"
 # as segment-analytics-python 2.4 sends it
 TRACK = {
@@ -57,14 +60,14 @@ EVENT = {
 }
 
 
-def translated(message: Any, mapping: EventMapping = MAPPING) -> Translation:
-    found = translate(message, mapping)
+def translated(message: Any, mapping: EventMapping = MAPPING, sent_at: Any = None) -> Translation:
+    found = translate(message, mapping, NOW, clock_ahead(sent_at, NOW))
     assert isinstance(found, Translation)
     return found
 
 
 def refused(message: Any) -> tuple[str, str]:
-    found = translate(message, MAPPING)
+    found = translate(message, MAPPING, NOW)
     assert isinstance(found, Rejection)
     return found.code, found.pointer
 
@@ -87,7 +90,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-READ = ("type", "event", "messageId", "userId", "anonymousId", "timestamp", "originalTimestamp", "properties")
+READ = ("type", "event", "messageId", "userId", "anonymousId", "timestamp", "originalTimestamp", "sentAt", "properties")
 
 
 @given(st.dictionaries(st.text().filter(lambda name: name not in READ), JSON, max_size=5))
@@ -103,7 +106,7 @@ TRACKS = st.fixed_dictionaries(
 
 @given(TRACKS | st.dictionaries(st.sampled_from(READ), JSON) | JSON)
 def test_every_message_has_a_verdict(message: Any) -> None:
-    found = translate(message, MAPPING)
+    found = translate(message, MAPPING, NOW)
     judged = found if isinstance(found, Rejection) else judge(found.event)
     assert isinstance(judged, (Rejection, *MODELS.values()))
 
@@ -153,12 +156,112 @@ def test_a_session_id_that_is_a_uuid_goes_to_the_envelope(name: str) -> None:
     assert found.event["properties"] == {"material_id": "a"}
 
 
-@pytest.mark.parametrize("session_id", ["17", SESSION.replace("-", ""), None, 5])
-def test_another_session_id_is_refused_by_name(session_id: Any) -> None:
-    message = TRACK | {"properties": {"xp_amount": 5, "session_id": session_id}}
-    rejection = judge(translated(message).event)
+@pytest.mark.parametrize(
+    ("session_id", "ours"),
+    [
+        (SESSION.replace("-", ""), SESSION.replace("-", "")),
+        (SESSION.upper(), SESSION.upper()),
+        ("visit-17", "visit-17"),
+        (1763942400, "1763942400"),
+        (17.0, "17"),
+        (None, None),
+    ],
+)
+def test_a_session_id_is_any_text_or_whole_number(session_id: Any, ours: str | None) -> None:
+    found = translated(TRACK | {"properties": {"xp_amount": 5, "session_id": session_id}})
+    assert found.event.get("session_id") == ours
+    assert found.event["properties"] == {"xp_amount": 5}
+
+
+@pytest.mark.parametrize("session_id", [True, 1.5, ["17"], {"id": "17"}])
+@pytest.mark.parametrize("name", ["session_id", "visit"])
+def test_what_is_no_session_id_is_told_what_it_must_be(name: str, session_id: Any) -> None:
+    found = translate(TRACK | {"event": "Lesson Viewed", "properties": {"lesson": "a", name: session_id}}, MAPPING, NOW)
+    assert isinstance(found, Rejection)
+    assert (found.code, found.pointer) == ("invalid_type", f"/properties/{name}")
+    assert "text of 1 to 128 characters" in found.detail
+
+
+def test_a_session_id_that_is_refused_is_told_where_the_sender_wrote_it() -> None:
+    found = translated(TRACK | {"event": "Lesson Viewed", "properties": {"lesson": "a", "visit": "x" * 200}})
+    rejection = judge(found.event)
     assert isinstance(rejection, Rejection)
-    assert (rejection.code, rejection.pointer) == ("unknown_property", "/properties/session_id")
+    told = found.retold(rejection)
+    assert isinstance(told, Rejection)
+    assert told.pointer == "/properties/visit"
+
+
+@pytest.mark.parametrize(("number", "text"), [(7, "7"), (7.0, "7"), (10**24, str(10**24))])
+def test_ids_that_are_whole_numbers_are_their_decimal_text(number: Any, text: str) -> None:
+    event = translated(TRACK | {"userId": number, "messageId": number}).event
+    assert (event["user_id"], event["event_id"]) == (text, text)
+    assert translated(TRACK | {"userId": None, "anonymousId": number}).event["user_id"] == text
+    assert isinstance(judge(event), MODELS["xp_earned"])
+
+
+@pytest.mark.parametrize("wrong", [True, 7.5, 1e300, ["7"], {"id": 7}])
+def test_other_values_are_no_ids(wrong: Any) -> None:
+    for name in ("userId", "messageId"):
+        judged = judge(translated(TRACK | {name: wrong}).event)
+        assert isinstance(judged, Rejection)
+        assert judged.code == "invalid_type"
+
+
+AHEAD = {"timestamp": "2026-03-01T12:30:00.123+02:00", "sentAt": "2026-03-01T10:30:01Z"}
+
+
+def test_a_clock_that_is_ahead_is_corrected_in_the_offset_of_the_learner_and_told() -> None:
+    found = translated(TRACK | AHEAD)
+    assert found.event["timestamp"] == "2026-03-01T11:30:00.123000+02:00"
+    [edit] = found.edits
+    assert (edit["pointer"], edit["code"]) == ("/timestamp", "clock_ahead")
+    assert "1:00:00" in edit["detail"]
+    original = translated(TRACK | AHEAD | {"originalTimestamp": AHEAD["timestamp"], "timestamp": None})
+    assert original.event["timestamp"] == found.event["timestamp"]
+    assert original.edits[0]["pointer"] == "/originalTimestamp"
+
+
+def test_the_stamp_of_a_batch_is_that_of_its_messages_unless_they_have_their_own() -> None:
+    timestamp = {"timestamp": AHEAD["timestamp"]}
+    assert translated(TRACK | timestamp, sent_at=AHEAD["sentAt"]) == translated(TRACK | AHEAD)
+    assert translated(TRACK | AHEAD | {"sentAt": NOW.isoformat()}, sent_at=AHEAD["sentAt"]).edits == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sentAt": (NOW + timedelta(minutes=1)).isoformat()},
+        {"sentAt": (NOW - timedelta(hours=5)).isoformat()},
+        {"sentAt": "soon"},
+        {"sentAt": "2026-03-01T10:30:01"},
+        {"timestamp": None, "sentAt": AHEAD["sentAt"]},
+        {"timestamp": "yesterday", "sentAt": AHEAD["sentAt"]},
+        {"timestamp": "0001-01-01T00:00:00Z", "sentAt": AHEAD["sentAt"]},
+        {"timestamp": "2026-03-01T09:30:00", "sentAt": AHEAD["sentAt"]},
+    ],
+)
+def test_without_two_stamps_and_a_clock_that_is_ahead_nothing_is_corrected(change: dict[str, Any]) -> None:
+    message = TRACK | change
+    found = translated(message)
+    assert (found.event.get("timestamp"), found.edits) == (message["timestamp"], [])
+
+
+@given(
+    ahead=st.timedeltas(timedelta(minutes=1, microseconds=1), timedelta(days=3_650)),
+    age=st.timedeltas(timedelta(0), timedelta(days=30)),
+    delay=st.timedeltas(timedelta(0), timedelta(hours=5)),
+)
+def test_a_message_that_is_stamped_and_sent_again_is_of_the_same_time(
+    ahead: timedelta, age: timedelta, delay: timedelta
+) -> None:
+    happened = (NOW + ahead - age).isoformat()
+    first = translate(TRACK | {"timestamp": happened, "sentAt": (NOW + ahead).isoformat()}, MAPPING, NOW)
+    later = NOW + delay
+    again = translate(TRACK | {"timestamp": happened, "sentAt": (later + ahead).isoformat()}, MAPPING, later)
+    assert isinstance(first, Translation)
+    assert isinstance(again, Translation)
+    assert first.event == again.event
+    assert datetime.fromisoformat(first.event["timestamp"]) == NOW - age
 
 
 @pytest.mark.parametrize(
@@ -180,9 +283,9 @@ def test_the_time_is_the_timestamp_or_else_the_original_one() -> None:
 
 
 PLACES: dict[str, tuple[dict[str, Any], str]] = {
-    "user": ({"userId": 5}, "/userId"),
+    "user": ({"userId": [5]}, "/userId"),
     "no user": ({"userId": None}, "/userId"),
-    "anonymous": ({"userId": None, "anonymousId": 5}, "/anonymousId"),
+    "anonymous": ({"userId": None, "anonymousId": [5]}, "/anonymousId"),
     "message id": ({"messageId": ["a"]}, "/messageId"),
     "timestamp": ({"timestamp": "yesterday"}, "/timestamp"),
     "original timestamp": ({"timestamp": None, "originalTimestamp": "yesterday"}, "/originalTimestamp"),

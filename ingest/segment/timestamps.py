@@ -1,0 +1,84 @@
+"""Times as Segment's clients write them, and the correction of a clock that runs ahead. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+LEAST_SKEW: Final = timedelta(minutes=1)
+"""A clock that is ahead by no more is left alone."""
+
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_ISO_8601: Final = re.compile(
+    r"""(?P<year>\d{4})(?P<dash>-?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)
+    (?:[Tt]|\ +)
+    (?P<hour>\d\d)(?P<colon>:?)(?P<minute>\d\d)(?:(?P=colon)(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?
+    \ *(?:(?P<utc>[Zz]|UTC|GMT)|(?P<sign>[+\u2212-])(?P<hours>\d\d)(?::?(?P<minutes>\d\d))?(?:\ UTC)?)""",
+    re.ASCII | re.VERBOSE,
+)
+_SIGNS: Final = {"+": "+", "-": "-", "\u2212": "-"}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS: Final = range(10**9, 10**11)
+_MILLISECONDS: Final = range(10**12, 10**14)
+"""Unix times from 2001 to 5138: no number is in both, so that nobody has to guess its unit."""
+
+
+def as_rfc_3339(moment: Any) -> Any:
+    """Return a time in the form of RFC 3339 where it can be read in one way only, else as it is, for others to judge.
+
+    Read are ISO 8601 with a date, a time to the minute at least and an offset, in its long and its short form, and
+    numbers of seconds or milliseconds since 1970.
+    """
+    if isinstance(moment, str):
+        if _RFC_3339.fullmatch(moment):
+            return moment
+        found = _ISO_8601.fullmatch(moment.strip())
+        return moment if found is None else _written(found)
+    if isinstance(moment, float) and not math.isfinite(moment):
+        return moment
+    return _of_number(moment) if isinstance(moment, int | float) and not isinstance(moment, bool) else moment
+
+
+def clock_ahead(sent_at: Any, now: datetime) -> timedelta | None:
+    """Return by how much the clock of a sender is ahead of ours, None when it is not, or not by more than LEAST_SKEW.
+
+    A `sentAt` of the past says nothing: the message may have been sent before, and be sent again.
+    """
+    stamp = _read(as_rfc_3339(sent_at))
+    if stamp is None:
+        return None
+    ahead = stamp - now
+    return ahead if ahead > LEAST_SKEW else None
+
+
+def moved_back(moment: Any, by: timedelta) -> Any:
+    """Return a time so much earlier, in its own offset; what is no time stays as it is."""
+    stamp = _read(moment)
+    try:
+        return moment if stamp is None else (stamp - by).isoformat()
+    except OverflowError:
+        return moment
+
+
+def _written(found: re.Match[str]) -> str:
+    offset = "Z" if found["utc"] else f"{_SIGNS[found['sign']]}{found['hours']}:{found['minutes'] or '00'}"
+    fraction = f".{found['fraction']}" if found["fraction"] else ""
+    date = f"{found['year']}-{found['month']}-{found['day']}"
+    return f"{date}T{found['hour']}:{found['minute']}:{found['second'] or '00'}{fraction}{offset}"
+
+
+def _of_number(moment: float) -> Any:
+    whole = int(moment)
+    if whole in _MILLISECONDS:
+        return (_EPOCH + timedelta(milliseconds=moment)).isoformat()
+    return (_EPOCH + timedelta(seconds=moment)).isoformat() if whole in _SECONDS else moment
+
+
+def _read(moment: Any) -> datetime | None:
+    try:
+        stamp = datetime.fromisoformat(moment)
+    except (TypeError, ValueError):
+        return None
+    return None if stamp.tzinfo is None else stamp
