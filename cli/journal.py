@@ -95,13 +95,15 @@ class FileJournal:
         if progress is None:
             fresh = Progress(name=self._name_from_the_start())
             self.progress_file.unlink(missing_ok=True)
-            self.rejected_file.unlink(missing_ok=True)
+            # what is given may also be a device or a pipe, which stays
+            if self.rejected_file.is_file():
+                self.rejected_file.unlink()
             return fresh
         if not self._fits(progress):
             raise self._unusable("is of another content")
         if self._name not in (None, progress.name):
             raise self._unusable("is of a run with another --input" if progress.name else "is of a run without --input")
-        if self.rejected_file.exists():
+        if self.rejected_file.is_file():
             os.truncate(self.rejected_file, progress.rejected_bytes)
         elif progress.rejected_bytes:
             raise self._unusable("has rejected events", f"whose file {self.rejected_file} is gone")
@@ -162,9 +164,9 @@ class StreamJournal:
 
     def open(self) -> Progress:
         """Return that nothing is sent. Raises OSError when rejected events could not be written."""
-        is_new = not self.rejected_file.exists()
+        is_there = self.rejected_file.exists()
         self.append([])
-        if is_new:
+        if not is_there:
             self.rejected_file.unlink()
         return Progress(name=self._name)
 
@@ -184,5 +186,6 @@ def _append(file: Path, rejected: Sequence[dict[str, Any]]) -> int:
         for each in rejected:
             stream.write(json.dumps(each) + "\n")
         stream.flush()
-        os.fsync(stream.fileno())
-        return stream.tell()
+        if file.is_file():
+            os.fsync(stream.fileno())
+        return stream.tell() if stream.seekable() else 0

@@ -52,14 +52,7 @@ class OnError(StrEnum):
 
 def send(
     file: Annotated[
-        Path,
-        typer.Argument(
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            allow_dash=True,
-            help="One JSON event a line; may be gzipped, and a pipe. `-` is standard input.",
-        ),
+        Path, typer.Argument(help="One JSON event a line; may be gzipped, and a pipe. `-` is standard input.")
     ],
     url: Url = None,
     key: Key = None,
@@ -103,6 +96,8 @@ def send(
     """
     if file == STDIN and sys.stdin is None:
         raise ConfigurationError("standard input is closed")
+    if file.is_dir():
+        raise ConfigurationError(f"{file} is a directory")
     target = find_target(url, key, data_dir)
     policy = RetryPolicy(give_up_after=give_up_after, attempts=attempts)
     try:
