@@ -33,7 +33,9 @@ class Operator:
     data_dir: Path
     secrets: Mapping[str, str] = field(default_factory=dict)
 
-    async def run(self, *arguments: str, **environment: str) -> Ended:
+    async def run(self, *arguments: str, stdout: Path | None = None, **environment: str) -> Ended:
+        """Run a command to its end, its output kept unless it goes to a file."""
+        file = None if stdout is None else stdout.open("wb")
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "cli.main", *arguments, "--data-dir", str(self.data_dir)),
             env={
@@ -47,9 +49,11 @@ class Operator:
                 **environment,
             },
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=file or asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         out, err = await child.communicate()
+        if file is not None:
+            file.close()
         assert child.returncode is not None
-        return Ended(child.returncode, out.decode(), err.decode())
+        return Ended(child.returncode, (out or b"").decode(), err.decode())
