@@ -57,8 +57,7 @@ class Sender:
 
     async def send(self, file: Path, *, batch_size: int = 2, concurrency: int = 1, restart: bool = False) -> Progress:
         async with Target(self.url, "key").open(concurrency) as client:
-            journal = FileJournal(file, restart=restart)
-            sender = InputSender(file, self._courier(client), journal, clock=time.monotonic)
+            sender = InputSender(file, self._courier(client), FileJournal(file, restart=restart), clock=time.monotonic)
             return await sender.send(batch_size=batch_size, concurrency=concurrency)
 
 
@@ -211,17 +210,6 @@ class TestFile:
         ingest.script = accept_all
         await sender.send(file)
         assert names_in(tmp_path) == [file.name]
-
-    async def test_sending_twice_sends_the_same_ids(
-        self, ingest: ScriptedIngest, sender: Sender, tmp_path: Path
-    ) -> None:
-        file = tmp_path / "events.ndjson"
-        file.write_text('{"n":1}\n{"n":1}\n')
-        await sender.send(file, batch_size=2)
-        await sender.send(file, batch_size=1)
-        first, *again = ingest.event_ids
-        assert len(set(first)) == 2
-        assert [each for ids in again for each in ids] == first
 
     async def test_all_before_the_damage_is_sent(self, ingest: ScriptedIngest, sender: Sender, tmp_path: Path) -> None:
         lines = b"".join(b'{"event_id":"%d"}\n' % number for number in range(1, 20_001))
