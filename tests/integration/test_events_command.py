@@ -128,7 +128,7 @@ async def test_a_terminal_that_is_not_utf_8_gets_escapes(
 
 async def test_a_result_that_cannot_be_written_brings_no_traceback(operator: Operator, anna: bytes) -> None:
     for arguments in (("events",), ("events", "--json"), ("privacy", "export", "anna")):
-        ended = await operator.run(*arguments, stdout=Path("/dev/full"))
+        ended = await operator.run_into(Path("/dev/full"), *arguments)
         assert ended.code == 3
         assert "standard output cannot be written" in ended.err
         assert "Traceback" not in ended.err

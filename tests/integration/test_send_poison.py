@@ -101,7 +101,7 @@ class TestDelivery:
     async def test_what_fails_for_a_while_is_no_poison(self, ingest: ScriptedIngest) -> None:
         seen: Counter[str] = Counter()
 
-        def twice_alone(events: list[Event]) -> Saying:
+        def twice_alone(events: list[Event]) -> Saying | None:
             ids = [event["event_id"] for event in events]
             seen.update(ids if len(ids) == 1 else [])
             return FAILS if "e3" in ids and seen["e3"] < 3 else accept_all(events)
@@ -119,7 +119,7 @@ class TestDelivery:
     async def test_an_ingest_that_begins_to_fail_makes_no_event_poison(self, ingest: ScriptedIngest, good: int) -> None:
         answered = 0
 
-        def break_down(events: list[Event]) -> Saying:
+        def break_down(events: list[Event]) -> Saying | None:
             nonlocal answered
             answered += 1
             return failing_on("e7")(events) if answered <= good else FAILS

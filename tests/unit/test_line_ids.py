@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cli.event_file import read_batches
 from cli.line_ids import id_by_number, ids_by_content, input_name
-from ingest.privacy.firewall import find_personal
+from ingest.privacy.detectors import find_personal
 from schemas.identifiers import canonical_event_id
 
 HERE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)

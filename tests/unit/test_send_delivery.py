@@ -45,7 +45,8 @@ def test_what_ingest_fails_on_is_told_apart_from_what_it_wants_later() -> None:
         {"index":1,"status":"retry","code":"overloaded"},{"index":2,"status":"retry","code":"defect"}]}"""
     answer = read_answer(207, None, body, 3, NOW)
     assert isinstance(answer, Judged)
-    assert (list(answer.settled), answer.defects) == ([0], {2})
+    assert list(answer.settled) == [0]
+    assert answer.defects == frozenset({2})
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
