@@ -15,7 +15,6 @@ from typing import Final
 from uuid import uuid4
 
 from cli.event_lines import is_stream
-from schemas.identifiers import canonical_event_id
 
 LineIds = Callable[[int, bytes], str]
 """Returns the event_id of a line, by its number and its content without the space around it.
@@ -36,9 +35,14 @@ def ids_by_content(name: str) -> LineIds:
         # where two lines share a key, the second is counted as a repeat: its id is as unique
         key = int.from_bytes(content[:_KEY_BYTES])
         occurrence = seen[key] = seen.get(key, 0) + 1
-        return str(canonical_event_id(hashlib.sha256(of_the_input + content + b"%d" % occurrence).hexdigest()))
+        return _reserved_uuid(hashlib.sha256(of_the_input + content + b"%d" % occurrence).hexdigest())
 
     return event_id
+
+
+def _reserved_uuid(digest: str) -> str:
+    """Return a UUID of the range that `canonical_event_id` keeps for ids that are no UUIDv7."""
+    return f"ffff{digest[:4]}-{digest[4:8]}-8{digest[8:11]}-8{digest[11:14]}-{digest[14:26]}"
 
 
 def id_by_number(number: int, line: bytes) -> str:
