@@ -119,7 +119,8 @@ async def test_a_terminal_that_is_not_utf_8_gets_escapes(
     await archive(database, [event("achievement_earned", named, number=1, occurred_at=NOW - MINUTE, user_hash=anna)])
     ended = await operator.run(*arguments, PYTHONIOENCODING="cp1252")
     assert "Traceback" not in ended.err
-    assert ended.code == (3 if arguments == ("doctor",) and ended.code == 3 else 0), ended.err
+    # the event is in no aggregate, and a server for tests need not be a durable one
+    assert ended.code in {"verify": (1,), "doctor": (0, 3)}.get(arguments[0], (0,)), ended.err
     if arguments[0] == "events":
         assert "\\u0645\\u0631\\u062d \\ud83d\\ude00" in ended.out
     if arguments == ("events", "--json"):
