@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 from studyin_analytics import EventBus, SubscriptionRefused
+from studyin_analytics.errors import ConfigurationError as Unusable
 from studyin_analytics.live_frames import Disconnected, Frame, Gap, Source
 from studyin_analytics.live_socket import SocketSource
 from studyin_analytics.schemas.live import LiveEvent, UnknownEvent
@@ -21,7 +22,7 @@ from cli.dev_file import DATA_DIR, DataDir
 from cli.event_text import line_of
 from cli.interrupt import unless_interrupted
 from cli.target import ReadKey, ReadUrl, find_reader, unusable_proxy
-from runtime.errors import DependencyUnavailable
+from runtime.errors import ConfigurationError, DependencyUnavailable
 from schemas.answers import StoredEvent
 from schemas.event_types import EventType
 
@@ -59,12 +60,14 @@ def tail(
     said. Exit code 3 when it refuses the key, or when another service answers at the URL.
     """
     target, wanted = find_reader(url, key, data_dir), parse_types(types)
-    bus = EventBus(source=ReadService(SocketSource(target.url, target.key, user)))
     _tell_notices()
     try:
+        bus = EventBus(source=ReadService(SocketSource(target.url, target.key, user)))
         asyncio.run(unless_interrupted(_follow(bus, wanted, _say_json if as_json else _line_writer())))
     except ImportError as error:
         raise unusable_proxy(target.host, error) from error
+    except Unusable as error:
+        raise ConfigurationError(str(error)) from error
 
 
 async def _follow(bus: EventBus, types: tuple[EventType, ...], show: Callable[[FollowedEvent], None]) -> None:
