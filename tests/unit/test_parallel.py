@@ -45,12 +45,15 @@ async def test_what_ends_the_items_is_raised_after_them(error: Exception) -> Non
     assert found == [1, 2]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-async def test_a_defect_does_not_pass_for_the_end() -> None:
+async def test_a_defect_is_told_and_does_not_pass_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _arguments: told.set())
+
     async def work(_item: int) -> None: ...
 
     with pytest.raises(AssertionError):
         await in_parallel(read_in_thread(ending_with(ZeroDivisionError())), work, 2)
+    assert await asyncio.to_thread(told.wait, 30)
 
 
 async def test_no_more_is_read_than_is_asked_for_soon() -> None:
