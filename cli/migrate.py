@@ -10,7 +10,6 @@ from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
 import typer
-from alembic.util import CommandError
 
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from runtime.errors import ConfigurationError
@@ -94,7 +93,4 @@ def status(as_json: Json = False, data_dir: DataDir = DATA_DIR) -> None:
 def _run(work: Coroutine[Any, Any, T]) -> T:
     """Return what the work returns. Raises StorageUnavailable, and ConfigurationError for an unknown revision."""
     with translated_errors():
-        try:
-            return asyncio.run(work)
-        except CommandError as error:
-            raise ConfigurationError(f"REVISION: {error}") from error
+        return asyncio.run(work)
