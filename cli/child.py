@@ -73,7 +73,7 @@ class Child:
         if self._program.ready_url is None:
             return
         deadline = time.monotonic() + READY_SECONDS
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
             while not await _answers(client, self._program.ready_url):
                 if time.monotonic() > deadline:
                     raise ServiceFailed("not ready", f"{self.name} after {READY_SECONDS:.0f} s: {self._log_tail()}")

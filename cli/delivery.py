@@ -1,4 +1,9 @@
-"""Delivers events to ingest until each has its verdict: what was not accepted is sent again, and nothing else."""
+"""Delivers events to ingest until each has its verdict: what was not accepted is sent again, and nothing else.
+
+Ingest may fail on a single event (status 500, or the verdict `defect`). A request that keeps failing is halved until
+that event stands alone. It is poison once it has failed alone as often as the policy says and ingest then accepts an
+event that it had accepted before, which changes nothing. An ingest that fails on everything is an outage.
+"""
 
 from __future__ import annotations
 
@@ -6,44 +11,30 @@ import asyncio
 import gzip
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Final
 
 import httpx
-from pydantic import BaseModel, ValidationError
-from studyin_analytics.retry import retry_after_seconds
 
 from cli.event_file import body_of
+from cli.ingest_answers import (
+    DEFECT,
+    Answer,
+    BodyRefused,
+    Busy,
+    Failed,
+    IngestUnavailable,
+    Judged,
+    read_answer,
+)
 from cli.target import BATCH_PATH
 from runtime.clock import utc_now
-from runtime.errors import DependencyUnavailable
-from schemas.verdicts import BatchReply, Verdict
+from schemas.verdicts import Verdict
 
-T = TypeVar("T")
-
-_BUSY: Final = frozenset(
-    {
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        HTTPStatus.BAD_GATEWAY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        HTTPStatus.GATEWAY_TIMEOUT,
-    }
-)
-_BODY_REFUSED: Final = frozenset(
-    {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
-)
-_KEY_REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-
-
-class IngestUnavailable(DependencyUnavailable):
-    """Ingest does not answer, or refuses us as a whole; what has no verdict yet may or may not be stored."""
-
-    dependency = "ingest"
+_PATIENCE: Final = 16
+"""Failing requests in a row before the search for the event they fail on slows down by half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +45,8 @@ class RetryPolicy:
     longest: float = 15.0
     give_up_after: float | None = 60.0
     """Of nothing but failures; None: never."""
+    attempts: int = 3
+    """How often a request may fail with status 500 before it is halved, and an event alone before it is poison."""
 
     def delay(self, failures: int, retry_after: float, luck: float) -> float:
         """Return the wait after so many failures in a row, 1 or more; `luck` in [0, 1) spreads the senders.
@@ -64,128 +57,33 @@ class RetryPolicy:
         return retry_after + backoff * (1 + luck) / 2
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """Each event that is settled, by its index; the others are to be sent again."""
-
-    settled: Mapping[int, Verdict]
-    retry_after: float
-
-
-@dataclass(frozen=True, slots=True)
-class Busy:
-    """Nothing is settled; the same request may do later."""
-
-    reason: str
-    retry_after: float
-    paced: bool = False
-    """The service is well and only says when it is our turn: no failure, however long it takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class BodyRefused:
-    """The request cannot be read, which may be the fault of a single event in it."""
-
-    code: str
-    detail: str
-
-
-Answer = Judged | Busy | BodyRefused
-
-
-class _Problem(BaseModel):
-    code: str = "unreadable_body"
-    detail: str = "The service cannot read it."
-
-
-def read_answer(status: int, retry_after: str | None, body: bytes, count: int, now: datetime) -> Answer:
-    """Return what ingest says of `count` events. Raises IngestUnavailable when trying again would not help."""
-    wait = retry_after_seconds(retry_after, now)
-    match status:
-        case HTTPStatus.ACCEPTED | HTTPStatus.MULTI_STATUS:
-            return Judged(_settled(body, count), wait)
-        case _ if status in _BUSY:
-            return Busy(f"status {status}", wait, paced=status == HTTPStatus.TOO_MANY_REQUESTS and wait > 0)
-        case _ if status in _BODY_REFUSED:
-            problem = _problem(body)
-            return BodyRefused(problem.code, problem.detail)
-        case _ if status in _KEY_REFUSED:
-            raise IngestUnavailable("key refused", _problem(body).detail)
-        case _:
-            raise IngestUnavailable("unexpected answer", f"status {status}; is this the URL of ingest?")
-
-
-def _settled(body: bytes, count: int) -> dict[int, Verdict]:
-    try:
-        reply = BatchReply.model_validate_json(body)
-    except ValidationError:
-        raise IngestUnavailable("unexpected answer", "no verdicts; is this the URL of ingest?") from None
-    return {each.index: each for each in reply.results if each.status != "retry" and 0 <= each.index < count}
-
-
-def _problem(body: bytes) -> _Problem:
-    try:
-        return _Problem.model_validate_json(body)
-    except ValidationError:
-        return _Problem()
-
-
 @dataclass(slots=True)
 class Courier:
     """Sends requests through an open client; safe to use for several deliveries at once."""
 
     client: httpx.AsyncClient
     policy: RetryPolicy = RetryPolicy()
-    on_delay: Callable[[str, float], None] = lambda _reason, _seconds: None
-    """Told why and for how many seconds a delivery waits."""
+    on_delay: Callable[[str], None] = lambda _reason: None
+    """Told why a delivery waits, once until something is settled again or the reason changes."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
     luck: Callable[[], float] = field(default=random.random)
+    accepted: bytes | None = field(default=None, init=False)
+    """The last event that ingest accepted."""
+    _told: str | None = field(default=None, init=False)
 
-    async def deliver(self, events: Sequence[bytes]) -> list[Verdict]:
+    async def deliver(self, events: Sequence[bytes], neighbour: bytes | None = None) -> list[Verdict]:
         """Return the verdict of each event, accepted or rejected; events are JSON objects with an event_id.
 
-        Waits as long as the policy says. Raises IngestUnavailable; then some of the events may be stored.
+        The verdict of poison is `rejected` with the code `defect`. `neighbour` is an event of an earlier delivery,
+        sent again where it must be seen whether ingest works and this courier has had no event accepted yet. Waits as
+        long as the policy says. Raises IngestUnavailable; then some of the events may be stored.
         """
-        verdicts: dict[int, Verdict] = {}
-        waiting = list(range(len(events)))
-        failures = 0
-        since = self.clock()
-        while waiting:
-            answer = await self._post([events[index] for index in waiting])
-            settled = await self._take_apart(events, waiting, answer)
-            verdicts |= settled
-            if settled or (isinstance(answer, Busy) and answer.paced):
-                failures, since = 0, self.clock()
-            waiting = [index for index in waiting if index not in verdicts]
-            if waiting and not isinstance(answer, BodyRefused):
-                failures += 1
-                await self._pause(answer, failures, since)
-        return [verdicts[index] for index in range(len(events))]
+        return await _Delivery(self, events, neighbour).complete()
 
-    async def _take_apart(self, events: Sequence[bytes], waiting: Sequence[int], answer: Answer) -> dict[int, Verdict]:
-        match answer:
-            case Judged(settled):
-                return {
-                    waiting[at]: verdict.model_copy(update={"index": waiting[at]}) for at, verdict in settled.items()
-                }
-            case Busy():
-                return {}
-            case BodyRefused(code, detail) if len(waiting) == 1:
-                return {waiting[0]: Verdict(index=waiting[0], status="rejected", code=code, pointer="", detail=detail)}
-            case BodyRefused():
-                return await self._by_halves(events, waiting)
-
-    async def _by_halves(self, events: Sequence[bytes], waiting: Sequence[int]) -> dict[int, Verdict]:
-        verdicts: dict[int, Verdict] = {}
-        half = len(waiting) // 2
-        for part in (waiting[:half], waiting[half:]):
-            for index, verdict in zip(part, await self.deliver([events[index] for index in part]), strict=True):
-                verdicts[index] = verdict.model_copy(update={"index": index})
-        return verdicts
-
-    async def _post(self, events: list[bytes]) -> Answer:
-        body = gzip.compress(body_of(events), 1, mtime=0)
+    async def post(self, events: Sequence[bytes]) -> Answer:
+        """Send one request and return what ingest says. Raises IngestUnavailable."""
+        body = gzip.compress(body_of(list(events)), 1, mtime=0)
         headers = {"content-type": "application/json", "content-encoding": "gzip"}
         try:
             response = await self.client.post(BATCH_PATH, content=body, headers=headers)
@@ -194,36 +92,150 @@ class Courier:
         retry_after = response.headers.get("retry-after")
         return read_answer(response.status_code, retry_after, response.content, len(events), utc_now())
 
-    async def _pause(self, answer: Judged | Busy, failures: int, since: float) -> None:
-        reason = answer.reason if isinstance(answer, Busy) else "asked to send some again"
-        if self.policy.give_up_after is not None and self.clock() - since >= self.policy.give_up_after:
+    async def pause(self, reason: str, failures: int, retry_after: float) -> None:
+        """Wait as long as the policy says after so many failures."""
+        if reason != self._told:
+            self._told = reason
+            self.on_delay(reason)
+        await self.sleep(self.policy.delay(failures, retry_after, self.luck()))
+
+    def note(self, accepted: bytes | None) -> None:
+        """Take note that something was settled, with an event that was accepted if there is one."""
+        self._told = None
+        self.accepted = accepted or self.accepted
+
+
+class _Delivery:
+    """One delivery under way. Events are known by their index."""
+
+    def __init__(self, courier: Courier, events: Sequence[bytes], neighbour: bytes | None) -> None:
+        self._courier = courier
+        self._events = events
+        self._neighbour = neighbour
+        self._verdicts: dict[int, Verdict] = {}
+        self._groups = deque([list(range(len(events)))])
+        """What is sent in one request each."""
+        self._alone: dict[int, int] = {}
+        """How often ingest failed on each suspect alone."""
+        self._failures = 0
+        """Requests in a row that settled nothing."""
+        self._whole_failures = 0
+        self._rounds = 0
+        self._from_the_left = False
+        self._since = courier.clock()
+
+    async def complete(self) -> list[Verdict]:
+        """Return the verdicts once there are all."""
+        while len(self._verdicts) < len(self._events):
+            if self._groups:
+                await self._send(self._next_group())
+            else:
+                await self._judge_suspects()
+        return [self._verdicts[index] for index in range(len(self._events))]
+
+    def _next_group(self) -> list[int]:
+        """Return what to send now: while nothing was accepted yet, large groups and small ones by turns."""
+        self._from_the_left = self._proof is None and not self._from_the_left
+        return self._groups.popleft() if self._from_the_left else self._groups.pop()
+
+    @property
+    def _proof(self) -> bytes | None:
+        """An event that ingest accepts if it works."""
+        return self._courier.accepted or self._neighbour
+
+    async def _send(self, group: list[int]) -> None:
+        match await self._courier.post([self._events[index] for index in group]):
+            case Judged() as judged:
+                await self._take(group, judged)
+            case Busy(reason, retry_after, paced):
+                self._groups.append(group)
+                if paced:
+                    self._works()
+                self._failures += 1
+                await self._pause(reason, self._failures, retry_after)
+            case BodyRefused(code, detail) if len(group) == 1:
+                self._settle({group[0]: _rejected(code, detail)})
+            case BodyRefused():
+                self._halve(group)
+            case Failed() as failed:
+                await self._search(group, failed)
+
+    async def _take(self, group: list[int], judged: Judged) -> None:
+        self._settle({group[at]: verdict for at, verdict in judged.settled.items()})
+        for at in judged.defects:
+            self._suspect(group[at])
+        if again := [group[at] for at in range(len(group)) if at not in judged.settled and at not in judged.defects]:
+            self._groups.append(again)
+            self._failures += 1
+            await self._pause("asked to send some again", self._failures, judged.retry_after)
+
+    def _settle(self, verdicts: Mapping[int, Verdict]) -> None:
+        if not verdicts:
+            return
+        self._works()
+        accepted = [index for index, verdict in verdicts.items() if verdict.status == "accepted"]
+        self._courier.note(self._events[accepted[-1]] if accepted else None)
+        for index, verdict in verdicts.items():
+            self._verdicts[index] = verdict.model_copy(update={"index": index})
+            self._alone.pop(index, None)
+
+    async def _search(self, group: list[int], failed: Failed) -> None:
+        """Narrow down which event ingest fails on, if it is one."""
+        if len(group) == 1:
+            self._suspect(group[0])
+        elif self._whole_failures < self._courier.policy.attempts - 1:
+            self._whole_failures += 1
+            self._groups.append(group)
+            await self._pause(failed.reason, self._whole_failures, failed.retry_after)
+            return
+        else:
+            self._halve(group)
+        if not await self._ingest_works():
+            self._failures += 1
+            await self._pause(failed.reason, 1 + self._failures // _PATIENCE, failed.retry_after)
+
+    async def _judge_suspects(self) -> None:
+        """Settle those that are poison, and send the others again, each alone."""
+        attempts = self._courier.policy.attempts
+        poison = {index: failures for index, failures in self._alone.items() if failures >= attempts}
+        if poison and await self._ingest_works():
+            self._settle({index: _poison(failures) for index, failures in poison.items()})
+        if self._alone:
+            self._rounds += 1
+            await self._pause("ingest fails on some events", self._rounds, 0.0)
+            self._groups.extend([index] for index in self._alone)
+
+    async def _ingest_works(self) -> bool:
+        """Return whether ingest accepts an event that it should."""
+        if self._proof is None:
+            return False
+        match await self._courier.post([self._proof]):
+            case Judged(settled) if 0 in settled and settled[0].status == "accepted":
+                self._works()
+                return True
+            case _:
+                return False
+
+    def _works(self) -> None:
+        self._failures, self._since = 0, self._courier.clock()
+
+    def _suspect(self, index: int) -> None:
+        self._alone[index] = self._alone.get(index, 0) + 1
+
+    def _halve(self, group: list[int]) -> None:
+        half = len(group) // 2
+        self._groups += (group[half:], group[:half])
+
+    async def _pause(self, reason: str, failures: int, retry_after: float) -> None:
+        limit = self._courier.policy.give_up_after
+        if limit is not None and self._courier.clock() - self._since >= limit:
             raise IngestUnavailable("gave up", reason)
-        seconds = self.policy.delay(failures, answer.retry_after, self.luck())
-        self.on_delay(reason, seconds)
-        await self.sleep(seconds)
+        await self._courier.pause(reason, failures, retry_after)
 
 
-async def in_parallel(items: Iterable[T], work: Callable[[T], Awaitable[None]], concurrency: int) -> None:
-    """Do the work on every item, on at most `concurrency` at once.
-
-    The first error of the work is raised, and the work still under way is cancelled.
-    """
-    running: set[asyncio.Future[None]] = set()
-    try:
-        for item in items:
-            running.add(asyncio.ensure_future(work(item)))
-            if len(running) == concurrency:
-                running = await _first_done(running)
-        while running:
-            running = await _first_done(running)
-    finally:
-        for future in running:
-            future.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+def _rejected(code: str, detail: str) -> Verdict:
+    return Verdict(index=0, status="rejected", code=code, pointer="", detail=detail)
 
 
-async def _first_done(running: set[asyncio.Future[None]]) -> set[asyncio.Future[None]]:
-    done, running_still = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-    for future in done:
-        future.result()
-    return running_still
+def _poison(failures: int) -> Verdict:
+    return _rejected(DEFECT, f"Ingest failed on this event {failures} times while it accepted another.")

@@ -14,11 +14,12 @@ from typing import Annotated
 
 import typer
 
-from cli.delivery import Courier, RetryPolicy, in_parallel
+from cli.delivery import Courier, RetryPolicy
 from cli.demo_history import History, history_sent, keep_history
 from cli.demo_traffic import Event, demo_learners, live_events
 from cli.dev_file import DATA_DIR, DataDir
 from cli.interrupt import unless_interrupted
+from cli.parallel import each_of, in_parallel
 from cli.target import Key, Target, Url, find_target
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
@@ -138,7 +139,8 @@ class Tally:
 
 
 async def _send_fast(tally: Tally, events: Iterator[Event]) -> None:
-    await in_parallel(iter(lambda: list(islice(events, BATCH_SIZE)), []), tally.deliver, CONCURRENCY)
+    batches = iter(lambda: list(islice(events, BATCH_SIZE)), [])
+    await in_parallel(each_of(batches), tally.deliver, CONCURRENCY)
 
 
 async def _send_paced(tally: Tally, events: Iterator[Event], rate: float) -> None:
@@ -170,8 +172,8 @@ def _encoded(event: Event) -> bytes:
     return json.dumps(event, separators=(",", ":")).encode()
 
 
-def _say_delay(reason: str, seconds: float) -> None:
-    _say(f"{reason}; again in {seconds:.1f} s")
+def _say_delay(reason: str) -> None:
+    _say(f"{reason}; trying again")
 
 
 def _say(text: str) -> None:

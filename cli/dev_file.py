@@ -50,6 +50,8 @@ def read(data_dir: Path) -> DevFile | None:
         return DevFile(**json.loads((data_dir / NAME).read_text()))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise ConfigurationError(f"--data-dir: {data_dir / NAME} cannot be read: {error.strerror}") from None
     except (ValueError, TypeError):
         raise ConfigurationError(f"{data_dir / NAME} is damaged; start `analytics up` again") from None
 

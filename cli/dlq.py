@@ -15,7 +15,7 @@ from rich.table import Table
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.dlq_retry import Outcome, retry_letters
 from cli.interrupt import unless_interrupted
-from cli.moment import parse_moment
+from cli.moment import option_moment
 from cli.on_record import on_record
 from runtime import failpoints
 from runtime.clock import utc_now
@@ -152,14 +152,10 @@ def _selection(
     ids: list[str] | None, reason: str | None, since: str | None, *, with_retried: bool = False
 ) -> Selection:
     try:
-        return Selection(
-            tuple(map(LetterId.parse, dict.fromkeys(ids))) if ids else None,
-            reason,
-            parse_moment(since, utc_now()) if since else None,
-            with_retried,
-        )
+        letters = tuple(map(LetterId.parse, dict.fromkeys(ids))) if ids else None
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
+    return Selection(letters, reason, option_moment("--since", since, utc_now()) if since else None, with_retried)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -20,7 +20,9 @@ from runtime.errors import ConfigurationError, DependencyUnavailable
 from runtime.settings import Settings
 
 UNHEALTHY = 3
+BAD_SETTINGS = 2
 
+_SETTINGS = "settings"
 _LEAST_DISK_BYTES = 2 * 1024**3
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -29,22 +31,23 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Check each dependency and setting, and say the fix. Exit code 3 when a check fails."""
+    """Check each dependency and setting, and say the fix. Exit code 3 when a check fails, 2 for bad settings."""
     findings = asyncio.run(_look(data_dir))
-    healthy = all(finding.status != "fail" for finding in findings)
+    failed = {finding.name for finding in findings if finding.status == "fail"}
+    healthy = not failed
     if as_json:
         typer.echo(json.dumps({"healthy": healthy, "checks": [asdict(finding) for finding in findings]}, indent=2))
     else:
         _print(findings)
     if not healthy:
-        raise typer.Exit(UNHEALTHY)
+        raise typer.Exit(BAD_SETTINGS if _SETTINGS in failed else UNHEALTHY)
 
 
 async def _look(data_dir: Path) -> list[Finding]:
     try:
         settings = settings_of(data_dir)
     except ConfigurationError as error:
-        return [Finding("settings", "fail", str(error), "mend the variable it names")]
+        return [Finding(_SETTINGS, "fail", str(error), "mend the variable it names")]
     return [
         *judge_secrets(settings),
         judge_allowed_ids(settings),

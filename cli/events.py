@@ -15,7 +15,7 @@ from cli.chosen_types import Types, parse_types
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.event_text import learner_text, properties_text, type_text
 from cli.interrupt import unless_interrupted
-from cli.moment import parse_moment
+from cli.moment import option_moment
 from cli.on_record import on_record
 from dashboard.event_answers import span_of, stored_event
 from runtime.clock import utc_now
@@ -60,19 +60,23 @@ def _search(
     settings: Settings, types: list[str] | None, since: str, until: str | None, user: str | None, session: str | None
 ) -> EventSearch:
     now = utc_now()
-    try:
-        search = EventSearch(
-            since=parse_moment(since, now),
-            until=now if until is None else parse_moment(until, now),
-            types=parse_types(types) or None,
-            user_hashes=None if user is None else tuple(settings.pseudonymizer().all_pseudonyms(user)),
-            session_id=None if session is None else UUID(session),
-        )
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None
+    search = EventSearch(
+        since=option_moment("--since", since, now),
+        until=now if until is None else option_moment("--until", until, now),
+        types=parse_types(types) or None,
+        user_hashes=None if user is None else tuple(settings.pseudonymizer().all_pseudonyms(user)),
+        session_id=None if session is None else _session_id(session),
+    )
     if search.since >= search.until:
         raise ConfigurationError("--since is not before --until")
     return search
+
+
+def _session_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ConfigurationError(f"--session is {text!r}, which is no UUID") from None
 
 
 async def _show(settings: Settings, search: EventSearch, limit: int, show: Callable[[StoredEvent], None]) -> int:

@@ -14,6 +14,8 @@ import typer
 
 from cli import dlq, doctor, events, keys, lifeline, migrate, privacy, rebuild, services, tail, up, verify
 from cli.demo import demo
+from cli.output import any_output
+from cli.proxies import spare_loopback
 from cli.pseudonym_rotation import rotate_pseudonym
 from cli.replay import replay
 from cli.send import send
@@ -66,8 +68,14 @@ def _options(
 def main() -> None:
     """Run the command named by the arguments; never returns."""
     lifeline.follow()
+    spare_loopback()
+    with any_output():
+        _run()
+
+
+def _run() -> NoReturn:
     try:
-        app()
+        sys.exit(app())
     except AnalyticsError as error:
         _end([error])
     except ExceptionGroup as group:

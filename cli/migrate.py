@@ -6,16 +6,20 @@ import asyncio
 import json
 import os
 import sys
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from runtime.errors import ConfigurationError
+from storage.failures import translated_errors
 
 app = typer.Typer(no_args_is_help=True, help="Bring the database's schema up, down, or say where it is.")
 
 _SHORTEST_PASSWORD = 16
+
+T = TypeVar("T")
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -29,8 +33,8 @@ def up(
     from storage.migrate import current_revision, upgrade
 
     url = settings_of(data_dir).database_dsn
-    asyncio.run(upgrade(url, revision))
-    typer.echo(f"at revision {asyncio.run(current_revision(url))}", err=True)
+    _run(upgrade(url, revision))
+    typer.echo(f"at revision {_run(current_revision(url))}", err=True)
 
 
 @app.command()
@@ -47,8 +51,8 @@ def down(
         if not sys.stdin.isatty():
             raise ConfigurationError("`migrate down` drops data; give --yes to do it without a terminal")
         typer.confirm(f"Go back to {revision} and drop what newer revisions hold?", abort=True)
-    asyncio.run(downgrade(url, revision))
-    typer.echo(f"at revision {asyncio.run(current_revision(url)) or 'base'}", err=True)
+    _run(downgrade(url, revision))
+    typer.echo(f"at revision {_run(current_revision(url)) or 'base'}", err=True)
 
 
 @app.command()
@@ -66,7 +70,7 @@ def logins(data_dir: DataDir = DATA_DIR) -> None:
         if len(password) < _SHORTEST_PASSWORD:
             raise ConfigurationError(f"{name} needs at least {_SHORTEST_PASSWORD} characters")
         passwords[role] = password
-    asyncio.run(make_logins(settings_of(data_dir).database_dsn, passwords))
+    _run(make_logins(settings_of(data_dir).database_dsn, passwords))
     for role in ROLES:
         typer.echo(f"{login_of(role)} may log in", err=True)
 
@@ -76,7 +80,7 @@ def status(as_json: Json = False, data_dir: DataDir = DATA_DIR) -> None:
     """Say which revision the database is at; exit code 1 when it is not the newest."""
     from storage.migrate import current_revision, head_revision
 
-    current = asyncio.run(current_revision(settings_of(data_dir).database_dsn))
+    current = _run(current_revision(settings_of(data_dir).database_dsn))
     head = head_revision()
     if as_json:
         typer.echo(json.dumps({"current": current, "head": head, "up_to_date": current == head}))
@@ -84,3 +88,9 @@ def status(as_json: Json = False, data_dir: DataDir = DATA_DIR) -> None:
         typer.echo(f"{current or 'never migrated'} (newest: {head})")
     if current != head:
         raise typer.Exit(1)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Return what the work returns. Raises StorageUnavailable, and ConfigurationError for an unknown revision."""
+    with translated_errors():
+        return asyncio.run(work)

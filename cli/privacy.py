@@ -16,11 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.dev_file import DATA_DIR, DataDir, settings_of
-from cli.moment import parse_moment
+from cli.moment import option_moment
 from cli.on_record import on_record, operator
 from dashboard.privacy_desk import PrivacyDesk
 from runtime.clock import utc_now
-from runtime.errors import ConfigurationError
 from runtime.settings import Settings
 from schemas.privacy import ErasureReceipt, LearnerExport
 from storage.audit import AuditEntry, read_entries
@@ -83,10 +82,7 @@ def log(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Show who read or changed what, newest first: the audit log."""
-    try:
-        start = parse_moment(since, utc_now())
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from None
+    start = option_moment("--since", since, utc_now())
     entries = asyncio.run(_log(settings_of(data_dir), user_id, start, limit))
     if as_json:
         rows = [

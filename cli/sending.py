@@ -1,52 +1,22 @@
-"""Sends a file so that an interruption costs nothing: what is acknowledged is written down, in the order of the file.
-
-FILE.progress holds how far the file is acknowledged without a gap; FILE.rejected.ndjson holds every event that was
-not accepted, and why. Both are written together: a batch is in neither or in both.
-"""
+"""Sends an input so that an interruption costs nothing: what is acknowledged is noted, in the order of the input."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from cli.delivery import Courier, in_parallel
-from cli.event_file import BadLine, Batch, EventFileDamaged, Line, line_digest, read_batches
-from runtime.errors import ConfigurationError
+from cli.delivery import Courier
+from cli.event_file import BadLine, Batch, Line, read_batches
+from cli.event_lines import EventFileDamaged
+from cli.ingest_answers import DEFECT, IngestUnavailable
+from cli.journal import Journal, Progress
+from cli.line_ids import id_by_number, ids_by_content
+from cli.parallel import in_parallel, read_in_thread
 from schemas.verdicts import Verdict
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a file is sent, over all runs."""
-
-    line: int = 0
-    """The last line that is acknowledged, as all before it are."""
-    digest: str = ""
-    """Fingerprint of that line, to know the file again."""
-    read: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    rejected_bytes: int = 0
-    """Size of the file of rejected events."""
-    seconds: float = 0.0
-
-    def after(self, batch: Batch, rejected: int, rejected_bytes: int, seconds: float) -> Progress:
-        """Return the progress once the next batch is acknowledged; `seconds` since the last one."""
-        return Progress(
-            line=batch.last_line,
-            digest=batch.last_digest,
-            read=self.read + batch.read,
-            accepted=self.accepted + batch.read - rejected,
-            rejected=self.rejected + rejected,
-            rejected_bytes=rejected_bytes,
-            seconds=self.seconds + seconds,
-        )
 
 
 class InOrder(Generic[T]):
@@ -66,89 +36,51 @@ class InOrder(Generic[T]):
         return ready
 
 
-class Journal:
-    """The two files beside the file that is sent."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self.progress_file = file.with_name(f"{file.name}.progress")
-        self.rejected_file = file.with_name(f"{file.name}.rejected.ndjson")
-
-    def open(self, *, restart: bool) -> Progress:
-        """Return where to go on, and cut the rejected events to that point.
-
-        Raises ConfigurationError when the progress is not that of this file. Blocks on the disk.
-        """
-        progress = None if restart else self._read()
-        if progress is None:
-            self.progress_file.unlink(missing_ok=True)
-            self.rejected_file.unlink(missing_ok=True)
-            return Progress()
-        if progress.line and line_digest(self._file, progress.line) != progress.digest:
-            raise ConfigurationError(f"{self.progress_file} is of another content; --restart sends {self._file} anew")
-        if self.rejected_file.exists():
-            os.truncate(self.rejected_file, progress.rejected_bytes)
-        elif progress.rejected_bytes:
-            raise ConfigurationError(f"{self.rejected_file} is gone; --restart sends {self._file} anew")
-        return progress
-
-    def append(self, rejected: Sequence[dict[str, Any]]) -> int:
-        """Write rejected events durably; return the size of their file."""
-        with self.rejected_file.open("a") as stream:
-            for each in rejected:
-                stream.write(json.dumps(each) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-            return stream.tell()
-
-    def save(self, progress: Progress) -> None:
-        """Write the progress in one step."""
-        fresh = self.progress_file.with_name(f".{self.progress_file.name}.new")
-        fresh.write_text(json.dumps(asdict(progress)) + "\n")
-        fresh.replace(self.progress_file)
-
-    def close(self) -> None:
-        """Forget the progress: the file is sent."""
-        self.progress_file.unlink(missing_ok=True)
-
-    def _read(self) -> Progress | None:
-        try:
-            return Progress(**json.loads(self.progress_file.read_text()))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError):
-            raise ConfigurationError(f"{self.progress_file} is damaged; --restart sends {self._file} anew") from None
-
-
-class FileSender:
-    """Sends one file once."""
+class InputSender:
+    """Sends one input once."""
 
     def __init__(
         self,
         file: Path,
         courier: Courier,
+        journal: Journal,
         *,
         clock: Callable[[], float],
+        skip_poison: bool = True,
         on_progress: Callable[[Progress, int], None] = lambda _progress, _position: None,
+        on_garbage: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_progress` is told the progress and the bytes of the file it took."""
+        """`on_progress` is told the progress and the bytes of the input it took, `on_garbage` as `read_batches` says.
+
+        An event that ingest fails on is written down like a rejected one; without `skip_poison` it ends the sending.
+        """
         self._file = file
         self._courier = courier
+        self._journal = journal
         self._clock = clock
+        self._skip_poison = skip_poison
         self._on_progress = on_progress
-        self._journal = Journal(file)
+        self._on_garbage = on_garbage
         self._in_order: InOrder[tuple[Batch, list[dict[str, Any]]]] = InOrder()
         self._damage: EventFileDamaged | None = None
+        self.progress = Progress()
 
-    async def send(self, *, batch_size: int, concurrency: int, restart: bool) -> Progress:
+    async def send(self, *, batch_size: int, concurrency: int) -> Progress:
         """Send what is not acknowledged yet; return the totals over all runs.
 
         Raises ConfigurationError, IngestUnavailable, EventFileDamaged (all before the damage is sent) and OSError.
         """
-        self.progress = self._journal.open(restart=restart)
+        self.progress = self._journal.open()
         self._since = self._clock()
-        batches = read_batches(self._file, size=batch_size, after_line=self.progress.line)
-        await in_parallel(self._until_damage(batches), self._deliver, concurrency)
+        name = self.progress.name
+        batches = read_batches(
+            self._file,
+            id_by_number if name is None else ids_by_content(name),
+            size=batch_size,
+            after_line=self.progress.line,
+            on_garbage=self._on_garbage,
+        )
+        await in_parallel(read_in_thread(self._until_damage(batches)), self._deliver, concurrency)
         if self._damage:
             raise self._damage
         self._journal.close()
@@ -161,16 +93,25 @@ class FileSender:
             self._damage = damage
 
     async def _deliver(self, batch: Batch) -> None:
-        verdicts = await self._courier.deliver([line.event for line in batch.lines]) if batch.lines else []
+        events = [line.event for line in batch.lines]
+        verdicts = await self._courier.deliver(events, batch.neighbour) if events else []
+        if not self._skip_poison:
+            self._stop_at_poison(batch, verdicts)
         for done, rejected in self._in_order.add(batch.number, (batch, rejected_of(batch, verdicts))):
             self._acknowledge(done, rejected)
+
+    def _stop_at_poison(self, batch: Batch, verdicts: Sequence[Verdict]) -> None:
+        for line, verdict in zip(batch.lines, verdicts, strict=True):
+            if verdict.code == DEFECT:
+                way_on = f"mend or remove the line, or set it aside in {self._journal.rejected_file} by --on-error skip"
+                raise IngestUnavailable(f"fails on line {line.number}", f"{verdict.detail} To go on, {way_on}")
 
     def _acknowledge(self, batch: Batch, rejected: list[dict[str, Any]]) -> None:
         size = self._journal.append(rejected) if rejected else self.progress.rejected_bytes
         now = self._clock()
-        self.progress = self.progress.after(batch, len(rejected), size, now - self._since)
-        self._since = now
-        self._journal.save(self.progress)
+        progress = self.progress.after(batch, len(rejected), size, now - self._since)
+        self._journal.save(progress)
+        self.progress, self._since = progress, now
         self._on_progress(self.progress, batch.position)
 
 

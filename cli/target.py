@@ -10,6 +10,7 @@ import httpx
 import typer
 
 from cli import dev_file
+from cli.proxies import needs_no_proxy
 from runtime.errors import ConfigurationError
 
 BATCH_PATH = "/api/analytics/events/batch"
@@ -50,13 +51,24 @@ class Target:
     key: str = field(repr=False)
 
     def open(self, concurrency: int) -> httpx.AsyncClient:
-        """Return a client for as many requests at once."""
-        return httpx.AsyncClient(
-            base_url=self.url,
-            headers={"authorization": f"Bearer {self.key}", "user-agent": "studyin-analytics-cli"},
-            timeout=httpx.Timeout(30.0, connect=5.0),
-            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
-        )
+        """Return a client for as many requests at once. Raises ConfigurationError for a proxy that cannot be used."""
+        try:
+            return httpx.AsyncClient(
+                base_url=self.url,
+                headers={"authorization": f"Bearer {self.key}", "user-agent": "studyin-analytics-cli"},
+                timeout=httpx.Timeout(30.0, connect=5.0),
+                limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
+                # the certificates that the environment names are trusted, its proxies not always used
+                verify=httpx.create_ssl_context(),
+                trust_env=not needs_no_proxy(self.host),
+            )
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            raise unusable_proxy(self.host, error) from error
+
+    @property
+    def host(self) -> str:
+        """The host of the URL."""
+        return httpx.URL(self.url).host
 
 
 def find_target(url: str | None, key: str | None, data_dir: Path) -> Target:
@@ -78,6 +90,14 @@ def find_reader(url: str | None, key: str | None, data_dir: Path) -> Target:
     return _checked(url, key)
 
 
+def unusable_proxy(host: str, error: Exception) -> ConfigurationError:
+    """Return what to tell of a proxy of the environment that cannot be used, such as a SOCKS proxy."""
+    variables = "ALL_PROXY, HTTPS_PROXY or HTTP_PROXY"
+    return ConfigurationError(
+        f"the proxy that {variables} names cannot be used ({error}); unset it, or add {host} to NO_PROXY"
+    )
+
+
 def _running(data_dir: Path) -> dev_file.DevFile:
     running = dev_file.read(data_dir)
     if running is None:
@@ -88,6 +108,12 @@ def _running(data_dir: Path) -> dev_file.DevFile:
 def _checked(url: str, key: str) -> Target:
     if not url.startswith(("http://", "https://")):
         raise ConfigurationError(f"--url is {url!r}; it begins with http:// or https://")
+    try:
+        host = httpx.URL(url).host
+    except httpx.InvalidURL as error:
+        raise ConfigurationError(f"--url is {url!r}, which is no URL: {error}") from None
+    if not host:
+        raise ConfigurationError(f"--url is {url!r}; it names no host")
     if not key.isascii() or not key.isprintable():
         raise ConfigurationError("--key holds characters that no key has")
     return Target(url.rstrip("/"), key)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 
 import migrations
+from runtime.errors import ConfigurationError
 
 
 def _config(database_url: str) -> Config:
@@ -28,13 +31,20 @@ def head_revision() -> str:
 
 
 async def upgrade(database_url: str, revision: str = "head") -> None:
-    """Migrate up to `revision`. Safe to call from many processes: they take turns."""
-    await asyncio.to_thread(command.upgrade, _config(database_url), revision)
+    """Migrate up to `revision`. Safe to call from many processes: they take turns. Raises ConfigurationError."""
+    await _migrate(command.upgrade, database_url, revision)
 
 
 async def downgrade(database_url: str, revision: str) -> None:
-    """Migrate down to `revision`, `base` for an empty database. Drops data."""
-    await asyncio.to_thread(command.downgrade, _config(database_url), revision)
+    """Migrate down to `revision`, `base` for an empty database. Drops data. Raises ConfigurationError."""
+    await _migrate(command.downgrade, database_url, revision)
+
+
+async def _migrate(step: Callable[[Config, str], None], database_url: str, revision: str) -> None:
+    try:
+        await asyncio.to_thread(step, _config(database_url), revision)
+    except CommandError as error:
+        raise ConfigurationError(f"REVISION: {error}") from error
 
 
 async def current_revision(database_url: str) -> str | None:

@@ -95,10 +95,58 @@ WRONG: list[tuple[str, ...]] = [
 ]
 
 
+ALMOST_ANY: list[tuple[str, ...]] = [
+    ("events",),
+    ("events", "--json"),
+    ("dlq", "list"),
+    ("dlq", "list", "--json"),
+    ("keys", "list"),
+    ("privacy", "audit"),
+    ("privacy", "log"),
+    ("privacy", "export", "anna"),
+    ("verify",),
+    ("doctor",),
+    ("migrate", "status"),
+]
+
+
+@pytest.mark.parametrize("arguments", ALMOST_ANY, ids=" ".join)
+async def test_a_terminal_that_is_not_utf_8_gets_escapes(
+    operator: Operator, database: asyncpg.Connection, arguments: tuple[str, ...]
+) -> None:
+    anna = operator.settings.pseudonymizer().pseudonym("anna")
+    named = {"achievement_id": "a", "achievement_name": "\u0645\u0631\u062d \U0001f600"}
+    await archive(database, [event("achievement_earned", named, number=1, occurred_at=NOW - MINUTE, user_hash=anna)])
+    ended = await operator.run(*arguments, PYTHONIOENCODING="cp1252")
+    assert "Traceback" not in ended.err
+    # the event is in no aggregate, and a server for tests need not be a durable one
+    assert ended.code in {"verify": (1,), "doctor": (0, 3)}.get(arguments[0], (0,)), ended.err
+    if arguments[0] == "events":
+        assert "\\u0645\\u0631\\u062d \\ud83d\\ude00" in ended.out
+    if arguments == ("events", "--json"):
+        assert json.loads(ended.out)["properties"]["achievement_name"] == named["achievement_name"]
+
+
+async def test_a_result_that_cannot_be_written_brings_no_traceback(operator: Operator, anna: bytes) -> None:
+    for arguments in (("events",), ("events", "--json"), ("privacy", "export", "anna")):
+        ended = await operator.run_into(Path("/dev/full"), *arguments)
+        assert ended.code == 3
+        assert "standard output cannot be written" in ended.err
+        assert "Traceback" not in ended.err
+
+
+async def test_bad_settings_are_2_for_doctor_too(operator: Operator) -> None:
+    ended = await operator.run("doctor", "--json", ANALYTICS_BATCH_SIZE="many")
+    assert ended.code == 2
+    [finding] = json.loads(ended.out)["checks"]
+    assert "ANALYTICS_BATCH_SIZE" in finding["detail"]
+
+
 async def test_what_cannot_be_meant_is_wrong_usage(operator: Operator) -> None:
     for arguments in WRONG:
         ended = await operator.run("events", *arguments)
         assert (ended.code, ended.out) == (2, ""), arguments
+        assert arguments[0] in ended.err
 
 
 async def test_a_search_is_on_record_with_whom_it_was_about(

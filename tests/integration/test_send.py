@@ -16,9 +16,11 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.delivery import Courier, IngestUnavailable, RetryPolicy
-from cli.event_file import EventFileDamaged
-from cli.sending import FileSender, Progress
+from cli.delivery import Courier, RetryPolicy
+from cli.event_lines import EventFileDamaged
+from cli.ingest_answers import IngestUnavailable
+from cli.journal import FileJournal, Progress
+from cli.sending import InputSender
 from cli.target import Target
 from runtime.errors import ConfigurationError
 from tests.support.scripted_ingest import Event, Saying, Script, ScriptedIngest, accept_all, verdicts
@@ -55,8 +57,8 @@ class Sender:
 
     async def send(self, file: Path, *, batch_size: int = 2, concurrency: int = 1, restart: bool = False) -> Progress:
         async with Target(self.url, "key").open(concurrency) as client:
-            sender = FileSender(file, self._courier(client), clock=time.monotonic)
-            return await sender.send(batch_size=batch_size, concurrency=concurrency, restart=restart)
+            sender = InputSender(file, self._courier(client), FileJournal(file, restart=restart), clock=time.monotonic)
+            return await sender.send(batch_size=batch_size, concurrency=concurrency)
 
 
 @pytest.fixture
@@ -112,7 +114,7 @@ class TestDelivery:
         ]
         assert ingest.event_ids == [["a", "b", "c", "d"], ["b", "d"], ["b"]]
 
-    @pytest.mark.parametrize("trouble", [saying(503), saying(429), saying(500), lambda _: None])
+    @pytest.mark.parametrize("trouble", [saying(503), saying(429), saying(529), lambda _: None])
     async def test_trouble_is_waited_out(self, ingest: ScriptedIngest, sender: Sender, trouble: Script) -> None:
         ingest.script = in_turn(trouble, trouble, trouble, accept_all)
         assert await sender.deliver("a", "b") == [("accepted", None)] * 2
@@ -208,17 +210,6 @@ class TestFile:
         ingest.script = accept_all
         await sender.send(file)
         assert names_in(tmp_path) == [file.name]
-
-    async def test_sending_twice_sends_the_same_ids(
-        self, ingest: ScriptedIngest, sender: Sender, tmp_path: Path
-    ) -> None:
-        file = tmp_path / "events.ndjson"
-        file.write_text('{"n":1}\n{"n":1}\n')
-        await sender.send(file, batch_size=2)
-        await sender.send(file, batch_size=1)
-        first, *again = ingest.event_ids
-        assert len(set(first)) == 2
-        assert [each for ids in again for each in ids] == first
 
     async def test_all_before_the_damage_is_sent(self, ingest: ScriptedIngest, sender: Sender, tmp_path: Path) -> None:
         lines = b"".join(b'{"event_id":"%d"}\n' % number for number in range(1, 20_001))

@@ -132,6 +132,64 @@ async def test_a_key_that_ends_ends_it_with_3(tmp_path: Path) -> None:
         assert "was revoked" in tail.shown
 
 
+@pytest.mark.parametrize("status", [HTTPStatus.NOT_FOUND, HTTPStatus.OK, HTTPStatus.METHOD_NOT_ALLOWED])
+async def test_another_service_at_the_url_ends_it_with_3(tmp_path: Path, status: HTTPStatus) -> None:
+    async with ScriptedLive(Refusal(status)).running() as live, tailing(tmp_path, environment=reader(live)) as tail:
+        assert await tail.ended() == 3
+        assert "is this the URL of the read service?" in tail.shown
+        assert live.refused == 1
+
+
+async def test_a_proxy_that_knows_nothing_of_it_for_a_while_does_not(tmp_path: Path) -> None:
+    script = publishing(2, then=1012), Refusal(HTTPStatus.NOT_FOUND), publishing(2, 3)
+    async with ScriptedLive(*script).running() as live, tailing(tmp_path, environment=reader(live)) as tail:
+        await tail.shows("xp_amount=3")
+        assert await tail.interrupted() == 0
+
+
+async def test_a_service_that_is_away_is_told_once(tmp_path: Path) -> None:
+    away = Refusal(HTTPStatus.SERVICE_UNAVAILABLE)
+    async with (
+        ScriptedLive(away, away, away, publishing(2)).running() as live,
+        tailing(tmp_path, environment=reader(live)) as tail,
+    ):
+        await tail.shows("xp_amount=2")
+        assert live.refused == 3
+        assert tail.shown.count("not connected") == 1
+        assert await tail.interrupted() == 0
+
+
+async def test_no_proxy_is_used_for_this_machine(tmp_path: Path) -> None:
+    proxies = {"HTTPS_PROXY": "socks5://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+    async with (
+        ScriptedLive(publishing(2)).running() as live,
+        tailing(tmp_path, environment=reader(live) | proxies) as tail,
+    ):
+        await tail.shows("xp_amount=2")
+    elsewhere = {"ANALYTICS_DASHBOARD_URL": "https://analytics.example.org", "ANALYTICS_READ_KEY": "key"}
+    async with tailing(tmp_path, environment=elsewhere | proxies) as tail:
+        assert await tail.ended() == 2
+        assert "NO_PROXY" in tail.shown
+        assert "Traceback" not in tail.shown
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+async def test_a_terminal_that_is_not_utf_8_gets_escapes(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    async def play(visit: Visit) -> None:
+        await visit.welcome(1)
+        achievement = message(2, "achievement_unlock", achievement_id="a", achievement_name="\u0645\U0001f600")
+        await visit.say("events", events=[achievement], cursor="2")
+        await visit.stay()
+
+    async with (
+        ScriptedLive(play).running() as live,
+        tailing(tmp_path, *arguments, environment=reader(live) | {"PYTHONIOENCODING": "cp1252"}) as tail,
+    ):
+        await tail.shows("\\u0645\\ud83d\\ude00")
+        assert await tail.interrupted() == 0
+        assert "Traceback" not in tail.shown
+
+
 async def test_wrong_usage_ends_it_with_2(tmp_path: Path) -> None:
     for arguments in (("--type", "nothing"), ("--url", "ftp://x", "--key", "k"), ("--data-dir", str(tmp_path))):
         async with tailing(tmp_path, *arguments) as tail:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,15 @@ class Operator:
     secrets: Mapping[str, str] = field(default_factory=dict)
 
     async def run(self, *arguments: str, **environment: str) -> Ended:
+        """Run a command to its end."""
+        return await self._run(asyncio.subprocess.PIPE, arguments, environment)
+
+    async def run_into(self, file: Path, *arguments: str) -> Ended:
+        """Run a command to its end with its output in a file."""
+        with file.open("wb") as stream:
+            return await self._run(stream.fileno(), arguments, {})
+
+    async def _run(self, stdout: int, arguments: Sequence[str], environment: Mapping[str, str]) -> Ended:
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "cli.main", *arguments, "--data-dir", str(self.data_dir)),
             env={
@@ -47,9 +56,9 @@ class Operator:
                 **environment,
             },
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
         )
         out, err = await child.communicate()
         assert child.returncode is not None
-        return Ended(child.returncode, out.decode(), err.decode())
+        return Ended(child.returncode, (out or b"").decode(), err.decode())

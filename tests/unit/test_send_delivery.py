@@ -7,15 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli.delivery import (
-    BodyRefused,
-    Busy,
-    IngestUnavailable,
-    Judged,
-    RetryPolicy,
-    in_parallel,
-    read_answer,
-)
+from cli.delivery import RetryPolicy
+from cli.ingest_answers import BodyRefused, Busy, Failed, IngestUnavailable, Judged, read_answer
+from cli.parallel import each_of, in_parallel
 
 NOW = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
 
@@ -39,10 +33,20 @@ def test_verdicts_settle_all_but_what_is_to_be_sent_again() -> None:
     assert answer.retry_after == 3
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 429, 502, 503, 504, 507, 529])
 def test_busy_means_later(status: int) -> None:
     assert read_answer(status, "2", b"", 1, NOW) == Busy(f"status {status}", 2, paced=status == 429)
     assert read_answer(status, None, b"", 1, NOW) == Busy(f"status {status}", 0)
+
+
+def test_what_ingest_fails_on_is_told_apart_from_what_it_wants_later() -> None:
+    assert read_answer(500, "2", b"", 3, NOW) == Failed("status 500", 2)
+    body = b"""{"received":3,"accepted":1,"rejected":0,"results":[{"index":0,"status":"accepted"},
+        {"index":1,"status":"retry","code":"overloaded"},{"index":2,"status":"retry","code":"defect"}]}"""
+    answer = read_answer(207, None, body, 3, NOW)
+    assert isinstance(answer, Judged)
+    assert list(answer.settled) == [0]
+    assert answer.defects == frozenset({2})
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
@@ -58,6 +62,7 @@ def test_a_body_may_be_refused(status: int) -> None:
         (401, b'{"detail":"No."}', "key refused"),
         (403, b"", "key refused"),
         (404, b"", "unexpected answer"),
+        (501, b"", "unexpected answer"),
         (301, b"", "unexpected answer"),
         (415, b"", "unexpected answer"),
         (200, b"{}", "unexpected answer"),
@@ -81,7 +86,7 @@ async def test_no_more_than_so_many_at_once() -> None:
         under_way -= 1
         done.append(item)
 
-    await in_parallel(range(20), work, 3)
+    await in_parallel(each_of(range(20)), work, 3)
     assert sorted(done) == list(range(20))
     assert most == 3
 
@@ -98,5 +103,5 @@ async def test_an_error_ends_the_others() -> None:
             ended.append(item)
 
     with pytest.raises(ValueError, match="two"):
-        await in_parallel(range(10), work, 3)
+        await in_parallel(each_of(range(10)), work, 3)
     assert sorted(ended) == [0, 1]

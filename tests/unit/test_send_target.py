@@ -30,7 +30,14 @@ def test_with_both_given_no_system_need_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "key", "named"), [(None, "k", "--url"), ("u", "k", "http://"), ("http://u", "k\n", "--key")]
+    ("url", "key", "named"),
+    [
+        (None, "k", "--url"),
+        ("u", "k", "http://"),
+        ("http://u", "k\n", "--key"),
+        ("http://", "k", "no host"),
+        ("http://host:port", "k", "no URL"),
+    ],
 )
 def test_what_is_missing_or_wrong_is_named(tmp_path: Path, url: str | None, key: str, named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
