@@ -180,9 +180,9 @@ def test_the_time_is_the_timestamp_or_else_the_original_one() -> None:
 
 
 PLACES: dict[str, tuple[dict[str, Any], str]] = {
-    "user": ({"userId": 5}, "/userId"),
+    "user": ({"userId": [5]}, "/userId"),
     "no user": ({"userId": None}, "/userId"),
-    "anonymous": ({"userId": None, "anonymousId": 5}, "/anonymousId"),
+    "anonymous": ({"userId": None, "anonymousId": [5]}, "/anonymousId"),
     "message id": ({"messageId": ["a"]}, "/messageId"),
     "timestamp": ({"timestamp": "yesterday"}, "/timestamp"),
     "original timestamp": ({"timestamp": None, "originalTimestamp": "yesterday"}, "/originalTimestamp"),
