@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from unicodedata import normalize
 
+import httpx
 import pytest
 from redis.asyncio import Redis
 
-from ingest.server import acceptance_policy
+from ingest.routes import TRACK
+from ingest.server import acceptance_policy, serve
+from runtime.embedded import ports
 from runtime.pseudonym_keys import parse_keys
 from runtime.settings import Settings
 from schemas.stream_entry import decode
@@ -18,9 +23,11 @@ from storage.erasure import request_erasure
 from storage.pool import connect
 from stream.tombstones import publish_tombstones
 from tests.integration.test_key_rotation import erase, export, send, store, total_xp
-from tests.support.access import PSEUDONYM_KEYS
+from tests.support.access import PSEUDONYM_KEYS, WRITE_KEY
 from tests.support.entries import append_events, stream_entries
 from tests.support.events import event
+from tests.support.reading import bearer
+from tests.support.waiting import eventually
 
 COMPOSED, APART = (normalize(form, "jos\u00e9-garc\u00eda") for form in ("NFC", "NFD"))
 
@@ -77,6 +84,30 @@ async def test_who_was_erased_by_the_release_before_stays_erased(
     await store(settings, redis, 3)
     assert await total_xp(settings, COMPOSED) == [0, 0, 0]
     assert await total_xp(settings, "ben") == [4, 4, 4]
+
+
+async def test_ingest_learns_who_is_erased_also_while_the_key_was_never_changed(
+    settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = asyncio.Event()
+    monkeypatch.setattr("ingest.server.stop_on_signals", lambda: nullcontext(stop))
+    await publish_tombstones(redis, [as_it_was_sent(APART)])
+    port = ports.any_free()
+    serving = asyncio.create_task(serve(Settings.model_validate(settings.model_dump() | {"ingest_port": port})))
+
+    async def is_known() -> bool:
+        sent = {"event_type": "xp_earned", "user_id": APART, "properties": {"xp_amount": 1}}
+        async with httpx.AsyncClient(base_url=f"http://{ports.LOOPBACK}:{port}") as client:
+            try:
+                await client.post(TRACK, json=sent, headers=bearer(WRITE_KEY))
+            except httpx.TransportError:
+                return False
+        hashes = {decode(fields).user_hash for _, fields in await stream_entries(redis)}
+        return as_it_was_sent(APART) in hashes
+
+    await eventually(is_known)
+    stop.set()
+    await serving
 
 
 def test_ingest_takes_events_before_it_knows_who_is_erased_while_the_key_was_never_changed(settings: Settings) -> None:
