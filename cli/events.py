@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Annotated, Final
-from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -38,7 +37,7 @@ def events(
     since: Annotated[str, typer.Option(help=f"From when on: {_TIMES}.")] = "24h",
     until: Annotated[str | None, typer.Option(help=f"Until when, not included: {_TIMES}; now, if not given.")] = None,
     user: Annotated[str | None, typer.Option(help="Only those about this learner: the id as services send it.")] = None,
-    session: Annotated[str | None, typer.Option(help="Only those of this session.")] = None,
+    session: Annotated[str | None, typer.Option(help="Only those of this session: the id as services send it.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most events shown.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document a line.")] = False,
     data_dir: DataDir = DATA_DIR,
@@ -65,7 +64,7 @@ def _search(
         until=now if until is None else option_moment("--until", until, now),
         types=parse_types(types) or None,
         user_hashes=None if user is None else tuple(settings.pseudonymizer().all_pseudonyms(user)),
-        session_id=None if session is None else _session_id(session),
+        session_id=None if session is None else settings.pseudonymizer().session(session),
     )
     if search.since >= search.until:
         raise ConfigurationError("--since is not before --until")

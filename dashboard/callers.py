@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
+from uuid import UUID
 
 from dashboard.learner_tokens import TokenVerifier
 from runtime.access import AccessKeys, ApiKey, presented_key
@@ -101,13 +102,17 @@ class Gate:
         return None if user_id is None else self.pseudonyms(user_id)
 
     def _own(self, learner: Learner, user_id: str | None) -> tuple[bytes, ...]:
-        if user_id is not None and self.pseudonyms(user_id) != learner.pseudonyms:
+        if user_id is not None and self.pseudonymizer.pseudonym(user_id) != learner.pseudonyms[0]:
             raise Refusal(HTTPStatus.FORBIDDEN, "other_learner", "A learner's token sees that learner only.")
         return learner.pseudonyms
 
     def pseudonyms(self, user_id: str) -> tuple[bytes, ...]:
         """Return every name the learner may be stored under, newest key first."""
         return tuple(self.pseudonymizer.all_pseudonyms(user_id))
+
+    def session(self, session_id: str) -> UUID:
+        """Return what a session is stored under that services call `session_id`."""
+        return self.pseudonymizer.session(session_id)
 
 
 def require(caller: Caller, scope: Scope) -> ApiKey:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Final
+from uuid import UUID
 
 from dashboard.event_cursor import Cursor, parse_cursor
 from dashboard.parameters import SomeEvents
@@ -18,9 +19,12 @@ _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def understand(
-    query: SomeEvents, pseudonyms: Sequence[bytes] | None, now: datetime
+    query: SomeEvents, pseudonyms: Sequence[bytes] | None, session: UUID | None, now: datetime
 ) -> tuple[EventSearch, Place | None]:
-    """Return the search and the place behind which its page begins, None for the first. Raises Refusal (422)."""
+    """Return the search and the place behind which its page begins, None for the first. Raises Refusal (422).
+
+    `pseudonyms` and `session`: what the ids of the query are stored under.
+    """
     cursor = _cursor(query.cursor) if query.cursor is not None else None
     since, until = _window(query, cursor, now)
     search = EventSearch(
@@ -28,7 +32,7 @@ def understand(
         until=until,
         types=tuple(query.types) or None,
         user_hashes=tuple(pseudonyms) if pseudonyms is not None else None,
-        session_id=query.session_id,
+        session_id=session,
     )
     if cursor is None:
         return search, None

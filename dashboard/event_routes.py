@@ -47,7 +47,8 @@ async def search_events(
 
 async def _page(services: Services, query: SomeEvents, now: datetime) -> ToldPage:
     pseudonyms = services.gate.pseudonyms(query.user_id) if query.user_id is not None else None
-    search, behind = understand(query, pseudonyms, now)
+    session = services.gate.session(query.session_id) if query.session_id is not None else None
+    search, behind = understand(query, pseudonyms, session, now)
     meta = WindowMeta(
         # taken before the database is read
         consistent_through=services.freshness.consistent_through,

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from pydantic import TypeAdapter, ValidationError
 
 from runtime.errors import ConfigurationError
-from schemas.events import UserId
+from schemas.envelope_fields import UserId
 
 LONGEST: Final = 4096
 """Characters of a token; a longer one is not looked into."""
@@ -25,6 +25,7 @@ _PUBLIC_KEY_ALGORITHMS: Final = frozenset({"RS256", "RS384", "RS512", "PS256", "
 _SHORTEST_RSA: Final = 2048
 """Bits (RFC 7518, section 3.3)."""
 _USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
+"""Takes a whole number for its decimal text, as ingest does."""
 _FAR: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """An end beyond it is none: the calendar ends soon after."""
 
@@ -144,7 +145,8 @@ class TokenVerifier:
                 token,
                 key.key,
                 algorithms=[key.algorithm],
-                options={"require": ["exp", "sub"]},
+                # some issuers write a number for `sub`: what an id is, is said in one place
+                options={"require": ["exp", "sub"], "verify_sub": False},
                 issuer=self._rules.issuer,
                 audience=self._rules.audience,
                 leeway=self._rules.leeway,

@@ -8,7 +8,6 @@ from functools import cache
 from http import HTTPStatus
 from importlib import resources
 from typing import Annotated, Final
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -16,8 +15,8 @@ from pydantic_core import PydanticCustomError
 from starlette.datastructures import QueryParams
 
 from runtime.refusal import Refusal
+from schemas.envelope_fields import AskedSessionId, AskedUserId, Timestamp
 from schemas.event_types import EventType
-from schemas.events import Timestamp, UserId
 from schemas.problem import ProblemError, told_name
 
 MAX_DAYS: Final = 3_650
@@ -92,7 +91,7 @@ Days = Annotated[int, Field(ge=1, le=MAX_DAYS, description="How many activity da
 class _AboutLearner(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    user_id: UserId | None = Field(
+    user_id: AskedUserId | None = Field(
         None, description="The learner; a service must name one, a learner's token need not."
     )
     tz: Annotated[str, AfterValidator(_known_zone)] = Field(
@@ -133,8 +132,10 @@ class SomeEvents(BaseModel):
     types: Annotated[list[EventType], BeforeValidator(_apart)] = Field(
         [], alias="type", description="Only these types: comma separated, or one by one."
     )
-    user_id: UserId | None = Field(None, description="Only those about this learner; hashed at once.")
-    session_id: UUID | None = Field(None, description="Only those of this session.")
+    user_id: AskedUserId | None = Field(None, description="Only those about this learner; hashed at once.")
+    session_id: AskedSessionId | None = Field(
+        None, description="Only those of this session, by the id that services send."
+    )
     since: Timestamp | None = Field(
         None, description="Start of the window, included: RFC 3339 with an offset. A day before its end unless given."
     )
@@ -153,7 +154,7 @@ class LiveFilter(BaseModel):
     types: Annotated[str, AfterValidator(_known_types)] | None = Field(
         None, description="Types of events, separated by commas; all without it."
     )
-    user_id: UserId | None = Field(
+    user_id: AskedUserId | None = Field(
         None, description="The learner; a service gets everybody's events without it, a learner's token their own."
     )
     last_id: MessageId | None = Field(

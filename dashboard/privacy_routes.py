@@ -13,7 +13,7 @@ from dashboard.callers import require
 from dashboard.problems import described
 from dashboard.routes import SECURITY, AnyCaller, SomeServices
 from runtime.refusal import Refusal
-from schemas.events import UserId
+from schemas.envelope_fields import AskedUserId
 from schemas.privacy import ErasureReceipt, LearnerExport
 
 router = APIRouter(
@@ -24,7 +24,7 @@ router = APIRouter(
     route_class=AuditedRoute,
 )
 
-_User = Annotated[UserId, Path(description="The learner's id, as services send it; percent-encoded.")]
+_User = Annotated[AskedUserId, Path(description="The learner's id, as services send it; percent-encoded.")]
 
 
 @router.delete("/users/{user_id}", status_code=HTTPStatus.ACCEPTED, operation_id="erase_learner")

@@ -11,10 +11,13 @@ from uuid_utils.compat import uuid7
 
 from ingest.faults import Rejection
 from ingest.learner_names import LearnerNames
+from ingest.privacy import own_id
 from ingest.privacy.firewall import Edit, Firewall
+from schemas.envelope_fields import OpaqueSession
 from schemas.events import AnyEvent
 from schemas.identifiers import canonical_event_id, is_reserved, milliseconds_of, time_of, unix_milliseconds
 from schemas.limits import FUTURE_TOLERANCE
+from schemas.placeholders import is_artefact
 from schemas.stream_entry import WireEvent
 
 _UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -64,16 +67,17 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
 
     Its times must lie within the retention and near now, and its texts must not name a person.
     """
-    if event.event_id is None:
+    sent_id, session = event.event_id, event.session_id
+    if sent_id is None:
         event_id, id_time = str(uuid7()), None
-    elif _UUID7.fullmatch(event.event_id):
-        event_id, id_time = event.event_id, milliseconds_of(event.event_id)
+    elif _UUID7.fullmatch(sent_id):
+        event_id, id_time = sent_id, milliseconds_of(sent_id)
     else:
         # a UUIDv7 names nobody, any other text might
-        refused = policy.firewall.inspect_id(event.event_id)
+        refused = _refused_id(sent_id, policy.firewall)
         if refused is not None:
             return refused
-        event_id, id_time = _identity(event.event_id)
+        event_id, id_time = _identity(sent_id)
     if id_time is not None and not arrival.oldest_id <= id_time <= arrival.newest_id:
         detail = "The time inside this UUIDv7 is too old or in the future."
         return Rejection("event_id_time_out_of_range", "/event_id", detail)
@@ -82,19 +86,24 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
         stated = time_of(id_time) if id_time is not None else arrival.now
     # before it is compared: with another offset each comparison would ask for it
     occurred_at = _in_utc(stated)
-    if occurred_at < arrival.oldest:
-        return Rejection("timestamp_too_old", "/timestamp", f"Events are kept for {policy.raw_retention.days} days.")
-    if occurred_at > arrival.newest:
-        return Rejection("timestamp_in_future", "/timestamp", f"A clock may be ahead by {FUTURE_TOLERANCE} at most.")
-    inspected = policy.firewall.inspect(event.properties)
+    if not arrival.oldest <= occurred_at <= arrival.newest:
+        return _out_of_window(occurred_at, policy, arrival)
+    session_id = str(policy.names.session(session.name)) if isinstance(session, OpaqueSession) else session or ""
+    user_id = event.user_id
+    own = own_id.search_key(user_id)
+    if own is not None and (own in (event_id, session_id) or len(own) in own_id.OTHER_UUIDS):
+        refused = _refused_uuids(own, event_id, session_id)
+        if refused is not None:
+            return refused
+    inspected = policy.firewall.inspect(event.properties, own)
     if isinstance(inspected, Rejection):
         return inspected
     properties, edits = inspected
     accepted = WireEvent(
         event_id,
         event.event_type,
-        "" if event.user_id is None else policy.names.name(event.user_id).hex(),
-        event.session_id or "",
+        "" if user_id is None else policy.names.name(user_id).hex(),
+        session_id,
         occurred_at.isoformat(),
         arrival.text,
         # The learner's own day: the date in the offset that was sent.
@@ -104,6 +113,26 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
         properties.to_json(),
     )
     return Acceptance(accepted, edits)
+
+
+def _out_of_window(occurred_at: datetime, policy: AcceptancePolicy, arrival: Arrival) -> Rejection:
+    if occurred_at < arrival.oldest:
+        return Rejection("timestamp_too_old", "/timestamp", f"Events are kept for {policy.raw_retention.days} days.")
+    return Rejection("timestamp_in_future", "/timestamp", f"A clock may be ahead by {FUTURE_TOLERANCE} at most.")
+
+
+def _refused_uuids(own: str, event_id: str, session_id: str) -> Rejection | None:
+    for pointer, uuid in (("/event_id", event_id), ("/session_id", session_id)):
+        if uuid and own_id.is_uuid(own, uuid):
+            return Rejection("personal_data", pointer, "This is the user_id of this event; send an id of its own.")
+    return None
+
+
+def _refused_id(event_id: str, firewall: Firewall) -> Rejection | None:
+    if is_artefact(event_id):
+        # events that have it in common would count once
+        return Rejection("placeholder_id", "/event_id", "This id stands for nothing; send the real one, or none.")
+    return firewall.inspect_id(event_id)
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from schemas.limits import MAX_DEPTH
 from schemas.problem import told_name
+from schemas.two_forms import first_fault
 
 _TYPES: Final = {
     "extra_forbidden": ("unknown_property", "This key is not part of the event; remove it."),
@@ -21,7 +22,7 @@ _TYPES: Final = {
     "finite_number": ("invalid_number", "A number must be finite."),
     "string_pattern_mismatch": ("invalid_text", "Control characters and invisible ones are not allowed."),
     "string_unicode": ("invalid_text", "The text is not valid Unicode."),
-    "uuid_parsing": ("invalid_value", "This must be a UUID."),
+    "placeholder_id": ("placeholder_id", "This id stands for nobody; send the real one."),
 }
 """Codes and texts of pydantic's error types that have their own; the others follow from the type's ending."""
 
@@ -37,12 +38,11 @@ class Rejection:
 
 def from_validation(error: ValidationError) -> Rejection:
     """Return the first fault pydantic found; pointers leave out the tag of the union."""
-    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    kind = fault["type"]
-    location = fault["loc"][1:]
-    if kind.startswith("union_tag"):
+    fault = first_fault(error)
+    location = fault.location[1:]
+    if fault.kind.startswith("union_tag"):
         location = ("event_type",)
-    code, detail = _TYPES.get(kind) or (_code(kind), fault["msg"])
+    code, detail = _TYPES.get(fault.kind) or (_code(fault.kind), fault.message)
     return Rejection(code, pointer(location), detail)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from uuid import UUID
 
 from runtime.pseudonym import Pseudonymizer
 
@@ -11,7 +12,8 @@ class LearnerNames:
     """Gives the newest pseudonym; or the older one of a learner who was erased under it.
 
     A tombstone holds pseudonyms of the keys there were at the time. Under a newer key the learner would be somebody
-    new: so their events go by the old name, and workers suppress them as ever.
+    new: so their events go by the old name, and workers suppress them as ever. The same holds for a learner who was
+    erased under another Unicode form of their id, by a release that hashed ids as they were sent.
     """
 
     def __init__(self, pseudonymizer: Pseudonymizer) -> None:
@@ -19,14 +21,9 @@ class LearnerNames:
         self._erased: Set[bytes] | None = None
 
     @property
-    def needs_tombstones(self) -> bool:
-        """Whether the key was ever changed; without that every tombstone has the only name there is."""
-        return self._pseudonymizer.has_former_keys
-
-    @property
     def is_undecided(self) -> bool:
-        """Whether a name cannot be given yet, since it is not known who is erased."""
-        return self.needs_tombstones and self._erased is None
+        """Whether a name cannot be given yet: the key was changed, and it is not known who is erased."""
+        return self._pseudonymizer.has_former_keys and self._erased is None
 
     def renew(self, erased: Set[bytes]) -> None:
         """Learn who is erased, by every pseudonym there is a tombstone for."""
@@ -39,3 +36,7 @@ class LearnerNames:
                 if former in self._erased:
                     return former
         return self._pseudonymizer.pseudonym(user_id)
+
+    def session(self, session_id: str) -> UUID:
+        """Return the UUID a session is stored under."""
+        return self._pseudonymizer.session(session_id)

@@ -55,9 +55,7 @@ async def serve(settings: Settings) -> None:
         gauge = open_gauge(settings, redis)
         keys = settings.access_keys()
         policy = acceptance_policy(settings)
-        followers = [follow_keys(redis, keys, stop)]
-        if policy.names.needs_tombstones:
-            followers.append(follow_tombstones(redis, policy.names.renew, stop))
+        followers = [follow_keys(redis, keys, stop), follow_tombstones(redis, policy.names.renew, stop)]
         unmapped = open_unmapped(redis)
         app = create_app(settings, redis, stop, gauge, keys, policy, unmapped)
         await gauge.sample()

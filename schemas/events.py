@@ -3,75 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    StringConstraints,
-    TypeAdapter,
-)
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from . import properties as typed
+from .envelope_fields import EventId, SchemaVersion, SessionId, Timestamp, UserId
 from .event_types import EventType
-from .identifiers import UUID_FORM
 
 __all__ = ["EVENT", "MODELS", "PROPERTIES", "AnyEvent", "Envelope", "EventType"]
-
-UserId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
-EventId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
-
-_RFC_3339: Final = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})?$"
-)
-
-
-class _Rfc3339:
-    """Lets texts of that form through, and no others: the parser of times alone would take "1790000000" for seconds."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        form = core_schema.custom_error_schema(
-            core_schema.str_schema(pattern=_RFC_3339),
-            custom_error_type="datetime_parsing",
-            custom_error_context={"error": "in the form of RFC 3339"},
-        )
-        return core_schema.chain_schema([core_schema.str_schema(strict=True), form, handler(source)])
-
-    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string", "format": "date-time"}
-
-
-# Not strict: after the step before, the text counts as no longer JSON, of which a strict datetime is not made.
-Timestamp = Annotated[AwareDatetime, Field(strict=False), _Rfc3339()]
-
-
-class _Uuid:
-    """Takes a UUID in any of its forms, as text in lower case with hyphens.
-
-    Nearly all are sent in that form, which is matched and kept; through a `UUID` and back would take twice as long.
-    """
-
-    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        as_stored = core_schema.str_schema(pattern=f"^{UUID_FORM}$")
-        any_form = core_schema.no_info_after_validator_function(str, core_schema.uuid_schema(strict=False))
-        either = core_schema.union_schema(
-            [as_stored, any_form],
-            mode="left_to_right",
-            custom_error_type="uuid_parsing",
-            custom_error_context={"error": "in one of the forms of RFC 9562"},
-        )
-        return core_schema.chain_schema([core_schema.str_schema(strict=True), either])
-
-    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string", "format": "uuid"}
-
-
-SessionId = Annotated[str, _Uuid()]
 
 
 class Envelope(BaseModel):
@@ -80,9 +20,11 @@ class Envelope(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
     event_id: EventId | None = Field(default=None, description="Idempotency key; a UUIDv7 is kept as it is.")
-    session_id: SessionId | None = None
+    session_id: SessionId | None = Field(
+        default=None, description="A UUID, or any text or whole number: mapped to a UUID by a keyed function."
+    )
     timestamp: Timestamp | None = Field(default=None, description="When it happened: RFC 3339 with an offset.")
-    schema_version: Literal[1] = 1
+    schema_version: SchemaVersion = 1
 
 
 class LearnerEvent(Envelope):

@@ -15,8 +15,11 @@ from uuid import UUID
 UUID_FORM: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 """Pattern of a UUID as it is stored: in lower case, with hyphens."""
 
+_ANY_UUID: Final = re.compile(
+    r"(?:urn:uuid:|(\{))?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})(?(1)\})", re.IGNORECASE | re.ASCII
+)
 _HYPHENATED: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_RESERVED_PREFIX: Final = 0xFFFF
+_RESERVED_PREFIX: Final = b"\xff\xff"
 _NAMESPACE: Final = b"studyin/event-id/1\x00"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -30,16 +33,26 @@ def canonical_event_id(client_id: str) -> UUID:
         given = UUID(client_id)
         if given.version == 7 or (given.version == 8 and is_reserved(given)):
             return given
-    digest = int.from_bytes(hashlib.sha256(_NAMESPACE + client_id.encode()).digest()[:14], "big")
-    value = (_RESERVED_PREFIX << 112) | digest
+    return uuid8(_RESERVED_PREFIX + hashlib.sha256(_NAMESPACE + client_id.encode()).digest())
+
+
+def uuid8(digest: bytes) -> UUID:
+    """Return the UUIDv8 (RFC 9562) of the first 16 bytes of a digest."""
+    value = int.from_bytes(digest[:16], "big")
     value = value & ~(0xF << 76) | (0x8 << 76)
     value = value & ~(0x3 << 62) | (0x2 << 62)
     return UUID(int=value)
 
 
+def session_uuid(text: str) -> str | None:
+    """Return the UUID that the text is one of the forms of, in lower case with hyphens; None for any other text."""
+    found = _ANY_UUID.fullmatch(text)
+    return None if found is None else str(UUID(found[2]))
+
+
 def is_reserved(event_id: UUID) -> bool:
     """Whether the id says nothing about time because it was mapped from a sender's string."""
-    return event_id.int >> 112 == _RESERVED_PREFIX
+    return event_id.bytes[:2] == _RESERVED_PREFIX
 
 
 def time_of(milliseconds: int) -> datetime:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple, get_args, get_type_hints
 
 from ingest.faults import Rejection
+from ingest.privacy import own_id
 from ingest.privacy.allow_list import AllowList
 from ingest.privacy.detectors import Personal, find_personal
+from ingest.privacy.id_form import LONGEST_STORED, PLAIN_STARTS, digest_of, is_digest, stands_for_nothing
 from ingest.privacy.templates import template_of
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
@@ -29,6 +31,7 @@ _NAMES: Final = {
     Personal.IP_ADDRESS: "an IP address",
     Personal.SECRET: "a secret",
 }
+_OWN_ID: Final = "the user_id of this event"
 
 
 class Action(StrEnum):
@@ -78,15 +81,20 @@ class Firewall:
         found = find_personal(event_id)
         if found is None or self._allow_list.allows(_EVENT_ID, event_id):
             return None
-        return _rejection(f"/{_EVENT_ID}", found)
+        return _rejection(f"/{_EVENT_ID}", _NAMES[found])
 
-    def inspect(self, properties: Properties) -> tuple[Properties, tuple[Edit, ...]] | Rejection:
-        """Return the properties as they may be stored and what was changed, or why the event is not accepted."""
+    def inspect(
+        self, properties: Properties, own: str | None = None
+    ) -> tuple[Properties, tuple[Edit, ...]] | Rejection:
+        """Return the properties as they may be stored and what was changed, or why the event is not accepted.
+
+        `own`: the id of the event's learner, folded, where it is looked for.
+        """
         changed: dict[str, str] = {}
         edits: list[Edit] = []
         for name in free_texts(type(properties)):
             text: str | None = getattr(properties, name)
-            judged = None if text is None else self._judge(name, text)
+            judged = None if text is None else self._judge(name, text, own)
             if judged is None:
                 continue
             if isinstance(judged, Rejection):
@@ -95,24 +103,32 @@ class Firewall:
             edits.append(edit)
         return (properties.model_copy(update=changed) if changed else properties), tuple(edits)
 
-    def _judge(self, name: str, text: str) -> tuple[str, Edit] | Rejection | None:
-        pointer = f"/properties/{name}"
+    def _judge(self, name: str, text: str, own: str | None) -> tuple[str, Edit] | Rejection | None:
         if name == _ENDPOINT:
-            template = template_of(text)
-            detail = "Stored as the template of its route."
-            return None if template == text else (template, Edit(pointer, "endpoint_template", detail))
-        found = find_personal(text)
-        if found is None or self._allow_list.allows(name, text):
+            return _template(text, own)
+        read = _read(text)
+        if own is not None and own in read.searchable and own_id.contains_whole(read.searchable, own):
+            found = _OWN_ID
+        elif read.is_plain:
+            # nearly always
             return None
+        elif read.found is None or self._allow_list.allows(name, text):
+            return _formed(name, text)
+        else:
+            found = read.found
+            return None
+        elif read.found is None:
+            return _formed(name, text)
+        else:
+            found = read.found
+        pointer = f"/properties/{name}"
         match self._actions.get(name, Action.REJECT):
             case Action.REJECT:
                 return _rejection(pointer, found)
             case Action.REDACT:
-                return REDACTED, Edit(pointer, "personal_data", f"Looked like {_NAMES[found]}; stored as {REDACTED}.")
+                return REDACTED, Edit(pointer, "personal_data", f"Looked like {found}; stored as {REDACTED}.")
             case Action.HASH:
-                return self._hashed(name, text), Edit(
-                    pointer, "personal_data", f"Looked like {_NAMES[found]}; stored hashed."
-                )
+                return self._hashed(name, text), Edit(pointer, "personal_data", f"Looked like {found}; stored hashed.")
 
     def _hashed(self, name: str, text: str) -> str:
         # no user id has a NUL, so this is the hash of none
@@ -130,6 +146,26 @@ def all_free_texts() -> frozenset[str]:
     return frozenset(name for model in Properties.__subclasses__() for name in free_texts(model))
 
 
+class _Reading(NamedTuple):
+    """What is to know of a text whatever event it is of."""
+
+    found: str | None
+    """What is personal in it, in words."""
+    searchable: str
+    """The form of it in which an id is looked for."""
+    is_plain: bool
+    """Whether it may be stored as it is: nothing was found, and it is no template, blank or long."""
+
+
+@lru_cache(maxsize=16_384)
+def _read(text: str) -> _Reading:
+    # The same texts come again and again.
+    personal = None if is_digest(text) else find_personal(text)
+    found = None if personal is None else _NAMES[personal]
+    is_plain = found is None and text[0] in PLAIN_STARTS and len(text) <= LONGEST_STORED
+    return _Reading(found, own_id.searchable_text(text), is_plain)
+
+
 @cache
 def free_texts(model: type[Properties]) -> tuple[str, ...]:
     """Return the names of the properties that hold a text of the sender's choice."""
@@ -137,5 +173,35 @@ def free_texts(model: type[Properties]) -> tuple[str, ...]:
     return tuple(name for name in model.model_fields if {hints[name], *get_args(hints[name])} & {Identifier, Label})
 
 
-def _rejection(pointer: str, found: Personal) -> Rejection:
-    return Rejection("personal_data", pointer, f"This looks like {_NAMES[found]}; send an opaque id or name.")
+@cache
+def _labels() -> frozenset[str]:
+    hints = (get_type_hints(model, include_extras=True) for model in Properties.__subclasses__())
+    return frozenset(name for types in hints for name, kind in types.items() if Label in (kind, *get_args(kind)))
+
+
+_searchable: Final = lru_cache(maxsize=8_192)(own_id.searchable_text)
+
+
+def _template(endpoint: str, own: str | None) -> tuple[str, Edit] | None:
+    template = template_of(endpoint)
+    if own is not None and own in _searchable(template):
+        template = own_id.mask_segments(template, own)
+    if template == endpoint:
+        return None
+    return template, Edit(f"/properties/{_ENDPOINT}", "endpoint_template", "Stored as the template of its route.")
+
+
+def _formed(name: str, text: str) -> tuple[str, Edit] | Rejection | None:
+    if name in _labels():
+        return None
+    pointer = f"/properties/{name}"
+    if stands_for_nothing(name, text):
+        return Rejection("placeholder_id", pointer, "This stands for nothing; send the real id or name.")
+    if len(text) > LONGEST_STORED:
+        detail = f"Longer than {LONGEST_STORED} characters; stored as a digest."
+        return digest_of(text), Edit(pointer, "long_id", detail)
+    return None
+
+
+def _rejection(pointer: str, found: str) -> Rejection:
+    return Rejection("personal_data", pointer, f"This looks like {found}; send an opaque id or name.")

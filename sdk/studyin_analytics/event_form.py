@@ -17,6 +17,7 @@ from .no_fork import NO_FORK
 from .schemas.events import EVENT
 from .schemas.identifiers import unix_milliseconds
 from .schemas.problem import told_name
+from .schemas.two_forms import first_fault
 
 Id = str | int | UUID
 """Ids are opaque: whatever a platform has for them is written as text."""
@@ -106,10 +107,10 @@ def encoded(event: Mapping[str, Any], max_bytes: int) -> bytes:
         with NO_FORK:
             EVENT.validate_json(body)
     except ValidationError as error:
-        fault = error.errors(include_input=False, include_context=False, include_url=False)[0]
+        fault = first_fault(error)
         # The first part of the place is the type of the event, by which the model was chosen
-        pointer = "".join(f"/{told_name(str(part))}" for part in fault["loc"][1:])
-        raise InvalidEvent(name, pointer, fault["type"]) from None
+        pointer = "".join(f"/{told_name(str(part))}" for part in fault.location[1:])
+        raise InvalidEvent(name, pointer, fault.kind) from None
     return body
 
 

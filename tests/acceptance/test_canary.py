@@ -38,6 +38,8 @@ def canary() -> str:
 
 
 USER = "canary-user@example.com"
+OWN_IDS: tuple[str | int, ...] = ("canaryuser", "canaryuser-77310", 773_105_012_349_876)
+"""Ids of learners that look like nothing personal, and come again in other texts of their events."""
 CAST = {
     "xp_amount": 5,
     "new_level": 2,
@@ -77,8 +79,20 @@ def stuffed() -> Iterator[Any]:
         yield event | {"properties": canary()}
         for name in event["properties"]:
             yield event | {"properties": event["properties"] | {name: [canary(), {canary(): canary()}]}}
+    yield from telling_of_themselves()
     yield canary()
     yield [canary()]
+
+
+def telling_of_themselves() -> Iterator[Any]:
+    """Yield events that have their learner's id in another text, or in an id of theirs."""
+    for event_type in MODELS:
+        for own in OWN_IDS:
+            event = good(event_type) | {"user_id": own}
+            for name in free_texts_of(event_type):
+                for text in (f"{own}", f"/users/{own}/notes", f"{own}".upper(), "/%63" + f"{own}"[1:]):
+                    yield event | {"properties": event["properties"] | {name: text}}
+            yield event | {"session_id": own, "event_id": f"{event_type}-{own}"}
 
 
 def free_texts_of(event_type: str) -> tuple[str, ...]:
@@ -125,6 +139,7 @@ async def provoke_segment(system: System, client: httpx.AsyncClient) -> None:
     fields = ("type", "event", "messageId", "userId", "anonymousId", "timestamp", "sentAt", "properties")
     batch: list[Any] = [message | {name: canary()} for name in fields]
     batch += [message | {"properties": {canary(): canary()}}, message | {canary(): canary()}, canary()]
+    batch += [message | {"userId": own, "properties": {"xp_amount": 5, "source": f"of {own}"}} for own in OWN_IDS]
     for path in (segment.BATCH, *segment.CALLS.values()):
         body = {"batch": batch, "sentAt": canary(), canary(): canary()} if path == segment.BATCH else message | extra
         answered = await client.post(system.ingest_url + path, json=body, auth=key, headers=headers())
@@ -184,6 +199,7 @@ TRACES = [
     b"canary",
     base64.b64encode(b"canary")[:7],
     b"415-555-2671",
+    b"773105012349876",
     *(digest(USER.encode()).digest() for digest in (hashlib.sha256, hashlib.sha1, hashlib.md5)),
     *(digest(USER.encode()).hexdigest().encode() for digest in (hashlib.sha256, hashlib.sha1, hashlib.md5)),
 ]

@@ -90,7 +90,6 @@ async def test_a_person_sees_a_table_without_raw_ids(operator: Operator, anna: b
 WRONG: list[tuple[str, ...]] = [
     ("--type", "nothing"),
     ("--since", "yesterday"),
-    ("--session", "x"),
     ("--since", "1h", "--until", "2h"),
 ]
 

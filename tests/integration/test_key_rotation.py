@@ -142,10 +142,10 @@ async def test_an_ingest_that_does_not_know_who_is_erased_takes_nothing(
     assert not acceptance_policy(settings).names.is_undecided, "one key needs no tombstones"
 
 
-async def erase(settings: Settings) -> None:
+async def erase(settings: Settings, user: str = "anna") -> None:
     async with open_services(settings) as services, client_of(services) as client:
         admin = bearer(ADMIN_KEY)
-        job = (await client.delete("/api/analytics/privacy/users/anna", headers=admin)).json()
+        job = (await client.delete(f"/api/analytics/privacy/users/{user}", headers=admin)).json()
         stop = asyncio.Event()
         keeping_house = asyncio.create_task(maintenance.run(settings, stop))
 
@@ -165,10 +165,10 @@ async def erase(settings: Settings) -> None:
         await keeping_house
 
 
-async def export(settings: Settings) -> list[str]:
+async def export(settings: Settings, user: str = "anna") -> list[str]:
     """The tables that hold anything of the learner, a name for each row; but the log, where their name stays."""
     async with open_services(settings) as services, client_of(services) as client:
-        path = "/api/analytics/privacy/users/anna/export"
+        path = f"/api/analytics/privacy/users/{user}/export"
         tables = (await client.get(path, headers=bearer(ADMIN_KEY))).json()["tables"]
     return [table for table, rows in tables.items() for _ in rows if table != "audit_log"]
 

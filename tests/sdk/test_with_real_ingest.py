@@ -113,7 +113,7 @@ async def test_ten_thousand_events_while_ingest_is_killed_and_comes_back(setting
     ingest = await Doomed.start("ingest", settings, environment)
     client = Client(f"http://{ports.LOOPBACK}:{port}", write_key=WRITE_KEY, first_retry=0.05, longest_retry=0.2)
     try:
-        ids = [client.track("xp_earned", user_id=n % 7, properties={"xp_amount": n % 10}) for n in range(EVENTS)]
+        ids = [client.track("xp_earned", user_id=1 + n % 7, properties={"xp_amount": n % 10}) for n in range(EVENTS)]
         await eventually(lambda: client.stats().accepted > EVENTS // 10)
         ingest.kill()
         await ingest.end()

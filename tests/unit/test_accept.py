@@ -18,6 +18,7 @@ from runtime.settings import Settings
 from schemas.events import EVENT
 from schemas.identifiers import RESERVED_FLOOR, canonical_event_id, milliseconds_of, time_of
 from schemas.limits import FUTURE_TOLERANCE
+from schemas.placeholders import is_artefact
 from schemas.stream_entry import WireEvent, decode, encode
 from tests.support.access import PSEUDONYM_KEYS
 from tests.support.entries import as_read
@@ -115,6 +116,8 @@ def test_the_key_is_that_of_the_identifiers_whatever_is_sent(event_id: str, uppe
     elif outcome.code == "timestamp_too_old":
         # of the millisecond whose begin is just too old
         assert milliseconds_of(str(key)) == ARRIVAL.oldest_id
+    elif outcome.code == "placeholder_id":
+        assert is_artefact(event_id)
     else:
         assert outcome.code == "personal_data"
 

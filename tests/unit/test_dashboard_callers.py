@@ -58,6 +58,23 @@ def test_a_token_is_the_learner_it_names_under_every_key() -> None:
     assert len(ANNA.pseudonyms) == 2
 
 
+@pytest.mark.parametrize("number", [b"42", b"42.0", b'"42"'])
+def test_a_token_may_name_its_learner_by_a_whole_number(number: bytes) -> None:
+    presented = signed(HEADER, b'{"sub":' + number + b',"exp":9999999999}')
+    learner = GATE.identify(f"Bearer {presented}", None)
+    assert learner == Learner(GATE.pseudonyms("42"))
+    assert GATE.learner(learner, "42") == GATE.pseudonyms("42")
+
+
+@pytest.mark.parametrize("sub", ["caf\u00e9", "cafe\u0301"])
+def test_a_learner_may_write_their_own_id_in_any_form(sub: str) -> None:
+    learner = GATE.identify(f"Bearer {token({'sub': sub, 'exp': LATER})}", None)
+    for asked in ("caf\u00e9", "cafe\u0301"):
+        assert set(GATE.learner(learner, asked)) == set(GATE.pseudonyms("caf\u00e9"))
+    with pytest.raises(Refusal):
+        GATE.learner(learner, "cafe")
+
+
 def test_a_key_is_its_service_in_either_header() -> None:
     assert GATE.identify("Bearer reader-key", None) == READER
     assert GATE.identify(None, "sender-key") == SENDER
@@ -79,10 +96,14 @@ REFUSED_TOKENS = {
     "without exp": token({"sub": "anna"}),
     "without sub": token({"exp": LATER}),
     "empty sub": token({"sub": "", "exp": LATER}),
-    "long sub": token({"sub": "x" * 129, "exp": LATER}),
+    "long sub": token({"sub": "x" * 513, "exp": LATER}),
     "sub with a control character": token({"sub": "an\x00na", "exp": LATER}),
     "sub with a lone surrogate": signed(HEADER, b'{"sub":"\\ud800","exp":9999999999}'),
-    "sub that is a number": signed(HEADER, b'{"sub":5,"exp":9999999999}'),
+    "sub that is a fraction": signed(HEADER, b'{"sub":5.5,"exp":9999999999}'),
+    "sub that is true": signed(HEADER, b'{"sub":true,"exp":9999999999}'),
+    "sub that is a list": signed(HEADER, b'{"sub":["anna"],"exp":9999999999}'),
+    "sub that stands for nobody": token({"sub": "undefined", "exp": LATER}),
+    "sub that is zero": signed(HEADER, b'{"sub":0,"exp":9999999999}'),
     "for another audience": token({"sub": "anna", "exp": LATER, "aud": "elsewhere"}),
     "endless exp": signed(HEADER, b'{"sub":"anna","exp":1e999}'),
     "exp of 5000 digits": signed(HEADER, b'{"sub":"anna","exp":' + b"9" * 5000 + b"}"),

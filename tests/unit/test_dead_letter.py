@@ -41,7 +41,18 @@ def test_an_event_that_ingest_wrote_comes_back_whole(original: AcceptedEvent) ->
     assert meaning(decode(restore(scrub(fields_of(original))))) == meaning(original)
 
 
-@pytest.mark.parametrize("properties", ['{"achievement_id":"é😀\\""}', '{"achievement_id":"a","xp_reward":5}'])
+WRITTEN = [
+    '{"achievement_id":"é😀\\""}',
+    '{"achievement_id":"a","xp_reward":5}',
+    f'{{"achievement_id":"sha256-{"0" * 64}"}}',
+    '{"achievement_id":"\u0dc1\u0dca\u200d\u0dbb\u0dd3"}',
+    '{"achievement_id":"[redacted]"}',
+    # of the release before
+    '{"achievement_id":"  "}',
+]
+
+
+@pytest.mark.parametrize("properties", WRITTEN)
 def test_what_ingest_writes_comes_back_to_the_byte(properties: str) -> None:
     original = event("achievement_earned", properties=properties)
     assert decode(restore(scrub(fields_of(original)))) == original

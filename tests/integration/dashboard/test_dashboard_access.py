@@ -68,7 +68,7 @@ WRONG: list[tuple[str, str, str]] = [
     (OVERVIEW, "tz", "America"),
     (OVERVIEW, "tz", "UTC\x00"),
     (OVERVIEW, "user_id", ""),
-    (OVERVIEW, "user_id", "x" * 129),
+    (OVERVIEW, "user_id", "x" * 513),
     (OVERVIEW, "user_id", "a\x00b"),
     (OVERVIEW, "hours", "1"),
     *((SYSTEM, "hours", value) for value in ("0", "721", "x")),

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from dashboard.services import Services
+from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from storage.event_search import EventArchive, EventSearch, place_of
 from tests.support.access import EVENTS_KEY
@@ -41,6 +42,25 @@ def happened(number: int, *, ago: timedelta, kind: str = "xp_earned", **changes:
 async def found(client: httpx.AsyncClient, **asked: Any) -> list[int]:
     page = await answer(client, EVENTS, OPERATOR, **asked)
     return [one["properties"]["xp_amount"] for one in page["events"]]
+
+
+async def test_a_session_is_found_by_whatever_services_call_it(
+    client: httpx.AsyncClient, database: asyncpg.Connection, settings: Settings
+) -> None:
+    named = settings.pseudonymizer().session("1763942400")
+    await archive(database, [happened(1, ago=MINUTE), happened(2, ago=2 * MINUTE, session_id=named)])
+    for form in (str(SESSION), SESSION.hex, str(SESSION).upper(), SESSION.urn):
+        assert await found(client, session_id=form) == [1]
+    assert await found(client, session_id="1763942400") == [2]
+    assert await found(client, session_id=str(named)) == [2]
+    assert await found(client, session_id="1763942401") == []
+
+
+@pytest.mark.parametrize("offset", ["+23:59", "-12:30", "+14:01"])
+async def test_a_window_has_no_offset_that_no_place_has(client: httpx.AsyncClient, offset: str) -> None:
+    asked = {"since": f"2026-11-17T12:00:00{offset}"}
+    problem = await refusal(client, 422, EVENTS, OPERATOR, **asked)
+    assert [one["parameter"] for one in problem["errors"]] == ["since"]
 
 
 async def test_an_event_is_told_as_it_is_stored(
@@ -147,8 +167,8 @@ async def test_a_page_that_is_just_full_is_the_last(client: httpx.AsyncClient, d
 
 WRONG: list[tuple[str, str]] = [
     *(("type", value) for value in ("", "nothing", "xp_earned,", "xp_earned,nothing", "XP_EARNED")),
-    *(("user_id", value) for value in ("", "x" * 129, "a\x00b")),
-    *(("session_id", value) for value in ("", "x", "1234")),
+    *(("user_id", value) for value in ("", "x" * 513, "a\x00b")),
+    *(("session_id", value) for value in ("", "x" * 129, "a\nb")),
     *(
         (name, value)
         for name in ("since", "until")

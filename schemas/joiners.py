@@ -1,0 +1,61 @@
+"""Zero-width joiners in ids: part of the spelling in some scripts, and in all others a way to make two ids look alike.
+
+U+200C and U+200D decide how letters join in Arabic, Syriac, Mongolian and the Indic scripts. There they are kept; the
+rule is wider than CONTEXTJ of RFC 5892, which refuses Persian as it is typed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+_JOINERS: Final = "\u200c\u200d"
+_VIRAMA: Final = 9
+"""Canonical combining class of the signs that take the vowel from a letter."""
+
+_NEEDED_IN: Final = (
+    # Arabic, Syriac, Thaana, NKo, Mandaic, and their supplements
+    ("\u0600", "\u08ff"),
+    # Devanagari to Sinhala
+    ("\u0900", "\u0dff"),
+    # Tibetan, Myanmar
+    ("\u0f00", "\u109f"),
+    # Philippine scripts, Khmer, Mongolian
+    ("\u1700", "\u18af"),
+    # Limbu to Balinese, Sundanese, Batak, Lepcha
+    ("\u1900", "\u1c4f"),
+    # Vedic signs
+    ("\u1cd0", "\u1cff"),
+    # Phags-pa, Saurashtra, Javanese, Cham, Meetei
+    ("\ua840", "\uaaff"),
+    ("\uabc0", "\uabff"),
+    # presentation forms of Arabic
+    ("\ufb50", "\ufdff"),
+    ("\ufe70", "\ufeff"),
+    # historic and minority Indic scripts, Adlam
+    ("\U00010a00", "\U00011fff"),
+    ("\U0001e900", "\U0001e95f"),
+)
+_IS_NEEDED_IN: Final = re.compile("[" + "".join(f"{first}-{last}" for first, last in _NEEDED_IN) + "]")
+
+
+def joiners_belong(text: str) -> bool:
+    """Return whether each joiner stands between letters, marks or digits of a script that needs it.
+
+    After a virama it may also end a word: so Malayalam writes its final consonants.
+    """
+    return all(
+        _takes_joiners(text[place - 1 : place])
+        and (_takes_joiners(text[place + 1 : place + 2]) or unicodedata.combining(text[place - 1]) == _VIRAMA)
+        for place, character in enumerate(text)
+        if character in _JOINERS
+    )
+
+
+def _takes_joiners(character: str) -> bool:
+    return (
+        character not in ("", *_JOINERS)
+        and _IS_NEEDED_IN.fullmatch(character) is not None
+        and unicodedata.category(character)[0] in "LMN"
+    )

@@ -1,0 +1,131 @@
+"""Texts that programs send where an id was missing. Events under them would merge everybody who has the same fault.
+
+Three questions, each wider than the one before: `is_unrendered` for ids of materials, which may be any word,
+`is_artefact` for the id of an event, and `is_placeholder` for ids of learners and sessions. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_ARTEFACTS: Final = _words(
+    """
+    undefined null nil none nan void missing unset empty infinity inf -infinity -inf
+    n/a #n/a #ref! #value! #null! #name? not_set notset not_found object_object
+    """
+)
+"""What programs and spreadsheets print for no value."""
+
+_NOBODY: Final = _words(
+    """
+    true false anonymous anon anonymous_user anonymoususer guest guest_user guestuser nobody unknown unknown_user
+    not_authenticated unauthenticated not_logged_in logged_out - -- _ ? . * 0 -1
+    id user_id userid uid uuid guid email e_mail username user_name login sub subject
+    distinct_id distinctid anonymous_id anonymousid learner_id learnerid student_id studentid
+    member_id memberid account_id accountid customer_id customerid profile_id profileid
+    session_id sessionid your_user_id youruserid current_user currentuser
+    """
+)
+"""What stands for a learner who is not known, and names of fields in place of their values."""
+
+_OWNERS: Final = r"(?:user|uid|id|user_id|userid|learner|student|member|account|session|anonymous|guest|auth0)"
+_NO_OWNERS: Final = ("undefined", "null", "nil", "none", "nan", "object_object")
+_PREFIXED: Final = re.compile(rf"{_OWNERS}[_:|/#]+(?:{'|'.join(_NO_OWNERS)})")
+_NO_UUID: Final = re.compile(r"(?:urn:uuid:)?(?:(?:0{8}_0{4}_0{4}_0{4}_0{12}|0+)|(?:f{8}_f{4}_f{4}_f{4}_f{12}|f{32}))")
+_JS_OBJECT: Final = re.compile(r"\[object [A-Za-z]+\]|<[\w.]+ object at 0x[0-9A-Fa-f]+>|#<[A-Z]\w*(?::0x[0-9a-f]+.*)?>")
+_TEMPLATE: Final = re.compile(
+    r"\{\{.*\}\}|[$#@]\{[^{}]*\}|<[%?].*[%?]>|\{%.*%\}|%\([A-Za-z_]\w*\)[a-z]|\[\[.*\]\]",
+    re.DOTALL,
+)
+_VARIABLE: Final = re.compile(
+    r"\{[A-Za-z_0-9.]*\}|<[A-Za-z_][\w. -]*(?:id|ID|Id)>|\$[A-Za-z_][\w.]*|%[A-Za-z_]\w*%|%[sdifuv@]"
+    r"|:[a-z_]*id|\*\|.*\|\*"
+)
+"""A variable of a template, of a shell or of printf, when it is the whole text."""
+
+_SIMPLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
+"""Visible, and without the signs of any template."""
+
+_SEPARATORS: Final = re.compile(r"[\s._-]+")
+_WRAPPERS: Final = dict(zip("\"'`([<{\u201c\u2018", "\"'`)]>}\u201d\u2019", strict=True))
+"""Quotes and brackets, and what closes them."""
+
+_INVISIBLE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cn", "Zs", "Zl", "Zp"})
+_INVISIBLE_LETTERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+
+
+def is_blank(text: str) -> bool:
+    """Return whether nothing of the text can be seen: only white space and characters without a form."""
+    return text.isspace() or all(map(_is_invisible, text))
+
+
+def is_unrendered(text: str) -> bool:
+    """Return whether the text has the variable of a template nobody filled in, or is how a program prints an object."""
+    if text.isalnum():
+        return False
+    plain = _visible(text)
+    return bool(_TEMPLATE.search(plain) or _JS_OBJECT.fullmatch(plain) or _VARIABLE.fullmatch(plain))
+
+
+def is_artefact(text: str) -> bool:
+    """Return whether the text is blank, unrendered, what programs print for no value, or a UUID of zeros or of ones."""
+    if text.isascii() and text.isalnum():
+        return _is_no_value(text.lower())
+    return is_blank(text) or is_unrendered(text) or _is_no_value(_reduced(text))
+
+
+def is_placeholder(text: str) -> bool:
+    """Return whether the text is the id of nobody: an artefact, a word for who is not known, the name of a field."""
+    if text.isascii() and text.isalnum():
+        word = text.lower()
+        return word in _NOBODY or _is_no_value(word)
+    if _SIMPLE.fullmatch(text):
+        word = text.lower().replace("-", "_").replace(".", "_").strip("_")
+    elif is_blank(text) or is_unrendered(text):
+        return True
+    else:
+        word = _reduced(text)
+    return (
+        word in _NOBODY or _is_no_value(word) or (word.endswith(_NO_OWNERS) and _PREFIXED.fullmatch(word) is not None)
+    )
+
+
+def _is_no_value(word: str) -> bool:
+    return not word or word in _ARTEFACTS or (word[-1] in "0f" and _NO_UUID.fullmatch(word) is not None)
+
+
+def _is_invisible(character: str) -> bool:
+    return (
+        unicodedata.category(character) in _INVISIBLE_CATEGORIES
+        or character in _INVISIBLE_LETTERS
+        or "\ufe00" <= character <= "\ufe0f"
+        or "\U000e0100" <= character <= "\U000e01ef"
+    )
+
+
+def _visible(text: str) -> str:
+    if not text.isascii():
+        composed = unicodedata.normalize("NFKC", text)
+        text = "".join(one for one in composed if one == " " or not _is_invisible(one))
+    return text.strip()
+
+
+def _reduced(text: str) -> str:
+    """Return the word inside: in lower case, without quotes and brackets around it, with `_` for other separators."""
+    word = _visible(text).casefold()
+    while len(word) > 1 and _WRAPPERS.get(word[0]) == word[-1]:
+        word = word[1:-1].strip()
+    if word in _ARTEFACTS or word in _NOBODY:
+        return word
+    return _joined(word)
+
+
+def _joined(word: str) -> str:
+    return _SEPARATORS.sub("_", word).strip("_") or word
