@@ -71,13 +71,6 @@ def _search(
     return search
 
 
-def _session_id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise ConfigurationError(f"--session is {text!r}, which is no UUID") from None
-
-
 async def _show(settings: Settings, search: EventSearch, limit: int, show: Callable[[StoredEvent], None]) -> int:
     subject = search.user_hashes[0] if search.user_hashes else None
     span = span_of(search) | {"limit": str(limit)}

@@ -116,11 +116,6 @@ class Firewall:
             return _formed(name, text)
         else:
             found = read.found
-            return None
-        elif read.found is None:
-            return _formed(name, text)
-        else:
-            found = read.found
         pointer = f"/properties/{name}"
         match self._actions.get(name, Action.REJECT):
             case Action.REJECT:

@@ -80,7 +80,7 @@ async def test_each_partition_has_its_parents_indexes(connection: asyncpg.Connec
 
 async def horizon_after(url: str, *statements: str) -> tuple[datetime, datetime]:
     """Return the horizons that a database of the revision before gets, in which the statements were run."""
-    await migrate.upgrade(url, "0006")
+    await migrate.upgrade(url, "0007")
     connection = await asyncpg.connect(url)
     try:
         for statement in statements:
