@@ -15,6 +15,7 @@ from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from stream.connection import Redis, connect
+from tests.cases.case import REPORTED
 from tests.support import access, databases, services, tools
 from tests.support.places import reachable_directory
 
@@ -29,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="auto",
         help="where Redis and Postgres come from; auto takes the first of the others that works",
     )
+    group.addoption("--cases-file", type=Path, default=REPORTED, help="reported cases that tests/cases plays")
 
 
 def add_chaos_options(group: pytest.OptionGroup) -> None:
