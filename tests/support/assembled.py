@@ -11,13 +11,11 @@ from datetime import datetime
 
 from dashboard.app import create_app as create_dashboard
 from dashboard.server import open_services
-from ingest.server import acceptance_policy
 from ingest.server import create_app as create_ingest
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from stream.connection import connect
 from stream.lag import measure
-from stream.tombstones import follow_tombstones, publish_tombstones
 from tests.support.serving import served
 from tests.support.waiting import eventually
 from tests.support.working import working
@@ -39,24 +37,34 @@ class Assembled:
 @contextlib.asynccontextmanager
 async def assembled(settings: Settings, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[Assembled]:
     """Run the system for the block. `clock` is that of the read service."""
-    stop = asyncio.Event()
-    redis = connect(settings)
-    policy = acceptance_policy(settings)
-    following: list[asyncio.Task[None]] = []
-    if policy.names.needs_tombstones:
-        await publish_tombstones(redis, [])
-        following.append(asyncio.create_task(follow_tombstones(redis, policy.names.renew, stop)))
-        await eventually(lambda: not policy.names.is_undecided)
-    async with contextlib.AsyncExitStack() as stack:
-        services = dataclasses.replace(await stack.enter_async_context(open_services(settings)), clock=clock)
-        following.append(asyncio.create_task(services.freshness.keep(stop)))
-        await stack.enter_async_context(working(settings))
-        ingest = await stack.enter_async_context(served(create_ingest(settings, redis, stop, policy=policy)))
-        dashboard = await stack.enter_async_context(served(create_dashboard(services, stop), live=stop))
+    async with answering(settings, clock) as dashboard, working(settings), ingesting(settings) as ingest:
         yield Assembled(settings, ingest, dashboard)
-        stop.set()
-        await asyncio.gather(*following)
-    await redis.aclose()
+
+
+@contextlib.asynccontextmanager
+async def ingesting(settings: Settings) -> AsyncIterator[str]:
+    """Run ingest for the block; give its `host:port`."""
+    redis = connect(settings)
+    try:
+        async with served(create_ingest(settings, redis, asyncio.Event())) as address:
+            yield address
+    finally:
+        await redis.aclose()
+
+
+@contextlib.asynccontextmanager
+async def answering(settings: Settings, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[str]:
+    """Run the read service for the block; give its `host:port`."""
+    stop = asyncio.Event()
+    async with open_services(settings) as opened:
+        services = dataclasses.replace(opened, clock=clock)
+        sampling = asyncio.create_task(services.freshness.keep(stop))
+        try:
+            async with served(create_dashboard(services, stop), live=stop) as address:
+                yield address
+        finally:
+            stop.set()
+            await sampling
 
 
 async def settled(settings: Settings) -> None:
