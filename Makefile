@@ -19,8 +19,8 @@ test: check ## all checks, then the whole test suite
 	$(BIN)/pytest $(ARGS)
 
 chaos: $(INSTALLED) ## kill processes at random for long; ARGS="--chaos-seed 7 --chaos-rounds 1" repeats one round
-	$(BIN)/pytest tests/crashes/test_random_kills.py tests/simulation --simulation-examples 2000 \
-		--chaos-seed $$(date +%s) --chaos-rounds 60 $(ARGS)
+	$(BIN)/pytest tests/crashes/test_random_kills.py tests/simulation tests/oracle --simulation-examples 2000 \
+		--oracle-lives 1 --oracle-learners 100 --oracle-events 300 --chaos-seed $$(date +%s) --chaos-rounds 60 $(ARGS)
 
 soak: $(INSTALLED) ## ten minutes of traffic with faults, then a report; ARGS="--minutes 2 --seed 7"
 	$(BIN)/python -m bench.soak $(ARGS)

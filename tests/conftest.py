@@ -36,6 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def add_chaos_options(group: pytest.OptionGroup) -> None:
     group.addoption("--chaos-seed", type=int, default=1, help="first seed of the tests that kill at random")
     group.addoption("--chaos-rounds", type=int, default=2, help="how many seeds they try")
+    group.addoption("--oracle-learners", type=int, default=12, help="learners whose every number is compared")
+    group.addoption("--oracle-events", type=int, default=60, help="events of each of them")
+    group.addoption("--oracle-lives", type=int, default=0, help="systems that the oracle sees through a whole life")
     group.addoption("--simulation-examples", type=int, default=60, help="interleavings the state machine tries")
 
 
