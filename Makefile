@@ -20,8 +20,8 @@ test: check ## all checks, then the whole test suite
 
 chaos: $(INSTALLED) ## kill processes at random for long; ARGS="--chaos-seed 7 --chaos-rounds 1" repeats one round
 	$(BIN)/pytest tests/unit/test_detectors_never_raise.py --detector-texts 1000000 --timeout 7200
-	$(BIN)/pytest tests/crashes/test_random_kills.py tests/simulation --simulation-examples 2000 \
-		--chaos-seed $$(date +%s) --chaos-rounds 60 $(ARGS)
+	$(BIN)/pytest tests/crashes/test_random_kills.py tests/simulation tests/oracle --simulation-examples 2000 \
+		--oracle-lives 1 --oracle-learners 100 --oracle-events 300 --chaos-seed $$(date +%s) --chaos-rounds 60 $(ARGS)
 
 soak: $(INSTALLED) ## ten minutes of traffic with faults, then a report; ARGS="--minutes 2 --seed 7"
 	$(BIN)/python -m bench.soak $(ARGS)

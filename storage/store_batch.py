@@ -103,12 +103,13 @@ ORDER BY 1, 2
 ON CONFLICT DO NOTHING
 """
 
-# Ordered by key, so that two workers with the same redelivered entries cannot deadlock. NOT IN, since that is hashed
-# whatever the size of the first batch, for which this is planned.
+# Ordered by key, so that two workers with the same redelivered entries cannot deadlock; of several with one key the
+# first in the stream is stored, and rows are staged in that order (as texts, the ids of entries have another one).
+# NOT IN, since that is hashed whatever the size of the first batch, for which this is planned.
 INSERT: Final = f"""
 WITH inserted AS (
     INSERT INTO analytics_events ({_COLUMN_LIST})
-    SELECT {_COLUMN_LIST} FROM staged_events ORDER BY event_id, entry_id
+    SELECT {_COLUMN_LIST} FROM staged_events ORDER BY event_id, ctid
     ON CONFLICT (event_id) DO NOTHING
     RETURNING entry_id
 ), repeated AS (

@@ -15,6 +15,7 @@ from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from stream.connection import Redis, connect
+from tests.cases.case import REPORTED
 from tests.support import access, databases, services, tools
 from tests.support.places import reachable_directory
 
@@ -29,12 +30,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="auto",
         help="where Redis and Postgres come from; auto takes the first of the others that works",
     )
+    group.addoption("--cases-file", type=Path, default=REPORTED, help="reported cases that tests/cases plays")
 
 
 def add_chaos_options(group: pytest.OptionGroup) -> None:
     group.addoption("--chaos-seed", type=int, default=1, help="first seed of the tests that kill at random")
     group.addoption("--chaos-rounds", type=int, default=2, help="how many seeds they try")
     group.addoption("--detector-texts", type=int, default=20_000, help="texts that every detector is shown")
+    group.addoption("--oracle-learners", type=int, default=12, help="learners whose every number is compared")
+    group.addoption("--oracle-events", type=int, default=60, help="events of each of them")
+    group.addoption("--oracle-lives", type=int, default=0, help="systems that the oracle sees through a whole life")
     group.addoption("--simulation-examples", type=int, default=60, help="interleavings the state machine tries")
 
 

@@ -8,27 +8,21 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
 from uuid import UUID
 
 import pytest
 
-from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from stream.connection import Redis
 from stream.lag import measure
 from tests.support.checker import assert_nothing_lost
-from tests.support.doomed import Doomed
+from tests.support.crowd import Crowd
 from tests.support.traffic import append_with_poison, demo_traffic
 from tests.support.waiting import eventually
 
 EVENTS = 1500
 DEATHS = 10
-WORKERS = 3
-
-_OF_WORKERS = [point for point in Failpoint if point.startswith(("after_", "before_commit"))]
-_OF_MAINTENANCE = [Failpoint.BEFORE_TRIM, Failpoint.AFTER_TRIM, Failpoint.BEFORE_REFRESH]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -68,45 +62,3 @@ async def send_until(
 
 async def all_settled(redis: Redis) -> bool:
     return (await measure(redis, 0)).oldest_unsettled_at is None
-
-
-class Crowd:
-    """Three workers and a maintenance process, each replaced by another one when it dies."""
-
-    def __init__(self, settings: Settings, rng: random.Random) -> None:
-        self._settings = settings
-        self._rng = rng
-        self._alive: dict[asyncio.Task[int], Doomed] = {}
-        self.deaths = 0
-
-    async def live_and_die_until(self, over: asyncio.Task[Any]) -> None:
-        """Return once the task is done; until then the dead are replaced."""
-        for _ in range(WORKERS):
-            await self._start("worker")
-        await self._start("maintenance")
-        while not over.done():
-            await asyncio.wait({over, *self._alive}, return_when=asyncio.FIRST_COMPLETED)
-            for task in [task for task in self._alive if task.done()]:
-                self.deaths += 1
-                await self._start(self._alive.pop(task).service)
-
-    async def revive(self) -> None:
-        """Kill who is still to die, wherever it is, and start those who work to the end."""
-        await self.end()
-        for _ in range(WORKERS):
-            await self._start("worker", forever=True)
-
-    async def end(self) -> None:
-        """Kill everybody."""
-        for task, doomed in self._alive.items():
-            doomed.kill()
-            await task
-        self._alive.clear()
-
-    async def _start(self, service: str, *, forever: bool = False) -> None:
-        environment = {"ANALYTICS_BATCH_SIZE": "50", "CLAIM_IDLE_SECONDS": "0.05"}
-        if not forever:
-            points, latest = (_OF_WORKERS, 4) if service == "worker" else (_OF_MAINTENANCE, 1)
-            environment["ANALYTICS_FAILPOINT"] = f"{self._rng.choice(points)}:kill:{self._rng.randint(1, latest)}"
-        doomed = await Doomed.start(service, self._settings, environment)
-        self._alive[asyncio.create_task(doomed.end())] = doomed

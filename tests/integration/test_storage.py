@@ -111,6 +111,13 @@ async def full_reads(pool: asyncpg.Pool) -> int:
     return reads
 
 
+async def test_of_unequal_duplicates_in_a_batch_the_first_in_the_stream_is_stored(pool: asyncpg.Pool) -> None:
+    events = [event("xp_earned", {"xp_amount": amount}) for amount in range(12)]
+    counts = await BatchWriter(pool, 0).write(0, received(events, first=9), [])
+    assert (counts.stored, counts.duplicate) == (1, 11)
+    assert await pool.fetchval("SELECT (properties->>'xp_amount')::int FROM analytics_events") == 0
+
+
 async def test_the_same_event_in_two_partitions_of_the_stream_counts_once(pool: asyncpg.Pool) -> None:
     one = event("xp_earned", {"xp_amount": 5})
     assert (await BatchWriter(pool, 0).write(0, received([one]), [])).stored == 1

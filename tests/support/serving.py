@@ -31,6 +31,7 @@ async def served(app: Any, *, live: asyncio.Event | None = None, **options: Any)
         except OSError:
             return False
         writer.close()
+        await writer.wait_closed()
         return True
 
     await eventually(accepts)

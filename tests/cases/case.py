@@ -1,0 +1,84 @@
+"""Reported cases, as they stand in their file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+REPORTED = Path(__file__).with_name("reported.json")
+
+_MOMENT = re.compile(
+    r"\$NOW(?P<later>_PLUS_1H)?(?P<fraction>\.\d+)?(?P<offset>Z|[+-]\d\d:?\d\d)?"
+    r"|the present moment, written in (?P<written>[+-]\d\d:\d\d)(?: \([^)]*\))?"
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One input and what must come of it."""
+
+    id: str
+    kind: str
+    facts: Mapping[str, Any]
+
+    @property
+    def expected(self) -> Mapping[str, Any]:
+        """What the file says; `note` is for people."""
+        found: Mapping[str, Any] = self.facts["expected"]
+        return found
+
+    @property
+    def title(self) -> str:
+        """Name of the test: the id and the kind in words that a command line takes."""
+        return f"{self.id}-{re.sub(r'[^a-z0-9]+', '-', self.kind.lower()).strip('-')}"
+
+    @property
+    def steps(self) -> list[Mapping[str, Any]] | None:
+        """Requests in order; None when the case is told in words."""
+        if "request" in self.facts:
+            return [self.facts["request"]]
+        steps = self.facts.get("steps")
+        if isinstance(steps, list) and all(isinstance(step, dict) and "method" in step for step in steps):
+            return list(steps)
+        return None
+
+
+def read_cases(file: Path) -> list[Case]:
+    """Return the cases of a file. Raises ValueError when an id occurs twice."""
+    cases = [Case(facts["id"], facts["kind"], facts) for facts in json.loads(file.read_text("utf-8"))["cases"]]
+    if len({case.id for case in cases}) != len(cases):
+        raise ValueError(f"{file} has an id twice")
+    return cases
+
+
+def at_moment(value: Any, now: datetime) -> Any:
+    """Return a JSON value with each `$NOW` replaced by the moment, in the offset that follows it."""
+    match value:
+        case str():
+            return _MOMENT.sub(lambda found: _moment(found, now), value)
+        case list():
+            return [at_moment(each, now) for each in value]
+        case dict():
+            return {name: at_moment(each, now) for name, each in value.items()}
+        case _:
+            return value
+
+
+def _moment(found: re.Match[str], now: datetime) -> str:
+    offset = found["written"] or found["offset"] or ""
+    moment = now + timedelta(hours=1) if found["later"] else now
+    local = moment.astimezone(_zone(offset))
+    return local.strftime("%Y-%m-%dT%H:%M:%S") + (found["fraction"] or "") + offset
+
+
+def _zone(offset: str) -> timezone:
+    if offset in ("", "Z"):
+        return UTC
+    digits = offset[1:].replace(":", "")
+    ahead = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return timezone(-ahead if offset[0] == "-" else ahead)

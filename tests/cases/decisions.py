@@ -1,0 +1,79 @@
+"""What was decided where a case leaves it open; the documents say the same."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+from tests.cases.case import Case
+from tests.cases.wire import NotExecutable, Reply, exchange
+from tests.support.assembled import Assembled
+from tests.support.reading import PROGRESS
+
+ACCEPTED: Mapping[str, Any] = MappingProxyType({"status": 202})
+
+BY_KIND: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "false positive: bare numbers are no cards": ACCEPTED,
+        "numeric ids": ACCEPTED,
+        "scores as they are": ACCEPTED,
+        "ids that stand for nobody": {"code": "placeholder_id"},
+    }
+)
+"""Expected besides what the case says, where it says nothing of the same name."""
+
+INSTEAD: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+"""Expected instead of what the case says, by its id."""
+
+
+def decided(case: Case) -> Mapping[str, Any]:
+    """Return what is expected of a case. Raises NotExecutable when nothing is."""
+    if case.id in INSTEAD:
+        return INSTEAD[case.id]
+    expected = {**BY_KIND.get(case.kind, {}), **case.expected}
+    if set(expected) == {"note"} and case.kind not in _JUDGED:
+        raise NotExecutable(f"{case.id} expects nothing but a note: {expected['note']}")
+    return expected
+
+
+async def assert_as_decided(case: Case, steps: list[Mapping[str, Any]], reply: Reply, system: Assembled) -> None:
+    """Judge what no field of an answer can say. Raises AssertionError."""
+    if case.kind == "one learner, two spellings":
+        await _assert_one_learner(steps, system)
+    elif case.kind == "Segment: session ids":
+        _assert_session_is_told(reply)
+
+
+_JUDGED = ("one learner, two spellings", "Segment: session ids")
+
+
+async def _assert_one_learner(steps: list[Mapping[str, Any]], system: Assembled) -> None:
+    """However they and their achievements are spelled: one learner, each achievement once, all XP."""
+    await system.settled()
+    events = [step["json"] for step in steps if step["service"] == "ingest"]
+    achievements = {_composed(event["properties"].get("achievement_id", "")) for event in events} - {""}
+    xp = sum(event["properties"].get(name, 0) for event in events for name in ("xp_amount", "xp_reward"))
+    assert len({_composed(event["user_id"]) for event in events}) == 1
+    for user_id in {event["user_id"] for event in events}:
+        path = f"{PROGRESS}?user_id={quote(user_id)}"
+        progress = (
+            await exchange(system, {"service": "dashboard", "method": "GET", "path": path, "auth": "read"})
+        ).document
+        assert {one["achievement_id"] for one in progress["achievements"]} == achievements
+        assert len(progress["achievements"]) == len(achievements)
+        assert progress["current_xp"] == xp
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _assert_session_is_told(reply: Reply) -> None:
+    """Accepted, or refused for what the session id is; not as something that has no place in an event."""
+    verdict = reply.document["results"][0]
+    assert verdict["status"] == "accepted" or (
+        verdict["pointer"].endswith("session_id") and verdict["code"] != "unknown_property"
+    ), verdict
