@@ -13,6 +13,7 @@ from ingest.accept import Acceptance, Arrival, accept
 from ingest.faults import Rejection
 from ingest.privacy import validators
 from ingest.privacy.detectors import _find
+from ingest.privacy.firewall import _read
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.events import EVENT
@@ -119,9 +120,14 @@ def broken(_text: str) -> bool:
     raise RuntimeError("a defect of another library")
 
 
+def forget_texts() -> None:
+    _find.cache_clear()
+    _read.cache_clear()
+
+
 def test_when_every_validator_fails_each_event_is_accepted_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validators, "VALIDATORS", dict.fromkeys(validators.VALIDATORS, broken))
-    _find.cache_clear()
+    forget_texts()
     policy = acceptance_policy(Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS}))
     arrival = Arrival.at(datetime.now(UTC), policy)
     before = sum(map(failures, metrics.DETECTORS))
@@ -131,7 +137,7 @@ def test_when_every_validator_fails_each_event_is_accepted_or_refused(monkeypatc
             {"event_type": "material_view", "user_id": "learner-7", "properties": {"material_id": text}}, strict=False
         )
         judged.append(accept(event, policy, "tests", arrival))
-    _find.cache_clear()
+    forget_texts()
     assert [type(one) for one in judged] == [Acceptance, Acceptance, Acceptance, Acceptance, Rejection]
     assert sum(map(failures, metrics.DETECTORS)) >= before + 3
 
