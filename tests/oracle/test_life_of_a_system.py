@@ -39,7 +39,7 @@ async def test_nothing_that_happens_to_a_system_changes_an_answer(
     learners = names(seed, count)
     long_ago = Author(seed, now, days=45, learners=learners)
     lately = Author(seed + 1, now, days=RECENT_DAYS, learners=learners)
-    life = Life(Shape(settings), tmp_path, learners, rng, hits=max(4, count * of_each // 1000))
+    life = Life(Shape(settings), tmp_path, learners, rng, hits=max(4, count * of_each // 3000))
 
     events = long_ago.events(of_each=of_each, requests=count * REQUESTS_OF_EACH)
     first, second = events[: len(events) // 2], events[len(events) // 2 :]
