@@ -23,6 +23,9 @@ from schemas.stream_entry import WireEvent
 _UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 """What `canonical_event_id` leaves as it is, and most senders send."""
 
+_IS_OWN: Final = "This is the user_id of this event; send an id of its own."
+_OWN_EVENT_ID: Final = Rejection("personal_data", "/event_id", _IS_OWN)
+
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -74,7 +77,7 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
         event_id, id_time = sent_id, milliseconds_of(sent_id)
     else:
         # a UUIDv7 names nobody, any other text might
-        refused = _refused_id(sent_id, policy.firewall)
+        refused = _refused_id(sent_id, event.user_id, policy.firewall)
         if refused is not None:
             return refused
         event_id, id_time = _identity(sent_id)
@@ -124,14 +127,18 @@ def _out_of_window(occurred_at: datetime, policy: AcceptancePolicy, arrival: Arr
 def _refused_uuids(own: str, event_id: str, session_id: str) -> Rejection | None:
     for pointer, uuid in (("/event_id", event_id), ("/session_id", session_id)):
         if uuid and own_id.is_uuid(own, uuid):
-            return Rejection("personal_data", pointer, "This is the user_id of this event; send an id of its own.")
+            return Rejection("personal_data", pointer, _IS_OWN)
     return None
 
 
-def _refused_id(event_id: str, firewall: Firewall) -> Rejection | None:
+def _refused_id(event_id: str, user_id: str | None, firewall: Firewall) -> Rejection | None:
     if is_artefact(event_id):
         # events that have it in common would count once
         return Rejection("placeholder_id", "/event_id", "This id stands for nothing; send the real one, or none.")
+    own = own_id.search_key(user_id)
+    if own is not None and own in own_id.searchable_text(event_id).split("\n"):
+        # it is stored as a hash without a key, which everybody can compute for an id they know
+        return _OWN_EVENT_ID
     return firewall.inspect_id(event_id)
 
 

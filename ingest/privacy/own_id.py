@@ -47,6 +47,12 @@ def contains_whole(text: str, own: str) -> bool:
     return False
 
 
+def is_in(text: str, user_id: str) -> bool:
+    """Return whether a text holds the id of a learner as it was sent."""
+    own = search_key(user_id)
+    return own is not None and contains_whole(searchable_text(text), own)
+
+
 def mask_segments(path: str, own: str) -> str:
     """Return a path whose segments that hold `own` are `{id}`."""
     if not contains_whole(searchable_text(path), own):

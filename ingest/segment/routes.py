@@ -100,7 +100,7 @@ class SegmentRoutes:
         for message, one in zip(messages, judged, strict=True):
             match _outcome(one):
                 case "unknown_event":
-                    self.unmapped.note_event(message["event"])
+                    self.unmapped.note_event(message["event"], message.get("userId"), message.get("anonymousId"))
                 case "ignored":
                     self.unmapped.note_call(message["type"])
 

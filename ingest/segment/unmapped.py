@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Final
 
+from ingest.privacy import own_id
 from ingest.privacy.detectors import find_personal
 from runtime.errors import StreamUnavailable
 from runtime.lifecycle import wait
@@ -39,9 +40,10 @@ class UnmappedNames:
         self._noted: Counter[str] = Counter()
         self._fails = False
 
-    def note_event(self, name: str) -> None:
-        """Count an event whose name stands for nothing."""
-        self._add(name if is_harmless(name) else OTHER, 1)
+    def note_event(self, name: str, *learner_ids: object) -> None:
+        """Count an event whose name stands for nothing; a name that holds an id of its learner is not kept."""
+        is_kept = is_harmless(name) and not any(own_id.is_in(name, str(each)) for each in learner_ids if each)
+        self._add(name if is_kept else OTHER, 1)
 
     def note_call(self, call: str) -> None:
         """Count a call without anything that may be stored."""

@@ -40,7 +40,7 @@ class FaultyFirewall(Firewall):
 
 
 class FaultyNames(UnmappedNames):
-    def note_event(self, name: str) -> None:
+    def note_event(self, name: str, *learner_ids: object) -> None:
         raise KeyError(SECRET)
 
 

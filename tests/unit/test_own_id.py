@@ -153,6 +153,13 @@ def test_an_id_of_the_event_that_is_mapped_may_hold_it(field: str) -> None:
     assert OWN not in str(outcome.event)
 
 
+@pytest.mark.parametrize("event_id", [OWN, OWN.upper(), "6ba7b810-9dad-41d1-80b4-00c04fd430c8"])
+def test_an_event_may_not_be_named_as_its_learner(event_id: str) -> None:
+    outcome = judged(view("m", event_id.lower()) | {"event_id": event_id})
+    assert isinstance(outcome, Rejection), outcome
+    assert (outcome.code, outcome.pointer) == ("personal_data", "/event_id")
+
+
 @pytest.mark.parametrize("user_id", [str(UUID(int=7)), f"tenant-{V7}", f"{V7}-1"])
 def test_two_ids_of_one_event_are_no_matter(user_id: str) -> None:
     outcome = judged(view("m", user_id) | {"event_id": V7, "session_id": str(UUID(int=8))})

@@ -76,6 +76,14 @@ async def test_an_outage_loses_no_count_and_harms_nobody(ledger: Ledger) -> None
     assert ledger.written == [{"Lesson Viewed": 2}]
 
 
+async def test_a_name_that_holds_the_id_of_its_learner_is_not_kept(ledger: Ledger) -> None:
+    names = UnmappedNames(ledger.write)
+    names.note_event("Viewed by canaryuser-77310", "CanaryUser-77310")
+    names.note_event("Viewed by 7731022", None, 7731022)
+    await names.write()
+    assert ledger.written == [{OTHER: 2}]
+
+
 def test_no_event_looks_like_a_call() -> None:
     assert not is_harmless(call_name("identify"))
     assert not is_harmless(OTHER)
