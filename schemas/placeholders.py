@@ -26,7 +26,8 @@ _ARTEFACTS: Final = _words(
 _NOBODY: Final = _words(
     """
     true false anonymous anon anonymous_user anonymoususer guest guest_user guestuser nobody unknown unknown_user
-    not_authenticated unauthenticated not_logged_in logged_out - -- _ ? . * 0 -1
+    not_authenticated unauthenticated not_logged_in logged_out loggedout anon_user no_user no_id not_available
+    nonetype nilclass 0x0 - -- _ ? . * 0 -1
     id user_id userid uid uuid guid email e_mail username user_name login sub subject
     distinct_id distinctid anonymous_id anonymousid learner_id learnerid student_id studentid
     member_id memberid account_id accountid customer_id customerid profile_id profileid
@@ -36,6 +37,14 @@ _NOBODY: Final = _words(
 """What stands for a learner who is not known, and names of fields in place of their values."""
 
 _OWNERS: Final = r"(?:user|uid|id|user_id|userid|learner|student|member|account|session|anonymous|guest|auth0)"
+_NO_VALUES: Final = _words("undefined null nil none nan nonetype nilclass")
+_OWNER_WORDS: Final = _words("user uid id userid learner student member account")
+_OBJECT: Final = re.compile(
+    r"(?:[A-Za-z_$][\w$]*\.)+[A-Za-z_$][\w$]*@[0-9a-f]{1,8}|#<[A-Z]\w* .*>|<class '\w+'>|optional\.empty"
+    r"|optional\(.*\)",
+    re.IGNORECASE,
+)
+"""How Java, Ruby, Python and Swift print an object without a form of its own."""
 _NO_OWNERS: Final = ("undefined", "null", "nil", "none", "nan", "object_object")
 _PREFIXED: Final = re.compile(rf"{_OWNERS}[_:|/#]+(?:{'|'.join(_NO_OWNERS)})")
 _NO_UUID: Final = re.compile(r"(?:urn:uuid:)?(?:(?:0{8}_0{4}_0{4}_0{4}_0{12}|0+)|(?:f{8}_f{4}_f{4}_f{4}_f{12}|f{32}))")
@@ -46,7 +55,7 @@ _TEMPLATE: Final = re.compile(
 )
 _VARIABLE: Final = re.compile(
     r"\{[A-Za-z_0-9.]*\}|<[A-Za-z_][\w. -]*(?:id|ID|Id)>|\$[A-Za-z_][\w.]*|%[A-Za-z_]\w*%|%[sdifuv@]"
-    r"|:[a-z_]*id|\*\|.*\|\*"
+    r"|:[a-z_]*id|\*\|.*\|\*|\$\([A-Za-z_]\w*\)|%%[A-Za-z_]\w*%%|%\{[A-Za-z_][\w.]*\}|@[a-z]+\.[a-z_]+|\\N"
 )
 """A variable of a template, of a shell or of printf, when it is the whole text."""
 
@@ -54,6 +63,7 @@ _SIMPLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
 """Visible, and without the signs of any template."""
 
 _SEPARATORS: Final = re.compile(r"[\s._-]+")
+_PARTS: Final = re.compile(r"[\W_]+")
 _WRAPPERS: Final = dict(zip("\"'`([<{\u201c\u2018", "\"'`)]>}\u201d\u2019", strict=True))
 """Quotes and brackets, and what closes them."""
 
@@ -93,8 +103,18 @@ def is_placeholder(text: str) -> bool:
     else:
         word = _reduced(text)
     return (
-        word in _NOBODY or _is_no_value(word) or (word.endswith(_NO_OWNERS) and _PREFIXED.fullmatch(word) is not None)
+        word in _NOBODY
+        or _is_no_value(word)
+        or (word.endswith(_NO_OWNERS) and _PREFIXED.fullmatch(word) is not None)
+        or _is_made_of_no_values(word)
+        or _OBJECT.fullmatch(_visible(text)) is not None
     )
+
+
+def _is_made_of_no_values(word: str) -> bool:
+    """Return whether the word repeats `null` or its like, as `undefined undefined` does for two names."""
+    parts = {part for part in _PARTS.split(word) if part}
+    return (not parts and word.isascii()) or (bool(parts & _NO_VALUES) and parts <= _NO_VALUES | _OWNER_WORDS)
 
 
 def _is_no_value(word: str) -> bool:
