@@ -20,7 +20,7 @@ _QUALIFIED_NAME: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 """Such as the full name of a gRPC service."""
 
 _VERSION: Final = re.compile(
-    r"v\d{1,3}(?:\.\d{1,3}){0,2}(?:[-.]?(?:p\d{1,2})?(?:alpha|beta|rc|preview)\d{0,2})?|v(?:19|20)\d\d-\d\d(?:-\d\d)?",
+    r"(?:v|lti)\d{1,3}(?:[.p]\d{1,3}){0,2}(?:[-.]?(?:p\d{1,2})?(?:alpha|beta|rc|preview)\d{0,2})?|v(?:19|20)\d\d-\d\d(?:-\d\d)?",
     re.IGNORECASE,
 )
 _BARE_VERSION: Final = re.compile(r"\d|\d{1,2}(?:\.\d{1,3}){1,2}|(?:19|20)\d\d-\d\d(?:-\d\d)?")
