@@ -49,6 +49,26 @@ class OptionKeywords(TypedDict, total=False):
     ca_file: str | None
 
 
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_function(value: object) -> bool:
+    return value is None or callable(value)
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, (str, PathLike, type(None)))
+
+
+_KINDS: Final = (
+    *((name, _is_flag, "True or False") for name in ("strict", "disabled")),
+    *((name, _is_function, "a function") for name in ("on_error", "before_send")),
+    *((name, _is_path, "a path") for name in ("spool_dir", "dead_letter_file", "ca_file")),
+)
+"""Options that are no numbers: what they must be, and in words."""
+
+
 @dataclass(frozen=True)
 class Options:
     """Seconds and bytes, unless said otherwise."""
@@ -100,12 +120,9 @@ class Options:
                     f"{name} must be {'more than 0' if name in _POSITIVE else '0 or more'}"
                     f" and at most {'any number' if most is None else most}"
                 )
-        for name in ("on_error", "before_send"):
-            if getattr(self, name) is not None and not callable(getattr(self, name)):
-                raise ConfigurationError(f"{name} must be a function")
-        for name in ("spool_dir", "dead_letter_file", "ca_file"):
-            if not isinstance(getattr(self, name), (str, PathLike, type(None))):
-                raise ConfigurationError(f"{name} must be a path")
+        for name, is_good, kind in _KINDS:
+            if not is_good(getattr(self, name)):
+                raise ConfigurationError(f"{name} must be {kind}")
         if self.ca_file is not None and not Path(self.ca_file).is_file():
             raise ConfigurationError("ca_file is no file")
         if self.spool_dir is not None and self.dead_letter_file is not None:

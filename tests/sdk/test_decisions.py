@@ -229,3 +229,10 @@ def test_a_wrong_type_is_refused_by_name(wrong: dict[str, Any]) -> None:
 def test_what_cannot_work_is_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         Options(**wrong)
+
+
+@pytest.mark.parametrize("name", ["disabled", "strict"])
+def test_a_text_is_no_flag(name: str) -> None:
+    chosen: dict[str, Any] = {name: "no"}
+    with pytest.raises(ConfigurationError, match=f"{name} must be True or False"):
+        Options(**chosen)
