@@ -17,6 +17,8 @@ NINE_DIGITS: Final = re.compile(r"\d(?:[\s_.\-/()]{0,3}\d){8}")
 _REACH: Final = 40
 _WORD: Final = re.compile(r"([^\W\d_]+|§)\d?\.?[\s:=#/_\-(\[]{0,3}$")
 _LAST_HUMP: Final = re.compile(r"[A-Z][a-z]+$")
+_COUNTERS: Final = frozenset({"number", "num", "no", "nr", "nummer", "numero", "numéro", "número"})
+"""Words between the name of a number and the number."""
 
 _KNOWN_ID: Final = re.compile(
     r"""
@@ -38,8 +40,14 @@ def words(text: str) -> frozenset[str]:
 
 
 def words_before(text: str, position: int) -> frozenset[str]:
-    """Return the word right before a place, in lower case, and its last part when it is written in camel case."""
-    found = _WORD.search(text[max(0, position - _REACH) : position])
+    """Return the word before a place, in lower case, and its last part when it is written in camel case.
+
+    In `phone number: 415` it is `phone`.
+    """
+    before = text[max(0, position - _REACH) : position]
+    found = _WORD.search(before)
+    if found is not None and found[1].lower() in _COUNTERS:
+        found = _WORD.search(before[: found.start()]) or found
     if found is None:
         return frozenset()
     hump = _LAST_HUMP.search(found[1])

@@ -16,7 +16,7 @@ _ISSUED: Final = re.compile(
     | ://[^\s/:@]{0,128}:[^\s/@]{1,256}@                                     # a URL with credentials
     | (?<![A-Za-z0-9])(?:
         (?:gh[opsur]_|github_pat_|npm_|hf_|do[por]_v1_|shp(?:at|ss|ca|pa|tka)_|dckr_[po]at_|whsec_|gsk_|r8_|sbp_|glsa_
-           |lin_api_|ntn_|sntrys_|pplx-|xai-|sq0(?:atp|csp)-|hv[sb]\.|dp\.pt\.|GOCSPX-|PMAK-|NRAK-|rnd_|figd_)
+           |lin_api_|ntn_|sntry[su]_|rubygems_|pscale_tkn_|ph[cx]_|glc_|pul-|sgp_|nfp_|sb_secret_|duffel_live_|shippo_live_|pplx-|xai-|sq0(?:atp|csp)-|hv[sb]\.|dp\.pt\.|GOCSPX-|PMAK-|NRAK-|rnd_|figd_)
           (?=[a-z]{0,24}[A-Z0-9])(?![A-Z][a-z]{2,12}(?:[A-Z][a-z]{1,12}){1,8}\d{0,4}(?![A-Za-z0-9]))[A-Za-z0-9]{12}
         | [spr]k_(?:live|test|prod)_(?=[A-Za-z0-9]{0,9}[A-Z0-9])[A-Za-z0-9]{10}
         | pypi-(?=[a-z]{0,24}[A-Z0-9])(?!(?:[A-Z][a-z]{2,15}){2,8}\d{0,4}(?![A-Za-z0-9]))[A-Za-z0-9]{15}
@@ -31,7 +31,8 @@ _ISSUED: Final = re.compile(
         | SK[0-9a-f]{32}(?![A-Za-z0-9])
         | (?:key-|dapi|xkeysib-)[0-9a-f]{32}
         | [0-9a-f]{32}-us\d{1,2}(?!\w)
-        | \d{8,10}:AA[\w-]{33}
+        | ATATT3[A-Za-z0-9]{12}
+        | (?:bot)?\d{8,10}:AA[\w-]{32}
         | AGE-SECRET-KEY-1[0-9A-Z]{20}
         | hooks\.slack\.com/(?:services|workflows|triggers)/\w+/\w+
         | discord(?:app)?\.com/api/webhooks/\d+/[\w-]{16}
@@ -63,6 +64,14 @@ _SECRET_NAMES: Final = (
     "accesskey",
     "accesskeyid",
     "secretkey",
+    "secretkeybase",
+    "authkey",
+    "subscriptionkey",
+    "signingkey",
+    "encryptionkey",
+    "aspxauth",
+    "aspnetcorecookies",
+    "wordpressloggedin",
     "privatekey",
     "accountkey",
     "signature",
@@ -77,11 +86,18 @@ _SECRET_NAMES: Final = (
     "credentials",
 )
 """How the names of secrets end, in lower case without punctuation."""
-_SHORT_NAMES: Final = frozenset({"sid", "sig", "connectsid"})
-_NAMES_OF_MUCH: Final = words("auth code state ticket key hmac nonce otp assertion samlresponse samlrequest")
+_SHORT_NAMES: Final = frozenset(
+    {"sid", "sig", "connectsid", "koasid", "sailssid", "ltik", "oauthverifier", "d2lsessionval"}
+)
+_NAMES_OF_MUCH: Final = words(
+    "auth code authcode state ticket key hmac nonce otp assertion samlresponse samlrequest session"
+)
 """Names that hold a secret only when their value looks like one."""
 _NAMES_OF_WORDS: Final = words("pass passcode")
 """Names that hold no secret when their value is a word."""
+_NAMES_IN_TITLES: Final = words("secret token credential credentials")
+"""Names that titles of badges begin with, as in `Secret: PhD-Level`."""
+_LEAST_IN_TITLE: Final = 8
 _UNNAMED_SESSION: Final = "session"
 
 _PUNCTUATION: Final = re.compile(r"[\W_]+")
@@ -140,7 +156,9 @@ def _is_named_secret(text: str, found: re.Match[str]) -> bool:
             return not _are_words(value[0])
         return is_secret or (name.endswith(_UNNAMED_SESSION) and name != _UNNAMED_SESSION)
     # behind a colon a title or a slug may follow
-    return is_secret and not _are_words(value[0]) and _VERSION.fullmatch(value[0]) is None
+    is_words = _are_words(value[0]) or _VERSION.fullmatch(value[0]) is not None
+    is_title = name in _NAMES_IN_TITLES and text[found.start(2) - 1] == " "
+    return is_secret and not is_words and (not is_title or _is_token(value[0], _LEAST_IN_TITLE))
 
 
 def _are_words(text: str) -> bool:

@@ -42,6 +42,8 @@ _VERSION: Final = re.compile(r"@v?\d+\.\d+[.\-+]")
 
 _DEFANGED: Final = re.compile(r"\s?[\[({<]\s?([.@])\s?[\])}>]\s?")
 """`ada[@]example[.]com`"""
+_SPELT_DOT: Final = re.compile(r"(?i)\s?[\[({<]\s?dot\s?[\])}>]\s?|(?<=@)([A-Za-z0-9-]{1,63})\s{1,3}dot\s{1,3}")
+"""`ada@example[dot]com`"""
 
 _COMMON_ENDINGS: Final = (
     "com|org|net|edu|gov|mil|int|info|io|eu|uk|de|fr|it|es|nl|be|ch|at|se|no|dk|fi|pl|pt|ie|cz|gr|ro|hu|ru|ua|tr|us|ca"
@@ -51,10 +53,10 @@ _HOST: Final = r"[A-Za-z0-9][A-Za-z0-9\-]{0,62}"
 _SPELT: Final = re.compile(
     rf"[A-Za-z0-9](?:\s?[\[({{<]\s?(?i:at)\s?[\])}}>]\s?|\s+AT\s+|\s+@\s+|__?(?i:at)__?|-AT-)"
     rf"{_HOST}(?:(?:\.|\s?[\[({{<]\s?(?i:dot)\s?[\])}}>]\s?|\s+(?i:dot)\s+|__?(?i:dot)__?){_HOST}){{0,4}}"
-    rf"(?:\.|\s?[\[({{<]\s?(?i:dot)\s?[\])}}>]\s?|\s+(?i:dot)\s+|__?(?i:dot)__?)(?i:{_COMMON_ENDINGS})(?![A-Za-z0-9])"
+    rf"(?:[.,]|\s?[\[({{<]\s?(?i:dot)\s?[\])}}>]\s?|\s+(?i:dot)\s+|__?(?i:dot)__?)(?i:{_COMMON_ENDINGS})(?![A-Za-z0-9])"
 )
 _SPOKEN: Final = re.compile(
-    rf"[A-Za-z0-9](?:\s{{1,3}}at(?:\s{{1,3}}{_HOST}\s{{1,3}}dot){{1,4}}\s{{1,3}}"
+    rf"[A-Za-z0-9](?:\s{{1,3}}at(?:\s{{1,3}}{_HOST}\s{{1,3}}[\[({{<]?dot[\])}}>]?){{1,4}}\s{{1,3}}"
     r"|[_-]at(?:[_-][A-Za-z0-9]{1,63}[_-]dot){1,4}[_-])"
     rf"(?:{_COMMON_ENDINGS})(?![A-Za-z0-9])",
     re.IGNORECASE,
@@ -67,7 +69,7 @@ _COMMA: Final = re.compile(
 def has_email(text: str) -> bool:
     """Return whether the text holds an e-mail address."""
     if "@" in text:
-        text = _DEFANGED.sub(r"\1", text)
+        text = _DEFANGED.sub(r"\1", _SPELT_DOT.sub(r"\1.", text))
         if _OPAQUE_KEY.search(text):
             text = _KEY_MARK.sub("/", text)
         if any(_is_address(text, found) for found in _DOMAIN.finditer(text)) or _COMMA.search(text):

@@ -22,6 +22,9 @@ _SMALL: Final = 32
 _ADDRESS_WORDS: Final = words(
     "ip ipv ipaddr ipaddress addr address host hostname from user session visitor learner student dns ping"
 )
+_JOINED_WORD: Final = re.compile(r"(?i)(?<![A-Za-z])ip(?=\d)")
+_PROGRAMS: Final = words("client server remote peer src")
+"""Behind a blank a version may follow them, behind another sign it is their address."""
 _NUMBER_WORDS: Final = words(
     "v ver version ec oid § sec section chapter theorem lemma corollary proposition definition figure"
     " table equation appendix build release rev firmware driver sdk api view kapitel satz abschnitt"
@@ -31,6 +34,7 @@ _NUMBER_WORDS: Final = words(
 
 def has_ip_address(text: str) -> bool:
     """Return whether the text holds the address of a host, other than the local one."""
+    text = _JOINED_WORD.sub("ip ", text)
     if "." in text and any(_is_host(text, found) for found in _IPV4.finditer(text)):
         return True
     return ":" in text and any(_is_ipv6(found[0]) for found in _IPV6.finditer(text))
@@ -52,7 +56,7 @@ def _is_host(text: str, found: re.Match[str]) -> bool:
     if _IN_URL.search(text, 0, found.start()):
         return True
     before = words_before(text, found.start())
-    if before & _ADDRESS_WORDS:
+    if before & _ADDRESS_WORDS or (before & _PROGRAMS and not text[found.start() - 1].isspace()):
         return True
     if before & _NUMBER_WORDS:
         return False

@@ -12,7 +12,8 @@ _SEPARATED: Final = re.compile(r"[\s.\-/_]")
 _JOINT: Final = r"[ .\-/_]?"
 
 _PERSON_WORDS: Final = words("user learner student pupil person patient employee staff member customer teacher parent")
-_SSN_WORDS: Final = words("ssn ss social security soc tax tin itin taxpayer id") | _PERSON_WORDS
+# "SOC", "TAX" and "ID" are departments too
+_SSN_WORDS: Final = words("ssn social security itin taxpayer") | _PERSON_WORDS
 _NINO_WORDS: Final = words("ni nin nino insurance ninumber nationalinsurance hmrc tax payroll") | _PERSON_WORDS
 
 _SSN: Final = re.compile(
@@ -84,7 +85,7 @@ def has_national_id(text: str) -> bool:
         return True
     return _SEVEN_DIGITS.search(text) is not None and (
         any(_is_ssn(text, found) for found in _SSN.finditer(text))
-        or any(words_before(text, found.start()) & {"ssn", "social"} for found in _BARE_SSN.finditer(text))
+        or any(words_before(text, found.start()) & {"ssn", "social", "security"} for found in _BARE_SSN.finditer(text))
         or any(_is_checked(name, found[0]) for name, pattern in _CHECKED for found in pattern.finditer(text))
         or any(
             words_before(text, found.start()) & names and is_valid(name, _compact(found[0]))

@@ -52,7 +52,8 @@ _LARGEST_PLACE: Final = 31
 
 _WORDS: Final = words(
     "tel telephone phone phonenumber mobile cell cellphone fax sms whatsapp handy telefon telefono"
-    " telefonnummer movil cellulare portable gsm landline callback"
+    " telefonnummer movil móvil teléfono téléphone tél tfno cellulare portable gsm landline callback rufnummer ph"
+    " handynummer mobil mobilnummer"
 )
 
 

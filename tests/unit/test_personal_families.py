@@ -99,6 +99,12 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         # whether it is an assignment
         ("id-token==1.0.0.7", "id-token=1.0.0.7"),
         ("access-token:0.2.210201.1", "access-token:0x2b210201f1"),
+        ("Secret: PhD-Level", "secret: 9dK2pL4vEl"),
+        ("SOC 210-01-1234", "soc: 210-01-1234"),
+        ("SQL Server 9.0.4.2", "server_9.0.4.2"),
+        ("number 4155552671", "phone number 4155552671"),
+        ("móvil 612", "móvil 612345678"),
+        ("look at example dot 7", "ada@example[dot]com"),
         # a catalogue's name before it
         ("ISBN 4242424242424242", "item 4242424242424242"),
         ("doi:10.1000/415-555-2671", "call:415-555-2671"),
