@@ -12,7 +12,7 @@ import httpx
 
 from tests.oracle.history import Known, Sent, learner_of, understood
 from tests.oracle.learner import Learner
-from tests.oracle.platform import Platform, moment_told
+from tests.oracle.platform_model import Platform, moment_told
 from tests.support.reading import HEATMAP, OVERVIEW, PROGRESS, READER, SYSTEM, answer
 
 DAYS = (1, 2, 7, 30, 61, 365)

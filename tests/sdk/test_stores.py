@@ -221,7 +221,7 @@ def test_processes_share_a_spool_and_each_event_is_sent_once(ingest: ScriptedIng
         "tracker.track_xp_earned(user_id='parent', xp_amount=1)\n"
         "for child in range(3):\n"
         "    if os.fork() == 0:\n"
-        "        for _ in range(100): tracker.track_xp_earned(user_id=child, xp_amount=1)\n"
+        "        for _ in range(100): tracker.track_xp_earned(user_id=child + 1, xp_amount=1)\n"
         "        os._exit(0 if tracker.flush(20) else 1)\n"
         "    tracker.track_xp_earned(user_id='parent', xp_amount=1)\n"
         "assert [os.wait()[1] for _ in range(3)] == [0, 0, 0]\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 from hypothesis import HealthCheck, Phase
@@ -70,7 +70,7 @@ def test_acknowledging_before_the_commit_is_noticed(world: World, monkeypatch: p
 
 @pytest.mark.timeout(300)
 def test_trimming_by_age_alone_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def nothing_is_needed(_redis: Redis, _key: str) -> trimmer.EntryId:
+    async def nothing_is_needed(_redis: Redis, _key: str, _ignored: Collection[str]) -> trimmer.EntryId:
         return trimmer.EntryId(2**60, 0)
 
     monkeypatch.setattr(trimmer, "lowest_needed", nothing_is_needed)
