@@ -143,7 +143,7 @@ def test_on_error_that_calls_shutdown_deadlocks(ingest: ScriptedIngest, make_cli
         getattr(client, method)(HOUR)
         told.append(type(error).__name__)
 
-    client = make_client(on_error=on_error, flush_at=1)
+    client = make_client(on_error=on_error, flush_at=2)
     xp(client)
     xp(client)
     assert client.shutdown(10)
