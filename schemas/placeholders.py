@@ -114,7 +114,7 @@ def is_placeholder(text: str) -> bool:
 def _is_made_of_no_values(word: str) -> bool:
     """Return whether the word repeats `null` or its like, as `undefined undefined` does for two names."""
     parts = {part for part in _PARTS.split(word) if part}
-    return (not parts and word.isascii()) or (bool(parts & _NO_VALUES) and parts <= _NO_VALUES | _OWNER_WORDS)
+    return bool(parts & _NO_VALUES) and parts <= _NO_VALUES | _OWNER_WORDS
 
 
 def _is_no_value(word: str) -> bool:

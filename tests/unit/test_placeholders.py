@@ -127,7 +127,6 @@ NOBODY = [
     "java.lang.Object@1b2c3d",
     "Optional.empty",
     "0x0",
-    ",",
 ]
 SOMEBODY = [
     "anna",
