@@ -14,7 +14,8 @@ def verdict(index: int, judged: Acceptance | Rejection) -> dict[str, Any]:
     if isinstance(judged, Rejection):
         facts = {"code": judged.code, "pointer": judged.pointer, "detail": judged.detail}
         return {"index": index, "status": "retry" if is_defect(judged) else "rejected", **facts}
-    return {"index": index, "event_id": judged.event.event_id, "status": "accepted"} | edits(judged)
+    accepted = {"index": index, "event_id": judged.event.event_id, "status": "accepted"}
+    return {**accepted, **edits(judged)} if judged.edits else accepted
 
 
 def edits(accepted: Acceptance) -> dict[str, Any]:

@@ -33,6 +33,9 @@ def searchable_text(text: str) -> str:
     The form is NFKC, without case and without invisible characters.
     """
     written = text.lower() if text.isascii() else _folded(text)
+    if written == text:
+        # the same object: a cache that holds both forms of it touches one place in memory
+        written = text
     return f"{written}\n{_folded(_decoded(text))}" if "%" in text else written
 
 
