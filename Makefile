@@ -1,10 +1,11 @@
 # Needs Python >= 3.11 and make; everything else goes into .venv
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install run test chaos soak check fmt bench docs lock clean
+.PHONY: help install run test drills chaos soak check fmt bench docs lock clean
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+DRILLS := tests/acceptance tests/clients tests/crashes tests/faults
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## show this list
@@ -15,8 +16,11 @@ install: $(INSTALLED) ## make .venv with every dependency, hashes checked
 run: $(INSTALLED) ## start everything with demo traffic; Ctrl-C stops it
 	@$(BIN)/analytics up --demo $(ARGS)
 
-test: check ## all checks, then the whole test suite
-	$(BIN)/pytest $(ARGS)
+test: check ## all checks, then the tests, on every processor; a drill is not among them
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+drills: $(INSTALLED) ## the tests that kill, cut off, freeze and fill whole systems, one after the other
+	$(BIN)/pytest $(DRILLS) $(ARGS)
 
 chaos: $(INSTALLED) ## kill processes at random for long; ARGS="--chaos-seed 7 --chaos-rounds 1" repeats one round
 	$(BIN)/pytest tests/unit/test_detectors_never_raise.py --detector-texts 1000000 --timeout 7200

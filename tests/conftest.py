@@ -54,8 +54,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     tools.check(item)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    tools.report(terminalreporter, config)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    tools.report(terminalreporter)
 
 
 @pytest.fixture(scope="session")

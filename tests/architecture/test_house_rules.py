@@ -45,6 +45,15 @@ def test_a_file_is_named_for_its_idea() -> None:
     assert names([path for path in sources(*PACKAGES, "tests") if vague.search(path.stem)]) == []
 
 
+def test_every_folder_of_tests_is_run_by_one_command() -> None:
+    [drills] = re.findall(r"^DRILLS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    run = [*PROJECT["tool"]["pytest"]["ini_options"]["testpaths"], *drills.split()]
+
+    assert sorted(run) == sorted(
+        {f"tests/{path.relative_to(ROOT).parts[1]}" for path in ROOT.glob("tests/*/**/test_*.py")}
+    )
+
+
 def test_types_hold_without_exceptions() -> None:
     assert names([path for path in sources(*PACKAGES) if "type: ignore" in path.read_text()]) == []
 

@@ -10,7 +10,7 @@ import pytest
 
 REQUIRE = "ANALYTICS_REQUIRE_TOOLS"
 
-_missed = pytest.StashKey[dict[str, list[str]]]()
+_MISSED = "missed_tool"
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -35,13 +35,18 @@ def miss(item: pytest.Item, tool: str, why: str) -> NoReturn:
     """Skip, or fail where tools are required, a test that cannot have its tool."""
     if item.config.getoption("require_tools"):
         pytest.fail(f"{why}, and {REQUIRE} asks for it", pytrace=False)
-    item.config.stash.setdefault(_missed, {}).setdefault(tool, []).append(item.nodeid)
+    # it travels with the report of the test, which may run in another process
+    item.user_properties.append((_MISSED, tool))
     pytest.skip(why)
 
 
-def report(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
+def report(terminal: pytest.TerminalReporter) -> None:
     """List what was not tested for want of a tool."""
-    missed = config.stash.get(_missed, {})
+    missed: dict[str, list[str]] = {}
+    for skipped in terminal.stats.get("skipped", []):
+        for name, tool in getattr(skipped, "user_properties", ()):
+            if name == _MISSED:
+                missed.setdefault(tool, []).append(skipped.nodeid)
     if not missed:
         return
     terminal.section("NOT TESTED: tools missing on this machine", sep="!", red=True, bold=True)
