@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.moment import parse_moment
 from cli.on_record import on_record
+from cli.output import counting_bar, say, show, show_json
 from processors.replay import Span
 from processors.replay import replay as replay_span
 from runtime.clock import utc_now
@@ -100,7 +98,7 @@ async def _replay(settings: Settings, spans: list[Span], now: datetime, *, dry_r
         async with pool.acquire() as connection:
             require_after_horizon(spans, await read_horizon(connection), now - settings.raw_retention)
         writer = BatchWriter(pool, _WRITER_SLOT)
-        bar = stack.enter_context(_bar())
+        bar = stack.enter_context(counting_bar())
         for span in spans:
             gone = await trimmed_through(redis, span.partition)
             if gone is not None and gone > span.start:
@@ -138,22 +136,13 @@ async def _count(redis: Redis, span: Span) -> int:
 
 def _report(outcome: Outcome, *, as_json: bool, dry_run: bool) -> None:
     for number, at in outcome.gaps.items():
-        _say(f"partition {number} was trimmed: entries appended before {at:%Y-%m-%d %H:%M:%S} UTC may be missing")
+        say(f"partition {number} was trimmed: entries appended before {at:%Y-%m-%d %H:%M:%S} UTC may be missing")
     if outcome.interrupted:
-        _say("interrupted; the same command starts again, and nothing counts twice")
+        say("interrupted; the same command starts again, and nothing counts twice")
     if as_json:
-        typer.echo(json.dumps(outcome.as_json() | {"dry_run": dry_run}, indent=2))
+        show_json(outcome.as_json() | {"dry_run": dry_run})
     elif dry_run:
-        typer.echo(f"{outcome.entries:,} entries would be stored again")
+        show(f"{outcome.entries:,} entries would be stored again")
     else:
         counts = [f"{count:,} {name}" for name, count in outcome.counts._asdict().items()]
-        typer.echo(", ".join([f"{outcome.entries:,} entries", *counts]))
-
-
-def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))
-
-
-def _say(text: str) -> None:
-    typer.echo(f"analytics: {text}", err=True)
+        show(", ".join([f"{outcome.entries:,} entries", *counts]))
