@@ -98,7 +98,7 @@ def _refuse_usage(error: typer.TyperException) -> NoReturn:
     # without a command there is no message: the help was shown
     if message := error.format_message():
         context = getattr(error, "ctx", None)
-        say(*message.splitlines(), f"see {context.command_path if context else 'analytics'} --help")
+        say(*message.split("\n"), f"see {context.command_path if context else 'analytics'} --help")
     sys.exit(error.exit_code)
 
 
@@ -109,7 +109,7 @@ def _leaves(group: ExceptionGroup[AnalyticsError]) -> list[AnalyticsError]:
 
 def _end(errors: Sequence[AnalyticsError]) -> NoReturn:
     for text in dict.fromkeys(map(str, errors)):
-        say(*text.splitlines())
+        say(text)
     sys.exit(max(map(exit_code, errors)))
 
 

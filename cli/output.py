@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -27,10 +27,13 @@ from rich.progress import (
     TaskProgressColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column as TableColumn
 from rich.table import Table
 from rich.text import Text
 
 from schemas.visible_text import visible, visible_json
+
+_WHOLE: Final = TableColumn(no_wrap=True)
 
 Line = str | Text
 """Plain text, or what `coloured` and `joined` return."""
@@ -100,7 +103,9 @@ def show_table(columns: Sequence[Column], rows: Iterable[Row], *, width: int | N
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in columns:
         table.add_column(
-            column.name, justify="right" if column.is_number else "left", no_wrap=column.is_number or not column.wraps
+            coloured(column.name),
+            justify="right" if column.is_number else "left",
+            no_wrap=column.is_number or not column.wraps,
         )
     for row in rows:
         table.add_row(*map(joined, row.cells), style=row.style)
@@ -114,12 +119,13 @@ def ask(question: str) -> None:
 
 def counting_bar() -> Progress:
     """Return a bar on standard error that counts."""
-    return Progress(_Description(), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=_messages())
+    columns = (_Description(_WHOLE), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=_messages())
 
 
 def byte_bar() -> Progress:
     """Return a bar on standard error that shows a share, and the field `facts` of its task."""
-    columns = (_Description(), BarColumn(), TaskProgressColumn(), _Facts(), TimeRemainingColumn())
+    columns = (_Description(_WHOLE), BarColumn(), TaskProgressColumn(), _Facts(_WHOLE), TimeRemainingColumn())
     return Progress(*columns, console=_messages())
 
 
@@ -135,8 +141,7 @@ class _Facts(ProgressColumn):
 
 def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Write the traceback of a defect, as sys.excepthook."""
-    lines = "".join(traceback.format_exception(kind, error, trace)).splitlines()
-    note(*lines)
+    note(*"".join(traceback.format_exception(kind, error, trace)).rstrip().split("\n"))
 
 
 class _Console(Console):

@@ -5,6 +5,7 @@ It holds what is sent, raw ids of learners too, so only its owner may read it, a
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 import threading
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 from .errors import ConfigurationError, StoreFailed
 from .hooks import LOGGER
+from .owned_files import open_owned, require_no_strangers, require_owned
 from .stores import Lease, Parcel, within
 from .suspicion import Suspicion
 
@@ -105,7 +107,8 @@ class Spool:
         self._lock = threading.RLock()
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file.touch(mode=0o600)
+            os.close(open_owned(self._file, os.O_RDWR | os.O_CREAT))
+            require_own_spool(self._file)
             with self._open() as connection, _beyond(connection, self._max_pages):
                 connection.executescript(_SCHEMA)
         except (OSError, StoreFailed) as error:
@@ -259,10 +262,11 @@ class Spool:
                 if self._connection is None:
                     self._connection = self._connect()
                 yield self._connection
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 raise StoreFailed("spool_failed") from error
 
     def _connect(self) -> sqlite3.Connection:
+        require_own_spool(self._file)
         connection = sqlite3.connect(
             self._file, timeout=SECONDS_FOR_OTHERS, isolation_level=None, check_same_thread=False
         )
@@ -279,6 +283,13 @@ class Spool:
             connection.close()
             raise
         return connection
+
+
+def require_own_spool(file: Path, also: Collection[int] = ()) -> None:
+    """Check the files of a spool, which SQLite opens by their names. Raises OSError as `require_owned` does."""
+    require_no_strangers(file.parent)
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        require_owned(file.with_name(file.name + suffix), also)
 
 
 @contextmanager

@@ -248,14 +248,17 @@ class TestGzip:
 class TestDisk:
     def test_a_full_disk_loses_no_place(self, ingest: ScriptedIngest, shell: Shell) -> None:
         (shell.place / "f").write_text("".join(f'{{"event_id":"{number}"}}\n' for number in range(8)))
-        (shell.place / ".f.progress.new").symlink_to("/dev/full")
-        ended = shell.run("f", "--concurrency", "1", "--batch-size", "4")
-        assert (ended.code, ended.out) == (3, ""), ended.err
-        assert "No space left" in ended.err
+        send = f"{sys.executable} -m cli.main send f --concurrency 1 --batch-size 4 --url {shell.url} --key key"
+        ended = subprocess.run(
+            ["sh", "-c", f"ulimit -f 0; exec {send}"], cwd=shell.place, capture_output=True, text=True, check=False
+        )
+        assert (ended.returncode, ended.stdout) == (3, ""), ended.stderr
+        assert "File too large" in ended.stderr
+        assert shell.names == {"f"}
         assert shell.run("f").accepted == 8
         ingest.script = lambda events: verdicts(["rejected"] * len(events))
-        ended = shell.run("f", "--rejected", "/dev/full")
-        assert (ended.code, "No space left" in ended.err) == (3, True)
+        full = shell.run("f", "--rejected", "/dev/full")
+        assert (full.code, "No space left" in full.err) == (3, True)
         assert Path("/dev/full").is_char_device()
 
     def test_a_result_that_cannot_be_written_is_3_and_the_file_is_sent(
