@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from copy import copy
 from os import PathLike
@@ -82,6 +82,11 @@ _FIRST_SUSPECT: Final = """
 SELECT min(max(next_try, CASE WHEN holder = :me THEN 0 ELSE held_until END)) FROM events JOIN suspects USING (key)
 """
 
+_OURS: Final = """
+SELECT EXISTS (SELECT 1 FROM events WHERE key <= ? AND (maker = ? OR holder = ? OR held_until <= ?))
+"""
+"""Other than what another process holds for itself."""
+
 
 class Spool:
     """Keeps events in a directory. Each process sends its own, and what another has not sent for `lease_seconds`.
@@ -97,7 +102,7 @@ class Spool:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """Raise ConfigurationError when nothing can be kept there."""
-        self.newest = 0
+        self._newest = 0
         self._file = Path(directory) / FILE_NAME
         self._max_pages = max(max_bytes // PAGE_BYTES, 16)
         self._lease_seconds = lease_seconds
@@ -124,7 +129,7 @@ class Spool:
                 ).lastrowid
         except StoreFailed as failure:
             return "spool_full" if getattr(failure.__cause__, "sqlite_errorname", "") == "SQLITE_FULL" else str(failure)
-        self.newest = max(self.newest, key or 0)
+        self._newest = max(self._newest, key or 0)
         return None
 
     def lease(self, most: int, max_bytes: int) -> Lease:
@@ -203,11 +208,18 @@ class Spool:
     def release(self, keys: Collection[int]) -> None:
         """Do nothing: they stay ours to send, as long as nobody has to step in."""
 
-    def holds_through(self, key: int) -> bool:
-        """Whether an event that was put here is still in the database, whoever sends it."""
-        question = "SELECT EXISTS (SELECT 1 FROM events WHERE key <= ? AND maker = ?)"
+    @property
+    def newest(self) -> int:
+        """Key of the newest event in the database, whoever put it."""
         try:
-            return bool(self._ask(question, key, self._name))
+            return max(self._newest, int(self._ask("SELECT coalesce(max(key), 0) FROM events")))
+        except StoreFailed:
+            return self._newest
+
+    def holds_through(self, key: int) -> bool:
+        """Whether an event that was put here, whoever sends it, or that is ours to send, is still in the database."""
+        try:
+            return bool(self._ask(_OURS, key, self._name, self._name, self._clock()))
         except StoreFailed:
             return True
 
@@ -216,6 +228,10 @@ class Spool:
             return int(self._ask("SELECT count(*) FROM events"))
         except StoreFailed:
             return 0
+
+    def last_suspects(self) -> Sequence[Parcel]:
+        """Return none: they stay in the spool."""
+        return []
 
     def abandon(self) -> int:
         """Leave everything to others, and let the file go; nothing is lost."""
@@ -231,7 +247,7 @@ class Spool:
     def in_child(self) -> Spool:
         """Return a spool of the same file for a process that was forked off; nothing is opened before it is used."""
         child = copy(self)
-        child.newest, child._name, child._lock = 0, secrets.token_hex(8), threading.RLock()
+        child._newest, child._name, child._lock = 0, secrets.token_hex(8), threading.RLock()
         return child
 
     def hold_still(self) -> None:
