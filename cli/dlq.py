@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from cli.database import connect
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.dlq_retry import Outcome, retry_letters
 from cli.interrupt import unless_interrupted
@@ -22,7 +23,6 @@ from runtime.errors import ConfigurationError
 from runtime.settings import Settings
 from schemas.dead_letter import NotKept, restore
 from storage.dead_letters import Letter, LetterId, Selection, count_letters, drop_letters, read_letters
-from storage.pool import connect
 
 app = typer.Typer(no_args_is_help=True, help="The dead letters: events that could not be stored.")
 

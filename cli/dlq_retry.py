@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from cli.database import connect as connect_storage
 from cli.output import counting_bar
 from processors.decode import StorableRange
 from processors.redrive import Hopeless, prepare, redrive
 from runtime.settings import Settings
 from storage.dead_letters import Selection, count_letters, read_letters
-from storage.pool import connect as connect_storage
 from stream.connection import connect as connect_stream
 from stream.producer import Producer
 

@@ -9,9 +9,11 @@ from typing import Annotated, Final
 import typer
 
 from cli.chosen_types import Types, parse_types
+from cli.database import connect
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.event_text import learner_text, properties_text, type_text
 from cli.interrupt import unless_interrupted
+from cli.learner_ids import learner_id
 from cli.moment import option_moment
 from cli.on_record import on_record
 from cli.output import Column, Row, say, show_json_text, show_table
@@ -21,7 +23,6 @@ from runtime.errors import ConfigurationError
 from runtime.settings import Settings
 from schemas.answers import StoredEvent
 from storage.event_search import EventSearch, read_pages
-from storage.pool import connect
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -59,12 +60,13 @@ def _search(
     settings: Settings, types: list[str] | None, since: str, until: str | None, user: str | None, session: str | None
 ) -> EventSearch:
     now = utc_now()
+    pseudonymizer = settings.pseudonymizer
     search = EventSearch(
         since=option_moment("--since", since, now),
         until=now if until is None else option_moment("--until", until, now),
         types=parse_types(types) or None,
-        user_hashes=None if user is None else tuple(settings.pseudonymizer().all_pseudonyms(user)),
-        session_id=None if session is None else settings.pseudonymizer().session(session),
+        user_hashes=None if user is None else tuple(pseudonymizer().all_pseudonyms(learner_id("--user", user))),
+        session_id=None if session is None else pseudonymizer().session(session),
     )
     if search.since >= search.until:
         raise ConfigurationError("--since is not before --until")

@@ -64,6 +64,11 @@ class Journal(Protocol):
 
     rejected_file: Path
 
+    @property
+    def way_on(self) -> str:
+        """How to go on after an interruption."""
+        ...
+
     def open(self) -> Progress:
         """Return where to go on. Raises ConfigurationError when that cannot be said."""
         ...
@@ -93,6 +98,13 @@ class FileJournal:
         self.progress_file = file.with_name(f"{file.name}.progress")
         self.rejected_file = rejected or file.with_name(f"{file.name}.rejected.ndjson")
 
+    @property
+    def way_on(self) -> str:
+        """How to go on: from the progress, if there is any."""
+        if self.progress_file.is_file():
+            return "what is acknowledged is noted: the same command goes on from there"
+        return "nothing is acknowledged yet: the same command begins at the start"
+
     def open(self) -> Progress:
         """Return where to go on, and cut the rejected events to that point.
 
@@ -114,6 +126,7 @@ class FileJournal:
             _cut(self.rejected_file, progress.rejected_bytes)
         elif progress.rejected_bytes:
             raise self._unusable("has rejected events", f"whose file {self.rejected_file} is gone")
+        _probe(self.rejected_file, self._mode)
         return progress
 
     def append(self, rejected: Sequence[dict[str, Any]]) -> int:
@@ -176,6 +189,11 @@ class StreamJournal:
         """`name` is that of the input."""
         self._name = name
         self.rejected_file = rejected or STREAM_REJECTED
+
+    @property
+    def way_on(self) -> str:
+        """How to go on: from the start, under the same name."""
+        return f"a pipe can not be resumed: send all of it again with --input {self._name}, and nothing counts twice"
 
     def open(self) -> Progress:
         """Return that nothing is sent. Raises OSError when rejected events could not be written."""

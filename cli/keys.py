@@ -10,6 +10,7 @@ from typing import Annotated, Final, get_args
 import typer
 from pydantic import ValidationError
 
+from cli.database import connect as connect_storage
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.on_record import on_record
 from cli.output import Column, Row, note, show, show_json, show_table
@@ -21,7 +22,6 @@ from runtime.settings import Settings
 from schemas.access import IssuedKey, Scope
 from storage.api_keys import KeyRecord, add_key, keys_in_force, list_keys, revoke_key
 from storage.pool import Connection
-from storage.pool import connect as connect_storage
 from stream.api_keys import publish_keys
 from stream.connection import connect as connect_stream
 

@@ -12,7 +12,9 @@ from uuid import UUID
 
 import typer
 
+from cli.database import connect as connect_storage
 from cli.dev_file import DATA_DIR, DataDir, settings_of
+from cli.learner_ids import learner_id
 from cli.moment import option_moment
 from cli.on_record import on_record, operator
 from cli.output import Column, Row, ask, note, show_json, show_json_text, show_table
@@ -22,7 +24,6 @@ from runtime.settings import Settings
 from schemas.privacy import ErasureReceipt, LearnerExport
 from storage.audit import AuditEntry, read_entries
 from storage.holdings import Holding, Keeping, read_holdings
-from storage.pool import connect as connect_storage
 from stream.connection import connect as connect_stream
 
 app = typer.Typer(no_args_is_help=True, help="What is held on learners: see it, remove it.")
@@ -46,6 +47,7 @@ def erase(
 
     The maintenance process does it; workers must have read what waits in the stream before that can go.
     """
+    learner_id("USER_ID", user_id)
     if not yes:
         ask("remove everything that is held on this learner, for good?")
     receipt = asyncio.run(_erase(settings_of(data_dir), user_id, wait=wait))
@@ -106,7 +108,8 @@ def _short(actor: str) -> str:
 
 
 async def _log(settings: Settings, user_id: str | None, since: datetime, limit: int) -> list[AuditEntry]:
-    subjects = None if user_id is None else settings.pseudonymizer().all_pseudonyms(user_id)
+    pseudonymizer = settings.pseudonymizer
+    subjects = None if user_id is None else pseudonymizer().all_pseudonyms(learner_id("--user-id", user_id))
     async with on_record(settings, "privacy log", subject=subjects[0] if subjects else None):
         connection = await connect_storage(settings.database_dsn, application_name="analytics-privacy")
         try:
@@ -116,7 +119,7 @@ async def _log(settings: Settings, user_id: str | None, since: datetime, limit: 
 
 
 async def _erase(settings: Settings, user_id: str, *, wait: bool) -> ErasureReceipt:
-    pseudonyms = settings.pseudonymizer().all_pseudonyms(user_id)
+    pseudonyms = settings.pseudonymizer().all_pseudonyms(learner_id("USER_ID", user_id))
     async with on_record(settings, "privacy erase", subject=pseudonyms[0]), _desk(settings) as desk:
         receipt = await desk.erase(pseudonyms, operator())
         note(f"erasure {receipt.job_id} is requested")
@@ -133,7 +136,7 @@ async def _receipt(desk: PrivacyDesk, job_id: UUID) -> ErasureReceipt:
 
 
 async def _export(settings: Settings, user_id: str) -> LearnerExport:
-    pseudonyms = settings.pseudonymizer().all_pseudonyms(user_id)
+    pseudonyms = settings.pseudonymizer().all_pseudonyms(learner_id("USER_ID", user_id))
     async with on_record(settings, "privacy export", subject=pseudonyms[0]), _desk(settings) as desk:
         return await desk.export(pseudonyms)
 

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
+from cli.database import connect
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.on_record import on_record
 from cli.output import note, show_json
 from cli.verify import drift_as_json, show_drifts
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from storage.pool import connect
 from storage.rebuild import rebuild_aggregates
 from storage.verify import TableDrift
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.database import require_this_revision
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.moment import parse_moment
 from cli.on_record import on_record
@@ -96,6 +97,7 @@ async def _replay(settings: Settings, spans: list[Span], now: datetime, *, dry_r
         pool = await open_pool(settings.database_dsn, size=1, application_name="analytics-replay")
         stack.push_async_callback(pool.close)
         async with pool.acquire() as connection:
+            await require_this_revision(connection)
             require_after_horizon(spans, await read_horizon(connection), now - settings.raw_retention)
         writer = BatchWriter(pool, _WRITER_SLOT)
         bar = stack.enter_context(counting_bar())
@@ -121,12 +123,17 @@ def require_after_horizon(spans: list[Span], removed_before: datetime, expired_b
     horizon = max(removed_before, expired_before)
     # a --from that is given to the minute
     earliest = horizon.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    if any(span.start < horizon for span in spans):
-        raise ConfigurationError(
-            f"--from lies before {horizon:%Y-%m-%d %H:%M:%S} UTC: raw events of that time were removed"
-            " (ANALYTICS_RAW_RETENTION_DAYS), so what was counted could not be told from what is missing; give"
-            f" --from {earliest:%Y-%m-%dT%H:%M} or later"
-        )
+    if all(span.start >= horizon for span in spans):
+        return
+    why = (
+        "raw events of that time were removed (ANALYTICS_RAW_RETENTION_DAYS), so what was counted could not be told"
+        " from what is missing"
+        if removed_before >= expired_before
+        else "events of that time are older than ANALYTICS_RAW_RETENTION_DAYS, and would not stay"
+    )
+    raise ConfigurationError(
+        f"--from lies before {horizon:%Y-%m-%d %H:%M:%S} UTC: {why}; give --from {earliest:%Y-%m-%dT%H:%M} or later"
+    )
 
 
 async def _count(redis: Redis, span: Span) -> int:

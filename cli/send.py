@@ -99,16 +99,16 @@ def send(
     target = find_target(url, key, data_dir)
     policy = RetryPolicy(give_up_after=give_up_after, attempts=attempts)
     try:
-        journal, way_on = _journal(file, input_, rejected, restart=restart)
+        journal = _journal(file, input_, rejected, restart=restart)
         work = _send(file, target, journal, policy, batch_size, concurrency, skip_poison=on_error is OnError.SKIP)
         sent = asyncio.run(unless_interrupted(work))
     except IngestUnavailable:
-        say(way_on)
+        say(journal.way_on)
         raise
     except OSError as error:
         raise _file_error(error, file) from error
     if sent is None:
-        say(f"interrupted; {way_on}")
+        say(f"interrupted; {journal.way_on}")
         raise typer.Exit(INTERRUPTED)
     _report(sent, as_json)
     if sent.rejected:
@@ -116,20 +116,17 @@ def send(
         raise typer.Exit(1)
 
 
-def _journal(file: Path, name: str | None, rejected: Path | None, *, restart: bool) -> tuple[Journal, str]:
-    """Return where it is written what became of the lines, and how to go on after an interruption."""
+def _journal(file: Path, name: str | None, rejected: Path | None, *, restart: bool) -> Journal:
+    """Return where it is written what became of the lines."""
     if name == "":
         raise ConfigurationError("--input is empty")
     if not is_stream(file):
         if rejected is not None and rejected.resolve() == file.resolve():
             raise ConfigurationError(f"--rejected {rejected} is the file that is sent")
-        way_on = "what is acknowledged is noted: the same command goes on from there"
-        return FileJournal(file, restart=restart, name=name, rejected=rejected), way_on
+        return FileJournal(file, restart=restart, name=name, rejected=rejected)
     if restart:
         raise ConfigurationError("--restart is for files: a pipe is always sent from its start")
-    name = name or input_name(file)
-    way_on = f"a pipe can not be resumed: send all of it again with --input {name}, and nothing counts twice"
-    return StreamJournal(name=name, rejected=rejected), way_on
+    return StreamJournal(name=name or input_name(file), rejected=rejected)
 
 
 def _file_error(error: OSError, file: Path) -> ConfigurationError | DiskUnavailable:

@@ -20,6 +20,7 @@ from cli.chosen_types import Types, parse_types
 from cli.dev_file import DATA_DIR, DataDir
 from cli.event_text import line_of
 from cli.interrupt import unless_interrupted
+from cli.learner_ids import learner_id
 from cli.output import say, show, show_json_text
 from cli.target import ReadKey, ReadUrl, find_reader, unusable_proxy
 from runtime.errors import ConfigurationError, DependencyUnavailable
@@ -60,6 +61,7 @@ def tail(
     said. Exit code 3 when it refuses the key, or when another service answers at the URL.
     """
     target, wanted = find_reader(url, key, data_dir), parse_types(types)
+    user = user if user is None else learner_id("--user", user)
     _tell_notices()
     try:
         bus = EventBus(source=ReadService(SocketSource(target.url, target.key, user)))
@@ -73,8 +75,9 @@ def tail(
 async def _follow(bus: EventBus, types: tuple[EventType, ...], show_event: Callable[[FollowedEvent], None]) -> None:
     bus.on_gap(_say_gap)
     try:
-        async for event in bus.events(types or None):
-            show_event(followed(event))
+        async with aclosing(bus.events(types or None)) as events:
+            async for event in events:
+                show_event(followed(event))
     except SubscriptionRefused as refused:
         raise LiveRefused("key refused" if refused.status in _KEY_REFUSED else "refused", str(refused)) from None
 
