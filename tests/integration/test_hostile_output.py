@@ -135,12 +135,11 @@ async def test_names_of_files_and_arguments_are_shown_escaped(tmp_path: Path, ar
 
 @pytest.mark.parametrize("as_json", [False, True])
 async def test_events_that_are_followed_are_shown_escaped(tmp_path: Path, as_json: bool) -> None:
-    named = message(2, "achievement_earned", achievement_id="a", achievement_name=HOSTILE)
+    named = message(2, "of_a_newer_release", note=HOSTILE)
 
     async def play(visit: Visit) -> None:
         await visit.welcome(1)
         await visit.say("events", events=[named], cursor="2")
-        await visit.say("gap", reason=HOSTILE)
         await visit.close(4401)
 
     async with ScriptedLive(play).running() as live:
