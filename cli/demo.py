@@ -19,6 +19,7 @@ from cli.demo_history import History, history_sent, keep_history
 from cli.demo_traffic import Event, demo_learners, live_events
 from cli.dev_file import DATA_DIR, DataDir
 from cli.interrupt import unless_interrupted
+from cli.output import say, show
 from cli.parallel import each_of, in_parallel
 from cli.target import Key, Target, Url, find_target
 from runtime.clock import utc_now
@@ -86,7 +87,7 @@ def _write(out: Path, events: Iterable[Event]) -> None:
                 count += 1
     except OSError as error:
         raise ConfigurationError(f"--out {out}: {error.strerror or error}") from error
-    _say(f"{count:,} events are in {out}")
+    say(f"{count:,} events are in {out}")
 
 
 def _open(out: Path) -> gzip.GzipFile | BufferedWriter:
@@ -114,8 +115,8 @@ async def _send_live(target: Target, wanted: History, rate: float, data_dir: Pat
             await _send_fast(tally, past)
             if data_dir:
                 history_sent(data_dir, history)
-            _say(f"{tally.accepted:,} events of the last {history.history_days:g} days are sent")
-        _say(f"now {rate:g} events a second")
+            say(f"{tally.accepted:,} events of the last {history.history_days:g} days are sent")
+        say(f"now {rate:g} events a second")
         await _send_paced(tally, live_events(history.seed, history.users, utc_now, learners), rate)
 
 
@@ -135,7 +136,7 @@ class Tally:
                 continue
             self.rejected[verdict.code] += 1
             if self.rejected[verdict.code] == 1:
-                _say(f"rejected: {verdict.code} at {verdict.pointer}: {verdict.detail}")
+                say(f"rejected: {verdict.code} at {verdict.pointer}: {verdict.detail}")
 
 
 async def _send_fast(tally: Tally, events: Iterator[Event]) -> None:
@@ -163,7 +164,7 @@ def _end(tally: Tally | None) -> None:
     if tally is None:
         return
     rejected = tally.rejected.total()
-    typer.echo(f"{tally.accepted:,} accepted, {rejected:,} rejected")
+    show(f"{tally.accepted:,} accepted, {rejected:,} rejected")
     if rejected:
         raise typer.Exit(1)
 
@@ -173,8 +174,4 @@ def _encoded(event: Event) -> bytes:
 
 
 def _say_delay(reason: str) -> None:
-    _say(f"{reason}; trying again")
-
-
-def _say(text: str) -> None:
-    typer.echo(f"analytics: {text}", err=True)
+    say(f"{reason}; trying again")

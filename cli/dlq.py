@@ -9,21 +9,20 @@ from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from cli.database import connect
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.dlq_retry import Outcome, retry_letters
 from cli.interrupt import unless_interrupted
 from cli.moment import option_moment
 from cli.on_record import on_record
+from cli.output import Column, Row, ask, say, show, show_json, show_table
 from runtime import failpoints
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
 from schemas.dead_letter import NotKept, restore
 from storage.dead_letters import Letter, LetterId, Selection, count_letters, drop_letters, read_letters
-from storage.pool import connect
 
 app = typer.Typer(no_args_is_help=True, help="The dead letters: events that could not be stored.")
 
@@ -53,30 +52,29 @@ def list_(
     selection = _selection(None, reason, since, with_retried=with_retried)
     count, letters = _run(_list(settings_of(data_dir), selection, limit))
     if as_json:
-        typer.echo(json.dumps({"count": count, "letters": [_facts(letter) for letter in letters]}, indent=2))
+        show_json({"count": count, "letters": [_facts(letter) for letter in letters]})
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("id", "parked", "reason", "detail", *(["retried"] if with_retried else [])):
-        table.add_column(column, no_wrap=column != "detail")
+    names = ("id", "parked", "reason", "detail", *(["retried"] if with_retried else []))
+    rows = []
     for letter in letters:
-        row = [str(letter.id), f"{letter.parked_at:%Y-%m-%d %H:%M:%S}", letter.reason, letter.detail]
+        cells = [str(letter.id), f"{letter.parked_at:%Y-%m-%d %H:%M:%S}", letter.reason, letter.detail]
         if with_retried:
-            row.append(f"{letter.retried_at:%Y-%m-%d %H:%M:%S}" if letter.retried_at else "")
-        table.add_row(*row)
-    if letters:
-        Console(soft_wrap=True, markup=False, highlight=False).print(table)
-    _say(f"{len(letters):,} of {count:,} dead letters")
+            cells.append(f"{letter.retried_at:%Y-%m-%d %H:%M:%S}" if letter.retried_at else "")
+        rows.append(Row(cells))
+    if rows:
+        show_table([Column(name, wraps=name == "detail") for name in names], rows)
+    say(f"{len(letters):,} of {count:,} dead letters")
 
 
-@app.command()
-def show(
+@app.command("show")
+def show_letter(
     letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")], data_dir: DataDir = DATA_DIR
 ) -> None:
     """Show one letter as JSON, with what was kept of its fields. Exit code 1 when there is none."""
     selection = _selection([letter_id], None, None, with_retried=True)
     _, letters = _run(_show(settings_of(data_dir), selection))
     if not letters:
-        _say(f"there is no dead letter {letter_id}")
+        say(f"there is no dead letter {letter_id}")
         raise typer.Exit(1)
     [letter] = letters
     try:
@@ -84,7 +82,7 @@ def show(
         kept = True
     except NotKept:
         kept = False
-    typer.echo(json.dumps(_facts(letter) | {"whole": kept, "payload": json.loads(letter.payload)}, indent=2))
+    show_json(_facts(letter) | {"whole": kept, "payload": json.loads(letter.payload)})
 
 
 @app.command()
@@ -108,7 +106,7 @@ def retry(
     missing = len(selection.ids) - outcome.selected if selection.ids else 0
     _report(outcome, as_json=as_json, dry_run=dry_run)
     if missing:
-        _say(f"{missing} of the ids are of no letter that waits")
+        say(f"{missing} of the ids are of no letter that waits")
     if missing or outcome.hopeless:
         raise typer.Exit(1)
 
@@ -131,13 +129,13 @@ def drop(
     if not (dry_run or yes) and count:
         if not sys.stdin.isatty():
             raise ConfigurationError("`dlq drop` deletes for good; give --yes to do it without a terminal")
-        typer.confirm(f"Delete {count:,} dead letters for good?", abort=True, err=True)
+        ask(f"Delete {count:,} dead letters for good?")
     dropped = 0 if dry_run else _run(_drop(settings, selection))
     if as_json:
-        typer.echo(json.dumps({"selected": count, "dropped": dropped, "dry_run": dry_run}))
-    _say(f"would drop {count:,} dead letters" if dry_run else f"dropped {dropped:,} dead letters")
+        show_json({"selected": count, "dropped": dropped, "dry_run": dry_run}, indent=None)
+    say(f"would drop {count:,} dead letters" if dry_run else f"dropped {dropped:,} dead letters")
     if selection.ids and count < len(selection.ids):
-        _say(f"{len(selection.ids) - count} of the ids are of no letter that waits")
+        say(f"{len(selection.ids) - count} of the ids are of no letter that waits")
         raise typer.Exit(1)
 
 
@@ -162,7 +160,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     """Return what the work returns; after a signal the process ends, and the same command goes on from there."""
     result = asyncio.run(unless_interrupted(work))
     if result is None:
-        _say("interrupted; the same command goes on from here")
+        say("interrupted; the same command goes on from here")
         raise typer.Exit(INTERRUPTED)
     return result
 
@@ -212,13 +210,9 @@ def _report(outcome: Outcome, *, as_json: bool, dry_run: bool) -> None:
         counts = {"selected": outcome.selected, "retried": 0 if dry_run else outcome.possible}
         hopeless = [{"id": str(each.id), "reason": each.reason, "detail": each.detail} for each in outcome.hopeless]
         document = {**counts, "possible": outcome.possible, "hopeless": hopeless, "dry_run": dry_run}
-        typer.echo(json.dumps(document, indent=2))
+        show_json(document)
     else:
         for each in outcome.hopeless:
-            typer.echo(f"{each.id}  {each.reason}  {each.detail}")
+            show(f"{each.id}  {each.reason}  {each.detail}")
     done = "can be retried" if dry_run else "retried"
-    _say(f"{outcome.possible:,} of {outcome.selected:,} {done}, {len(outcome.hopeless):,} stay as they are")
-
-
-def _say(text: str) -> None:
-    typer.echo(f"analytics: {text}", err=True)
+    say(f"{outcome.possible:,} of {outcome.selected:,} {done}, {len(outcome.hopeless):,} stay as they are")

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+from cli.database import connect as connect_storage
+from cli.output import counting_bar
 from processors.decode import StorableRange
 from processors.redrive import Hopeless, prepare, redrive
 from runtime.settings import Settings
 from storage.dead_letters import Selection, count_letters, read_letters
-from storage.pool import connect as connect_storage
 from stream.connection import connect as connect_stream
 from stream.producer import Producer
 
@@ -46,7 +44,7 @@ async def retry_letters(settings: Settings, selection: Selection, now: datetime,
         connection = await connect_storage(settings.database_dsn, application_name="analytics-dlq")
         stack.push_async_callback(connection.close)
         producer = Producer(redis, settings.stream_partitions)
-        bar = stack.enter_context(_bar())
+        bar = stack.enter_context(counting_bar())
         # What is parked meanwhile, perhaps one of these again, is for the next time.
         left = await count_letters(connection, selection)
         task = bar.add_task("dead letters", total=left)
@@ -61,8 +59,3 @@ async def retry_letters(settings: Settings, selection: Selection, now: datetime,
             outcome.hopeless += plan.hopeless
             bar.advance(task, len(letters))
     return outcome
-
-
-def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))

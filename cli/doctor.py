@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from cli.dev_file import DATA_DIR, DataDir, settings_of
+from cli.output import coloured, joined, show, show_json
 from runtime.clock import utc_now
 from runtime.diagnosis import Finding, judge
 from runtime.errors import ConfigurationError, DependencyUnavailable
@@ -36,7 +34,7 @@ def doctor(
     failed = {finding.name for finding in findings if finding.status == "fail"}
     healthy = not failed
     if as_json:
-        typer.echo(json.dumps({"healthy": healthy, "checks": [asdict(finding) for finding in findings]}, indent=2))
+        show_json({"healthy": healthy, "checks": [asdict(finding) for finding in findings]})
     else:
         _print(findings)
     if not healthy:
@@ -142,11 +140,9 @@ def _judge_disk(data_dir: Path) -> Finding:
 
 
 def _print(findings: list[Finding]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
-        line = Text(f"{finding.status:5}", style=_COLOURS[finding.status])
-        line.append(f"{finding.name:{width}}  {finding.detail}", style="not bold default")
-        console.print(line)
+        status = coloured(f"{finding.status:5}", _COLOURS[finding.status])
+        show(joined(status, f"{finding.name:{width}}  {finding.detail}"))
         if finding.fix:
-            console.print(Text(f"{'':{width + 7}}{finding.fix}", style="italic"))
+            show(coloured(f"{'':{width + 7}}{finding.fix}", "italic"))

@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from rich.text import Text
-
+from cli.output import Line, coloured, joined
 from schemas.answers import StoredEvent
 from schemas.event_types import EventType
 
@@ -27,10 +26,10 @@ _COLOURS: Final[Mapping[str, str]] = {
 _ERROR_COLOUR: Final = "red"
 
 
-def type_text(event_type: str) -> Text:
+def type_text(event_type: str) -> Line:
     """Return the type in the colour of its kind."""
     colour = _ERROR_COLOUR if event_type == EventType.API_ERROR else _COLOURS.get(event_type.partition("_")[0], "")
-    return Text(event_type, style=colour)
+    return coloured(event_type, colour)
 
 
 def learner_text(event: StoredEvent) -> str:
@@ -43,10 +42,9 @@ def properties_text(event: StoredEvent) -> str:
     return " ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in event.properties.items())
 
 
-def line_of(event: StoredEvent) -> Text:
+def line_of(event: StoredEvent) -> Line:
     """Return the event as one line."""
-    line = Text(f"{event.occurred_at:%H:%M:%S}  ")
-    line.append_text(type_text(event.event_type))
-    line.append(" " * (_LONGEST_TYPE - len(event.event_type)))
+    gap = " " * (_LONGEST_TYPE - len(event.event_type))
     learner = f"{learner_text(event):{_SHOWN_OF_A_PSEUDONYM}}"
-    return line.append(f"  {learner}  {event.source}  {properties_text(event)}".rstrip())
+    facts = f"{gap}  {learner}  {event.source}  {properties_text(event)}".rstrip()
+    return joined(f"{event.occurred_at:%H:%M:%S}  ", type_text(event.event_type), facts)

@@ -7,22 +7,22 @@ from collections.abc import Callable
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from cli.chosen_types import Types, parse_types
+from cli.database import connect
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.event_text import learner_text, properties_text, type_text
 from cli.interrupt import unless_interrupted
+from cli.learner_ids import learner_id
 from cli.moment import option_moment
 from cli.on_record import on_record
+from cli.output import Column, Row, say, show_json_text, show_table
 from dashboard.event_answers import span_of, stored_event
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
 from schemas.answers import StoredEvent
 from storage.event_search import EventSearch, read_pages
-from storage.pool import connect
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -45,26 +45,28 @@ def events(
     """Show stored events, newest first. Learners are shown by their pseudonyms."""
     settings = settings_of(data_dir)
     search = _search(settings, types, since, until, user, session)
-    table = _table()
-    shown = asyncio.run(unless_interrupted(_show(settings, search, limit, _say_json if as_json else _row_of(table))))
+    rows: list[Row] = []
+    show = _show_json if as_json else lambda event: rows.append(_row_of(event))
+    shown = asyncio.run(unless_interrupted(_show(settings, search, limit, show)))
     if shown is None:
         raise typer.Exit(INTERRUPTED)
     if shown and not as_json:
-        # wider than a narrow terminal: a line that wraps can be read, one that is cut off cannot
-        Console(highlight=False, markup=False, soft_wrap=True, width=_WIDTH).print(table)
-    typer.echo(f"analytics: {shown:,} events{'; --limit shows older ones' if shown == limit else ''}", err=True)
+        names = ("occurred", "type", "learner", "session", "source", "properties")
+        show_table([Column(name, wraps=name == "properties") for name in names], rows, width=_WIDTH)
+    say(f"{shown:,} events{'; --limit shows older ones' if shown == limit else ''}")
 
 
 def _search(
     settings: Settings, types: list[str] | None, since: str, until: str | None, user: str | None, session: str | None
 ) -> EventSearch:
     now = utc_now()
+    pseudonymizer = settings.pseudonymizer
     search = EventSearch(
         since=option_moment("--since", since, now),
         until=now if until is None else option_moment("--until", until, now),
         types=parse_types(types) or None,
-        user_hashes=None if user is None else tuple(settings.pseudonymizer().all_pseudonyms(user)),
-        session_id=None if session is None else settings.pseudonymizer().session(session),
+        user_hashes=None if user is None else tuple(pseudonymizer().all_pseudonyms(learner_id("--user", user))),
+        session_id=None if session is None else pseudonymizer().session(session),
     )
     if search.since >= search.until:
         raise ConfigurationError("--since is not before --until")
@@ -87,27 +89,18 @@ async def _show(settings: Settings, search: EventSearch, limit: int, show: Calla
     return shown
 
 
-def _say_json(event: StoredEvent) -> None:
-    typer.echo(event.model_dump_json())
+def _show_json(event: StoredEvent) -> None:
+    show_json_text(event.model_dump_json())
 
 
-def _table() -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("occurred", "type", "learner", "session", "source", "properties"):
-        table.add_column(column, no_wrap=column != "properties")
-    return table
-
-
-def _row_of(table: Table) -> Callable[[StoredEvent], None]:
-    def add(event: StoredEvent) -> None:
-        session = str(event.session_id) if event.session_id else ""
-        table.add_row(
+def _row_of(event: StoredEvent) -> Row:
+    return Row(
+        [
             f"{event.occurred_at:%Y-%m-%d %H:%M:%S}",
             type_text(event.event_type),
             learner_text(event),
-            session,
+            str(event.session_id) if event.session_id else "",
             event.source,
             properties_text(event),
-        )
-
-    return add
+        ]
+    )

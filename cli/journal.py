@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TextIO
+
+from studyin_analytics.owned_files import OWNER_ONLY, open_owned
 
 from cli.event_file import Batch, line_digest
 from cli.line_ids import input_name
@@ -20,6 +24,8 @@ from runtime.errors import ConfigurationError
 
 STREAM_REJECTED: Final = Path("stdin.rejected.ndjson")
 """In the working directory."""
+
+_READ_AND_WRITE: Final = 0o666
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,11 @@ class Journal(Protocol):
 
     rejected_file: Path
 
+    @property
+    def way_on(self) -> str:
+        """How to go on after an interruption."""
+        ...
+
     def open(self) -> Progress:
         """Return where to go on. Raises ConfigurationError when that cannot be said."""
         ...
@@ -83,8 +94,16 @@ class FileJournal:
         self._file = file
         self._restart = restart
         self._name = name
+        self._mode = _mode_of(file)
         self.progress_file = file.with_name(f"{file.name}.progress")
         self.rejected_file = rejected or file.with_name(f"{file.name}.rejected.ndjson")
+
+    @property
+    def way_on(self) -> str:
+        """How to go on: from the progress, if there is any."""
+        if self.progress_file.is_file():
+            return "what is acknowledged is noted: the same command goes on from there"
+        return "nothing is acknowledged yet: the same command begins at the start"
 
     def open(self) -> Progress:
         """Return where to go on, and cut the rejected events to that point.
@@ -95,29 +114,32 @@ class FileJournal:
         if progress is None:
             fresh = Progress(name=self._name_from_the_start())
             self.progress_file.unlink(missing_ok=True)
-            # what is given may also be a device or a pipe, which stays
-            if self.rejected_file.is_file():
-                self.rejected_file.unlink()
+            self._keep_former()
+            # whatever is wrong with the file is said before an event is sent
+            _probe(self.rejected_file, self._mode)
             return fresh
         if not self._fits(progress):
             raise self._unusable("is of another content")
         if self._name not in (None, progress.name):
             raise self._unusable("is of a run with another --input" if progress.name else "is of a run without --input")
-        if self.rejected_file.is_file():
-            os.truncate(self.rejected_file, progress.rejected_bytes)
+        if os.path.lexists(self.rejected_file):
+            _cut(self.rejected_file, progress.rejected_bytes)
         elif progress.rejected_bytes:
             raise self._unusable("has rejected events", f"whose file {self.rejected_file} is gone")
+        _probe(self.rejected_file, self._mode)
         return progress
 
     def append(self, rejected: Sequence[dict[str, Any]]) -> int:
         """Write rejected events durably; return the size of their file."""
-        return _append(self.rejected_file, rejected)
+        return _append(self.rejected_file, rejected, self._mode)
 
     def save(self, progress: Progress) -> None:
         """Write the progress in one step; the one before stays when the disk is full."""
         fresh = self.progress_file.with_name(f".{self.progress_file.name}.new")
+        fresh.unlink(missing_ok=True)
         try:
-            fresh.write_text(json.dumps(asdict(progress)) + "\n")
+            with _opened(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._mode) as stream:
+                stream.write(json.dumps(asdict(progress)) + "\n")
             fresh.replace(self.progress_file)
         finally:
             fresh.unlink(missing_ok=True)
@@ -125,6 +147,11 @@ class FileJournal:
     def close(self) -> None:
         """Forget the progress: the file is sent."""
         self.progress_file.unlink(missing_ok=True)
+
+    def _keep_former(self) -> None:
+        """Move the rejected events of a former run out of the way; a device stays."""
+        if self.rejected_file.is_file() and not self.rejected_file.is_symlink():
+            self.rejected_file.replace(self.rejected_file.with_name(f"{self.rejected_file.name}.1"))
 
     def _name_from_the_start(self) -> str | None:
         """Return what the ids of a file that is sent from the start follow from.
@@ -144,7 +171,8 @@ class FileJournal:
 
     def _read(self) -> Progress | None:
         try:
-            return Progress(**json.loads(self.progress_file.read_text()))
+            with _opened(self.progress_file, os.O_RDONLY) as stream:
+                return Progress(**json.loads(stream.read()))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError):
@@ -162,17 +190,19 @@ class StreamJournal:
         self._name = name
         self.rejected_file = rejected or STREAM_REJECTED
 
+    @property
+    def way_on(self) -> str:
+        """How to go on: from the start, under the same name."""
+        return f"a pipe can not be resumed: send all of it again with --input {self._name}, and nothing counts twice"
+
     def open(self) -> Progress:
         """Return that nothing is sent. Raises OSError when rejected events could not be written."""
-        is_there = self.rejected_file.exists()
-        self.append([])
-        if not is_there:
-            self.rejected_file.unlink()
+        _probe(self.rejected_file, OWNER_ONLY)
         return Progress(name=self._name)
 
     def append(self, rejected: Sequence[dict[str, Any]]) -> int:
         """Write rejected events durably; return the size of their file."""
-        return _append(self.rejected_file, rejected)
+        return _append(self.rejected_file, rejected, OWNER_ONLY)
 
     def save(self, progress: Progress) -> None:
         """Write nothing: the next run reads other lines."""
@@ -181,11 +211,42 @@ class StreamJournal:
         """Forget nothing."""
 
 
-def _append(file: Path, rejected: Sequence[dict[str, Any]]) -> int:
-    with file.open("a", encoding="utf-8") as stream:
+def _append(file: Path, rejected: Sequence[dict[str, Any]], mode: int) -> int:
+    with _opened(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode) as stream:
         for each in rejected:
             stream.write(json.dumps(each) + "\n")
         stream.flush()
         if file.is_file():
             os.fsync(stream.fileno())
         return stream.tell() if stream.seekable() else 0
+
+
+def _probe(file: Path, mode: int) -> None:
+    """Raise OSError when nothing could be written to the file; one that is not there is not made."""
+    is_there = os.path.lexists(file)
+    _append(file, [], mode)
+    if not is_there:
+        file.unlink()
+
+
+def _cut(file: Path, size: int) -> None:
+    with _opened(file, os.O_WRONLY) as stream:
+        if file.is_file():
+            os.ftruncate(stream.fileno(), size)
+
+
+def _mode_of(file: Path) -> int:
+    """Return the mode of what is written about a file: nobody may read more than before."""
+    return stat.S_IMODE(file.stat().st_mode) & _READ_AND_WRITE | OWNER_ONLY
+
+
+@contextmanager
+def _opened(file: Path, flags: int, mode: int = OWNER_ONLY) -> Iterator[TextIO]:
+    """Open a file that `open_owned` takes; one that is made has exactly this mode."""
+    is_new = not os.path.lexists(file)
+    with os.fdopen(
+        open_owned(file, flags, mode), "r" if flags & os.O_ACCMODE == os.O_RDONLY else "w", encoding="utf-8"
+    ) as stream:
+        if is_new:
+            os.fchmod(stream.fileno(), mode)
+        yield stream

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Final, get_args
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
-from rich.table import Table
 
+from cli.database import connect as connect_storage
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.on_record import on_record
+from cli.output import Column, Row, note, show, show_json, show_table
 from runtime import api_keys
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError, StreamUnavailable
@@ -23,7 +22,6 @@ from runtime.settings import Settings
 from schemas.access import IssuedKey, Scope
 from storage.api_keys import KeyRecord, add_key, keys_in_force, list_keys, revoke_key
 from storage.pool import Connection
-from storage.pool import connect as connect_storage
 from stream.api_keys import publish_keys
 from stream.connection import connect as connect_stream
 
@@ -57,10 +55,10 @@ def create(
     issued = _issued(key, settings, rights)
     asyncio.run(_create(settings, issued))
     if as_json:
-        typer.echo(json.dumps({"key_id": issued.key_id, "key": key}))
+        show_json({"key_id": issued.key_id, "key": key}, indent=None)
     else:
-        typer.echo(f"key {issued.key_id} of {source}; it is not shown again:", err=True)
-        typer.echo(key)
+        note(f"key {issued.key_id} of {source}; it is not shown again:")
+        show(key)
 
 
 @app.command("list")
@@ -69,25 +67,24 @@ def list_issued(as_json: Json = False, data_dir: DataDir = DATA_DIR) -> None:
     records = asyncio.run(_list(settings_of(data_dir)))
     now = utc_now()
     if as_json:
-        typer.echo(json.dumps([_facts(record, now) for record in records], indent=2))
+        show_json([_facts(record, now) for record in records])
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("key", "source", "scopes", "created", "expires", "state"):
-        table.add_column(column)
+    rows = []
     for record in records:
         key = record.key
         created, expires = (str(at.date()) if at else "" for at in (record.created_at, key.expires_at))
-        table.add_row(key.key_id, key.source, " ".join(sorted(key.scopes)), created, expires, _state(record, now))
-    Console(highlight=False, soft_wrap=True).print(table)
+        scopes = " ".join(sorted(key.scopes))
+        rows.append(Row([key.key_id, key.source, scopes, created, expires, _state(record, now)]))
+    show_table([Column(name) for name in ("key", "source", "scopes", "created", "expires", "state")], rows)
 
 
 @app.command()
 def revoke(key_id: Annotated[str, typer.Argument(metavar="KEY_ID")], data_dir: DataDir = DATA_DIR) -> None:
     """End a key for good, everywhere within seconds. Exit code 1 when there is none in force with this id."""
     if not asyncio.run(_revoke(settings_of(data_dir), key_id)):
-        typer.echo("there is no key in force with this id; see `analytics keys list`", err=True)
+        note("there is no key in force with this id; see `analytics keys list`")
         raise typer.Exit(1)
-    typer.echo(f"key {key_id} is revoked", err=True)
+    note(f"key {key_id} is revoked")
 
 
 def _issued(key: str, settings: Settings, rights: Mapping[str, object]) -> IssuedKey:
@@ -148,7 +145,7 @@ async def _publish(settings: Settings, connection: Connection) -> None:
     try:
         await publish_keys(redis, await keys_in_force(connection))
     except StreamUnavailable as error:
-        typer.echo(f"it takes effect once Redis is back and maintenance runs: {error}", err=True)
+        note(f"it takes effect once Redis is back and maintenance runs: {error}")
     finally:
         await redis.aclose()
 

@@ -14,7 +14,8 @@ import typer
 
 from cli import dlq, doctor, events, keys, lifeline, migrate, privacy, rebuild, services, tail, up, verify
 from cli.demo import demo
-from cli.output import any_output
+from cli.output import note, say, show, show_traceback
+from cli.output_streams import any_output
 from cli.proxies import spare_loopback
 from cli.pseudonym_rotation import rotate_pseudonym
 from cli.replay import replay
@@ -53,7 +54,7 @@ app.add_typer(keys.app, name="keys")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(version("studyin-analytics"))
+        show(version("studyin-analytics"))
         raise typer.Exit
 
 
@@ -69,13 +70,19 @@ def main() -> None:
     """Run the command named by the arguments; never returns."""
     lifeline.follow()
     spare_loopback()
+    sys.excepthook = show_traceback
     with any_output():
         _run()
 
 
 def _run() -> NoReturn:
     try:
-        sys.exit(app())
+        sys.exit(app(standalone_mode=False))
+    except typer.TyperException as error:
+        _refuse_usage(error)
+    except typer.Abort:
+        note("Aborted.")
+        sys.exit(1)
     except AnalyticsError as error:
         _end([error])
     except ExceptionGroup as group:
@@ -86,6 +93,15 @@ def _run() -> NoReturn:
         _end(_leaves(expected))
 
 
+def _refuse_usage(error: typer.TyperException) -> NoReturn:
+    """Say what was wrong with the command line, as typer would if it were to be trusted with file names of others."""
+    # without a command there is no message: the help was shown
+    if message := error.format_message():
+        context = getattr(error, "ctx", None)
+        say(*message.split("\n"), f"see {context.command_path if context else 'analytics'} --help")
+    sys.exit(error.exit_code)
+
+
 def _leaves(group: ExceptionGroup[AnalyticsError]) -> list[AnalyticsError]:
     nested = [_leaves(error) if isinstance(error, ExceptionGroup) else [error] for error in group.exceptions]
     return [error for errors in nested for error in errors]
@@ -93,7 +109,7 @@ def _leaves(group: ExceptionGroup[AnalyticsError]) -> list[AnalyticsError]:
 
 def _end(errors: Sequence[AnalyticsError]) -> NoReturn:
     for text in dict.fromkeys(map(str, errors)):
-        typer.echo(f"analytics: {text}", err=True)
+        say(text)
     sys.exit(max(map(exit_code, errors)))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Coroutine
@@ -12,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from cli.dev_file import DATA_DIR, DataDir, settings_of
+from cli.output import ask, note, show, show_json
 from runtime.errors import ConfigurationError
 from storage.failures import translated_errors
 
@@ -34,7 +34,7 @@ def up(
 
     url = settings_of(data_dir).database_dsn
     _run(upgrade(url, revision))
-    typer.echo(f"at revision {_run(current_revision(url))}", err=True)
+    note(f"at revision {_run(current_revision(url))}")
 
 
 @app.command()
@@ -50,9 +50,9 @@ def down(
     if not yes:
         if not sys.stdin.isatty():
             raise ConfigurationError("`migrate down` drops data; give --yes to do it without a terminal")
-        typer.confirm(f"Go back to {revision} and drop what newer revisions hold?", abort=True)
+        ask(f"Go back to {revision} and drop what newer revisions hold?")
     _run(downgrade(url, revision))
-    typer.echo(f"at revision {_run(current_revision(url)) or 'base'}", err=True)
+    note(f"at revision {_run(current_revision(url)) or 'base'}")
 
 
 @app.command()
@@ -72,7 +72,7 @@ def logins(data_dir: DataDir = DATA_DIR) -> None:
         passwords[role] = password
     _run(make_logins(settings_of(data_dir).database_dsn, passwords))
     for role in ROLES:
-        typer.echo(f"{login_of(role)} may log in", err=True)
+        note(f"{login_of(role)} may log in")
 
 
 @app.command()
@@ -83,9 +83,9 @@ def status(as_json: Json = False, data_dir: DataDir = DATA_DIR) -> None:
     current = _run(current_revision(settings_of(data_dir).database_dsn))
     head = head_revision()
     if as_json:
-        typer.echo(json.dumps({"current": current, "head": head, "up_to_date": current == head}))
+        show_json({"current": current, "head": head, "up_to_date": current == head}, indent=None)
     else:
-        typer.echo(f"{current or 'never migrated'} (newest: {head})")
+        show(f"{current or 'never migrated'} (newest: {head})")
     if current != head:
         raise typer.Exit(1)
 

@@ -6,11 +6,11 @@ import contextlib
 import getpass
 from collections.abc import AsyncIterator, Mapping
 
+from cli.database import connect
 from runtime.clock import utc_now
 from runtime.errors import StorageUnavailable
 from runtime.settings import Settings
 from storage.audit import AuditEntry, append_entries
-from storage.pool import connect
 
 
 def operator() -> str:

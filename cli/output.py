@@ -1,92 +1,161 @@
-"""Output that any terminal, pipe or disk can take, set up once where the command line starts.
+"""The one place through which a command writes: no text of others gets past it to the terminal as it came.
 
-A character that the encoding of the output lacks becomes an escape of JSON, so that --json stays JSON. Messages on
-standard error that cannot be written are dropped: they must not end the work. Standard output is the result: when it
-cannot be written the command fails, without a traceback.
+Control characters and invisible ones become escapes, in JSON those of JSON, and no text is read as markup. What the
+streams behind it can take is the business of output_streams.py.
 """
 
 from __future__ import annotations
 
-import codecs
 import errno
-import io
+import json
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Final
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import TracebackType
+from typing import Any, Final, NoReturn
 
-CLOSED: Final = 1
-"""Exit code when the reader of the output went away."""
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column as TableColumn
+from rich.table import Table
+from rich.text import Text
 
-FULL: Final = 3
-"""Exit code when the output cannot be written, as on a full disk."""
+from schemas.visible_text import visible, visible_json
 
-_ESCAPES: Final = "studyin.json_escapes"
-_OUTPUT_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE})
+_WHOLE: Final = TableColumn(no_wrap=True)
+
+Line = str | Text
+"""Plain text, or what `coloured` and `joined` return."""
 
 
-@contextmanager
-def any_output() -> Iterator[None]:
-    """Let the block write to standard output and error whatever they are.
+def say(*lines: str) -> None:
+    """Write a message of one or more lines to standard error."""
+    note(f"analytics: {lines[0]}", *lines[1:])
 
-    Raises SystemExit when standard output could not be written.
+
+def note(*lines: str) -> None:
+    """Write lines to standard error as they are."""
+    typer.echo("\n".join(map(visible, lines)), err=True)
+
+
+def show(*lines: Line) -> None:
+    """Write lines to standard output, coloured where that is a terminal."""
+    for line in lines:
+        if isinstance(line, Text):
+            _console().print(line)
+        else:
+            typer.echo(visible(line))
+
+
+def show_json(document: Any, *, indent: int | None = 2) -> None:
+    """Write a JSON document to standard output; without an indent it is one line."""
+    show_json_text(json.dumps(document, indent=indent))
+
+
+def show_json_text(document: str) -> None:
+    """Write JSON that is text already to standard output."""
+    typer.echo(visible_json(document))
+
+
+def coloured(text: str, style: str = "") -> Text:
+    """Return text in a style of rich."""
+    return Text(visible(text), style=style)
+
+
+def joined(*parts: Line) -> Text:
+    """Return one line of several parts."""
+    return Text().join(part if isinstance(part, Text) else coloured(part) for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table."""
+
+    name: str
+    is_number: bool = False
+    wraps: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table."""
+
+    cells: Sequence[Line]
+    style: str | None = None
+
+
+def show_table(columns: Sequence[Column], rows: Iterable[Row], *, width: int | None = None) -> None:
+    """Write a table to standard output, as wide as the terminal unless a width is given.
+
+    One wider than a narrow terminal may be given: a line that wraps can be read, one that is cut off cannot.
     """
-    codecs.register_error(_ESCAPES, _escaped)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors=_ESCAPES)
-    if isinstance(sys.stderr, io.TextIOWrapper):
-        encoding = sys.stderr.encoding
-        sys.stderr = _Messages(sys.stderr.detach(), encoding, _ESCAPES, line_buffering=True)
-    try:
-        yield
-        _flush()
-    except SystemExit:
-        try:
-            _flush()
-        except OSError as error:
-            _end(error)
-        raise
-    except OSError as error:
-        # files have names in their errors; a stream has none
-        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
-            raise
-        _end(error)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(
+            coloured(column.name),
+            justify="right" if column.is_number else "left",
+            no_wrap=column.is_number or not column.wraps,
+        )
+    for row in rows:
+        table.add_row(*map(joined, row.cells), style=row.style)
+    _console(width).print(table)
 
 
-class _Messages(io.TextIOWrapper):
-    """Standard error."""
-
-    def write(self, text: str) -> int:
-        """Write what can be written."""
-        with suppress(OSError):
-            super().write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Write what is left, if that can be."""
-        with suppress(OSError):
-            super().flush()
+def ask(question: str) -> None:
+    """Ask on standard error, and go on after a yes. Raises typer.Abort after any other answer."""
+    typer.confirm(visible(question), abort=True, err=True)
 
 
-def _escaped(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    text = error.object[error.start : error.end]
-    units = text.encode("utf-16-be", "surrogatepass")
-    escapes = [f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2)]
-    return "".join(escapes), error.end
+def counting_bar() -> Progress:
+    """Return a bar on standard error that counts."""
+    columns = (_Description(_WHOLE), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=_messages())
 
 
-def _flush() -> None:
-    if sys.stdout is not None:
-        sys.stdout.flush()
+def byte_bar() -> Progress:
+    """Return a bar on standard error that shows a share, and the field `facts` of its task."""
+    columns = (_Description(_WHOLE), BarColumn(), TaskProgressColumn(), _Facts(_WHOLE), TimeRemainingColumn())
+    return Progress(*columns, console=_messages())
 
 
-def _end(error: OSError) -> None:
-    # what is left in the buffers has nowhere to go, and must not fail once more at the exit
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
-    if error.errno == errno.EPIPE:
-        sys.exit(CLOSED)
-    sys.stderr.write(f"analytics: standard output cannot be written: {error.strerror}\n")
-    sys.exit(FULL)
+class _Description(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return coloured(task.description)
+
+
+class _Facts(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return coloured(task.fields["facts"])
+
+
+def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Write the traceback of a defect, as sys.excepthook."""
+    note(*"".join(traceback.format_exception(kind, error, trace)).rstrip().split("\n"))
+
+
+class _Console(Console):
+    """Leaves it to output_streams what becomes of a reader that goes away."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Raise BrokenPipeError."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+@cache
+def _console(width: int | None = None) -> Console:
+    return _Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+
+
+def _messages() -> Console:
+    return _Console(highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=True)

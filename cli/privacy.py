@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -12,19 +11,19 @@ from typing import Annotated, Final
 from uuid import UUID
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from cli.database import connect as connect_storage
 from cli.dev_file import DATA_DIR, DataDir, settings_of
+from cli.learner_ids import learner_id
 from cli.moment import option_moment
 from cli.on_record import on_record, operator
+from cli.output import Column, Row, ask, note, show_json, show_json_text, show_table
 from dashboard.privacy_desk import PrivacyDesk
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.privacy import ErasureReceipt, LearnerExport
 from storage.audit import AuditEntry, read_entries
 from storage.holdings import Holding, Keeping, read_holdings
-from storage.pool import connect as connect_storage
 from stream.connection import connect as connect_stream
 
 app = typer.Typer(no_args_is_help=True, help="What is held on learners: see it, remove it.")
@@ -48,16 +47,17 @@ def erase(
 
     The maintenance process does it; workers must have read what waits in the stream before that can go.
     """
+    learner_id("USER_ID", user_id)
     if not yes:
-        typer.confirm("remove everything that is held on this learner, for good?", abort=True, err=True)
+        ask("remove everything that is held on this learner, for good?")
     receipt = asyncio.run(_erase(settings_of(data_dir), user_id, wait=wait))
-    typer.echo(receipt.model_dump_json(indent=2))
+    show_json_text(receipt.model_dump_json(indent=2))
 
 
 @app.command()
 def export(user_id: User, data_dir: DataDir = DATA_DIR) -> None:
     """Print everything that is held on a learner, as one JSON document."""
-    typer.echo(asyncio.run(_export(settings_of(data_dir), user_id)).model_dump_json(indent=2))
+    show_json_text(asyncio.run(_export(settings_of(data_dir), user_id)).model_dump_json(indent=2))
 
 
 @app.command()
@@ -66,7 +66,7 @@ def audit(as_json: Json = False, data_dir: DataDir = DATA_DIR) -> None:
     holdings = asyncio.run(_audit(settings_of(data_dir)))
     if as_json:
         rows = [asdict(one) | {"kept": one.kept.total_seconds() if one.kept else None} for one in holdings]
-        typer.echo(json.dumps({"overdue": sum(one.overdue for one in holdings), "holdings": rows}, indent=2))
+        show_json({"overdue": sum(one.overdue for one in holdings), "holdings": rows})
     else:
         _print(holdings)
     if any(one.overdue for one in holdings):
@@ -89,17 +89,17 @@ def log(
             asdict(one) | {"at": one.at.isoformat(), "subject": one.subject.hex() if one.subject else None}
             for one in entries
         ]
-        typer.echo(json.dumps(rows, indent=2))
+        show_json(rows)
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("at", "actor", "action", "about", "span", "outcome"):
-        table.add_column(column, no_wrap=True)
-    for one in entries:
-        span = " ".join(f"{name}={value}" for name, value in (one.span or {}).items())
-        about = one.subject.hex()[:_SHOWN_OF_A_PSEUDONYM] if one.subject else ""
-        table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", _short(one.actor), one.action, about, span, one.outcome)
-    # wider than a narrow terminal: a line that wraps can be read, one that is cut off cannot
-    Console(highlight=False, markup=False, soft_wrap=True, width=_LOG_WIDTH).print(table)
+    columns = [Column(name, wraps=False) for name in ("at", "actor", "action", "about", "span", "outcome")]
+    show_table(columns, map(_row, entries), width=_LOG_WIDTH)
+
+
+def _row(entry: AuditEntry) -> Row:
+    span = " ".join(f"{name}={value}" for name, value in (entry.span or {}).items())
+    about = entry.subject.hex()[:_SHOWN_OF_A_PSEUDONYM] if entry.subject else ""
+    at = f"{entry.at:%Y-%m-%d %H:%M:%S}"
+    return Row([at, _short(entry.actor), entry.action, about, span, entry.outcome])
 
 
 def _short(actor: str) -> str:
@@ -108,7 +108,8 @@ def _short(actor: str) -> str:
 
 
 async def _log(settings: Settings, user_id: str | None, since: datetime, limit: int) -> list[AuditEntry]:
-    subjects = None if user_id is None else settings.pseudonymizer().all_pseudonyms(user_id)
+    pseudonymizer = settings.pseudonymizer
+    subjects = None if user_id is None else pseudonymizer().all_pseudonyms(learner_id("--user-id", user_id))
     async with on_record(settings, "privacy log", subject=subjects[0] if subjects else None):
         connection = await connect_storage(settings.database_dsn, application_name="analytics-privacy")
         try:
@@ -118,10 +119,10 @@ async def _log(settings: Settings, user_id: str | None, since: datetime, limit: 
 
 
 async def _erase(settings: Settings, user_id: str, *, wait: bool) -> ErasureReceipt:
-    pseudonyms = settings.pseudonymizer().all_pseudonyms(user_id)
+    pseudonyms = settings.pseudonymizer().all_pseudonyms(learner_id("USER_ID", user_id))
     async with on_record(settings, "privacy erase", subject=pseudonyms[0]), _desk(settings) as desk:
         receipt = await desk.erase(pseudonyms, operator())
-        typer.echo(f"erasure {receipt.job_id} is requested", err=True)
+        note(f"erasure {receipt.job_id} is requested")
         while wait and receipt.state != "done":
             await asyncio.sleep(_POLL_SECONDS)
             receipt = await _receipt(desk, receipt.job_id)
@@ -135,7 +136,7 @@ async def _receipt(desk: PrivacyDesk, job_id: UUID) -> ErasureReceipt:
 
 
 async def _export(settings: Settings, user_id: str) -> LearnerExport:
-    pseudonyms = settings.pseudonymizer().all_pseudonyms(user_id)
+    pseudonyms = settings.pseudonymizer().all_pseudonyms(learner_id("USER_ID", user_id))
     async with on_record(settings, "privacy export", subject=pseudonyms[0]), _desk(settings) as desk:
         return await desk.export(pseudonyms)
 
@@ -164,13 +165,13 @@ async def _audit(settings: Settings) -> list[Holding]:
 
 
 def _print(holdings: list[Holding]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("table", "about", "kept"):
-        table.add_column(column)
-    for column in ("rows", "overdue"):
-        table.add_column(column, justify="right")
+    columns = [
+        *(Column(name) for name in ("table", "about", "kept")),
+        *(Column(name, is_number=True) for name in ("rows", "overdue")),
+    ]
+    rows = []
     for one in holdings:
         kept = f"{one.kept // timedelta(days=1)} days" if one.kept else "for ever"
-        style = "red" if one.overdue else None
-        table.add_row(one.table, one.about, kept, f"{one.rows:,}", f"{one.overdue:,}", style=style)
-    Console(highlight=False, soft_wrap=True).print(table)
+        cells = [one.table, one.about, kept, f"{one.rows:,}", f"{one.overdue:,}"]
+        rows.append(Row(cells, style="red" if one.overdue else None))
+    show_table(columns, rows)

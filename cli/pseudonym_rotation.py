@@ -10,6 +10,7 @@ import typer
 
 from cli.dev_access import rotate_pseudonym_keys
 from cli.dev_file import ACCESS_NAME, DATA_DIR, DataDir
+from cli.output import note, show
 from runtime.embedded.secret_file import write_private
 from runtime.errors import ConfigurationError
 from runtime.pseudonym_keys import with_new_key
@@ -31,17 +32,16 @@ def rotate_pseudonym(
         return
     rotated = with_new_key(current)
     if out is None:
-        typer.echo(rotated)
+        show(rotated)
     else:
         write_private(out, rotated + "\n")
-    typer.echo(
-        f"this is the next {_PSEUDONYM_KEYS}: a new key in front, every older one behind it. Bring it in so:\n"
+    note(
+        f"this is the next {_PSEUDONYM_KEYS}: a new key in front, every older one behind it. Bring it in so:",
         "  1. give it to every dashboard, and to whoever runs `analytics privacy`, and restart them:"
-        " they read with all keys\n"
-        "  2. then give it to every ingest, and restart them one by one: new events are stored under the new key\n"
-        "  3. keep the old keys: what was stored under them is found by them alone\n"
+        " they read with all keys",
+        "  2. then give it to every ingest, and restart them one by one: new events are stored under the new key",
+        "  3. keep the old keys: what was stored under them is found by them alone",
         "Back it up before step 2. Without its keys nobody's rows are found again.",
-        err=True,
     )
 
 
@@ -50,8 +50,7 @@ def _rotate_development(data_dir: Path) -> None:
     if not file.exists():
         raise ConfigurationError(f"{_PSEUDONYM_KEYS} is not set, and no system was run in {data_dir}")
     rotate_pseudonym_keys(file)
-    typer.echo(
+    note(
         f"{file} has a new key in front, the older ones behind it. Restart `analytics up`: new events are stored under"
-        " the new key, answers are read with all.",
-        err=True,
+        " the new key, answers are read with all."
     )

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from cli.database import connect
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.on_record import on_record
-from cli.verify import drift_as_json, drift_table
+from cli.output import note, show_json
+from cli.verify import drift_as_json, show_drifts
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from storage.pool import connect
 from storage.rebuild import rebuild_aggregates
 from storage.verify import TableDrift
 
@@ -28,12 +27,12 @@ def rebuild(
     rebuilt = [drift for drift in found if not drift.is_clean]
     if as_json:
         document = {"rebuilt": [drift.table for drift in rebuilt], "found": [drift_as_json(drift) for drift in found]}
-        typer.echo(json.dumps(document, indent=2))
+        show_json(document)
     elif rebuilt:
-        Console().print(drift_table(rebuilt))
-        typer.echo(f"{len(rebuilt)} aggregates rebuilt", err=True)
+        show_drifts(rebuilt)
+        note(f"{len(rebuilt)} aggregates rebuilt")
     else:
-        typer.echo("no aggregate had drifted; nothing was changed", err=True)
+        note("no aggregate had drifted; nothing was changed")
 
 
 async def _rebuild(settings: Settings) -> list[TableDrift]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cli.database import require_this_revision
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.moment import parse_moment
 from cli.on_record import on_record
+from cli.output import counting_bar, say, show, show_json
 from processors.replay import Span
 from processors.replay import replay as replay_span
 from runtime.clock import utc_now
@@ -98,9 +97,10 @@ async def _replay(settings: Settings, spans: list[Span], now: datetime, *, dry_r
         pool = await open_pool(settings.database_dsn, size=1, application_name="analytics-replay")
         stack.push_async_callback(pool.close)
         async with pool.acquire() as connection:
+            await require_this_revision(connection)
             require_after_horizon(spans, await read_horizon(connection), now - settings.raw_retention)
         writer = BatchWriter(pool, _WRITER_SLOT)
-        bar = stack.enter_context(_bar())
+        bar = stack.enter_context(counting_bar())
         for span in spans:
             gone = await trimmed_through(redis, span.partition)
             if gone is not None and gone > span.start:
@@ -123,12 +123,17 @@ def require_after_horizon(spans: list[Span], removed_before: datetime, expired_b
     horizon = max(removed_before, expired_before)
     # a --from that is given to the minute
     earliest = horizon.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    if any(span.start < horizon for span in spans):
-        raise ConfigurationError(
-            f"--from lies before {horizon:%Y-%m-%d %H:%M:%S} UTC: raw events of that time were removed"
-            " (ANALYTICS_RAW_RETENTION_DAYS), so what was counted could not be told from what is missing; give"
-            f" --from {earliest:%Y-%m-%dT%H:%M} or later"
-        )
+    if all(span.start >= horizon for span in spans):
+        return
+    why = (
+        "raw events of that time were removed (ANALYTICS_RAW_RETENTION_DAYS), so what was counted could not be told"
+        " from what is missing"
+        if removed_before >= expired_before
+        else "events of that time are older than ANALYTICS_RAW_RETENTION_DAYS, and would not stay"
+    )
+    raise ConfigurationError(
+        f"--from lies before {horizon:%Y-%m-%d %H:%M:%S} UTC: {why}; give --from {earliest:%Y-%m-%dT%H:%M} or later"
+    )
 
 
 async def _count(redis: Redis, span: Span) -> int:
@@ -138,22 +143,13 @@ async def _count(redis: Redis, span: Span) -> int:
 
 def _report(outcome: Outcome, *, as_json: bool, dry_run: bool) -> None:
     for number, at in outcome.gaps.items():
-        _say(f"partition {number} was trimmed: entries appended before {at:%Y-%m-%d %H:%M:%S} UTC may be missing")
+        say(f"partition {number} was trimmed: entries appended before {at:%Y-%m-%d %H:%M:%S} UTC may be missing")
     if outcome.interrupted:
-        _say("interrupted; the same command starts again, and nothing counts twice")
+        say("interrupted; the same command starts again, and nothing counts twice")
     if as_json:
-        typer.echo(json.dumps(outcome.as_json() | {"dry_run": dry_run}, indent=2))
+        show_json(outcome.as_json() | {"dry_run": dry_run})
     elif dry_run:
-        typer.echo(f"{outcome.entries:,} entries would be stored again")
+        show(f"{outcome.entries:,} entries would be stored again")
     else:
         counts = [f"{count:,} {name}" for name, count in outcome.counts._asdict().items()]
-        typer.echo(", ".join([f"{outcome.entries:,} entries", *counts]))
-
-
-def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))
-
-
-def _say(text: str) -> None:
-    typer.echo(f"analytics: {text}", err=True)
+        show(", ".join([f"{outcome.entries:,} entries", *counts]))

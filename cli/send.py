@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from cli.delivery import Courier, RetryPolicy
 from cli.dev_file import DATA_DIR, DataDir
@@ -26,6 +20,7 @@ from cli.interrupt import unless_interrupted
 from cli.journal import FileJournal, Journal, StreamJournal
 from cli.journal import Progress as Sent
 from cli.line_ids import input_name
+from cli.output import Column, Row, byte_bar, say, show_json, show_table
 from cli.sending import InputSender
 from cli.target import Key, Target, Url, find_target
 from runtime.errors import ConfigurationError, DependencyUnavailable
@@ -52,7 +47,10 @@ class OnError(StrEnum):
 
 def send(
     file: Annotated[
-        Path, typer.Argument(help="One JSON event a line; may be gzipped, and a pipe. `-` is standard input.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="One JSON event a line; may be gzipped, and a pipe. `-` is standard input."
+        ),
     ],
     url: Url = None,
     key: Key = None,
@@ -101,37 +99,34 @@ def send(
     target = find_target(url, key, data_dir)
     policy = RetryPolicy(give_up_after=give_up_after, attempts=attempts)
     try:
-        journal, way_on = _journal(file, input_, rejected, restart=restart)
+        journal = _journal(file, input_, rejected, restart=restart)
         work = _send(file, target, journal, policy, batch_size, concurrency, skip_poison=on_error is OnError.SKIP)
         sent = asyncio.run(unless_interrupted(work))
     except IngestUnavailable:
-        _say(way_on)
+        say(journal.way_on)
         raise
     except OSError as error:
         raise _file_error(error, file) from error
     if sent is None:
-        _say(f"interrupted; {way_on}")
+        say(f"interrupted; {journal.way_on}")
         raise typer.Exit(INTERRUPTED)
     _report(sent, as_json)
     if sent.rejected:
-        _say(f"the rejected events and why are in {journal.rejected_file}")
+        say(f"the rejected events and why are in {journal.rejected_file}")
         raise typer.Exit(1)
 
 
-def _journal(file: Path, name: str | None, rejected: Path | None, *, restart: bool) -> tuple[Journal, str]:
-    """Return where it is written what became of the lines, and how to go on after an interruption."""
+def _journal(file: Path, name: str | None, rejected: Path | None, *, restart: bool) -> Journal:
+    """Return where it is written what became of the lines."""
     if name == "":
         raise ConfigurationError("--input is empty")
     if not is_stream(file):
         if rejected is not None and rejected.resolve() == file.resolve():
             raise ConfigurationError(f"--rejected {rejected} is the file that is sent")
-        way_on = "what is acknowledged is noted: the same command goes on from there"
-        return FileJournal(file, restart=restart, name=name, rejected=rejected), way_on
+        return FileJournal(file, restart=restart, name=name, rejected=rejected)
     if restart:
         raise ConfigurationError("--restart is for files: a pipe is always sent from its start")
-    name = name or input_name(file)
-    way_on = f"a pipe can not be resumed: send all of it again with --input {name}, and nothing counts twice"
-    return StreamJournal(name=name, rejected=rejected), way_on
+    return StreamJournal(name=name or input_name(file), rejected=rejected)
 
 
 def _file_error(error: OSError, file: Path) -> ConfigurationError | DiskUnavailable:
@@ -151,17 +146,15 @@ async def _send(
     *,
     skip_poison: bool,
 ) -> Sent:
-    with _bar(file) as (bar, task):
+    with byte_bar() as bar:
+        task = bar.add_task("standard input" if file == STDIN else file.name, total=_size(file), facts="")
 
         def on_progress(sent: Sent, position: int) -> None:
             facts = f"{sent.accepted:,} accepted, {sent.rejected:,} rejected, {_rate(sent):,.0f}/s"
             bar.update(task, completed=position, facts=facts)
 
-        def notice(text: str) -> None:
-            bar.console.print(f"analytics: {text}", markup=False, highlight=False, soft_wrap=True)
-
         async with target.open(concurrency) as client:
-            courier = Courier(client, policy, on_delay=lambda reason: notice(f"{reason}; trying again"))
+            courier = Courier(client, policy, on_delay=lambda reason: say(f"{reason}; trying again"))
             sender = InputSender(
                 file,
                 courier,
@@ -169,25 +162,13 @@ async def _send(
                 clock=time.monotonic,
                 skip_poison=skip_poison,
                 on_progress=on_progress,
-                on_garbage=lambda: notice(
-                    f"{file}: what stands behind the compressed lines is no gzip and is left out"
-                ),
+                on_garbage=lambda: say(f"{file}: what stands behind the compressed lines is no gzip and is left out"),
             )
             return await sender.send(batch_size=batch_size, concurrency=concurrency)
 
 
-@contextmanager
-def _bar(file: Path) -> Iterator[tuple[Progress, TaskID]]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[facts]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        total = None if is_stream(file) else file.stat().st_size
-        yield bar, bar.add_task("standard input" if file == STDIN else file.name, total=total, facts="")
+def _size(file: Path) -> int | None:
+    return None if is_stream(file) else file.stat().st_size
 
 
 def _rate(sent: Sent) -> float:
@@ -198,14 +179,8 @@ def _report(sent: Sent, as_json: bool) -> None:
     counts = {"read": sent.read, "accepted": sent.accepted, "rejected": sent.rejected}
     if as_json:
         speed = {"seconds": round(sent.seconds, 3), "events_per_second": round(_rate(sent), 1)}
-        typer.echo(json.dumps({**counts, **speed}))
+        show_json({**counts, **speed}, indent=None)
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in (*counts, "seconds", "events/s"):
-        table.add_column(column, justify="right")
-    table.add_row(*(f"{count:,}" for count in counts.values()), f"{sent.seconds:.1f}", f"{_rate(sent):,.0f}")
-    Console().print(table)
-
-
-def _say(text: str) -> None:
-    typer.echo(f"analytics: {text}", err=True)
+    columns = [Column(name, is_number=True) for name in (*counts, "seconds", "events/s")]
+    cells = [*(f"{count:,}" for count in counts.values()), f"{sent.seconds:.1f}", f"{_rate(sent):,.0f}"]
+    show_table(columns, [Row(cells)])

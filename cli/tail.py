@@ -10,7 +10,6 @@ from contextlib import aclosing
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 from studyin_analytics import EventBus, SubscriptionRefused
 from studyin_analytics.errors import ConfigurationError as Unusable
 from studyin_analytics.live_frames import Disconnected, Frame, Gap, Source
@@ -21,6 +20,8 @@ from cli.chosen_types import Types, parse_types
 from cli.dev_file import DATA_DIR, DataDir
 from cli.event_text import line_of
 from cli.interrupt import unless_interrupted
+from cli.learner_ids import learner_id
+from cli.output import say, show, show_json_text
 from cli.target import ReadKey, ReadUrl, find_reader, unusable_proxy
 from runtime.errors import ConfigurationError, DependencyUnavailable
 from schemas.answers import StoredEvent
@@ -60,21 +61,23 @@ def tail(
     said. Exit code 3 when it refuses the key, or when another service answers at the URL.
     """
     target, wanted = find_reader(url, key, data_dir), parse_types(types)
+    user = user if user is None else learner_id("--user", user)
     _tell_notices()
     try:
         bus = EventBus(source=ReadService(SocketSource(target.url, target.key, user)))
-        asyncio.run(unless_interrupted(_follow(bus, wanted, _say_json if as_json else _line_writer())))
+        asyncio.run(unless_interrupted(_follow(bus, wanted, _show_json if as_json else _show_line)))
     except ImportError as error:
         raise unusable_proxy(target.host, error) from error
     except Unusable as error:
         raise ConfigurationError(str(error)) from error
 
 
-async def _follow(bus: EventBus, types: tuple[EventType, ...], show: Callable[[FollowedEvent], None]) -> None:
+async def _follow(bus: EventBus, types: tuple[EventType, ...], show_event: Callable[[FollowedEvent], None]) -> None:
     bus.on_gap(_say_gap)
     try:
-        async for event in bus.events(types or None):
-            show(followed(event))
+        async with aclosing(bus.events(types or None)) as events:
+            async for event in events:
+                show_event(followed(event))
     except SubscriptionRefused as refused:
         raise LiveRefused("key refused" if refused.status in _KEY_REFUSED else "refused", str(refused)) from None
 
@@ -113,25 +116,16 @@ def followed(event: LiveEvent) -> FollowedEvent:
     )
 
 
-def _line_writer() -> Callable[[FollowedEvent], None]:
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-
-    def show(event: FollowedEvent) -> None:
-        console.print(line_of(event))
-
-    return show
+def _show_line(event: FollowedEvent) -> None:
+    show(line_of(event))
 
 
-def _say_json(event: FollowedEvent) -> None:
-    typer.echo(event.model_dump_json())
-
-
-def _say(text: str) -> None:
-    typer.echo(f"analytics: {text}", err=True)
+def _show_json(event: FollowedEvent) -> None:
+    show_json_text(event.model_dump_json())
 
 
 def _say_gap(gap: Gap) -> None:
-    _say(f"events are missing here ({gap.reason or 'no reason given'})")
+    say(f"events are missing here ({gap.reason or 'no reason given'})")
 
 
 class _Notices(logging.Handler):
@@ -147,7 +141,7 @@ class _Notices(logging.Handler):
         happened = record.msg, str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
         if happened != self._last:
             self._last = happened
-            _say(record.getMessage())
+            say(record.getMessage())
 
 
 def _tell_notices() -> None:

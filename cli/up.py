@@ -15,6 +15,7 @@ import typer
 from cli import dev_file
 from cli.demo_learners import DEMO_USER
 from cli.dev_file import DATA_DIR, DataDir, DevFile
+from cli.output import say, show
 from cli.programs import Plan
 from runtime.embedded import ports
 from runtime.errors import ConfigurationError
@@ -60,13 +61,13 @@ async def _run(plan: Plan) -> None:
     from cli.system import System
 
     stop = asyncio.Event()
-    system = System(plan, _say)
+    system = System(plan, say)
 
     def on_signal() -> None:
         if stop.is_set():
             system.hurry()
         else:
-            _say("stopping; press Ctrl-C again to hurry")
+            say("stopping; press Ctrl-C again to hurry")
             stop.set()
 
     loop = asyncio.get_running_loop()
@@ -75,11 +76,11 @@ async def _run(plan: Plan) -> None:
     try:
         where = await system.start(stop)
         if where is not None:
-            typer.echo(_welcome(where, plan))
+            show(*_welcome(where, plan).splitlines())
             await system.run(stop)
     finally:
         await system.stop()
-        _say(f"stopped; the data stays in {plan.data_dir}")
+        say(f"stopped; the data stays in {plan.data_dir}")
 
 
 @contextlib.contextmanager
@@ -106,12 +107,8 @@ def _choose_port(option: str, wanted: int | None, usual: int, *, taken: int | No
     while (port := ports.any_free()) == taken:
         pass
     if wanted is None:
-        _say(f"port {usual} is taken, so {option} is {port}")
+        say(f"port {usual} is taken, so {option} is {port}")
     return port
-
-
-def _say(text: str) -> None:
-    typer.echo(f"analytics: {text}", err=True)
 
 
 def _welcome(where: DevFile, plan: Plan) -> str:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from cli.database import connect as connect_storage
 from cli.dev_file import DATA_DIR, DataDir, settings_of
+from cli.output import Column, Row, coloured, joined, show, show_json, show_table
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage.losses import StreamLoss, read_losses
 from storage.pool import Connection
-from storage.pool import connect as connect_storage
 from storage.verify import Books, TableDrift, read_books, verify_aggregates
 from stream.books import StreamBooks, read_stream_books
 from stream.connection import Redis
@@ -82,17 +80,14 @@ def verify(
     losses = [loss for balance in balances for loss in balance.losses]
     clean = all(drift.is_clean for drift in drifts) and all(balance.is_balanced is not False for balance in balances)
     if as_json:
-        typer.echo(
-            json.dumps(
-                {
-                    "clean": clean,
-                    "drift": sum(drift.missing + drift.unexpected for drift in drifts),
-                    "tables": [drift_as_json(drift) for drift in drifts],
-                    "books": [balance.as_json() for balance in balances],
-                    "losses": [_loss_as_json(loss) for loss in losses],
-                },
-                indent=2,
-            )
+        show_json(
+            {
+                "clean": clean,
+                "drift": sum(drift.missing + drift.unexpected for drift in drifts),
+                "tables": [drift_as_json(drift) for drift in drifts],
+                "books": [balance.as_json() for balance in balances],
+                "losses": [_loss_as_json(loss) for loss in losses],
+            }
         )
     else:
         _print(drifts, balances, losses)
@@ -111,16 +106,17 @@ def drift_as_json(drift: TableDrift) -> dict[str, Any]:
     }
 
 
-def drift_table(drifts: list[TableDrift]) -> Table:
-    """Return the drifts as a person reads them."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("aggregate")
-    for column in ("rows", "missing", "unexpected"):
-        table.add_column(column, justify="right")
-    for drift in drifts:
-        style = None if drift.is_clean else "red"
-        table.add_row(drift.table, *(f"{n:,}" for n in (drift.rows, drift.missing, drift.unexpected)), style=style)
-    return table
+def show_drifts(drifts: list[TableDrift]) -> None:
+    """Write the drifts as a person reads them."""
+    columns = [Column("aggregate"), *(Column(name, is_number=True) for name in ("rows", "missing", "unexpected"))]
+    rows = [
+        Row(
+            [drift.table, *(f"{n:,}" for n in (drift.rows, drift.missing, drift.unexpected))],
+            style=None if drift.is_clean else "red",
+        )
+        for drift in drifts
+    ]
+    show_table(columns, rows)
 
 
 async def read_balances(redis: Redis, connection: Connection, partitions: Iterable[int]) -> list[Balance]:
@@ -165,20 +161,23 @@ def _loss_as_json(loss: StreamLoss) -> dict[str, Any]:
 
 
 def _print(drifts: list[TableDrift], balances: list[Balance], losses: list[StreamLoss]) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(drift_table(drifts))
+    show_drifts(drifts)
     if not all(drift.is_clean for drift in drifts):
-        console.print("\n`analytics rebuild` recomputes the tables that differ. Some upgrades ask for it once.")
-    words = {True: "[green]balanced[/]", False: "[red]not balanced[/]", None: "[yellow]Redis cannot tell[/]"}
+        show("", "`analytics rebuild` recomputes the tables that differ. Some upgrades ask for it once.")
+    words = {
+        True: coloured("balanced", "green"),
+        False: coloured("not balanced", "red"),
+        None: coloured("Redis cannot tell", "yellow"),
+    }
     for balance in balances:
         row = balance.as_json()
         fates = ["stored", "duplicate", "suppressed", "dead_lettered", *["lost"] * bool(balance.losses), "in_flight"]
         terms = " + ".join(f"{row[fate]:,} {fate.replace('_', ' ')}" for fate in fates)
-        console.print(
-            f"\npartition {balance.partition}: {row['appended']:,} appended = {terms}: {words[balance.is_balanced]}"
-        )
+        line = f"partition {balance.partition}: {row['appended']:,} appended = {terms}: "
+        show("", joined(line, words[balance.is_balanced]))
     for loss in losses:
-        console.print(
-            f"[yellow]partition {loss.partition} went back:[/] noticed {loss.noticed_at:%Y-%m-%d %H:%M:%S} UTC,"
+        facts = (
+            f" noticed {loss.noticed_at:%Y-%m-%d %H:%M:%S} UTC,"
             f" {loss.missing:,} entries gone, {loss.lost:,} of them stored nowhere"
         )
+        show(joined(coloured(f"partition {loss.partition} went back:", "yellow"), facts))

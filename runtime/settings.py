@@ -17,6 +17,7 @@ from runtime.listener import Listener
 from runtime.pseudonym import Pseudonymizer
 from runtime.pseudonym_keys import parse_keys
 from runtime.secret_strength import require_strong
+from runtime.server_urls import check_postgres_url, check_redis_url
 from schemas.access import Scope, SourceName
 
 STATEMENT_TIMEOUT = timedelta(seconds=20)
@@ -224,6 +225,29 @@ class Settings(BaseSettings):
             )
         return self
 
+    @field_validator("redis_url", "database_url", mode="before")
+    @classmethod
+    def _blank_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_can_be_reached(cls, url: SecretStr | None) -> SecretStr | None:
+        return url and SecretStr(check_redis_url(url.get_secret_value()))
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_can_be_reached(cls, url: SecretStr | None) -> SecretStr | None:
+        return url and SecretStr(check_postgres_url(url.get_secret_value()))
+
+    @model_validator(mode="after")
+    def _parts_make_a_url(self) -> Self:
+        try:
+            check_redis_url(self._redis_url)
+        except ValueError as fault:
+            raise ValueError(f"REDIS_HOST, REDIS_PORT and REDIS_DB make no address: {fault}") from None
+        return self
+
     @field_validator("trim_ignore_groups", mode="before")
     @classmethod
     def _split_groups(cls, value: object) -> object:
@@ -249,14 +273,16 @@ class Settings(BaseSettings):
     @property
     def redis_dsn(self) -> str:
         """The URL of Redis, from REDIS_URL or its parts. Raises ConfigurationError if it does not encrypt but must."""
-        if self.redis_url is not None:
-            url = self.redis_url.get_secret_value()
-        else:
-            login = f":{quote(self.redis_password.get_secret_value(), safe='')}@" if self.redis_password else ""
-            url = f"redis://{login}{self.redis_host}:{self.redis_port}/{self.redis_db}"
         if self.require_tls:
-            require_encrypted_redis(url)
-        return url
+            require_encrypted_redis(self._redis_url)
+        return self._redis_url
+
+    @property
+    def _redis_url(self) -> str:
+        if self.redis_url is not None:
+            return self.redis_url.get_secret_value()
+        login = f":{quote(self.redis_password.get_secret_value(), safe='')}@" if self.redis_password else ""
+        return f"redis://{login}{self.redis_host}:{self.redis_port}/{self.redis_db}"
 
     @property
     def database_dsn(self) -> str:
@@ -350,7 +376,10 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = "; ".join(f"{_variable(fault['loc'])}: {fault['msg']}" for fault in error.errors(include_input=False))
+        faults = "; ".join(
+            f"{_variable(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors(include_input=False)
+        )
         raise ConfigurationError(f"bad settings: {faults}") from None
 
 

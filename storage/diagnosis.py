@@ -114,9 +114,10 @@ def judge_horizon(horizon: datetime | None, now: datetime, raw_retention: timede
 
 def _judge_schema(current: str | None) -> Finding:
     head = head_revision()
+    is_newer = current is not None and current > head
     return judge(
         "postgres.schema",
         current == head,
         f"at revision {current}" if current else "never migrated",
-        f"run `analytics migrate up` to reach {head}",
+        f"use the newer release: this one knows {head}" if is_newer else f"run `analytics migrate up` to reach {head}",
     )

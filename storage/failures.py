@@ -27,6 +27,13 @@ _RETRIED: Final = (
     "58",  # I/O of the server
 )
 _PARKED: Final = ("22", "23", "54")  # data, constraints, limits such as the depth of JSON
+_FIXES: Final = {
+    "28": "Postgres refuses the login: check user and password in DATABASE_URL, and pg_hba.conf",
+    "3D000": "Postgres has no database of the name in DATABASE_URL",
+    "42P01": "a table is missing: run `analytics migrate up`",
+    "42501": "the login of DATABASE_URL has no right to do this",
+    "53300": "Postgres has no connection left",
+}
 _CHECK_VIOLATION: Final = "23514"
 
 
@@ -45,9 +52,10 @@ def translated_errors() -> Iterator[None]:
     except (UnicodeEncodeError, OverflowError) as error:
         raise EventRejected("encoding", type(error).__name__) from error
     except TimeoutError as error:
-        raise StorageUnavailable("timeout") from error
+        raise StorageUnavailable("timeout", "Postgres did not answer in time") from error
     except OSError as error:
-        raise StorageUnavailable("connection", type(error).__name__) from error
+        cause = type(error).__name__
+        raise StorageUnavailable("connection", f"Postgres cannot be reached at DATABASE_URL ({cause})") from error
 
 
 def _translated(error: asyncpg.PostgresError) -> Exception:
@@ -57,11 +65,16 @@ def _translated(error: asyncpg.PostgresError) -> Exception:
         # Ids are range-checked when decoded, so maintenance is late; the event is not wrong.
         return StorageUnavailable("missing_partition", "is the maintenance process running?")
     if state.startswith(_RETRIED):
-        return StorageUnavailable(_word(error), state)
+        return StorageUnavailable(_word(error), _detail(state))
     if state.startswith(_PARKED):
         # The server's text may quote the value, so only its name goes on.
         return EventRejected(state, _word(error))
     return error
+
+
+def _detail(state: str) -> str:
+    fix = next((fix for code, fix in _FIXES.items() if state.startswith(code)), "")
+    return f"{fix} ({state})" if fix else state
 
 
 def _word(error: asyncpg.PostgresError) -> str:

@@ -14,6 +14,7 @@ from alembic.util import CommandError
 
 import migrations
 from runtime.errors import ConfigurationError
+from storage.pool import Connection
 
 
 def _config(database_url: str) -> Config:
@@ -51,9 +52,14 @@ async def current_revision(database_url: str) -> str | None:
     """Return the revision the database is at, None when it was never migrated."""
     connection = await asyncpg.connect(database_url)
     try:
-        if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
-            return None
-        revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
-        return revision
+        return await revision_of(connection)
     finally:
         await connection.close()
+
+
+async def revision_of(connection: Connection) -> str | None:
+    """Return what `current_revision` does, of the database of a connection."""
+    if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+        return None
+    revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    return revision

@@ -44,9 +44,11 @@ def translated_errors() -> Iterator[None]:
     except exceptions.OutOfMemoryError as error:
         raise StreamUnavailable("out_of_memory") from error
     except exceptions.AuthenticationError as error:
-        raise StreamUnavailable("not_authenticated") from error
+        raise StreamUnavailable("not_authenticated", "Redis refuses the login of REDIS_URL") from error
     except exceptions.ConnectionError as error:
-        raise StreamUnavailable(_reason(error) or "connection", type(error).__name__) from error
+        cause = type(error).__name__
+        detail = cause if _reason(error) else f"Redis cannot be reached at REDIS_URL ({cause})"
+        raise StreamUnavailable(_reason(error) or "connection", detail) from error
     except exceptions.ResponseError as error:
         translated = _refusal(error)
         if translated is None:

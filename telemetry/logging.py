@@ -13,6 +13,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 from runtime.errors import AnalyticsError
 from runtime.settings import Settings
+from schemas.visible_text import visible
 
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _NO_VALUES: Final = (AnalyticsError, OSError)
@@ -28,7 +29,9 @@ def configure(settings: Settings) -> None:
     ]
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
     render: list[Processor] = (
-        [structlog.processors.JSONRenderer()] if as_json else [_exception_as_text, structlog.dev.ConsoleRenderer()]
+        [structlog.processors.JSONRenderer()]
+        if as_json
+        else [_escape_texts, _exception_as_text, structlog.dev.ConsoleRenderer()]
     )
     level = _LEVELS[settings.log_level]
     structlog.configure(
@@ -74,10 +77,15 @@ def _describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) 
     return event
 
 
+def _escape_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Keep what others wrote from steering the terminal."""
+    return {name: visible(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
 def _exception_as_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Lay the description out for people, innermost cause last."""
     if described := event.get("exception"):
-        lines = [": ".join(filter(None, (link["type"], link.get("message")))) for link in described]
+        lines = [": ".join(filter(None, (link["type"], visible(link.get("message", ""))))) for link in described]
         places = ["".join(f"\n    {place}" for place in link["frames"]) for link in described]
         event["exception"] = "\n".join(line + place for line, place in zip(lines, places, strict=True))
     return event

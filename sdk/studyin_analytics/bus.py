@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from functools import cache
 from typing import Final, Literal
@@ -94,7 +94,7 @@ class EventBus:
             async for said in heard:
                 await self._subscriptions.hear(said)
 
-    async def events(self, types: Iterable[str] | None = None) -> AsyncIterator[LiveEvent]:
+    async def events(self, types: Iterable[str] | None = None) -> AsyncGenerator[LiveEvent, None]:
         """Give events of some types, of all for None, until `stop`; gaps are told to `on_gap` handlers."""
         async with aclosing(self._heard([chosen(types)])) as heard:
             async for said in heard:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from os import PathLike
-from typing import Final
 
 from .errors import ConfigurationError, StoreFailed
-
-OWNER_ONLY: Final = 0o600
-"""It has raw ids of learners."""
+from .owned_files import open_owned
 
 
 class DeadLetterFile:
-    """Appends events. Any number of processes may have the same file."""
+    """Appends events to a file that `open_owned` takes. Any number of processes may have the same file."""
 
     def __init__(self, path: str | PathLike[str]) -> None:
         """Raise ConfigurationError when nothing can be written there."""
@@ -40,4 +37,5 @@ class DeadLetterFile:
             raise StoreFailed("dead_letter_file_failed") from error
 
     def _open(self) -> int:
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, OWNER_ONLY)
+        # for its owner only: it has raw ids of learners
+        return open_owned(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)

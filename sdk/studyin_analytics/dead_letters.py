@@ -1,12 +1,17 @@
 """The events that were set aside in a spool: list them, send them again, or drop them.
 
 python -m studyin_analytics.dead_letters list|send-again|drop SPOOL_DIR [EVENT_ID ...]
+
+Exit codes: 0 all is well, 1 an EVENT_ID is of no dead letter or the reader of the output went away, 2 wrong usage or no
+readable spool, 3 the output cannot be written.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
 import sqlite3
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -15,10 +20,15 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from .errors import ConfigurationError
-from .spool import FILE_NAME, SECONDS_FOR_OTHERS
+from .schemas.visible_text import visible, visible_json
+from .spool import FILE_NAME, SECONDS_FOR_OTHERS, require_own_spool
+
+UNKNOWN_ID: Final = 1
+CLOSED_OUTPUT: Final = 1
+FULL_OUTPUT: Final = 3
 
 
 @dataclass(frozen=True)
@@ -88,10 +98,12 @@ class DeadLetters:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
+            # an operator's root may look after the spool of a service
+            require_own_spool(self._file, also=[self._file.parent.stat().st_uid] if _is_root() else [])
             with closing(sqlite3.connect(self._file, timeout=SECONDS_FOR_OTHERS, isolation_level=None)) as connection:
                 connection.execute("PRAGMA secure_delete = ON")
                 yield connection
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(f"spool_dir: the spool cannot be read: {error}") from error
 
 
@@ -99,6 +111,10 @@ def _has_letters(connection: sqlite3.Connection) -> bool:
     # A spool of a release that set nothing aside has no such table
     found = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'dead_letters'")
     return bool(found.fetchone()[0])
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def _moment(unix: float) -> datetime:
@@ -117,15 +133,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = given.event_id or None
     try:
         letters = DeadLetters(given.spool_dir)
-        if given.action == "list":
-            for letter in letters.list():
-                if chosen is None or letter.event_id in chosen:
-                    sys.stdout.write(_line(letter) + "\n")
-            return 0
-        count = letters.send_again(chosen) if given.action == "send-again" else letters.drop(chosen)
+        known = [letter for letter in letters.list() if chosen is None or letter.event_id in chosen]
+        lines = [_line(letter) for letter in known]
+        if given.action != "list":
+            count = letters.send_again(chosen) if given.action == "send-again" else letters.drop(chosen)
+            lines = [f"{count} events"]
     except ConfigurationError as error:
-        parser.error(str(error))
-    sys.stdout.write(f"{count} events\n")
+        parser.error(visible(str(error)))
+    missing = set(chosen or ()) - {letter.event_id for letter in known}
+    for event_id in sorted(missing):
+        sys.stderr.write(visible(f"{parser.prog}: no dead letter has the event_id {event_id}") + "\n")
+    return _write(lines) or (UNKNOWN_ID if missing else 0)
+
+
+def _write(lines: Sequence[str]) -> int:
+    """Write lines to standard output; return the exit code."""
+    try:
+        sys.stdout.write("".join(f"{visible_json(line)}\n" for line in lines))
+        sys.stdout.flush()
+    except OSError as error:
+        # what is left in the buffer must not fail once more at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.EPIPE:
+            return CLOSED_OUTPUT
+        sys.stderr.write(f"standard output cannot be written: {error.strerror}\n")
+        return FULL_OUTPUT
     return 0
 
 
@@ -134,7 +166,7 @@ def _line(letter: DeadLetter) -> str:
     return json.dumps(
         {
             "event_id": letter.event_id,
-            "event_type": letter.event["event_type"],
+            "event_type": letter.event.get("event_type", ""),
             "reason": letter.reason,
             "tries": letter.tries,
             "first_failure": letter.first_failure.isoformat(),

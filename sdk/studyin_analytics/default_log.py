@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 from .errors import AnalyticsError
+from .schemas.visible_text import visible
 
 SECONDS_OF_SILENCE: Final = 3_600.0
 """After a warning, for others of its kind."""
@@ -29,7 +30,7 @@ class LastResort(logging.Handler):
         if self._is_heard_elsewhere() or not self._is_news(record) or sys.stderr is None:
             return
         try:
-            sys.stderr.write(f"{record.name}: {record.getMessage()}\n")
+            sys.stderr.write(visible(f"{record.name}: {record.getMessage()}") + "\n")
         except Exception:  # noqa: BLE001 - as in every handler of logging: what it does then is logging's choice
             self.handleError(record)
 

@@ -60,10 +60,11 @@ class EventSetAside(AnalyticsError):
 
     def __init__(self, event_id: str, reason: str, tries: int, kept_in: str | None) -> None:
         where = "it is lost: no dead_letter_file or spool_dir is given" if kept_in is None else f"it is in {kept_in}"
-        super().__init__(f"event {event_id} was set aside after {tries} tries ({reason}); {where}")
+        super().__init__(f"event {event_id} was set aside after {tries} tries alone ({reason}); {where}")
         self.event_id = event_id
         self.reason = reason
-        """What ingest answered at last: `status 500`, or the code of its verdict."""
+        """What ingest answered at last: `status 500`, or the code of its verdict; `not_sent_in_time` at the end of a
+        client that has a dead_letter_file."""
         self.tries = tries
         self.kept_in = kept_in
         """File or directory where it is kept; None when it is lost."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from numbers import Integral
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -54,6 +54,9 @@ def new_event(
     }
     facts = _facts(properties, name)
     return {key: value for key, value in event.items() if value is not None} | {"properties": facts}
+
+
+_NO_KNOWN_TYPE: Final = frozenset(("union_tag_invalid", "union_tag_not_found"))
 
 
 def new_event_id(now: datetime, chance: int) -> str:
@@ -110,6 +113,8 @@ def encoded(event: Mapping[str, Any], max_bytes: int) -> bytes:
         fault = first_fault(error)
         # The first part of the place is the type of the event, by which the model was chosen
         pointer = "".join(f"/{told_name(str(part))}" for part in fault.location[1:])
+        if fault.kind in _NO_KNOWN_TYPE:
+            pointer = "/event_type"
         raise InvalidEvent(name, pointer, fault.kind) from None
     return body
 

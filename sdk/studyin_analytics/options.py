@@ -91,7 +91,11 @@ class Options:
     """Longest wait after ingest refused the sender, whose key may be replaced meanwhile; and between two tries of an
     event that ingest fails on."""
     max_event_attempts: int = 10
-    """Failures of a single event, while ingest takes others, after which it is set aside."""
+    """Failures of an event sent alone that count against it, after which it is set aside.
+
+    A failure counts if ingest took another event since the one before, so the first never counts: the event is sent
+    alone at least once more than this says. EventSetAside has the number of all tries.
+    """
     spool_dir: str | PathLike[str] | None = None
     """Keeps events on disk instead of in memory until they have their verdict."""
     max_spool_bytes: int = 256 * 1024 * 1024

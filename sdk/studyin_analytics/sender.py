@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from . import process_life
 from .answers import DEFECT, Answer, BodyRefused, Busy, Failed, Judged, SenderRefused
@@ -22,6 +23,9 @@ from .suspicion import is_poison, suspicion_after
 
 FLUSH_LOOKS_EVERY = 0.1
 """Seconds; events of a spool may be settled by another process, which wakes nobody here."""
+
+NOT_SENT_IN_TIME: Final = "not_sent_in_time"
+"""Reason of what is left at the end."""
 
 
 class Sender:
@@ -314,10 +318,12 @@ class Sender:
                 return
             self._drained = not self._store.holds_through(self._store.newest)
             self._changed.notify_all()
+        for suspect in self._store.last_suspects():
+            self._set_aside(suspect, _event_id(suspect), NOT_SENT_IN_TIME)
         told = 0
         if unsent := self._store.abandon():
             told = self._books.drop(unsent, float("inf"))
-            self._hook.tell(EventsDropped(told, "not_sent_in_time"))
+            self._hook.tell(EventsDropped(told, NOT_SENT_IN_TIME))
         lost = self._books.lost()
         if sum(lost.values()) > told:
             parts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in lost.items())

@@ -5,11 +5,12 @@ It holds what is sent, raw ids of learners too, so only its owner may read it, a
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from copy import copy
 from os import PathLike
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 from .errors import ConfigurationError, StoreFailed
 from .hooks import LOGGER
+from .owned_files import open_owned, require_no_strangers, require_owned
 from .stores import Lease, Parcel, within
 from .suspicion import Suspicion
 
@@ -80,6 +82,11 @@ _FIRST_SUSPECT: Final = """
 SELECT min(max(next_try, CASE WHEN holder = :me THEN 0 ELSE held_until END)) FROM events JOIN suspects USING (key)
 """
 
+_OURS: Final = """
+SELECT EXISTS (SELECT 1 FROM events WHERE key <= ? AND (maker = ? OR holder = ? OR held_until <= ?))
+"""
+"""Other than what another process holds for itself."""
+
 
 class Spool:
     """Keeps events in a directory. Each process sends its own, and what another has not sent for `lease_seconds`.
@@ -95,7 +102,7 @@ class Spool:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """Raise ConfigurationError when nothing can be kept there."""
-        self.newest = 0
+        self._newest = 0
         self._file = Path(directory) / FILE_NAME
         self._max_pages = max(max_bytes // PAGE_BYTES, 16)
         self._lease_seconds = lease_seconds
@@ -105,7 +112,8 @@ class Spool:
         self._lock = threading.RLock()
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file.touch(mode=0o600)
+            os.close(open_owned(self._file, os.O_RDWR | os.O_CREAT))
+            require_own_spool(self._file)
             with self._open() as connection, _beyond(connection, self._max_pages):
                 connection.executescript(_SCHEMA)
         except (OSError, StoreFailed) as error:
@@ -121,7 +129,7 @@ class Spool:
                 ).lastrowid
         except StoreFailed as failure:
             return "spool_full" if getattr(failure.__cause__, "sqlite_errorname", "") == "SQLITE_FULL" else str(failure)
-        self.newest = max(self.newest, key or 0)
+        self._newest = max(self._newest, key or 0)
         return None
 
     def lease(self, most: int, max_bytes: int) -> Lease:
@@ -200,11 +208,18 @@ class Spool:
     def release(self, keys: Collection[int]) -> None:
         """Do nothing: they stay ours to send, as long as nobody has to step in."""
 
-    def holds_through(self, key: int) -> bool:
-        """Whether an event that was put here is still in the database, whoever sends it."""
-        question = "SELECT EXISTS (SELECT 1 FROM events WHERE key <= ? AND maker = ?)"
+    @property
+    def newest(self) -> int:
+        """Key of the newest event in the database, whoever put it."""
         try:
-            return bool(self._ask(question, key, self._name))
+            return max(self._newest, int(self._ask("SELECT coalesce(max(key), 0) FROM events")))
+        except StoreFailed:
+            return self._newest
+
+    def holds_through(self, key: int) -> bool:
+        """Whether an event that was put here, whoever sends it, or that is ours to send, is still in the database."""
+        try:
+            return bool(self._ask(_OURS, key, self._name, self._name, self._clock()))
         except StoreFailed:
             return True
 
@@ -213,6 +228,10 @@ class Spool:
             return int(self._ask("SELECT count(*) FROM events"))
         except StoreFailed:
             return 0
+
+    def last_suspects(self) -> Sequence[Parcel]:
+        """Return none: they stay in the spool."""
+        return []
 
     def abandon(self) -> int:
         """Leave everything to others, and let the file go; nothing is lost."""
@@ -228,7 +247,7 @@ class Spool:
     def in_child(self) -> Spool:
         """Return a spool of the same file for a process that was forked off; nothing is opened before it is used."""
         child = copy(self)
-        child.newest, child._name, child._lock = 0, secrets.token_hex(8), threading.RLock()
+        child._newest, child._name, child._lock = 0, secrets.token_hex(8), threading.RLock()
         return child
 
     def hold_still(self) -> None:
@@ -259,10 +278,11 @@ class Spool:
                 if self._connection is None:
                     self._connection = self._connect()
                 yield self._connection
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 raise StoreFailed("spool_failed") from error
 
     def _connect(self) -> sqlite3.Connection:
+        require_own_spool(self._file)
         connection = sqlite3.connect(
             self._file, timeout=SECONDS_FOR_OTHERS, isolation_level=None, check_same_thread=False
         )
@@ -279,6 +299,13 @@ class Spool:
             connection.close()
             raise
         return connection
+
+
+def require_own_spool(file: Path, also: Collection[int] = ()) -> None:
+    """Check the files of a spool, which SQLite opens by their names. Raises OSError as `require_owned` does."""
+    require_no_strangers(file.parent)
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        require_owned(file.with_name(file.name + suffix), also)
 
 
 @contextmanager

@@ -87,14 +87,21 @@ class Store(Protocol):
 
     @property
     def newest(self) -> int:
-        """Key of the newest event that was put, 0 when none was."""
+        """Key of the newest event that is here, 0 when none was."""
         ...
 
     def holds_through(self, key: int) -> bool:
-        """Whether an event that was put here, up to this key, has no verdict yet; True when that cannot be told."""
+        """Whether an event that was put here or that is to be sent from here, up to this key, has no verdict yet.
+
+        True when that cannot be told.
+        """
         ...
 
     def __len__(self) -> int: ...
+
+    def last_suspects(self) -> Sequence[Parcel]:
+        """Return the suspects that `abandon` would lose although dead letters are kept."""
+        ...
 
     def abandon(self) -> int:
         """Nothing more will be sent from here: return how many events that loses."""
@@ -182,6 +189,13 @@ class MemoryStore:
 
     def __len__(self) -> int:
         return len(self._bodies)
+
+    def last_suspects(self) -> Sequence[Parcel]:
+        """Return all suspects where there is a file of dead letters."""
+        if self._dead_letters is None:
+            return []
+        with self._lock:
+            return [Parcel(key, self._bodies[key], suspicion) for key, (_, suspicion) in self._suspects.items()]
 
     def abandon(self) -> int:
         """Forget everything."""

@@ -68,6 +68,16 @@ def test_keys_of_redis_have_one_home() -> None:
     assert names(users) == ["sdk/studyin_analytics/redis_names.py", "stream/keys.py"]
 
 
+def test_what_a_command_writes_goes_through_one_place() -> None:
+    writing = re.compile(
+        r"\bprint\(|typer\.(echo|secho|confirm|prompt|style)|^(from|import) rich|sys\.(__)?std(out|err)", re.MULTILINE
+    )
+    writers = [path for path in sources("cli") if writing.search(path.read_text())]
+
+    # the first escapes what others wrote, the second knows what each stream can take
+    assert names(writers) == ["cli/output.py", "cli/output_streams.py"]
+
+
 def test_every_file_of_a_package_is_installed_with_it() -> None:
     patterns = PROJECT["tool"]["setuptools"]["package-data"]["*"]
     data = [path for path in files_of(*PACKAGES) if path.suffix != ".py"]

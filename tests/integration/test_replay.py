@@ -149,6 +149,12 @@ async def test_what_lies_before_the_raw_retention_is_refused(settings: Settings,
     assert "ANALYTICS_RAW_RETENTION_DAYS" in err
 
 
+async def test_of_a_new_database_nothing_is_said_to_have_been_removed(settings: Settings) -> None:
+    code, _, err = await replay(settings, "--from", "400d")
+    assert (code, "removed" in err) == (2, False)
+    assert "older than ANALYTICS_RAW_RETENTION_DAYS" in err
+
+
 async def test_what_lies_before_the_horizon_is_refused_and_what_may_be_given_is_said(
     settings: Settings, database: asyncpg.Connection
 ) -> None:

@@ -199,7 +199,7 @@ class TestFile:
         assert rejected(file)[2]["pointer"] == "/x"
         assert rejected(file)[3]["text"] == '{"event_id":"5","n":NaN}'
 
-    async def test_the_next_run_forgets_what_the_last_one_rejected(
+    async def test_the_next_run_moves_aside_what_the_last_one_rejected(
         self, ingest: ScriptedIngest, sender: Sender, tmp_path: Path
     ) -> None:
         file = event_file(tmp_path, 2)
@@ -209,7 +209,7 @@ class TestFile:
         assert len(rejected(file)) == 2
         ingest.script = accept_all
         await sender.send(file)
-        assert names_in(tmp_path) == [file.name]
+        assert sorted(names_in(tmp_path)) == [file.name, f"{file.name}.rejected.ndjson.1"]
 
     async def test_all_before_the_damage_is_sent(self, ingest: ScriptedIngest, sender: Sender, tmp_path: Path) -> None:
         lines = b"".join(b'{"event_id":"%d"}\n' % number for number in range(1, 20_001))

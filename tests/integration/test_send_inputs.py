@@ -245,17 +245,56 @@ class TestGzip:
         assert distinct(ingest) == count
 
 
+class TestRejected:
+    @pytest.mark.parametrize("place", ["nowhere/at-all", "a-link"])
+    def test_a_place_that_takes_nothing_is_noticed_before_an_event_is_sent(
+        self, ingest: ScriptedIngest, shell: Shell, place: str
+    ) -> None:
+        (shell.place / "f").write_text(LINE * 3)
+        (shell.place / "a-link").symlink_to("elsewhere")
+        ended = shell.run("f", "--rejected", place)
+        assert (ended.code, ingest.requests, place in ended.err) == (2, [], True)
+        # nor when a run that noted something goes on
+        ingest.script = refusing_after(1)
+        assert shell.run("f", "--batch-size", "1", "--concurrency", "1").code == 3
+        requests = len(ingest.requests)
+        assert (shell.run("f", "--rejected", place).code, len(ingest.requests)) == (2, requests)
+        assert shell.names == {"f", "a-link", "f.progress"}
+
+    def test_what_a_former_run_rejected_is_kept_beside_it(self, ingest: ScriptedIngest, shell: Shell) -> None:
+        (shell.place / "f").write_text(LINE)
+        ingest.script = lambda events: verdicts(["rejected"] * len(events))
+        assert shell.run("f").code == 1
+        former = (shell.place / "f.rejected.ndjson").read_text()
+        ingest.script = lambda _events: Saying(403)
+        ended = shell.run("f", "--restart")
+        assert ended.code == 3
+        assert "nothing is acknowledged yet" in ended.err
+        assert "goes on from there" not in ended.err
+        assert (shell.place / "f.rejected.ndjson.1").read_text() == former
+        ingest.script = accept_all
+        assert shell.run("f").code == 0
+        assert shell.names == {"f", "f.rejected.ndjson.1"}
+
+    def test_a_command_without_a_file_names_it(self) -> None:
+        ended = subprocess.run([sys.executable, "-m", "cli.main", "send"], capture_output=True, text=True, check=False)
+        assert (ended.returncode, "FILE" in ended.stderr) == (2, True), ended.stderr
+
+
 class TestDisk:
     def test_a_full_disk_loses_no_place(self, ingest: ScriptedIngest, shell: Shell) -> None:
         (shell.place / "f").write_text("".join(f'{{"event_id":"{number}"}}\n' for number in range(8)))
-        (shell.place / ".f.progress.new").symlink_to("/dev/full")
-        ended = shell.run("f", "--concurrency", "1", "--batch-size", "4")
-        assert (ended.code, ended.out) == (3, ""), ended.err
-        assert "No space left" in ended.err
+        send = f"{sys.executable} -m cli.main send f --concurrency 1 --batch-size 4 --url {shell.url} --key key"
+        ended = subprocess.run(
+            ["sh", "-c", f"ulimit -f 0; exec {send}"], cwd=shell.place, capture_output=True, text=True, check=False
+        )
+        assert (ended.returncode, ended.stdout) == (3, ""), ended.stderr
+        assert "File too large" in ended.stderr
+        assert shell.names == {"f"}
         assert shell.run("f").accepted == 8
         ingest.script = lambda events: verdicts(["rejected"] * len(events))
-        ended = shell.run("f", "--rejected", "/dev/full")
-        assert (ended.code, "No space left" in ended.err) == (3, True)
+        full = shell.run("f", "--rejected", "/dev/full")
+        assert (full.code, "No space left" in full.err) == (3, True)
         assert Path("/dev/full").is_char_device()
 
     def test_a_result_that_cannot_be_written_is_3_and_the_file_is_sent(

@@ -220,3 +220,26 @@ async def test_a_terminal_gets_colours_unless_it_wants_none(
         asyncio.get_running_loop().remove_reader(ours)
         os.close(ours)
         os.close(theirs)
+
+
+@pytest.mark.parametrize("more", [{}, {"FORCE_COLOR": "1"}])
+async def test_a_reader_that_goes_away_ends_it_with_1(tmp_path: Path, more: dict[str, str]) -> None:
+    async def play(visit: Visit) -> None:
+        await visit.welcome(1)
+        await visit.publish(2)
+        await went.wait()
+        for number in range(3, 1_000):
+            await visit.publish(number)
+        await visit.stay()
+
+    went = asyncio.Event()
+    ours, theirs = os.pipe()
+    async with ScriptedLive(play).running() as live:
+        async with tailing(tmp_path, stdout=theirs, environment=reader(live) | more) as tail:
+            os.close(theirs)
+            assert b"xp_amount=2" in await asyncio.to_thread(os.read, ours, 65_536)
+            os.close(ours)
+            went.set()
+            assert await tail.ended() == 1
+        assert "Traceback" not in tail.shown
+        assert "SystemExit" not in tail.shown

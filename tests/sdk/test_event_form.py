@@ -115,7 +115,7 @@ def test_the_learners_day_is_that_of_the_offset_they_were_told_in() -> None:
         (event(XP, session_id="null"), "/session_id", "placeholder_id"),
         (event(XP, user_id="undefined"), "/user_id", "placeholder_id"),
         (event(XP, timestamp="2026-01-01T00:00:00+23:59"), "/timestamp", "datetime_parsing"),
-        (event(XP, event_type="party"), "", "union_tag_invalid"),
+        (event(XP, event_type="party"), "/event_type", "union_tag_invalid"),
         (event({"xp_amount": {5}}), "/properties/xp_amount", "not_json"),
         (event({"xp_amount": float("nan")}), "/properties/xp_amount", "not_json"),
         (event({"xp_amount": 5, "source": "\ud800"}), "/properties/source", "not_json"),

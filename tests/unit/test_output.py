@@ -11,7 +11,7 @@ import pytest
 TEXT = 'مرحبا 😀 é "quoted" \\ 日本語 \udcff'
 SCRIPT = f"""
 import json, sys
-from cli.output import any_output
+from cli.output_streams import any_output
 with any_output():
     print(json.dumps({TEXT!a}, ensure_ascii=False))
     print({TEXT!a}, file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging as stdlib_logging
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,7 @@ from schemas.event_types import EventType
 from telemetry import events, exposition, logging, metrics
 from telemetry.health import Check, run_checks
 from telemetry.status import status_application
+from tests.support.hostile import HOSTILE, steering
 
 
 def settings(**fields: Any) -> Settings:
@@ -78,6 +80,15 @@ def test_without_a_terminal_auto_is_json_and_console_is_for_people(capsys: pytes
     text = capsys.readouterr().err
     assert "two" in text
     assert not text.startswith("{")
+
+
+def test_what_others_wrote_does_not_steer_the_terminal_of_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.configure(settings(log_format="console"))
+    logging.get("x").error(HOSTILE, why=HOSTILE)
+    logging.get("x").error("failed", exc_info=StorageUnavailable("connection", HOSTILE))
+    said = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err)
+    assert steering(said) == []
+    assert r"x\x1b]0;title\x07" in said
 
 
 def fail_with(user_id: str) -> None:

@@ -1,0 +1,126 @@
+"""Whether the URL of a server can be used at all: said when settings are read, by every process.
+
+A client would notice much of it late, not at all, or again and again as if the server were away. No message repeats a
+part of the URL but the name of an option: the rest may be a password.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+_MOST_PORT: Final = 65_535
+_OPTION_NAME: Final = re.compile(r"[A-Za-z0-9_.]{1,64}")
+
+_REDIS_TLS: Final = frozenset(
+    ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_keyfile_password", "ssl_cert_reqs", "ssl_check_hostname")
+)
+_REDIS_SECONDS: Final = frozenset(("socket_timeout", "socket_connect_timeout", "health_check_interval"))
+_REDIS: Final = frozenset(("db", "username", "password", "client_name")) | _REDIS_SECONDS
+
+_SSL_MODES: Final = frozenset(("disable", "allow", "prefer", "require", "verify-ca", "verify-full"))
+_POSTGRES_FILES: Final = frozenset(("sslcert", "sslkey", "sslrootcert", "sslcrl"))
+_POSTGRES: Final = (
+    frozenset(("host", "port", "user", "password", "database", "dbname", "passfile", "service", "servicefile"))
+    | frozenset(("sslmode", "sslpassword", "sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version"))
+    | frozenset(("target_session_attrs", "krbsrvname", "gsslib"))
+    | frozenset(("application_name", "options", "search_path", "statement_timeout", "lock_timeout"))
+    | _POSTGRES_FILES
+)
+
+
+def check_redis_url(url: str) -> str:
+    """Return the URL. Raises ValueError, which says what is wrong with it."""
+    parts = _split(url, ("redis", "rediss", "unix"))
+    options = _options(parts, _REDIS | _REDIS_TLS if parts.scheme == "rediss" else _REDIS)
+    if parts.scheme == "unix":
+        _require(bool(parts.path.strip("/")), "it names no socket")
+    else:
+        _check_hosts(list(filter(None, [parts.netloc.rpartition("@")[2]])))
+        database = unquote(parts.path).strip("/")
+        _require(database == "" or _is_number(database), "its path is no number of a database")
+    _check(options, frozenset(("db",)), _is_number, "no number")
+    _check(options, _REDIS_SECONDS, _is_seconds, "no number of seconds")
+    _check(options, frozenset(("ssl_cert_reqs",)), ("none", "optional", "required").__contains__, "of no known value")
+    _check(options, frozenset(("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")), _is_file, "no file")
+    return url
+
+
+def check_postgres_url(url: str) -> str:
+    """Return the URL. Raises ValueError, which says what is wrong with it."""
+    parts = _split(url, ("postgresql", "postgres"))
+    options = _options(parts, _POSTGRES)
+    hosts = parts.netloc.rpartition("@")[2]
+    _check_hosts(hosts.split(",") if hosts else [])
+    for ports in (options.get("port") or "").split(","):
+        _require(ports == "" or _is_port(ports), "its option port is no port")
+    _check(options, frozenset(("sslmode",)), _SSL_MODES.__contains__, f"none of {', '.join(sorted(_SSL_MODES))}")
+    _check(options, _POSTGRES_FILES, _is_file, "no file")
+    return url
+
+
+def _split(url: str, schemes: Collection[str]) -> SplitResult:
+    known = " or ".join(f"{scheme}://" for scheme in schemes)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError("it is no URL") from None
+    _require(parts.scheme in schemes and url[len(parts.scheme) :].startswith("://"), f"it must begin with {known}")
+    _require(
+        not parts.fragment and "@" not in parts.query and "@" not in parts.path,
+        "user and password must be percent-encoded: a / ? # or @ in them ends them",
+    )
+    return parts
+
+
+def _options(parts: SplitResult, known: Collection[str]) -> dict[str, str]:
+    try:
+        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+    except ValueError:
+        raise ValueError("what stands behind ? are no options") from None
+    for name in options:
+        if name not in known:
+            told = f" {name}" if _OPTION_NAME.fullmatch(name) else ""
+            raise ValueError(f"it has an unknown option{told}; known are {', '.join(sorted(known))}")
+    return options
+
+
+def _check_hosts(hosts: Collection[str]) -> None:
+    for host in hosts:
+        name, colon, port = host.rpartition("]") if host.startswith("[") else host.partition(":")
+        if host.startswith("["):
+            name, colon, port = f"{name}]", port[:1], port[1:]
+        _require(name not in ("", "]", "[]"), "it names no host")
+        _require(not colon or _is_port(port), "its port is no number from 1 to 65535")
+
+
+def _check(options: dict[str, str], names: Collection[str], is_good: Callable[[str], bool], kind: str) -> None:
+    for name in sorted(options.keys() & names):
+        _require(is_good(options[name]), f"its option {name} is {kind}")
+
+
+def _require(holds: bool, fault: str) -> None:
+    if not holds:
+        raise ValueError(fault)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _is_port(text: str) -> bool:
+    return _is_number(text) and len(text) <= len(str(_MOST_PORT)) and 1 <= int(text) <= _MOST_PORT
+
+
+def _is_seconds(text: str) -> bool:
+    try:
+        return 0 < float(text) < float("inf")
+    except ValueError:
+        return False
+
+
+def _is_file(text: str) -> bool:
+    return "\0" not in text and Path(text).is_file()
