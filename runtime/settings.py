@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from runtime.access import AccessKeys, ApiKey, RateLimit
 from runtime.encrypted_servers import require_encrypted_postgres, require_encrypted_redis
 from runtime.errors import ConfigurationError
 from runtime.ignored_groups import ignorable, split_names
 from runtime.listener import Listener
+from runtime.origins import allowed_origin
 from runtime.pseudonym import Pseudonymizer
 from runtime.pseudonym_keys import parse_keys
 from runtime.secret_strength import require_strong
@@ -185,8 +187,10 @@ class Settings(BaseSettings):
     require_tls: bool = Field(
         False, description="Whether to refuse every connection that is not encrypted, to us and to the servers."
     )
-    cors_origins: tuple[str, ...] = Field(
-        (), description="JSON list of the origins whose pages may read answers with a learner's token; none by default."
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Origins whose pages may read answers with a learner's token: JSON list, or comma separated; none "
+        "by default.",
     )
 
     ingest_host: str = Field("127.0.0.1", description="Address ingest listens on.")
@@ -224,9 +228,14 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("trim_ignore_groups", mode="before")
+    @field_validator("cors_origins")
     @classmethod
-    def _split_groups(cls, value: object) -> object:
+    def _origins_are_named(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(allowed_origin(origin) for origin in origins if origin)
+
+    @field_validator("trim_ignore_groups", "cors_origins", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
         return split_names(value) if isinstance(value, str) else value
 
     @field_validator("trim_ignore_groups")
@@ -349,6 +358,11 @@ def load_settings() -> Settings:
     """Read the environment. Raises ConfigurationError that names each bad variable and repeats no value."""
     try:
         return Settings()
+    except SettingsError as error:
+        # says which field is not the JSON it should be
+        field = re.search(r'field "(\w+)"', str(error))
+        name = _variable((field[1],)) if field else "settings"
+        raise ConfigurationError(f"bad settings: {name}: write it as JSON, as the table of settings says") from None
     except ValidationError as error:
         faults = "; ".join(f"{_variable(fault['loc'])}: {fault['msg']}" for fault in error.errors(include_input=False))
         raise ConfigurationError(f"bad settings: {faults}") from None

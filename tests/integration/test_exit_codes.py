@@ -57,3 +57,10 @@ def test_bad_settings_are_2_and_named(tmp_path: Path, command: str) -> None:
     code, said = run(command, tmp_path, ANALYTICS_BATCH_SIZE="many")
     assert code == 2
     assert "ANALYTICS_BATCH_SIZE" in said
+
+
+@pytest.mark.parametrize("origins", ["*", '["null"]'])
+def test_an_origin_of_everybody_is_2_and_named(tmp_path: Path, origins: str) -> None:
+    code, said = run("dashboard", tmp_path, ANALYTICS_CORS_ORIGINS=origins)
+    assert code == 2
+    assert "ANALYTICS_CORS_ORIGINS" in said
