@@ -99,7 +99,9 @@ def _decimal(value: object) -> object:
 WholeNumber = Annotated[int, BeforeValidator(_decimal)]
 """A number in decimal digits."""
 
-Days = Annotated[WholeNumber, Field(ge=1, le=MAX_DAYS, description="How many activity dates, up to `meta.to`.")]
+Days = Annotated[
+    int, Field(ge=1, le=MAX_DAYS, description="How many activity dates, up to `meta.to`."), BeforeValidator(_decimal)
+]
 
 
 class _AboutLearner(BaseModel):
