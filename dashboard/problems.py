@@ -108,7 +108,8 @@ async def _unavailable(request: Request, error: Exception) -> Response:
 async def _defect(request: Request, _error: Exception) -> Response:
     # the server logs the error itself
     return problem_response(
-        request, Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "A fault of this service; it has been logged.")
+        request.scope,
+        Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "A fault of this service; it has been logged."),
     )
 
 

@@ -210,7 +210,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         return (
             self.websocket_path is not None
             # behind a request that is still being answered, the frames would overtake the answer
-            and (self.cycle is None or self.cycle.response_complete)
+            and (self._running is None or self._running.response_complete)
             and self.url.partition(b"?")[0] == self.websocket_path.encode()
             and is_handshake(self.parser.get_method(), self.parser.get_http_version(), self.headers)
         )
@@ -258,7 +258,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             # a body nobody waited for was answered already, and is not answered twice
             self.transport.close()
             return
-        elif self._is_in_body or self.cycle is None or self.cycle.response_complete:
+        elif self._is_in_body or self._running is None or self._running.response_complete:
             self._end_with(refusal)
             return
         # an answer now would be taken for that of a request before
