@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from dashboard.callers import Caller, Learner
+from dashboard.percent_encoding import is_readable
 from dashboard.services import services_of
 from runtime.errors import DependencyUnavailable, StorageUnavailable
 from runtime.refusal import Refusal
@@ -127,7 +128,8 @@ def actor_of(caller: Caller) -> str:
 
 def _subject(connection: HTTPConnection, caller: Caller) -> bytes | None:
     named = connection.path_params.get("user_id") or connection.query_params.get("user_id")
-    if named is not None:
+    # of an id that cannot be read nobody knows whose it is
+    if named is not None and is_readable(connection.scope.get("raw_path", b"") + connection.scope["query_string"]):
         return services_of(connection).gate.pseudonyms(named)[0]
     return caller.pseudonyms[0] if isinstance(caller, Learner) else None
 

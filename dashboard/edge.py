@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from http import HTTPStatus
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.problems import problem_response
+from runtime.origins import authority_of
+from runtime.refusal import Refusal
 from runtime.request_id import request_id_of
 from telemetry import logging, metrics
 
@@ -28,6 +32,10 @@ _HEADERS: Final = tuple(
     }.items()
 )
 """A response's own header of the same name wins."""
+
+_NO_ORIGIN: Final = Refusal(
+    HTTPStatus.FORBIDDEN, "foreign_origin", "Origin should be `null`, or a scheme, a host and perhaps a port."
+)
 
 
 class Edge:
@@ -75,7 +83,10 @@ class Edge:
             await send(message)
 
         try:
-            await self._app(scope, receive, dressed)
+            if _is_from_no_origin(scope):
+                await problem_response(scope, _NO_ORIGIN)(scope, receive, dressed)
+            else:
+                await self._app(scope, receive, dressed)
         finally:
             if not is_answered:
                 answered(500)
@@ -84,6 +95,18 @@ class Edge:
         if path in self._paths:
             return path
         return next((name for name, matcher in self._templates.items() if matcher.fullmatch(path)), _UNMATCHED)
+
+
+def _is_from_no_origin(scope: Scope) -> bool:
+    """Whether a request names an origin that is none: no browser does, and nobody may guess what is meant."""
+    origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), None)
+    if origin is None:
+        return False
+    try:
+        authority_of(origin)
+    except ValueError:
+        return True
+    return False
 
 
 def _sent_request_id(scope: Scope) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlsplit
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
@@ -17,6 +16,7 @@ from dashboard.live.wanted import Wanted
 from dashboard.parameters import LiveFilter
 from dashboard.routes import identify
 from dashboard.services import Services, services_of
+from runtime.origins import authority_of
 from runtime.refusal import Refusal
 
 SUBPROTOCOL: Final = "analytics.v1"
@@ -61,8 +61,10 @@ def _authorization(offered: Sequence[str]) -> str | None:
 
 
 def _check_origin(websocket: WebSocket, allowed: Sequence[str]) -> None:
-    """Refuse pages of other origins: to WebSockets browsers do not apply CORS."""
+    """Refuse pages of other origins: to WebSockets browsers do not apply CORS. What is no origin got no further."""
     origin = websocket.headers.get("Origin")
-    if origin is None or origin in allowed or urlsplit(origin).netloc == websocket.headers.get("Host"):
+    if origin is None or origin in allowed:
         return
-    raise Refusal(HTTPStatus.FORBIDDEN, "foreign_origin", "Pages of this origin may not open a WebSocket here.")
+    host = authority_of(origin)
+    if not host or host != websocket.headers.get("Host", "").strip().lower():
+        raise Refusal(HTTPStatus.FORBIDDEN, "foreign_origin", "Pages of this origin may not open a WebSocket here.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import UTC, tzinfo
 from functools import cache
@@ -11,7 +12,7 @@ from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 from starlette.datastructures import QueryParams
 
 from runtime.refusal import Refusal
@@ -85,7 +86,22 @@ def _known_types(names: str) -> str:
 MessageId = Annotated[str, Field(pattern=r"^[0-9]{1,16}$")]
 """Id of a live message."""
 
-Days = Annotated[int, Field(ge=1, le=MAX_DAYS, description="How many activity dates, up to `meta.to`.")]
+_WHOLE_NUMBER: Final = re.compile(r"-?[0-9]+")
+
+
+def _decimal(value: object) -> object:
+    # what else would be taken: 1_0, 1.0, +1, blanks, digits of other scripts
+    if isinstance(value, str) and not _WHOLE_NUMBER.fullmatch(value):
+        raise PydanticKnownError("int_parsing")
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_decimal)]
+"""A number in decimal digits."""
+
+Days = Annotated[
+    int, Field(ge=1, le=MAX_DAYS, description="How many activity dates, up to `meta.to`."), BeforeValidator(_decimal)
+]
 
 
 class _AboutLearner(BaseModel):
@@ -116,8 +132,8 @@ class LastDay(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    hours: int = Field(24, ge=1, le=MAX_HOURS)
-    limit: int = Field(10, ge=1, le=100, description="How many endpoints.")
+    hours: WholeNumber = Field(24, ge=1, le=MAX_HOURS)
+    limit: WholeNumber = Field(10, ge=1, le=100, description="How many endpoints.")
 
 
 def _apart(values: object) -> object:
@@ -140,7 +156,7 @@ class SomeEvents(BaseModel):
         None, description="Start of the window, included: RFC 3339 with an offset. A day before its end unless given."
     )
     until: Timestamp | None = Field(None, description="End of the window, not included. Now unless given.")
-    limit: int = Field(100, ge=1, le=MAX_EVENTS, description="How many at most.")
+    limit: WholeNumber = Field(100, ge=1, le=MAX_EVENTS, description="How many at most.")
     cursor: str | None = Field(
         None, max_length=_MAX_CURSOR, description="`next_cursor` of the page before, with the same query."
     )

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
 
 from runtime.errors import DependencyUnavailable
 from runtime.refusal import Refusal
@@ -48,9 +49,9 @@ async def told(request: Request, error: Exception) -> Response:
     return await next(tell for kind, tell in _TELLERS.items() if isinstance(error, kind))(request, error)
 
 
-def problem_response(request: Request, refusal: Refusal) -> Response:
+def problem_response(scope: Scope, refusal: Refusal) -> Response:
     """Return the refusal as a response; `instance` is the request id."""
-    problem = refusal.problem(request.scope["request_id"])
+    problem = refusal.problem(scope["request_id"])
     return Response(
         problem.model_dump_json(exclude_none=True, exclude={"event_ids"}),
         refusal.status,
@@ -61,14 +62,14 @@ def problem_response(request: Request, refusal: Refusal) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return problem_response(request, error)
+    return problem_response(request.scope, error)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = [_fault(fault) for fault in error.errors()]
     return problem_response(
-        request,
+        request.scope,
         Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameters", "See `errors` for each parameter.", errors=faults
         ),
@@ -84,14 +85,16 @@ def _fault(fault: Mapping[str, Any]) -> ProblemError:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    return problem_response(request, Refusal(status, status.name.lower(), status.description, headers=error.headers))
+    return problem_response(
+        request.scope, Refusal(status, status.name.lower(), status.description, headers=error.headers)
+    )
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     assert isinstance(error, DependencyUnavailable)
     _log.warning("answer_unavailable", dependency=error.dependency, reason=error.reason, detail=error.detail)
     return problem_response(
-        request,
+        request.scope,
         Refusal(
             HTTPStatus.SERVICE_UNAVAILABLE,
             f"{error.dependency}_unavailable",
@@ -105,7 +108,8 @@ async def _unavailable(request: Request, error: Exception) -> Response:
 async def _defect(request: Request, _error: Exception) -> Response:
     # the server logs the error itself
     return problem_response(
-        request, Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "A fault of this service; it has been logged.")
+        request.scope,
+        Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "A fault of this service; it has been logged."),
     )
 
 

@@ -15,6 +15,7 @@ from dashboard import learner_answers, system_answers
 from dashboard.audit_trail import AuditedRoute
 from dashboard.callers import Caller, require
 from dashboard.parameters import LastDay, LastMonth, LastYear, refuse_repeated, zone
+from dashboard.percent_encoding import refuse_unreadable
 from dashboard.problems import described
 from dashboard.services import Services, services_of
 from dashboard.small_groups import GroupFigures
@@ -38,12 +39,17 @@ _API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False, description="A servi
 
 
 def identify(connection: HTTPConnection, authorization: str | None) -> Caller:
-    """Return who asks, and remember it for the record. Raises Refusal, also for a parameter that is given twice."""
+    """Return who asks, and remember it for the record.
+
+    Raises Refusal, also for a parameter that cannot be read or is given twice.
+    """
     address = connection.client.host if connection.client else None
     gate = services_of(connection).gate
     caller = gate.identify(authorization, connection.headers.get("X-API-Key"), address)
     connection.state.caller = caller
     # once it is known who asks: strangers learn nothing of parameters
+    scope = connection.scope
+    refuse_unreadable(scope.get("raw_path", b""), connection.path_params, scope["query_string"])
     refuse_repeated(connection.query_params)
     return caller
 

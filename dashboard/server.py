@@ -58,6 +58,7 @@ async def serve(settings: Settings) -> None:
                     settings.listener(settings.dashboard_host, settings.dashboard_port),
                     stop,
                     websocket_path=SOCKET_PATH,
+                    count_refusal=events.request_refused,
                 ),
                 # without one of these answers would look ever staler, or keys live for ever: the process ends with it
                 services.freshness.keep(stop),

@@ -16,6 +16,7 @@ from schemas.limits import MAX_BODY_BYTES
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _MOST_MEMBERS: Final = 100
 _JSON: Final = "application/json"
+_UTF_8: Final = ("utf-8", "utf8")
 _ENCODINGS: Final = ("", "identity", "gzip")
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -96,11 +97,19 @@ def inflate(body: bytes, limit: int) -> bytes:
 
 
 def _is_json(content_type: str) -> bool:
-    media_type, _, parameters = content_type.partition(";")
-    if media_type.strip().lower() != _JSON:
-        return False
-    name, _, value = parameters.strip().partition("=")
-    return name.strip().lower() != "charset" or value.strip(' "').lower() in ("utf-8", "utf8")
+    media_type, *parameters = content_type.split(";")
+    return media_type.strip().lower() == _JSON and all(map(_is_utf_8_if_charset, parameters))
+
+
+def _is_utf_8_if_charset(parameter: str) -> bool:
+    name, _, value = parameter.partition("=")
+    if name.strip().lower() != "charset":
+        return True
+    value = value.strip()
+    # some clients quote as in a shell
+    if value[:1] in ('"', "'") and value[:1] == value[-1:]:
+        value = value[1:-1]
+    return value.strip().lower() in _UTF_8
 
 
 def _unsupported(detail: str) -> Refusal:

@@ -63,7 +63,12 @@ async def serve(settings: Settings) -> None:
         try:
             await run_together(
                 stop,
-                serve_http(app, settings.listener(settings.ingest_host, settings.ingest_port), stop),
+                serve_http(
+                    app,
+                    settings.listener(settings.ingest_host, settings.ingest_port),
+                    stop,
+                    count_refusal=telemetry.request_refused,
+                ),
                 gauge.watch(stop),
                 unmapped.keep_writing(stop),
                 *followers,
@@ -139,6 +144,7 @@ def create_app(
     ]
     endpoints = {**EventRoutes(intake).endpoints, **segment.endpoints}
     others = Starlette(routes=routes, exception_handlers={Exception: answer_defect})
+    others.router.redirect_slashes = False
     return IngestApp(endpoints, others, frozenset(route.path for route in routes), ALIASES)
 
 

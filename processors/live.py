@@ -176,7 +176,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             loops.append(LiveWorker(consumer, outlet, erased, stop).run())
         if settings.metrics_port:
             status = status_application([Check("redis", lambda: ping(redis))], stop=stop)
-            loops.append(serve_http(status, settings.status_listener(), stop))
+            loops.append(serve_http(status, settings.status_listener(), stop, count_refusal=telemetry.request_refused))
         telemetry.process_started("live worker", publish_build())
         await run_together(stop, *loops)
     finally:

@@ -52,7 +52,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         loops = [_lead_or_stand_by(pool, chores(settings, redis, pool), stop)]
         if settings.metrics_port:
             status = status_application(checks, stop=stop)
-            loops.append(serve_http(status, settings.status_listener(), stop))
+            loops.append(serve_http(status, settings.status_listener(), stop, count_refusal=telemetry.request_refused))
         telemetry.process_started("maintenance", publish_build())
         await run_together(stop, *loops)
     finally:

@@ -190,7 +190,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             loops.append(PartitionWorker(consumer, store, policy, settings.raw_retention, stop).run())
         if settings.metrics_port:
             status = status_application(checks, stop=stop)
-            loops.append(serve_http(status, settings.status_listener(), stop))
+            loops.append(serve_http(status, settings.status_listener(), stop, count_refusal=telemetry.request_refused))
         telemetry.process_started("worker", publish_build())
         await run_together(stop, *loops)
     except* StorageUnavailable:

@@ -23,6 +23,16 @@ BODY_SECONDS: Final = 30.0
 MALFORMED: Final = Refusal(
     HTTPStatus.BAD_REQUEST, "malformed_request", "This is not HTTP/1.1 or HTTP/1.0 as RFC 9112 defines it."
 )
+INVALID_HOST: Final = Refusal(
+    HTTPStatus.BAD_REQUEST,
+    "invalid_host",
+    "Send one Host header with a name or an address, and perhaps a port; HTTP/1.0 needs none.",
+)
+REPEATED_HEADER: Final = Refusal(
+    HTTPStatus.BAD_REQUEST,
+    "repeated_header",
+    "A header that has one value was sent twice, such as Authorization, X-API-Key or Content-Type.",
+)
 URI_TOO_LONG: Final = Refusal(
     HTTPStatus.REQUEST_URI_TOO_LONG,
     "uri_too_long",
@@ -39,6 +49,7 @@ TOO_SLOW: Final = Refusal(
     f"Send the headers within {HEAD_SECONDS:.0f} seconds, then the body within {BODY_SECONDS:.0f}.",
 )
 NO_TUNNEL: Final = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "This is not a proxy.")
+REFUSALS: Final = (MALFORMED, INVALID_HOST, REPEATED_HEADER, NO_TUNNEL, TOO_SLOW, URI_TOO_LONG, HEADERS_TOO_LARGE)
 
 _HEADERS: Final = (
     f"content-type: {PROBLEM_MEDIA_TYPE}\r\n"

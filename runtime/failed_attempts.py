@@ -63,5 +63,8 @@ def _site(address: str | None) -> str:
         # a test's client, or a socket of another family: all of them are one
         return ""
     if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            # as a listener of both families names its IPv4 clients
+            return str(parsed.ipv4_mapped)
         return str(ip_network((parsed, _SITE_PREFIX), strict=False))
     return str(parsed)

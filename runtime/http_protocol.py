@@ -6,7 +6,9 @@ a client that takes nothing.
 
 llhttp stops at the head of a request that offers an upgrade, and uvicorn then drops the body. Here such an offer is
 ignored, as RFC 9110 allows, unless it is a WebSocket handshake on the path that has a WebSocket. A request that cannot
-be parsed is answered with a problem document.
+be parsed is answered with a problem document, after the requests before it.
+
+uvicorn appends chunked trailers to the headers that the application already has. Here they are dropped.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import asyncio
 from typing import Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from runtime.connection_refusal import (
     BODY_SECONDS,
@@ -31,6 +33,8 @@ from runtime.connection_refusal import (
 )
 from runtime.joined_writes import JoinedWrites
 from runtime.refusal import Refusal
+from runtime.refusal_log import RefusalLog
+from runtime.request_head import head_fault, trailer_fault
 from runtime.request_id import new_request_id
 from runtime.stalled_writes import StalledWrites
 from runtime.websocket_handshake import is_handshake
@@ -49,6 +53,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     websocket_path: str | None = None
     """Where a WebSocket may be opened; None: nowhere."""
+    refusal_log: RefusalLog
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -56,7 +61,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._is_in_head = True
         self._is_in_body = False
         self._is_refused = False
-        self._has_served = False
+        self._running: RequestResponseCycle | None = None
+        """The request that is being answered; uvicorn's own `cycle` is the last that came."""
+        self._farewell: Refusal | None = None
+        """Why the connection ends, once the requests before are answered."""
         self._crosses_border = False
         self._is_large_read = False
         self._head_bytes = 0
@@ -74,11 +82,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._wait(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+        """Stop waiting, and tell the application, of the request before one that waits for its turn too."""
         self._stop_waiting()
         if self._stalled is not None:
             self._stalled.end()
         super().connection_lost(exc)
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def pause_writing(self) -> None:
         """Let the application wait, for as long as the client takes something."""
@@ -143,13 +154,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             raise _Unservable(URI_TOO_LONG)
         if self._is_large_read and sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES:
             raise _Unservable(HEADERS_TOO_LARGE)
+        if fault := head_fault(self.parser.get_http_version(), self.headers):
+            raise _Unservable(fault)
         if self.parser.should_upgrade() and not self._should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise _Unservable(NO_TUNNEL)
             # the parser stops here; `_parse` gives it the same head again, without the offer
             return
         super().on_headers_complete()
-        self._has_served = True
+        if not self.parser.should_upgrade():
+            # what the parser calls a header from here on is a trailer; the application keeps the list it has
+            self.headers = []
         self._is_in_head = False
         self._is_in_body = self._crosses_border = True
         self._stop_waiting()
@@ -164,10 +179,24 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             # only the head is over
             return
+        if self.headers and (fault := trailer_fault(self.headers)):
+            raise _Unservable(fault)
         self._is_in_body = False
         self._crosses_border = True
         self._stop_waiting()
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request; end the connection after the last answer before one that was refused."""
+        if self._farewell is None or self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self._end_with(self._farewell)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over as it is: a frame is one write."""
@@ -180,6 +209,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _should_upgrade(self) -> bool:
         return (
             self.websocket_path is not None
+            # behind a request that is still being answered, the frames would overtake the answer
+            and (self._running is None or self._running.response_complete)
             and self.url.partition(b"?")[0] == self.websocket_path.encode()
             and is_handshake(self.parser.get_method(), self.parser.get_http_version(), self.headers)
         )
@@ -220,13 +251,21 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._is_refused = True
-        if self._is_in_head and self._has_served and not self.cycle.response_complete:
-            # an answer now would be taken for that of the request before
-            self.cycle.keep_alive = False
+        if self._is_in_body and self.pipeline:
+            # it was waiting for its turn
+            self.pipeline.popleft()
+        elif self._is_in_body and self.cycle.response_started:
+            # a body nobody waited for was answered already, and is not answered twice
+            self.transport.close()
             return
-        # a body nobody waited for was answered already, and is not answered twice
-        if not (self._is_in_body and self.cycle.response_started):
-            request_id = new_request_id()
-            self.logger.warning("refused a connection: code=%s request_id=%s", refusal.code, request_id)
-            self.transport.write(rendered(refusal, request_id))
+        elif self._is_in_body or self._running is None or self._running.response_complete:
+            self._end_with(refusal)
+            return
+        # an answer now would be taken for that of a request before
+        self._farewell = refusal
+
+    def _end_with(self, refusal: Refusal) -> None:
+        request_id = new_request_id()
+        self.refusal_log.refused(refusal.code, request_id)
+        self.transport.write(rendered(refusal, request_id))
         self.transport.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import uvicorn
@@ -13,6 +13,7 @@ import uvicorn
 from runtime.errors import ConfigurationError
 from runtime.http_protocol import BoundedHttpProtocol
 from runtime.listener import EncryptedOnly, Listener
+from runtime.refusal_log import RefusalLog
 from runtime.websocket_protocol import MAX_MESSAGE_BYTES, PING_SECONDS, BoundedWebSocketProtocol
 
 GRACE_SECONDS: Final = 20
@@ -32,14 +33,28 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve_http(app: Any, listener: Listener, stop: asyncio.Event, *, websocket_path: str | None = None) -> None:
+def _uncounted(_code: str) -> None:
+    pass
+
+
+async def serve_http(
+    app: Any,
+    listener: Listener,
+    stop: asyncio.Event,
+    *,
+    websocket_path: str | None = None,
+    count_refusal: Callable[[str], None] = _uncounted,
+) -> None:
     """Serve `app` until `stop` is set, then finish what is in flight. WebSockets may be opened at `websocket_path`.
+
+    `count_refusal` is told the code of each request that was refused before `app` was given it.
 
     Raises ConfigurationError for a taken port, or a certificate that cannot be used.
     """
+    refusal_log = RefusalLog(count_refusal)
     config = uvicorn.Config(
         EncryptedOnly(app, requires_tls=listener.requires_tls),
-        http=_protocol(websocket_path),
+        http=_protocol(websocket_path, refusal_log),
         ssl_certfile=listener.certificate,
         ssl_keyfile=listener.key,
         proxy_headers=bool(listener.trusted_proxies),
@@ -73,13 +88,17 @@ async def serve_http(app: Any, listener: Listener, stop: asyncio.Event, *, webso
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     stopping.cancel()
-    await serving
+    try:
+        await serving
+    finally:
+        refusal_log.close()
 
 
-def _protocol(path: str | None) -> type[BoundedHttpProtocol]:
+def _protocol(path: str | None, log: RefusalLog) -> type[BoundedHttpProtocol]:
     # uvicorn makes one of this class for each connection and passes nothing of ours
     class Protocol(BoundedHttpProtocol):
         websocket_path = path
+        refusal_log = log
 
     return Protocol
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from pydantic import AfterValidator, SecretStr
 
 _MOST_PORT: Final = 65_535
 _OPTION_NAME: Final = re.compile(r"[A-Za-z0-9_.]{1,64}")
@@ -60,6 +62,11 @@ def check_postgres_url(url: str) -> str:
     _check(options, frozenset(("sslmode",)), _SSL_MODES.__contains__, f"none of {', '.join(sorted(_SSL_MODES))}")
     _check(options, _POSTGRES_FILES, _is_file, "no file")
     return url
+
+
+RedisUrl = Annotated[SecretStr, AfterValidator(lambda url: SecretStr(check_redis_url(url.get_secret_value())))]
+PostgresUrl = Annotated[SecretStr, AfterValidator(lambda url: SecretStr(check_postgres_url(url.get_secret_value())))]
+"""What settings hold, checked as they are read."""
 
 
 def _split(url: str, schemes: Collection[str]) -> SplitResult:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from runtime.access import AccessKeys, ApiKey, RateLimit
 from runtime.encrypted_servers import require_encrypted_postgres, require_encrypted_redis
 from runtime.errors import ConfigurationError
 from runtime.ignored_groups import ignorable, split_names
 from runtime.listener import Listener
+from runtime.origins import allowed_origin
 from runtime.pseudonym import Pseudonymizer
 from runtime.pseudonym_keys import parse_keys
 from runtime.secret_strength import require_strong
-from runtime.server_urls import check_postgres_url, check_redis_url
+from runtime.server_urls import PostgresUrl, RedisUrl, check_redis_url
 from schemas.access import Scope, SourceName
 
 STATEMENT_TIMEOUT = timedelta(seconds=20)
@@ -64,14 +66,14 @@ class Settings(BaseSettings):
         "production", description="`production`, or `dev`: the read service shows its page."
     )
 
-    redis_url: SecretStr | None = Field(
+    redis_url: RedisUrl | None = Field(
         None, alias="REDIS_URL", description="URL of Redis; wins over the REDIS_* parts."
     )
     redis_host: str = Field("localhost", alias="REDIS_HOST", description="Host of Redis.")
     redis_port: Port = Field(6379, alias="REDIS_PORT", description="Port of Redis.")
     redis_db: int = Field(0, alias="REDIS_DB", ge=0, description="Database number in Redis.")
     redis_password: SecretStr | None = Field(None, alias="REDIS_PASSWORD", description="Password of Redis.")
-    database_url: SecretStr | None = Field(
+    database_url: PostgresUrl | None = Field(
         None, alias="DATABASE_URL", description="URL of Postgres; ingest needs none."
     )
     db_pool_size: int = Field(10, ge=1, description="Most Postgres connections of one process.")
@@ -186,8 +188,10 @@ class Settings(BaseSettings):
     require_tls: bool = Field(
         False, description="Whether to refuse every connection that is not encrypted, to us and to the servers."
     )
-    cors_origins: tuple[str, ...] = Field(
-        (), description="JSON list of the origins whose pages may read answers with a learner's token; none by default."
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Origins whose pages may read answers with a learner's token: JSON list, or comma separated; none "
+        "by default.",
     )
 
     ingest_host: str = Field("127.0.0.1", description="Address ingest listens on.")
@@ -230,16 +234,6 @@ class Settings(BaseSettings):
     def _blank_is_unset(cls, value: object) -> object:
         return None if value == "" else value
 
-    @field_validator("redis_url")
-    @classmethod
-    def _redis_can_be_reached(cls, url: SecretStr | None) -> SecretStr | None:
-        return url and SecretStr(check_redis_url(url.get_secret_value()))
-
-    @field_validator("database_url")
-    @classmethod
-    def _postgres_can_be_reached(cls, url: SecretStr | None) -> SecretStr | None:
-        return url and SecretStr(check_postgres_url(url.get_secret_value()))
-
     @model_validator(mode="after")
     def _parts_make_a_url(self) -> Self:
         try:
@@ -248,9 +242,14 @@ class Settings(BaseSettings):
             raise ValueError(f"REDIS_HOST, REDIS_PORT and REDIS_DB make no address: {fault}") from None
         return self
 
-    @field_validator("trim_ignore_groups", mode="before")
+    @field_validator("cors_origins")
     @classmethod
-    def _split_groups(cls, value: object) -> object:
+    def _origins_are_named(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(allowed_origin(origin) for origin in origins if origin)
+
+    @field_validator("trim_ignore_groups", "cors_origins", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
         return split_names(value) if isinstance(value, str) else value
 
     @field_validator("trim_ignore_groups")
@@ -375,6 +374,11 @@ def load_settings() -> Settings:
     """Read the environment. Raises ConfigurationError that names each bad variable and repeats no value."""
     try:
         return Settings()
+    except SettingsError as error:
+        # says which field is not the JSON it should be
+        field = re.search(r'field "(\w+)"', str(error))
+        name = _variable((field[1],)) if field else "settings"
+        raise ConfigurationError(f"bad settings: {name}: write it as JSON, as the table of settings says") from None
     except ValidationError as error:
         faults = "; ".join(
             f"{_variable(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"

@@ -116,6 +116,11 @@ def authentication_failed(reason: str) -> None:
     metrics.AUTHENTICATION_FAILURES.labels(reason).inc()
 
 
+def request_refused(code: str) -> None:
+    """A request was refused before the application was given it. The server logs it, once a minute of each code."""
+    labelled(metrics.REFUSED_REQUESTS, code).inc()
+
+
 def key_set_unreadable(error: AnalyticsError) -> None:
     """The public keys of learners' tokens cannot be read, or are not fit; those known stay in use."""
     metrics.RETRIES.labels("jwks", "unreadable").inc()

@@ -10,6 +10,7 @@ from typing import Final
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
 
+from runtime.connection_refusal import REFUSALS
 from schemas.event_types import EventType
 
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -115,6 +116,10 @@ AUTHENTICATION_FAILURES = Counter(
     "analytics_authentication_failures_total",
     "Requests whose credentials were not good: refused, or told to wait after too many.",
     ["reason"],
+)
+
+REFUSED_REQUESTS = Counter(
+    "analytics_refused_requests_total", "Requests that no application was given, by why.", ["code"]
 )
 
 READ_REQUESTS = Counter(
@@ -243,6 +248,8 @@ for _reason in BACKPRESSURE_REASONS:
     INGEST_BACKPRESSURE.labels(_reason)
 for _reason in AUTHENTICATION_FAILURE_REASONS:
     AUTHENTICATION_FAILURES.labels(_reason)
+for _refusal in REFUSALS:
+    REFUSED_REQUESTS.labels(_refusal.code)
 for _group in GROUPS:
     END_TO_END.labels(_group)
     for _result in RESULTS[_group]:

@@ -39,7 +39,10 @@ def status_routes(checks: Sequence[Check], *, stop: asyncio.Event) -> list[Route
 
 def status_application(checks: Sequence[Check], *, stop: asyncio.Event) -> Starlette:
     """Return an application of nothing but the status routes, for processes without one of their own."""
-    return Starlette(routes=status_routes(checks, stop=stop))
+    application = Starlette(routes=status_routes(checks, stop=stop))
+    # a redirect to the path without its last slash would name whatever host the client said
+    application.router.redirect_slashes = False
+    return application
 
 
 def _answer(report: HealthReport) -> Response:

@@ -144,3 +144,10 @@ def test_an_empty_user_id_is_wrong_usage(tmp_path: Path, command: str) -> None:
         [sys.executable, "-m", "cli.main", *arguments], cwd=tmp_path, env=environment, capture_output=True, check=False
     )
     assert (ended.returncode, b"is empty" in ended.stderr) == (2, True), ended.stderr
+
+
+@pytest.mark.parametrize("origins", ["*", '["null"]'])
+def test_an_origin_of_everybody_is_2_and_named(tmp_path: Path, origins: str) -> None:
+    code, said = run("dashboard", tmp_path, ANALYTICS_CORS_ORIGINS=origins)
+    assert code == 2
+    assert "ANALYTICS_CORS_ORIGINS" in said

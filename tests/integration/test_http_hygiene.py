@@ -159,6 +159,20 @@ async def test_pages_of_the_origins_that_are_named_may(services: Services) -> No
         assert "access-control-allow-origin" not in other.headers
 
 
+async def test_what_is_no_origin_is_refused(services: Services) -> None:
+    opened = dataclasses.replace(services, cors_origins=("https://learn.example",))
+    async with client_of(services) as closed, client_of(opened) as client:
+        for origin in ("", "*", "http://[", "http://a:b", "https://learn.example/", "https://learn.example, https://b"):
+            for reply in (
+                await client.get(SYSTEM, headers=READER | {"Origin": origin}),
+                await client.options(SYSTEM, headers=PREFLIGHT | {"Origin": origin}),
+                await closed.get(SYSTEM, headers=READER | {"Origin": origin}),
+            ):
+                assert (reply.status_code, reply.json()["code"]) == (403, "foreign_origin")
+                assert not [name for name in reply.headers if name.startswith("access-control")]
+        assert (await client.get(SYSTEM, headers=READER | {"Origin": "null"})).status_code == 200
+
+
 TELLING = re.compile(r"(?i)traceback|uvicorn|starlette|fastapi|asyncpg|python/|pydantic|\.py\b|/site-packages/|select ")
 
 

@@ -11,6 +11,7 @@ from dashboard.live_routes import SOCKET_PATH
 from runtime.embedded import ports
 from runtime.http_server import serve_http
 from runtime.listener import Listener
+from telemetry import events
 from tests.support.waiting import eventually
 
 
@@ -23,7 +24,10 @@ async def served(app: Any, *, live: asyncio.Event | None = None, **options: Any)
     stop, port = live or asyncio.Event(), ports.any_free()
     listener = Listener(ports.LOOPBACK, port, **options)
     listener.check()
-    serving = asyncio.create_task(serve_http(app, listener, stop, websocket_path=SOCKET_PATH if live else None))
+    path = SOCKET_PATH if live else None
+    serving = asyncio.create_task(
+        serve_http(app, listener, stop, websocket_path=path, count_refusal=events.request_refused)
+    )
 
     async def accepts() -> bool:
         try:

@@ -41,6 +41,13 @@ def test_one_address_does_not_pay_for_another() -> None:
     assert fail(attempts, None) == [401]
 
 
+def test_ipv4_clients_of_a_listener_of_both_families_are_told_apart() -> None:
+    attempts = FailedAttempts(Clock())
+    fail(attempts, "::ffff:192.0.2.1", times=BURST)
+    assert fail(attempts, "::ffff:192.0.2.2") == [401]
+    assert fail(attempts, "192.0.2.1") == [429]
+
+
 def test_addresses_of_one_customer_are_one() -> None:
     attempts = FailedAttempts(Clock())
     assert [fail(attempts, f"2001:db8::{n:x}")[0] for n in range(BURST + 1)] == [401] * BURST + [429]

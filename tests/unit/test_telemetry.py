@@ -241,6 +241,12 @@ def asked(checks: list[Check], stop: asyncio.Event) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://status")
 
 
+async def test_a_path_with_a_slash_more_is_no_redirect_to_the_host_that_was_asked() -> None:
+    async with asked([], asyncio.Event()) as client:
+        given = await client.get("/livez/", headers={"Host": "evil.example"})
+        assert (given.status_code, given.headers.get("location")) == (404, None)
+
+
 async def test_ready_is_who_passes_the_checks_and_is_not_about_to_end() -> None:
     stop = asyncio.Event()
     async with asked([Check("redis", answers)], stop) as client, asked([Check("redis", is_away)], stop) as unlucky:

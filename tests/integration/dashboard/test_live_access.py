@@ -128,7 +128,8 @@ async def test_a_page_may_open_it_from_here_or_from_an_origin_that_is_named(serv
     for origin in (f"http://{service.place}", ORIGIN):
         async with service.connect(origin=origin) as socket:
             assert (await said(socket))["type"] == "welcome"
-    for origin in ("https://elsewhere.example", "null", f"http://x@{service.place}"):
+    foreign = ("https://elsewhere.example", "null", f"http://x@{service.place}", f"http://{service.place}0")
+    for origin in (*foreign, "", "*", "http://[", "http://[::1", "http://a:b", f"http://{service.place}/", "\xff"):
         assert (await service.refused(403, origin=origin))["code"] == "foreign_origin"
 
 

@@ -72,3 +72,18 @@ def test_zones_come_from_the_package_and_not_from_the_machine(monkeypatch: pytes
     monkeypatch.setattr("zoneinfo._tzpath.find_tzfile", lambda _name: pytest.fail("the machine was asked"))
     zone.cache_clear()
     assert str(zone("Europe/Rome")) == "Europe/Rome"
+
+
+NO_NUMBERS = ["1_0", "%201", "1%20", "1.0", "%2B1", "+1", "1e1", "0x1", "\u0661", "\uff11", "", "true", "--1", "1%00"]
+
+
+async def test_a_number_is_decimal_digits(client: httpx.AsyncClient) -> None:
+    for path, caller, name in ((OVERVIEW, ANNA, "days"), (SYSTEM, READER, "hours"), (EVENTS, OPERATOR, "limit")):
+        for text in NO_NUMBERS:
+            reply = await client.get(f"{path}?{name}={text}", headers=caller)
+            assert reply.status_code == 422, (path, text)
+            assert [(one["code"], one["parameter"]) for one in reply.json()["errors"]] == [("int_parsing", name)], text
+        for text, code in (("0", "greater_than_equal"), ("-1", "greater_than_equal"), ("9" * 30, "less_than_equal")):
+            [fault] = (await client.get(f"{path}?{name}={text}", headers=caller)).json()["errors"]
+            assert fault["code"] == code
+        assert (await client.get(f"{path}?{name}=7", headers=caller)).status_code == 200

@@ -1,0 +1,51 @@
+"""Refuses paths and queries that are not percent-encoded UTF-8.
+
+The libraries below replace what they cannot decode, so that two ids would be one, or one learner's another's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import unquote_plus, unquote_to_bytes
+
+from runtime.refusal import Refusal
+from schemas.problem import ProblemError, told_name
+
+_BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+def is_readable(escaped: bytes) -> bool:
+    """Whether a path or query has only whole escapes, and is UTF-8 once they are decoded."""
+    if b"%" not in escaped and escaped.isascii():
+        return True
+    if _BROKEN_ESCAPE.search(escaped):
+        return False
+    try:
+        unquote_to_bytes(escaped).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def refuse_unreadable(raw_path: bytes, path_parameters: Mapping[str, object], query: bytes) -> None:
+    """Raise Refusal (422) that names each parameter of the path and the query that cannot be read."""
+    # the path's own words were found to be right, so what is wrong is in a parameter
+    names = [] if is_readable(raw_path) else list(path_parameters)
+    if not is_readable(query):
+        names += _unreadable(query.split(b"&"))
+    if names:
+        faults = [
+            ProblemError(code="invalid_encoding", parameter=told_name(name), detail="Send it as percent-encoded UTF-8.")
+            for name in names
+        ]
+        raise Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameters", "See `errors` for each parameter.", errors=faults
+        )
+
+
+def _unreadable(pairs: Iterable[bytes]) -> list[str]:
+    names = (pair.partition(b"=")[0] for pair in pairs if not is_readable(pair))
+    return list(dict.fromkeys(unquote_plus(name.decode("latin-1")) for name in names))

@@ -1,0 +1,74 @@
+"""Checks of a request's head that the parser leaves out (RFC 9110, RFC 9112). Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from runtime.connection_refusal import INVALID_HOST, MALFORMED, REPEATED_HEADER
+from runtime.refusal import Refusal
+
+_VERSIONS: Final = frozenset({"1.0", "1.1"})
+"""The parser also takes 0.9 and 2.0."""
+
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?[ \t]*")
+"""A name, an IPv4 address or an IPv6 address in brackets, and perhaps a port. Never empty."""
+
+_SINGLE: Final = frozenset(
+    {
+        b"authorization",
+        b"content-encoding",
+        b"content-type",
+        b"host",
+        b"last-event-id",
+        b"origin",
+        b"transfer-encoding",
+        b"x-analytics-dropped",
+        b"x-api-key",
+        b"x-request-id",
+    }
+)
+"""Headers with one value that a service reads. Of two, one part of a system would read the first, another the last."""
+
+_FRAMING: Final = frozenset({b"connection", b"proxy-connection", b"upgrade", b"content-length", b"transfer-encoding"})
+"""Headers by which the parser decides where a message or a connection ends, in trailers too."""
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Names in lower case, and values."""
+
+
+def head_fault(version: str, headers: Headers) -> Refusal | None:
+    """Return why no application is given a request with this head, None for a good one."""
+    fields = dict(headers)
+    if len(fields) < len(headers) and (fault := _repeated(headers)):
+        return fault
+    host = fields.get(b"host")
+    if host is None:
+        if version == "1.1":
+            return INVALID_HOST
+    elif not _HOST.fullmatch(host):
+        return INVALID_HOST
+    if version not in _VERSIONS or (b"transfer-encoding" in fields and not _is_chunked(version, fields)):
+        return MALFORMED
+    return None
+
+
+def trailer_fault(trailers: Headers) -> Refusal | None:
+    """Return why a request with these trailers is refused: one of them is about framing. Others mean nothing."""
+    return MALFORMED if any(name in _FRAMING for name, _ in trailers) else None
+
+
+def _repeated(headers: Headers) -> Refusal | None:
+    seen = set()
+    for name, _ in headers:
+        if name in seen:
+            return INVALID_HOST if name == b"host" else REPEATED_HEADER
+        if name in _SINGLE:
+            seen.add(name)
+    return None
+
+
+def _is_chunked(version: str, fields: Mapping[bytes, bytes]) -> bool:
+    # no service inflates a transfer coding, and a proxy may not know that HTTP/1.0 had none
+    return version == "1.1" and fields[b"transfer-encoding"].strip().lower() == b"chunked"
