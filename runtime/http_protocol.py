@@ -25,6 +25,7 @@ from runtime.connection_refusal import (
     MAX_HEAD_BYTES,
     MAX_TARGET_BYTES,
     NO_TUNNEL,
+    TOO_MANY_PIPELINED,
     TOO_SLOW,
     URI_TOO_LONG,
     rendered,
@@ -36,6 +37,12 @@ from runtime.stalled_writes import StalledWrites
 from runtime.websocket_handshake import is_handshake
 
 _FAREWELL_SECONDS: Final = 1.0
+
+MAX_PIPELINED: Final = 32
+"""Requests that may wait for the answer to one before them; the connection ends after those."""
+
+WRITE_BUFFER_BYTES: Final = 64 * 1024
+"""Unsent bytes past which the application waits. Under TLS the loop's own default is eight times as much."""
 
 
 class _Unservable(Exception):
@@ -70,6 +77,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         # as much of a transport as uvicorn asks for
         joined: Any = JoinedWrites(transport, self.loop)
         super().connection_made(joined)
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._stalled = StalledWrites(self.transport)
         self._wait(HEAD_SECONDS)
 
@@ -148,6 +156,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 raise _Unservable(NO_TUNNEL)
             # the parser stops here; `_parse` gives it the same head again, without the offer
             return
+        if len(self.pipeline) >= MAX_PIPELINED:
+            # one read may hold thousands of requests
+            raise _Unservable(TOO_MANY_PIPELINED)
         super().on_headers_complete()
         self._has_served = True
         self._is_in_head = False
