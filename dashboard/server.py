@@ -36,6 +36,7 @@ from stream.connection import connect
 from stream.health import ping
 from stream.lag import GroupLag, consistent_through, measure
 from telemetry import events, metrics
+from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_build
 from telemetry.health import Check
 
@@ -58,6 +59,7 @@ async def serve(settings: Settings) -> None:
                     settings.listener(settings.dashboard_host, settings.dashboard_port),
                     stop,
                     websocket_path=SOCKET_PATH,
+                    observer=ConnectionMetrics(),
                 ),
                 # without one of these answers would look ever staler, or keys live for ever: the process ends with it
                 services.freshness.keep(stop),
@@ -127,7 +129,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             desk=PrivacyDesk(settings.database_dsn, redis, partitions, utc_now),
             audit=AuditTrail(partial(append_entries, log, retention=settings.audit_retention)),
             live=Hub(redis),
-            live_places=Places(settings.live_max_subscribers),
+            live_places=Places(
+                settings.live_max_subscribers,
+                settings.live_max_per_caller or None,
+                settings.live_max_per_address or None,
+            ),
             curve=LevelCurve(settings.level_base_xp, settings.level_growth_xp),
             session_timeout=timedelta(minutes=settings.session_timeout_minutes),
             system_metrics_retention=settings.system_metrics_retention,

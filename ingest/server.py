@@ -38,6 +38,7 @@ from stream.producer import Producer
 from stream.tombstones import follow_tombstones
 from stream.unmapped import add_unmapped
 from telemetry import events as telemetry
+from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.status import status_routes
@@ -64,7 +65,12 @@ async def serve(settings: Settings) -> None:
         try:
             await run_together(
                 stop,
-                serve_http(app, settings.listener(settings.ingest_host, settings.ingest_port), stop),
+                serve_http(
+                    app,
+                    settings.listener(settings.ingest_host, settings.ingest_port),
+                    stop,
+                    observer=ConnectionMetrics(),
+                ),
                 gauge.watch(stop),
                 unmapped.keep_writing(stop),
                 *followers,

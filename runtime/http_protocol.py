@@ -12,11 +12,13 @@ be parsed is answered with a problem document.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from runtime.connection_limits import Place
 from runtime.connection_refusal import (
     BODY_SECONDS,
     HEAD_SECONDS,
@@ -38,6 +40,9 @@ from runtime.websocket_handshake import is_handshake
 
 _FAREWELL_SECONDS: Final = 1.0
 
+_MAKE_ROOM_SECONDS: Final = 0.05
+"""Until the connection of an idle client is gone that another one needs."""
+
 MAX_PIPELINED: Final = 32
 """Requests that may wait for the answer to one before them; the connection ends after those."""
 
@@ -57,8 +62,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     websocket_path: str | None = None
     """Where a WebSocket may be opened; None: nowhere."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, place: Place, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._place = place
         self.url = b""
         self._is_in_head = True
         self._is_in_body = False
@@ -77,12 +83,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         # as much of a transport as uvicorn asks for
         joined: Any = JoinedWrites(transport, self.loop)
         super().connection_made(joined)
+        self._place.close = self._make_room
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._stalled = StalledWrites(self.transport)
         self._wait(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
+        self._place.release()
         self._stop_waiting()
         if self._stalled is not None:
             self._stalled.end()
@@ -99,6 +107,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().resume_writing()
         if self._stalled is not None:
             self._stalled.end()
+        if self._has_served and self.cycle.response_complete and not self.pipeline:
+            self._place.idle()
 
     def shutdown(self) -> None:
         """Close an idle connection, within a second also when its client does not answer the end of TLS."""
@@ -160,6 +170,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             # one read may hold thousands of requests
             raise _Unservable(TOO_MANY_PIPELINED)
         super().on_headers_complete()
+        self._place.busy()
         self._has_served = True
         self._is_in_head = False
         self._is_in_body = self._crosses_border = True
@@ -180,12 +191,22 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stop_waiting()
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """Go on to the next request, or wait for one."""
+        if not self.pipeline and not self.flow.write_paused:
+            self._place.idle()
+        super().on_response_complete()
+
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over as it is: a frame is one write."""
         self._stop_waiting()
         self._is_in_head = self._is_in_body = False
         joined: Any = self.transport
         self.transport = joined.transport
+        self._place.busy()
+        protocol: Any = self.ws_protocol_class
+        made: Any = partial(protocol, place=self._place)
+        self.ws_protocol_class = made
         super().handle_websocket_upgrade()
 
     def _should_upgrade(self) -> bool:
@@ -217,6 +238,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
         lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
         return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _make_room(self) -> None:
+        # what the client has room for still reaches it
+        self.transport.close()
+        self.loop.call_later(_MAKE_ROOM_SECONDS, self.transport.abort)
 
     def _wait(self, seconds: float) -> None:
         self._deadline = self.loop.call_later(seconds, self._refuse, TOO_SLOW)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 
+from runtime.connection_limits import Place
 from runtime.stalled_writes import StalledWrites
 
 MAX_MESSAGE_BYTES: Final = 4 * 1024
@@ -35,8 +36,9 @@ _FAREWELL_SECONDS: Final = 2.0
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
     """Cuts off a client that takes nothing, and waits for none when the connection is to end."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, place: Place, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._place = place
         self._stalled: StalledWrites | None = None
         self._frames_left = float(MAX_FRAMES)
         self._frames_counted_at = self.loop.time()
@@ -48,6 +50,7 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
+        self._place.release()
         if self._stalled is not None:
             self._stalled.end()
         super().connection_lost(exc)
