@@ -83,6 +83,8 @@ async def fan_out(directory: Path, subscribers: int, rate: int, seconds: int) ->
             "ANALYTICS_PSEUDONYM_KEYS": PSEUDONYM_KEYS,
             "ANALYTICS_API_KEYS": json.dumps([{"source": "bench", "key": KEY, "scopes": ["events:read"]}]),
             "ANALYTICS_DASHBOARD_PORT": str(port),
+            "ANALYTICS_LIVE_MAX_PER_CALLER": "0",
+            "ANALYTICS_LIVE_MAX_PER_ADDRESS": "0",
         }
     )
     settings = Settings.model_validate(

@@ -19,6 +19,7 @@ from dashboard.live_routes import SOCKET_PATH
 from dashboard.openapi import describe
 from dashboard.services import Services
 from runtime.offline_docs import CONTENT_SECURITY_POLICY, documentation_files
+from runtime.static_file import StaticFile
 from telemetry.status import status_routes
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
@@ -55,8 +56,10 @@ def _open_to(api: ASGIApp, origins: Sequence[str]) -> ASGIApp:
 
 
 def _json(document: dict[str, Any]) -> _Endpoint:
+    content = JSONResponse(document).body
+
     async def answer(_request: Request) -> Response:
-        return JSONResponse(document)
+        return StaticFile(content, media_type="application/json")
 
     return answer
 
@@ -65,6 +68,6 @@ def _file(media_type: str, content: bytes, security_policy: str) -> _Endpoint:
     headers = {"Content-Type": media_type, "Content-Security-Policy": security_policy, "Cache-Control": "no-cache"}
 
     async def answer(_request: Request) -> Response:
-        return Response(content, headers=headers)
+        return StaticFile(content, headers=headers)
 
     return answer

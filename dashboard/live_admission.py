@@ -8,9 +8,11 @@ from typing import Final
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
+from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from dashboard.callers import Caller
+from dashboard.live.places import Holder
 from dashboard.live.session import Subscription
 from dashboard.live.wanted import Wanted
 from dashboard.parameters import LiveFilter
@@ -24,14 +26,15 @@ _CREDENTIAL: Final = "bearer."
 """Begins the second subprotocol a browser offers, which cannot set headers; servers and proxies do not log it."""
 
 
-def admit(services: Services, caller: Caller, asked: LiveFilter) -> Subscription:
-    """Return what the caller gets. Raises Refusal."""
+def admit(services: Services, caller: Caller, asked: LiveFilter, address: str | None) -> Subscription:
+    """Return what the caller gets, at this network address. Raises Refusal."""
     gate = services.gate
     learners = gate.learners(caller, asked.user_id)
     return Subscription(
         wanted=Wanted.of(asked.event_types, learners),
         after=None if asked.last_id is None else int(asked.last_id),
         is_still_good=lambda: gate.is_still_good(caller),
+        holder=Holder(caller, address),
     )
 
 
@@ -47,7 +50,12 @@ def admit_socket(websocket: WebSocket) -> Subscription:
         raise RequestValidationError(
             [{**fault, "loc": ("query", *fault["loc"])} for fault in error.errors(include_input=False)]
         ) from None
-    return admit(services, caller, asked)
+    return admit(services, caller, asked, address_of(websocket))
+
+
+def address_of(connection: HTTPConnection) -> str | None:
+    """Return the client's network address, as trusted proxies tell it."""
+    return connection.client.host if connection.client else None
 
 
 def chosen_subprotocol(websocket: WebSocket) -> str | None:

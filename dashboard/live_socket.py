@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -28,13 +28,13 @@ async def answer_socket(websocket: WebSocket) -> None:
     async with contextlib.AsyncExitStack() as stack:
         async with refusals_on_record(websocket, action):
             subscription = admit_socket(websocket)
-            stack.enter_context(services.live_places.taken("websocket"))
+            release = stack.enter_context(services.live_places.taken("websocket", subscription.holder))
             await stack.enter_async_context(services.live.joined())
         await put_on_record(websocket, action, HTTPStatus.OK)
         await websocket.accept(chosen_subprotocol(websocket))
         session = Session(services.live, subscription)
         with contextlib.suppress(WebSocketDisconnect):
-            async with _watched(websocket, session):
+            async with _watched(websocket, session, release):
                 await _deliver(websocket, session, services.live.tally)
 
 
@@ -48,13 +48,14 @@ async def _deliver(websocket: WebSocket, session: Session, tally: Tally) -> None
 
 
 @contextlib.asynccontextmanager
-async def _watched(websocket: WebSocket, session: Session) -> AsyncIterator[None]:
-    """Read and throw away what the client says while the block runs, and notice when it leaves."""
+async def _watched(websocket: WebSocket, session: Session, release: Callable[[], None]) -> AsyncIterator[None]:
+    """Read and throw away what the client says while the block runs; release its place once it leaves."""
 
     async def read() -> None:
         while (await websocket.receive())["type"] != "websocket.disconnect":
             pass
         session.leave()
+        release()
 
     reading = asyncio.create_task(read(), name="live-socket-reader")
     try:

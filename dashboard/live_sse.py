@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -32,10 +32,10 @@ class LiveEventStream(Response):
         """Send it. Raises Refusal or StreamUnavailable before anything is sent."""
         hub = self._services.live
         async with contextlib.AsyncExitStack() as stack:
-            stack.enter_context(self._services.live_places.taken("sse"))
+            release = stack.enter_context(self._services.live_places.taken("sse", self._subscription.holder))
             await stack.enter_async_context(hub.joined())
             session = Session(hub, self._subscription)
-            await stack.enter_async_context(_watched(receive, session))
+            await stack.enter_async_context(_watched(receive, session, release))
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await _send(send, frames.RETRY)
             async for frame in await stack.enter_async_context(contextlib.aclosing(session.frames())):
@@ -51,13 +51,14 @@ async def _send(send: Send, chunk: bytes) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _watched(receive: Receive, session: Session) -> AsyncIterator[None]:
-    """Notice when the client leaves while the block runs."""
+async def _watched(receive: Receive, session: Session, release: Callable[[], None]) -> AsyncIterator[None]:
+    """Notice when the client leaves while the block runs, and release its place."""
 
     async def read() -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         session.leave()
+        release()
 
     reading = asyncio.create_task(read(), name="live-sse-reader")
     try:

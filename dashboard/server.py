@@ -36,6 +36,7 @@ from stream.connection import connect
 from stream.health import ping
 from stream.lag import GroupLag, consistent_through, measure
 from telemetry import events, metrics
+from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_build
 from telemetry.health import Check
 
@@ -59,6 +60,7 @@ async def serve(settings: Settings) -> None:
                     stop,
                     websocket_path=SOCKET_PATH,
                     count_refusal=events.request_refused,
+                    observer=ConnectionMetrics(),
                 ),
                 # without one of these answers would look ever staler, or keys live for ever: the process ends with it
                 services.freshness.keep(stop),
@@ -128,7 +130,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             desk=PrivacyDesk(settings.database_dsn, redis, partitions, utc_now),
             audit=AuditTrail(partial(append_entries, log, retention=settings.audit_retention)),
             live=Hub(redis),
-            live_places=Places(settings.live_max_subscribers),
+            live_places=Places(
+                settings.live_max_subscribers,
+                settings.live_max_per_caller or None,
+                settings.live_max_per_address or None,
+            ),
             curve=LevelCurve(settings.level_base_xp, settings.level_growth_xp),
             session_timeout=timedelta(minutes=settings.session_timeout_minutes),
             system_metrics_retention=settings.system_metrics_retention,

@@ -29,6 +29,7 @@ from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals
 from runtime.offline_docs import CONTENT_SECURITY_POLICY, documentation_files
 from runtime.settings import Durability, Settings
+from runtime.static_file import StaticFile
 from stream.api_keys import follow_keys
 from stream.connection import Redis, connect
 from stream.health import append_only_file, ping
@@ -37,6 +38,7 @@ from stream.producer import Producer
 from stream.tombstones import follow_tombstones
 from stream.unmapped import add_unmapped
 from telemetry import events as telemetry
+from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.status import status_routes
@@ -68,6 +70,7 @@ async def serve(settings: Settings) -> None:
                     settings.listener(settings.ingest_host, settings.ingest_port),
                     stop,
                     count_refusal=telemetry.request_refused,
+                    observer=ConnectionMetrics(),
                 ),
                 gauge.watch(stop),
                 unmapped.keep_writing(stop),
@@ -129,10 +132,10 @@ def create_app(
     checks = [Check("redis", lambda: ping(redis))]
     if settings.needs_append_only_file:
         checks.append(Check("append_only_file", lambda: append_only_file(redis)))
-    document = openapi()
+    document = JSONResponse(openapi()).body
 
     async def describe(_request: Request) -> Response:
-        return JSONResponse(document)
+        return StaticFile(document, media_type="application/json")
 
     routes = [
         *status_routes(checks, stop=stop),
@@ -151,6 +154,6 @@ def create_app(
 def _file(media_type: str, content: bytes) -> Callable[[Request], Awaitable[Response]]:
     async def answer(_request: Request) -> Response:
         headers = {"content-type": media_type, "content-security-policy": CONTENT_SECURITY_POLICY}
-        return Response(content, headers=headers)
+        return StaticFile(content, headers=headers)
 
     return answer

@@ -48,6 +48,9 @@ TOO_SLOW: Final = Refusal(
     "request_timeout",
     f"Send the headers within {HEAD_SECONDS:.0f} seconds, then the body within {BODY_SECONDS:.0f}.",
 )
+TOO_MANY_PIPELINED: Final = Refusal(
+    HTTPStatus.TOO_MANY_REQUESTS, "too_many_pipelined", "Too many requests were sent ahead on one connection."
+)
 NO_TUNNEL: Final = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "This is not a proxy.")
 REFUSALS: Final = (MALFORMED, INVALID_HOST, REPEATED_HEADER, NO_TUNNEL, TOO_SLOW, URI_TOO_LONG, HEADERS_TOO_LARGE)
 

@@ -11,9 +11,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from http import HTTPStatus
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
+from runtime.network_site import site_of
 from runtime.refusal import Refusal
 
 BURST: Final = 20
@@ -21,9 +21,6 @@ BURST: Final = 20
 PER_SECOND: Final = 1.0
 MOST_ADDRESSES: Final = 10_000
 """Beyond which the one that failed longest ago is forgotten: strangers must not fill the memory."""
-
-_SITE_PREFIX: Final = 64
-"""Bits of an IPv6 address that are one customer's; the rest they choose at will."""
 
 
 class FailedAttempts:
@@ -38,7 +35,7 @@ class FailedAttempts:
     def judge(self, address: str | None, refusal: Refusal) -> Refusal:
         """Count a failure from `address`; return `refusal`, or a 429 in its place when there were too many."""
         now = self._clock()
-        site = _site(address)
+        site = site_of(address)
         spent, at = self._spent.pop(site, (0.0, now))
         spent = max(0.0, spent - (now - at) * PER_SECOND)
         limited = spent + 1 > BURST
@@ -54,17 +51,3 @@ class FailedAttempts:
             "Too many requests from here had no good credentials.",
             headers={"retry-after": str(seconds)},
         )
-
-
-def _site(address: str | None) -> str:
-    try:
-        parsed = ip_address(address or "")
-    except ValueError:
-        # a test's client, or a socket of another family: all of them are one
-        return ""
-    if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            # as a listener of both families names its IPv4 clients
-            return str(parsed.ipv4_mapped)
-        return str(ip_network((parsed, _SITE_PREFIX), strict=False))
-    return str(parsed)

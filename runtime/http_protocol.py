@@ -14,11 +14,13 @@ uvicorn appends chunked trailers to the headers that the application already has
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from runtime.connection_limits import Place
 from runtime.connection_refusal import (
     BODY_SECONDS,
     HEAD_SECONDS,
@@ -27,6 +29,7 @@ from runtime.connection_refusal import (
     MAX_HEAD_BYTES,
     MAX_TARGET_BYTES,
     NO_TUNNEL,
+    TOO_MANY_PIPELINED,
     TOO_SLOW,
     URI_TOO_LONG,
     rendered,
@@ -40,6 +43,15 @@ from runtime.stalled_writes import StalledWrites
 from runtime.websocket_handshake import is_handshake
 
 _FAREWELL_SECONDS: Final = 1.0
+
+_MAKE_ROOM_SECONDS: Final = 0.05
+"""Until the connection of an idle client is gone that another one needs."""
+
+MAX_PIPELINED: Final = 32
+"""Requests that may wait for the answer to one before them; the connection ends after those."""
+
+WRITE_BUFFER_BYTES: Final = 64 * 1024
+"""Unsent bytes past which the application waits. Under TLS the loop's own default is eight times as much."""
 
 
 class _Unservable(Exception):
@@ -55,8 +67,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     """Where a WebSocket may be opened; None: nowhere."""
     refusal_log: RefusalLog
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, place: Place, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._place = place
         self.url = b""
         self._is_in_head = True
         self._is_in_body = False
@@ -78,11 +91,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         # as much of a transport as uvicorn asks for
         joined: Any = JoinedWrites(transport, self.loop)
         super().connection_made(joined)
+        self._place.close = self._make_room
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._stalled = StalledWrites(self.transport)
         self._wait(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting, and tell the application, of the request before one that waits for its turn too."""
+        self._place.release()
         self._stop_waiting()
         if self._stalled is not None:
             self._stalled.end()
@@ -102,6 +118,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().resume_writing()
         if self._stalled is not None:
             self._stalled.end()
+        if self._running is not None and self._running.response_complete and not self.pipeline:
+            self._place.idle()
 
     def shutdown(self) -> None:
         """Close an idle connection, within a second also when its client does not answer the end of TLS."""
@@ -161,10 +179,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 raise _Unservable(NO_TUNNEL)
             # the parser stops here; `_parse` gives it the same head again, without the offer
             return
+        if len(self.pipeline) >= MAX_PIPELINED:
+            # one read may hold thousands of requests
+            raise _Unservable(TOO_MANY_PIPELINED)
         super().on_headers_complete()
         if not self.parser.should_upgrade():
             # what the parser calls a header from here on is a trailer; the application keeps the list it has
             self.headers = []
+        self._place.busy()
         self._is_in_head = False
         self._is_in_body = self._crosses_border = True
         self._stop_waiting()
@@ -193,6 +215,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on to the next request; end the connection after the last answer before one that was refused."""
         if self._farewell is None or self.pipeline or self.transport.is_closing():
+            if not self.pipeline and not self.flow.write_paused:
+                self._place.idle()
             super().on_response_complete()
         else:
             self.server_state.total_requests += 1
@@ -204,6 +228,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._is_in_head = self._is_in_body = False
         joined: Any = self.transport
         self.transport = joined.transport
+        self._place.busy()
+        protocol: Any = self.ws_protocol_class
+        made: Any = partial(protocol, place=self._place)
+        self.ws_protocol_class = made
         super().handle_websocket_upgrade()
 
     def _should_upgrade(self) -> bool:
@@ -237,6 +265,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
         lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
         return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _make_room(self) -> None:
+        # what the client has room for still reaches it
+        self.transport.close()
+        self.loop.call_later(_MAKE_ROOM_SECONDS, self.transport.abort)
 
     def _wait(self, seconds: float) -> None:
         self._deadline = self.loop.call_later(seconds, self._refuse, TOO_SLOW)

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import uvicorn
 
+from runtime.acceptor import Acceptor, affordable_connections
+from runtime.connection_limits import ConnectionLimits, ConnectionObserver, Place
 from runtime.errors import ConfigurationError
 from runtime.http_protocol import BoundedHttpProtocol
 from runtime.listener import EncryptedOnly, Listener
@@ -27,6 +29,26 @@ SEND_BUFFER_BYTES: Final = 256 * 1024
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, limits: ConnectionLimits) -> None:
+        super().__init__(config)
+        self._limits = limits
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        # as uvicorn's own, but what accepts is ours
+        await self.lifespan.startup()
+        servers = [Acceptor(one, self._limits, self._protocol, self.config.ssl) for one in sockets or ()]
+        for server in servers:
+            server.start(self.config.backlog)
+        self.servers: list[Any] = servers
+        self.started = True
+
+    def _protocol(self, place: Place) -> asyncio.Protocol:
+        protocol: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = protocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state, place=place
+        )
+        return made
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         # The process has its own handlers; uvicorn's would raise the signal again and spoil the exit code.
@@ -44,6 +66,7 @@ async def serve_http(
     *,
     websocket_path: str | None = None,
     count_refusal: Callable[[str], None] = _uncounted,
+    observer: ConnectionObserver | None = None,
 ) -> None:
     """Serve `app` until `stop` is set, then finish what is in flight. WebSockets may be opened at `websocket_path`.
 
@@ -78,11 +101,12 @@ async def serve_http(
     except OSError as error:
         # ssl's errors among them
         raise ConfigurationError(f"ANALYTICS_TLS_CERT_FILE or ANALYTICS_TLS_KEY_FILE cannot be used: {error}") from None
-    server = _Server(config)
+    total = affordable_connections(listener.max_connections)
+    limits = ConnectionLimits(total, listener.per_address(total), listener.trusted_proxies, observer)
+    server = _Server(config, limits)
     endpoint = _listen(listener.host, listener.port)
-    if websocket_path is not None:
-        # connections inherit it
-        endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    # connections inherit it
+    endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     serving = asyncio.create_task(server.serve(sockets=[endpoint]), name="http-server")
     stopping = asyncio.create_task(stop.wait(), name="http-stop")
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -33,6 +33,16 @@ class Listener:
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed; nobody else's are."""
     requires_tls: bool = False
+    max_connections: int = 10_000
+    """Maximum open connections; the limit on open files may allow fewer."""
+    max_connections_per_address: int | None = None
+    """Maximum from one address, trusted proxies excepted. None: half of all; 0: no limit."""
+
+    def per_address(self, total: int) -> int | None:
+        """Return the cap per address where `total` connections are allowed; None: no cap."""
+        if self.max_connections_per_address is None:
+            return max(1, total // 2)
+        return self.max_connections_per_address or None
 
     def check(self) -> None:
         """Raise ConfigurationError when TLS is required and nothing here can give it."""

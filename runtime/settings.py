@@ -137,6 +137,14 @@ class Settings(BaseSettings):
     live_max_subscribers: int = Field(
         2_000, ge=1, description="Most live connections of one process of the read service."
     )
+    live_max_per_caller: int = Field(
+        100, ge=0, description="Maximum live connections of one learner or one key, in one process; 0: no limit."
+    )
+    live_max_per_address: int = Field(
+        500,
+        ge=0,
+        description="Maximum live connections from one network address (IPv6: /64), in one process; 0: no limit.",
+    )
     segment_mapping: str | None = Field(
         None, description="File (JSON) that says what Segment events of other names stand for; see docs/segment.md."
     )
@@ -192,6 +200,18 @@ class Settings(BaseSettings):
         (),
         description="Origins whose pages may read answers with a learner's token: JSON list, or comma separated; none "
         "by default.",
+    )
+
+    max_connections: int = Field(
+        10_000,
+        ge=16,
+        description="Maximum open connections of one process; lowered at start to what its limit on open files allows.",
+    )
+    max_connections_per_address: int | None = Field(
+        None,
+        ge=0,
+        description="Maximum open connections from one network address (IPv6: /64), trusted proxies excepted; "
+        "not set: half of all; 0: no limit.",
     )
 
     ingest_host: str = Field("127.0.0.1", description="Address ingest listens on.")
@@ -316,6 +336,8 @@ class Settings(BaseSettings):
             key=self.tls_key_file,
             trusted_proxies=self.trusted_proxies,
             requires_tls=self.require_tls,
+            max_connections=self.max_connections,
+            max_connections_per_address=self.max_connections_per_address,
         )
 
     @property

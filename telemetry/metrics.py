@@ -128,6 +128,10 @@ READ_REQUESTS = Counter(
 READ_DURATION = Histogram(
     "analytics_read_request_duration_seconds", "Time to answer a question.", ["route"], buckets=_REQUEST_SECONDS
 )
+OPEN_CONNECTIONS = Gauge("analytics_open_connections", "Open connections to the HTTP listener of this process.")
+REFUSED_CONNECTIONS = Counter(
+    "analytics_refused_connections_total", "Connections refused, or closed to make room, by reason.", ["reason"]
+)
 LIVE_SUBSCRIBERS = Gauge("analytics_live_subscribers", "Open connections that are sent live events.", ["transport"])
 LIVE_FRAMES = Counter("analytics_live_frames_total", "Frames sent to subscribers, heartbeats too.", ["transport"])
 LIVE_MESSAGES = Counter("analytics_live_messages_total", "Live events sent, once for each subscriber.", ["transport"])
@@ -163,6 +167,7 @@ READ_ROUTES: Final = (
 READ_CODES: Final = ("200", "400", "401", "403", "422", "429", "500", "503")
 LIVE_ROUTE: Final = "/api/analytics/live"
 LIVE_CODES: Final = ("101", "401", "403", "422", "426", "429", "500", "503")
+CONNECTION_REFUSAL_REASONS: Final = ("total", "address", "idle_closed", "descriptors")
 LIVE_TRANSPORTS: Final = ("websocket", "sse")
 AUTHENTICATION_FAILURE_REASONS: Final = ("invalid_credentials", "too_many_failures")
 GROUPS: Final = ("store", "live")
@@ -231,6 +236,8 @@ for _route in READ_ROUTES:
 READ_DURATION.labels(LIVE_ROUTE)
 for _code in LIVE_CODES:
     READ_REQUESTS.labels(LIVE_ROUTE, _code)
+for _reason in CONNECTION_REFUSAL_REASONS:
+    REFUSED_CONNECTIONS.labels(_reason)
 for _transport in LIVE_TRANSPORTS:
     for _metric in (LIVE_SUBSCRIBERS, LIVE_FRAMES, LIVE_MESSAGES):
         _metric.labels(_transport)

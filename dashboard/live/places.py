@@ -1,42 +1,92 @@
-"""How many may be subscribed at once."""
+"""Limits live connections: of the process, of one caller, of one network address."""
 
 from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from dashboard.live.tally import Transport
+from runtime.network_site import site_of
 from runtime.refusal import Refusal
 from telemetry import events as telemetry
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who asks for a place."""
+
+    caller: Hashable
+    """Equal for every credential of one learner, and for every use of one key."""
+    address: str | None
+
+
 class Places:
-    """The live connections of this process; as many as `limit`."""
+    """The live connections of this process. WebSockets and Server-Sent Events share them."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, per_caller: int | None = None, per_address: int | None = None) -> None:
+        """Set the caps; None: no cap."""
         self._limit = limit
+        self._per_caller = per_caller
+        self._per_address = per_address
         self._taken = 0
+        self._callers: Counter[Hashable] = Counter()
+        self._sites: Counter[str] = Counter()
 
-    def check(self) -> None:
-        """Raise Refusal (503) when there is no place."""
+    def check(self, holder: Holder) -> None:
+        """Raise Refusal when there is no place: 429 for this caller or address, 503 for anybody."""
+        if self._per_caller is not None and self._callers[holder.caller] >= self._per_caller:
+            raise _refusal(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "too_many_live_connections",
+                f"These credentials have {self._per_caller} live connections already; close one first.",
+            )
+        if self._per_address is not None and self._sites[site_of(holder.address)] >= self._per_address:
+            raise _refusal(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "too_many_live_connections_from_address",
+                f"Your network address has {self._per_address} live connections already; close one first.",
+            )
         if self._taken >= self._limit:
-            raise Refusal(
+            raise _refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "too_many_subscribers",
                 "This process has as many live connections as it may; ask again, or another one.",
-                headers={"Retry-After": str(random.randint(5, 15))},
             )
 
     @contextlib.contextmanager
-    def taken(self, transport: Transport) -> Iterator[None]:
-        """Hold a place for as long as the block runs. Raises Refusal (503)."""
-        self.check()
-        self._taken += 1
+    def taken(self, transport: Transport, holder: Holder) -> Iterator[Callable[[], None]]:
+        """Hold a place until the block ends or the function it gives is called. Raises Refusal (429 or 503)."""
+        self.check(holder)
+        self._change(holder, 1)
         telemetry.live_subscribed(transport, 1)
+        is_held = True
+
+        def release() -> None:
+            nonlocal is_held
+            if is_held:
+                is_held = False
+                self._change(holder, -1)
+                telemetry.live_subscribed(transport, -1)
+
         try:
-            yield
+            yield release
         finally:
-            self._taken -= 1
-            telemetry.live_subscribed(transport, -1)
+            release()
+
+    def _change(self, holder: Holder, change: int) -> None:
+        self._taken += change
+        site = site_of(holder.address)
+        self._callers[holder.caller] += change
+        self._sites[site] += change
+        if not self._callers[holder.caller]:
+            del self._callers[holder.caller]
+        if not self._sites[site]:
+            del self._sites[site]
+
+
+def _refusal(status: HTTPStatus, code: str, detail: str) -> Refusal:
+    return Refusal(status, code, detail, headers={"Retry-After": str(random.randint(5, 15))})

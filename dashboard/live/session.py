@@ -10,6 +10,7 @@ from enum import Enum
 from dashboard.live import frames
 from dashboard.live.frames import Frame
 from dashboard.live.hub import Hub
+from dashboard.live.places import Holder
 from dashboard.live.wanted import Wanted
 from runtime.errors import StreamUnavailable
 from stream.timeline import HistoryGone
@@ -35,6 +36,8 @@ class Subscription:
     """Id of the last message it knows; None: it wants what comes from now on."""
     is_still_good: Callable[[], bool]
     """Whether its credentials would still be accepted; asked again and again."""
+    holder: Holder
+    """Whose place it takes."""
 
 
 class Session:
