@@ -12,8 +12,9 @@ import typer
 
 from cli.dev_access import keep_access
 from runtime.embedded.secret_file import write_private
+from runtime.environment import load_settings
 from runtime.errors import ConfigurationError
-from runtime.settings import Settings, load_settings
+from runtime.settings import Settings
 
 NAME = "dev.json"
 ACCESS_NAME = "access.json"

@@ -12,7 +12,8 @@ import typer
 import uvloop
 
 from runtime import failpoints
-from runtime.settings import Settings, load_settings
+from runtime.environment import load_settings
+from runtime.settings import Settings
 from stream.keys import LIVE_GROUP, STORE_GROUP
 
 

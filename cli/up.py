@@ -18,8 +18,8 @@ from cli.dev_file import DATA_DIR, DataDir, DevFile
 from cli.output import say, show
 from cli.programs import Plan
 from runtime.embedded import ports
+from runtime.environment import load_settings
 from runtime.errors import ConfigurationError
-from runtime.settings import load_settings
 
 INGEST_PORT = 8080
 DASHBOARD_PORT = 8081

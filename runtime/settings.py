@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from runtime.access import AccessKeys, ApiKey, RateLimit
 from runtime.encrypted_servers import require_encrypted_postgres, require_encrypted_redis
@@ -390,27 +389,3 @@ class Settings(BaseSettings):
 
     def _strong(self, name: str, secret: bytes) -> bytes:
         return require_strong(name, secret, dev=self.environment == "dev")
-
-
-def load_settings() -> Settings:
-    """Read the environment. Raises ConfigurationError that names each bad variable and repeats no value."""
-    try:
-        return Settings()
-    except SettingsError as error:
-        # says which field is not the JSON it should be
-        field = re.search(r'field "(\w+)"', str(error))
-        name = _variable((field[1],)) if field else "settings"
-        raise ConfigurationError(f"bad settings: {name}: write it as JSON, as the table of settings says") from None
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{_variable(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_input=False)
-        )
-        raise ConfigurationError(f"bad settings: {faults}") from None
-
-
-def _variable(location: tuple[int | str, ...]) -> str:
-    if not location:
-        return "settings"
-    name = str(location[0])
-    return name if name.isupper() else f"ANALYTICS_{name.upper()}"

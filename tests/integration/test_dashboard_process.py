@@ -32,7 +32,7 @@ TOKEN = jwt.encode({"sub": CANARY, "exp": int(time.time()) + 86_400}, access.JWT
 RUN = """
 import asyncio
 from dashboard.server import serve
-from runtime.settings import load_settings
+from runtime.environment import load_settings
 from telemetry import logging
 settings = load_settings()
 logging.configure(settings)

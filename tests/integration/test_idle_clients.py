@@ -22,7 +22,7 @@ from tests.support import access
 RUN = """
 import uvloop
 from ingest.server import serve
-from runtime.settings import load_settings
+from runtime.environment import load_settings
 from telemetry import logging
 settings = load_settings()
 logging.configure(settings)

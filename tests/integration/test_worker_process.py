@@ -30,7 +30,7 @@ from tests.support.waiting import eventually
 RUN = """
 import asyncio
 from processors.worker import serve
-from runtime.settings import load_settings
+from runtime.environment import load_settings
 from telemetry import logging
 settings = load_settings()
 logging.configure(settings)

@@ -23,7 +23,7 @@ SERVICES = {
 _RUN = """
 import asyncio, importlib, os, sys
 from runtime import failpoints
-from runtime.settings import load_settings
+from runtime.environment import load_settings
 from telemetry import logging
 settings = load_settings()
 if "CLAIM_IDLE_SECONDS" in os.environ:

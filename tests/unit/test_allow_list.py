@@ -10,9 +10,10 @@ from cli.doctor import judge_allowed_ids
 from ingest.faults import Rejection
 from ingest.privacy.firewall import Firewall, allow_list
 from ingest.server import acceptance_policy
+from runtime.environment import load_settings
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
-from runtime.settings import Settings, load_settings
+from runtime.settings import Settings
 from schemas.properties import AchievementEarnedProperties, MaterialViewProperties
 from tests.support.access import PSEUDONYM_KEYS
 

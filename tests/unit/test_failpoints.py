@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from runtime.environment import load_settings
 from runtime.errors import ConfigurationError
 from runtime.failpoints import Failpoint, arm, reach
-from runtime.settings import load_settings
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from runtime.environment import load_settings
 from runtime.errors import ConfigurationError
 from runtime.origins import authority_of
-from runtime.settings import load_settings
 
 NONE = [
     "", " ", "*", "http://", "http://[", "http://[::1", "http://[::g]", "http://[1:2:3]", "http://a:b", "http://a:99999",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from runtime.environment import load_settings
 from runtime.errors import ConfigurationError
 from runtime.ignored_groups import OWN_GROUPS
-from runtime.settings import load_settings
 from stream.keys import LIVE_GROUP, STORE_GROUP
 
 IGNORED = "ANALYTICS_TRIM_IGNORE_GROUPS"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from runtime.environment import load_settings
 from runtime.errors import ConfigurationError
-from runtime.settings import Settings, load_settings
+from runtime.settings import Settings
 
 SECRET = "hunter2"
 

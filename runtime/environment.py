@@ -1,0 +1,35 @@
+"""Reads the settings of this process from its environment, once."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from runtime.errors import ConfigurationError
+from runtime.settings import Settings
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises ConfigurationError that names each bad variable and repeats no value."""
+    try:
+        return Settings()
+    except SettingsError as error:
+        # says which field is not the JSON it should be
+        field = re.search(r'field "(\w+)"', str(error))
+        name = _variable((field[1],)) if field else "settings"
+        raise ConfigurationError(f"bad settings: {name}: write it as JSON, as the table of settings says") from None
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{_variable(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors(include_input=False)
+        )
+        raise ConfigurationError(f"bad settings: {faults}") from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    if not location:
+        return "settings"
+    name = str(location[0])
+    return name if name.isupper() else f"ANALYTICS_{name.upper()}"
