@@ -24,7 +24,7 @@ def is_uuid(text: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Return the text decoded, in NFKC, with ASCII digits and hyphens, without invisible characters and UUIDs."""
+    """Return the text decoded, in NFKC, with ASCII digits and hyphens, without invisible characters."""
     for _ in range(_MOST_LAYERS):
         decoded = unescape(unquote(text)) if "%" in text or "&" in text else text
         if decoded == text:
@@ -32,6 +32,11 @@ def plain(text: str) -> str:
         text = decoded
     if not text.isascii():
         text = "".join(map(_ascii_form, unicodedata.normalize("NFKC", text)))
+    return text
+
+
+def without_uuids(text: str) -> str:
+    """Return the text with a blank for each UUID."""
     return _UUID.sub(" ", text)
 
 
