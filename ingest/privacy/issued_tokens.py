@@ -54,6 +54,7 @@ _EXACT: Final = re.compile(
       | secret_(?=[a-z]{{0,24}}[A-Z0-9])[A-Za-z0-9]{{32}}
       | SK[0-9a-fA-F]{{32}}{_END}
       | (?:key-|dapi|xkeysib-)[0-9a-f]{{32}}
+      | xoxo-\d{{4,16}}-\d{{4,16}}-\d{{4,16}}-[A-Fa-f0-9]
       | ATATT3[\w=-]{{20}}
       | AGE-SECRET-KEY-1[0-9A-Z]{{20}}
     )
@@ -92,7 +93,7 @@ _PREFIXED: Final = re.compile(
 
 _SEVERAL: Final = re.compile(
     rf"{_START}(?:gl(?:pat|dt|rt|ptt|cbt|ft|ffct|imt|oas|soat|agent)-|[sprk]k-(?:proj|ant|svcacct|admin|or|live|test)-"
-    r"|lap[_-](?:live|test|proj|ant)[_-]|xox[abeoprs][.-]|xapp-)([\w.-]{8,512})"
+    r"|lap[_-](?:live|test|proj|ant)[_-]|xox[abeprs][.-]|xapp-)([\w.-]{8,512})"
 )
 """Prefixes behind which several words may stand, joined by hyphens."""
 
