@@ -17,7 +17,7 @@ _PRINTED: Final = re.compile(
     Symbol\([^()]{{0,64}}\) | void\ 0 | \[(?:Function|Circular|Getter|class)\b[^\]]{{0,64}}\]
     | (?:async\s)?function\b\*?\s?\w{{0,64}}\s?\(.{{0,512}}
     | (?:async\s)?(?:{_NAME}|\([\w\s,]{{0,64}}\))\s{{0,2}}=>.{{0,512}}
-    | Promise\s\{{.{{0,64}}\}} | (?:undefined|null|NaN){{2,8}}
+    | Promise\s\{{.{{0,64}}\}}
     # Python
     | <(?:class|function|method|bound\ method|built-in|module|property|coroutine|generator|lambda)\b.{{0,256}}>
     | <{_PATH}.{{0,128}}\sat\s0x[0-9A-Fa-f]{{1,16}}>
@@ -30,7 +30,7 @@ _PRINTED: Final = re.compile(
     | System\.[A-Z]\w{{0,64}}(?:\.[A-Z]\w{{0,64}}){{0,6}}(?:`\d)?(?:\[.{{0,256}}\])?
     # Go, Perl, Lua, PHP, Dart, Elixir, Erlang, Objective-C
     | %!\w\(.{{0,256}}\) | &?\{{<nil>\}} | map\[\] | (?:HASH|ARRAY|CODE|SCALAR|REF|GLOB)\(0x[0-9a-f]{{1,16}}\)
-    | (?:table|function|userdata|thread):\s0x[0-9a-f]{{1,16}} | Array | Object\sof\sclass\s.{{0,128}}
+    | (?:table|function|userdata|thread):\s0x[0-9a-f]{{1,16}} | Object\sof\sclass\s.{{0,128}}
     | Instance\sof\s'.{{0,128}}' | Closure:.{{0,256}} | \#(?:PID|Reference|Function)<.{{0,128}}>
     | <\d{{1,8}}(?:\.\d{{1,8}}){{2}}> | <{_NAME}:\s0x[0-9a-f]{{1,16}}>
     # nothing in JSON, and nothing as a number
@@ -38,6 +38,11 @@ _PRINTED: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+
+_REPEATED: Final = re.compile(r"(?:undefined|null|NaN){2,8}")
+"""Of two names that were not known."""
+
+_REMINDERS: Final = frozenset({"TODO", "FIXME", "TBD", "CHANGEME", "REPLACEME"})
 
 _FIELD: Final = (
     r"(?:(?:user|learner|student|member|account|customer|person|session|client)[ _.\-]?(?:id|name|uuid)?"
@@ -48,7 +53,7 @@ _UNFILLED: Final = re.compile(
     [<\[{{_]{{0,2}}
     (?i:(?:your|insert|enter|replace(?:[ _.\-]with)?)(?:[ _.\-](?:your|the|a))?[ _.\-]{_FIELD}(?:[ _.\-]here)?)
     [>\]}}_]{{0,2}}
-    | TODO | FIXME | TBD | CHANGE_?ME | REPLACE_?ME | N\.A\.
+    | CHANGE_ME | REPLACE_ME | N\.A\.
     """,
     re.VERBOSE,
 )
@@ -58,7 +63,8 @@ _VARIABLE: Final = re.compile(
     # {{$user_id}} {{ user_id }} {{user-id}} {{user:id}} {{!User.Id}} {{?id}}
     \{{ [!$@#&?+*/:]?\s? [A-Za-z_][\w.]{{0,64}} (?:(?:->|::?|-|\s)[A-Za-z_][\w.]{{0,64}}){{0,3}} \s?\}}
     # $user->id $user['id'] $env:USER $$user_id$$
-    | \$[A-Za-z_]\w{{0,64}}(?:->\w{{1,64}}|\[.{{1,64}}\]){{1,4}} | \$env:\w{{1,64}} | \${{1,2}}[A-Za-z_]\w{{0,64}}\${{1,2}}
+    | \$[A-Za-z_]\w{{0,64}}(?:->\w{{1,64}}|\[.{{1,64}}\]){{1,4}} | \$env:\w{{1,64}}
+    | \${{1,2}}[A-Za-z_]\w{{0,64}}\${{1,2}}
     # @USER_ID@ ##user_id## |USER| @Model.UserId
     | (?P<sign>[@#|]{{1,2}}) (?:[A-Z][A-Z_]{{2,64}}|(?i:{_FIELD})) (?P=sign) | @Model\.\w{{1,64}}
     # \(user.id) [%id%] <<user_id>> %env(USER)%, and a template that was cut
@@ -76,12 +82,14 @@ _BRACED_UUID: Final = re.compile(r"\{[0-9A-Fa-f-]{32,36}\}")
 
 def is_printed(text: str) -> bool:
     """Return whether the whole text is how a program prints an object, code, or a zero."""
+    if text.isalnum():
+        return text == "Array" or _REPEATED.fullmatch(text) is not None
     return _PRINTED.fullmatch(text) is not None
 
 
 def is_unfilled(text: str) -> bool:
     """Return whether the whole text says that an id is to be put in its place, as in examples."""
-    return _UNFILLED.fullmatch(text) is not None
+    return text in _REMINDERS if text.isalnum() else _UNFILLED.fullmatch(text) is not None
 
 
 def is_variable(text: str) -> bool:
