@@ -47,7 +47,9 @@ _SPELT_DOT: Final = re.compile(r"(?i)\s?[\[({<]\s?dot\s?[\])}>]\s?|(?<=@)([A-Za-
 """`ada@example[dot]com`"""
 
 _QUOTED_DOT: Final = re.compile(r"=(?:25)?2[Ee](?=[A-Za-z])")
-_BESIDE_AT: Final = re.compile(r"(?<=[A-Za-z0-9])\s{1,2}@(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])@\s{1,2}(?=[A-Za-z0-9])")
+_BESIDE_AT: Final = re.compile(
+    r"(?<![A-Za-z0-9._+\-])([a-z0-9._+\-]{1,64})\s{1,2}@(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])@\s{1,2}(?=[A-Za-z0-9])"
+)
 """`ada @example.com` and `ada@ example.com`."""
 _BESIDE_DOT: Final = re.compile(
     r"(?<=@)([A-Za-z0-9-]{1,63})(?:\s{1,2}\.\s?|\.\s{1,2})(?=(?:com|org|net|edu|gov|info|eu|uk|de|fr|es|nl)(?![A-Za-z0-9]))"
@@ -102,7 +104,7 @@ def has_email(text: str) -> bool:
         text = _QUOTED_DOT.sub(".", _QUOTED_PRINTABLE.sub("@", text))
     if "@" in text:
         if " " in text:
-            text = _BESIDE_DOT.sub(r"\1.", _BESIDE_AT.sub("@", text))
+            text = _BESIDE_DOT.sub(r"\1.", _BESIDE_AT.sub(_closed_up, text))
         text = _DEFANGED.sub(r"\1", _SPELT_DOT.sub(r"\1.", text))
         if _OPAQUE_KEY.search(text):
             text = _KEY_MARK.sub("/", text)
@@ -114,6 +116,11 @@ def has_email(text: str) -> bool:
     return any(
         found[1].lower() not in _NO_LOCAL for found in (*_SPOKEN.finditer(text), *([] if stated is None else [stated]))
     )
+
+
+def _closed_up(found: re.Match[str]) -> str:
+    # in `Meet @school.com` nobody has an address
+    return found[0] if found[1] in _NO_LOCAL else f"{found[1] or ''}@"
 
 
 def _is_address(text: str, found: re.Match[str]) -> bool:

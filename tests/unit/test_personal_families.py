@@ -116,6 +116,8 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         ("look at example dot com", "ada at example dot com"),
         ("available at example.com", "ada at example.com"),
         ("lesson_@angular.io/core", "ada_@angular.io"),
+        ("Meet @school.com", "mia @school.com"),
+        ("meet @school.com", "mia@ school.com"),
         ("us@school. It is late", "ada@school. com"),
         ("SQL Server 9.0.4.2", "server_9.0.4.2"),
         ("number 4155552671", "phone number 4155552671"),
