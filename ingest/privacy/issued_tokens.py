@@ -49,13 +49,13 @@ _EXACT: Final = re.compile(
       | API-[1-9A-Z][A-Z0-9]{{25}}{_END}                                     # with 0 first it is a ULID
       | sha256~[\w-]{{43}}
       | pnu_[A-Za-z0-9]{{36}} | rdme_[a-z0-9]{{70}} | tk-us-[\w-]{{48}} | sm_[aps]at_[A-Za-z0-9]{{16}}{_END}
-      | pscale_(?:tkn|oauth|pw)_[\w=.-]{{32}}
+      | pscale_(?:tkn|oauth|pw)_[\w=.-]{{16}}
       | s\.(?=[a-z]{{0,23}}[A-Z0-9])[A-Za-z0-9]{{24}}{_END}
       | secret_(?=[a-z]{{0,24}}[A-Z0-9])[A-Za-z0-9]{{32}}
       | SK[0-9a-fA-F]{{32}}{_END}
       | (?:key-|dapi|xkeysib-)[0-9a-f]{{32}}
       | xoxo-\d{{4,16}}-\d{{4,16}}-\d{{4,16}}-[A-Fa-f0-9]
-      | ATATT3[\w=-]{{20}}
+      | ATATT3[\w=-]{{12}}
       | AGE-SECRET-KEY-1[0-9A-Z]{{20}}
     )
     """,

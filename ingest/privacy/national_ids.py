@@ -13,7 +13,8 @@ _JOINT: Final = r"[ .\-/_:]?"
 
 _PERSON_WORDS: Final = words("user learner student pupil person patient employee staff member customer teacher parent")
 # "SOC" is a department too
-_SSN_WORDS: Final = words("ssn social security itin taxpayer tax id ein tin sin") | _PERSON_WORDS
+_SSN_WORDS: Final = words("ssn social security itin taxpayer") | _PERSON_WORDS
+_NO_DEPARTMENTS: Final = words("id tax ein tin sin")
 _NINO_WORDS: Final = words("ni nin nino insurance ninumber nationalinsurance hmrc tax payroll") | _PERSON_WORDS
 
 _SSN: Final = re.compile(
@@ -137,6 +138,8 @@ def _is_section(text: str, found: re.Match[str]) -> bool:
 
 
 def _is_department(word: str) -> bool:
+    if word.lower() in _NO_DEPARTMENTS:
+        return False
     return (word.isupper() and len(word) <= _LONGEST_DEPARTMENT) or word.lower() in _DEPARTMENTS
 
 

@@ -103,7 +103,9 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         ("SOC 210-01-1234", "social 210-01-1234"),
         # a section of a course has a number from 100 on, and the word beside it is a department
         ("Math 101-01-1234", "Ada 101-51-1234"),
-        ("Biology 101-01-2345", "ID 078-05-1120"),
+        ("Biology 101-01-2345", "ID 101-01-2345"),
+        ("ID 101-10-2026", "ID 078-05-1120"),
+        ("TAX 450-10-2026", "TAX 450-10-4410"),
         ("101-01-1001 CHEM", "101-01-1001 paid"),
         ("Learn Python @ Google.com", "ada @ google.com"),
         ("CHEM 205-12-4410", "CHEM 078-05-1120"),
