@@ -94,10 +94,8 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
     session_id = str(policy.names.session(session.name)) if isinstance(session, OpaqueSession) else session or ""
     user_id = event.user_id
     own = own_id.search_key(user_id)
-    if own is not None and (own in (event_id, session_id) or len(own) in own_id.OTHER_UUIDS):
-        refused = _refused_uuids(own, event_id, session_id)
-        if refused is not None:
-            return refused
+    if own is not None and own[1:-1] in (event_id, session_id):
+        return Rejection("personal_data", "/event_id" if own[1:-1] == event_id else "/session_id", _IS_OWN)
     inspected = policy.firewall.inspect(event.properties, own)
     if isinstance(inspected, Rejection):
         return inspected
@@ -124,19 +122,12 @@ def _out_of_window(occurred_at: datetime, policy: AcceptancePolicy, arrival: Arr
     return Rejection("timestamp_in_future", "/timestamp", f"A clock may be ahead by {FUTURE_TOLERANCE} at most.")
 
 
-def _refused_uuids(own: str, event_id: str, session_id: str) -> Rejection | None:
-    for pointer, uuid in (("/event_id", event_id), ("/session_id", session_id)):
-        if uuid and own_id.is_uuid(own, uuid):
-            return Rejection("personal_data", pointer, _IS_OWN)
-    return None
-
-
 def _refused_id(event_id: str, user_id: str | None, firewall: Firewall) -> Rejection | None:
     if is_artefact(event_id):
         # events that have it in common would count once
         return Rejection("placeholder_id", "/event_id", "This id stands for nothing; send the real one, or none.")
     own = own_id.search_key(user_id)
-    if own is not None and own in own_id.searchable_text(event_id).split("\n"):
+    if own is not None and own_id.is_whole(event_id, own):
         # it is stored as a hash without a key, which everybody can compute for an id they know
         return _OWN_EVENT_ID
     return firewall.inspect_id(event_id)

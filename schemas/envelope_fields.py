@@ -29,9 +29,10 @@ _NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f]+$"
 _NO_TEXT: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _TEXT: Final = core_schema.simple_ser_schema("str")
 
-# Has a digit other than zero, or the form of an address, and no brackets: no placeholder has.
+# Has a digit other than zero and no @, or the form of an address, and no brackets: no placeholder has.
 _COMMON_USER_ID: Final = (
-    r"^(?:(?:[1-9]|[A-Za-z0-9][A-Za-z0-9._@:+~-]*[1-9])[A-Za-z0-9._@:+~-]*|[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9.-]+)$"
+    r"^(?:(?:[1-9]|[A-Za-z0-9][A-Za-z0-9._:+~-]*[1-9])[A-Za-z0-9._:+~-]*"
+    r"|[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+)$"
 )
 # A version and a variant of RFC 9562, which neither the UUID of zeros nor that of ones has.
 _COMMON_SESSION_ID: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"

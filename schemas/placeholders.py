@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from html import unescape
 from typing import Final
+from urllib.parse import unquote
+
+from .printed_values import is_printed, is_unfilled, is_variable
 
 
 def _words(text: str) -> frozenset[str]:
@@ -59,6 +63,12 @@ _VARIABLE: Final = re.compile(
 )
 """A variable of a template, of a shell or of printf, when it is the whole text."""
 
+_BRACED_UUID: Final = re.compile(r"\{[0-9A-Fa-f]{32}\}")
+"""Somebody's, though it begins like a variable."""
+
+_MOST_LAYERS: Final = 5
+"""Percent signs are encoded again by every system a text passes through."""
+
 _SIMPLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
 """Visible, and without the signs of any template."""
 
@@ -77,28 +87,59 @@ def is_blank(text: str) -> bool:
 
 
 def is_unrendered(text: str) -> bool:
-    """Return whether the text has the variable of a template nobody filled in, or is how a program prints an object."""
-    if text.isalnum():
-        return False
-    plain = _visible(text)
-    return bool(_TEMPLATE.search(plain) or _JS_OBJECT.fullmatch(plain) or _VARIABLE.fullmatch(plain))
+    """Return whether the text has the variable of a template nobody filled in, or is how a program prints an object.
+
+    A text that is encoded, as in a URL or in HTML, is one too when it is one decoded; so for the other questions.
+    """
+    return any(map(_is_unrendered, _forms(text)))
 
 
 def is_artefact(text: str) -> bool:
     """Return whether the text is blank, unrendered, what programs print for no value, or a UUID of zeros or of ones."""
-    if text.isascii() and text.isalnum():
-        return _is_no_value(text.lower())
-    return is_blank(text) or is_unrendered(text) or _is_no_value(_reduced(text))
+    return any(map(_is_artefact, _forms(text)))
 
 
 def is_placeholder(text: str) -> bool:
     """Return whether the text is the id of nobody: an artefact, a word for who is not known, the name of a field."""
+    return any(map(_is_placeholder, _forms(text)))
+
+
+def _forms(text: str) -> list[str]:
+    """Return the text as it is, and decoded as often as it is encoded."""
+    forms = [text]
+    while len(forms) <= _MOST_LAYERS and ("%" in text or "&" in text):
+        text = unescape(unquote(text))
+        if text == forms[-1]:
+            break
+        forms.append(text)
+    return forms
+
+
+def _is_unrendered(text: str) -> bool:
+    if text.isalnum():
+        return False
+    plain = _visible(text)
+    if _BRACED_UUID.fullmatch(plain):
+        return False
+    return bool(
+        _TEMPLATE.search(plain) or _JS_OBJECT.fullmatch(plain) or _VARIABLE.fullmatch(plain) or is_variable(plain)
+    )
+
+
+def _is_artefact(text: str) -> bool:
+    if text.isascii() and text.isalnum():
+        return _is_no_value(text.lower()) or is_printed(text)
+    return is_blank(text) or _is_unrendered(text) or _is_no_value(_reduced(text)) or is_printed(_visible(text))
+
+
+def _is_placeholder(text: str) -> bool:
     if text.isascii() and text.isalnum():
         word = text.lower()
-        return word in _NOBODY or _is_no_value(word)
+        return word in _NOBODY or _is_no_value(word) or is_printed(text) or is_unfilled(text)
+    visible = _visible(text)
     if _SIMPLE.fullmatch(text):
         word = text.lower().replace("-", "_").replace(".", "_").strip("_")
-    elif is_blank(text) or is_unrendered(text):
+    elif is_blank(text) or _is_unrendered(text):
         return True
     else:
         word = _reduced(text)
@@ -107,7 +148,9 @@ def is_placeholder(text: str) -> bool:
         or _is_no_value(word)
         or (word.endswith(_NO_OWNERS) and _PREFIXED.fullmatch(word) is not None)
         or _is_made_of_no_values(word)
-        or _OBJECT.fullmatch(_visible(text)) is not None
+        or _OBJECT.fullmatch(visible) is not None
+        or is_printed(visible)
+        or is_unfilled(visible)
     )
 
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import re
+from operator import lt
 from typing import Final
 
 from ingest.privacy.context import AFTER, BEFORE, NINE_DIGITS
 from ingest.privacy.validators import is_valid
 
-_SEPARATOR: Final = r"[ \-./_]{1,2}"
+_SEPARATOR: Final = r"(?:\s{1,2}|\s?[\-./_,:;|+~]{1,2}\s?)"
 _GROUPED: Final = re.compile(
-    rf"{BEFORE}(?<!\d[ \-./_])(?:"
+    rf"{BEFORE}(?<!\d[\s\-./_,:;|+~])(?:"
     rf"\d{{4}}(?:{_SEPARATOR}\d{{4}}){{3}}(?!{_SEPARATOR}\d{{4}}(?<!19\d\d)(?<!20\d\d)(?!\d))"
     rf"|3\d{{3}}(?:{_SEPARATOR}\d{{4}}){{2}}{_SEPARATOR}\d{{3}}"
     rf"|3\d{{3}}{_SEPARATOR}\d{{6}}{_SEPARATOR}\d{{4,5}}"
+    rf"|\d{{8}}{_SEPARATOR}\d{{8}}"
+    rf"|\d{{6}}{_SEPARATOR}\d{{10}}"
     rf"){AFTER}"
 )
+_IN_A_LIST: Final = re.compile(r"[,;|+]")
 _BARE: Final = re.compile(rf"{BEFORE}(?<!\d\.)\d{{14,16}}{AFTER}(?!\.\d)")
+_SHORTEST_LIST: Final = 3
+_DIGITS: Final = re.compile(r"\d+")
+_NO_DIGIT: Final = re.compile(r"\D+")
 _NETWORK: Final = re.compile(
     r"(?:4\d|5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|6011|64[4-9]|65|35(?:2[89]|[3-8])|62)\d+(?<=^\d{16})"
     r"|3[47]\d{13}"
@@ -27,9 +34,16 @@ _NETWORK: Final = re.compile(
 
 def has_card(text: str) -> bool:
     """Return whether the text holds a card number, in groups or as a number of its own."""
-    return NINE_DIGITS.search(text) is not None and any(
-        _is_card(re.sub(r"\D", "", found[0])) for pattern in (_GROUPED, _BARE) for found in pattern.finditer(text)
+    return NINE_DIGITS.search(text) is not None and (
+        any(_is_card(_NO_DIGIT.sub("", found[0])) and not _is_list(found[0]) for found in _GROUPED.finditer(text))
+        or any(_is_card(found[0]) for found in _BARE.finditer(text))
     )
+
+
+def _is_list(text: str) -> bool:
+    """Return whether the groups are numbers of a list in ascending order, as in `4101, 4102, 4107, 4110`."""
+    groups = _DIGITS.findall(text)
+    return len(groups) >= _SHORTEST_LIST and _IN_A_LIST.search(text) is not None and all(map(lt, groups, groups[1:]))
 
 
 def _is_card(digits: str) -> bool:

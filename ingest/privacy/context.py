@@ -11,7 +11,7 @@ BEFORE: Final = r"(?:(?<![A-Za-z0-9])|(?<=[A-Za-z]{3})(?<![A-Fa-f]{3}))"
 AFTER: Final = r"(?:(?![A-Za-z0-9])|(?=[A-Za-z]{3})(?![A-Fa-f]{3}))"
 """End of a number, likewise."""
 
-NINE_DIGITS: Final = re.compile(r"\d(?:[\s_.\-/()]{0,3}\d){8}")
+NINE_DIGITS: Final = re.compile(r"\d(?:[\s_.\-/(),:;|+~]{0,4}\d){8}")
 """What every card number and every phone number has, but a few with a country code."""
 
 _REACH: Final = 40

@@ -8,47 +8,13 @@ from binascii import Error
 from typing import Final
 
 from ingest.privacy.context import words
-
-_ISSUED: Final = re.compile(
-    r"""
-    (?<![A-Za-z0-9])eyJ[\w-]{8,}+\.[\w-]{8}                                              # a JSON Web Token
-    | -----BEGIN\ [A-Z ]{0,40}(?:KEY|CERTIFICATE)
-    | ://[^\s/:@]{0,128}:[^\s/@]{1,256}@                                     # a URL with credentials
-    | (?<![A-Za-z0-9])(?:
-        (?:gh[opsur]_|github_pat_|npm_|hf_|do[por]_v1_|shp(?:at|ss|ca|pa|tka)_|dckr_[po]at_|whsec_|gsk_|r8_|sbp_|glsa_
-           |lin_api_|ntn_|sntry[su]_|rubygems_|pscale_tkn_|ph[cx]_|glc_|pul-|sgp_|nfp_|sb_secret_|duffel_live_|shippo_live_|pplx-|xai-|sq0(?:atp|csp)-|hv[sb]\.|dp\.pt\.|GOCSPX-|PMAK-|NRAK-|rnd_|figd_)
-          (?=[a-z]{0,24}[A-Z0-9])(?![A-Z][a-z]{2,12}(?:[A-Z][a-z]{1,12}){1,8}\d{0,4}(?![A-Za-z0-9]))[A-Za-z0-9]{12}
-        | [spr]k_(?:live|test|prod)_(?=[A-Za-z0-9]{0,9}[A-Z0-9])[A-Za-z0-9]{10}
-        | pypi-(?=[a-z]{0,24}[A-Z0-9])(?!(?:[A-Z][a-z]{2,15}){2,8}\d{0,4}(?![A-Za-z0-9]))[A-Za-z0-9]{15}
-        | sk-(?=[A-Za-z0-9]{0,24}[A-Z0-9])[A-Za-z0-9]{20}
-        | sia_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}(?!\w)
-        | A(?:KIA|SIA|BIA|CCA)[0-9A-Z]{16}(?![A-Za-z0-9])
-        | AIza[\w-]{35}
-        | ya29\.[\w-]{20}
-        | SG\.[\w-]{16,64}\.[\w-]{12}
-        | EAA[A-Z][A-Za-z0-9]{20}
-        | secret_(?=[a-z]{0,24}[A-Z0-9])[A-Za-z0-9]{32}
-        | SK[0-9a-f]{32}(?![A-Za-z0-9])
-        | (?:key-|dapi|xkeysib-)[0-9a-f]{32}
-        | [0-9a-f]{32}-us\d{1,2}(?!\w)
-        | ATATT3[A-Za-z0-9]{12}
-        | (?:bot)?\d{8,10}:AA[\w-]{32}
-        | AGE-SECRET-KEY-1[0-9A-Z]{20}
-        | hooks\.slack\.com/(?:services|workflows|triggers)/\w+/\w+
-        | discord(?:app)?\.com/api/webhooks/\d+/[\w-]{16}
-      )
-    """,
-    re.VERBOSE,
-)
-
-_LOOSE: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:gl(?:pat|dt|rt|ptt|cbt|ft|soat|agent)-|[sprk]k-(?:proj|ant|svcacct|admin|or|live|test)-|lap[_-](?:live|test|proj|ant)[_-]"
-    r"|xox[abeprs]-|xapp-)([\w.-]{8,512})"
-)
-"""Prefixes behind which words with hyphens are as likely as a token."""
+from ingest.privacy.issued_tokens import has_issued_token
 
 _SCHEME: Final = re.compile(r"(?i)(?<![A-Za-z0-9])(bearer|basic|token)\s{1,3}([\w.~+/-]{12,512}={0,2})")
 _CREDENTIALS: Final = re.compile(rb"[^\s:]{1,128}:[\x20-\x7e]+")
+
+_NAMED_BY_HASH: Final = re.compile(r"(?i)(?:wordpress_(?:logged_in|sec)_|(?<![a-z0-9])s?sess)[0-9a-f]{3,64}=[^\s;]")
+"""Cookies of WordPress and Drupal, whose names end in a hash."""
 
 _ASSIGNED: Final = re.compile(r"[\"']?\s{0,2}(=(?!=)|:)\s{0,2}[\"']?([^\s&;,\"']{6})")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.\-\[\]]{1,40}$")
@@ -71,7 +37,6 @@ _SECRET_NAMES: Final = (
     "encryptionkey",
     "aspxauth",
     "aspnetcorecookies",
-    "wordpressloggedin",
     "privatekey",
     "accountkey",
     "signature",
@@ -103,7 +68,7 @@ _UNNAMED_SESSION: Final = "session"
 _PUNCTUATION: Final = re.compile(r"[\W_]+")
 _VERSION: Final = re.compile(r"v?\d+(?:\.[A-Za-z0-9]+)+")
 _CONSONANTS: Final = re.compile(r"(?i)[bcdfghjklmnpqrstvwxz]{5}")
-_WORD: Final = re.compile(r"[^\W\d_]?[^\W\dA-Z_]*|(?:[A-Z][a-z]{2,15}){1,4}\d{0,4}|\d{1,4}")
+_WORD: Final = re.compile(r"[^\W\d_]?[^\W\dA-Z_]*|(?:[A-Z][a-z]{1,15}){1,4}\d{0,4}|\d{1,4}")
 """Small letters behind any first one, words in camel case, or a short number."""
 _LEAST_RANDOM: Final = 6
 _LEAST_TOKEN: Final = 12
@@ -112,8 +77,8 @@ _LEAST_TOKEN: Final = 12
 def has_secret(text: str) -> bool:
     """Return whether the text holds a secret that opens something."""
     return (
-        _ISSUED.search(text) is not None
-        or any(_is_token(found[1]) for found in _LOOSE.finditer(text))
+        has_issued_token(text)
+        or ("=" in text and _NAMED_BY_HASH.search(text) is not None)
         or any(_is_authorization(found) for found in _SCHEME.finditer(text))
         or any(_is_named_secret(text, found) for found in _ASSIGNED.finditer(text))
     )

@@ -14,7 +14,7 @@ from typing import Final
 from ingest.privacy.cards import has_card
 from ingest.privacy.context import without_known_ids
 from ingest.privacy.credentials import has_secret
-from ingest.privacy.disguises import is_uuid, plain
+from ingest.privacy.disguises import is_uuid, plain, without_uuids
 from ingest.privacy.emails import has_email
 from ingest.privacy.ip_addresses import has_ip_address
 from ingest.privacy.national_ids import has_national_id
@@ -28,7 +28,7 @@ _ODD: Final = re.compile(r"[^A-Za-z0-9_.\-/]")
 
 _SUSPICIOUS: Final = re.compile(
     r"\d(?:[_.\-/]{0,2}\d){5}|\d\.\d+\.\d+\.\d|[_.\-](?=[a-z]{0,40}[A-Z0-9])[A-Za-z0-9]{10}|[A-Z]{4}"
-    r"|[A-Za-z]{6}\d\d[A-Za-z]\d|sk-|pk-|rk-|xox|xapp|SK[0-9a-f]|eyJ|[_\-][Aa][Tt][_\-]|-----"
+    r"|[A-Za-z]{6}\d\d[A-Za-z]\d|sk-|pk-|rk-|xox|xapp|SK[0-9a-fA-F]|eyJ|ZXlK|A3-|AIza|AKCp|ATATT|cmVmd|dapi|4b1d|-us\d|[_\-][Aa][Tt][_\-]|-----"
 )
 """What every kind has at least one of, in a text without anything odd; most ids have none."""
 
@@ -59,6 +59,7 @@ def _find(text: str) -> Personal | None:
     candidate = plain(text)
     if has_secret(candidate):
         return Personal.SECRET
+    candidate = without_uuids(candidate)
     if has_email(candidate):
         return Personal.EMAIL
     candidate = without_known_ids(candidate)

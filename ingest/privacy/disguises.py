@@ -14,6 +14,9 @@ _MOST_LAYERS: Final = 5
 _UUID: Final = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])")
 """One in a hundred thousand has digits that read like a phone number."""
 
+_ESCAPED: Final = re.compile(r"(?:[\\%]u(?:\{0{0,4}|00)|\\x\{?|U\+00)([2-7][0-9A-Fa-f])\}?")
+"""A visible character of ASCII as programs escape it: with a backslash, with `%u`, or as `U+0040`."""
+
 _FULL_STOPS: Final = "\u3002\uff61"
 """Of Chinese and Japanese, which browsers take for the dot of a domain."""
 
@@ -24,14 +27,25 @@ def is_uuid(text: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Return the text decoded, in NFKC, with ASCII digits and hyphens, without invisible characters and UUIDs."""
+    """Return the text decoded, in NFKC, with ASCII digits and hyphens, without invisible characters."""
     for _ in range(_MOST_LAYERS):
-        decoded = unescape(unquote(text)) if "%" in text or "&" in text else text
+        decoded = _unescaped(text)
         if decoded == text:
             break
         text = decoded
     if not text.isascii():
         text = "".join(map(_ascii_form, unicodedata.normalize("NFKC", text)))
+    return text
+
+
+def _unescaped(text: str) -> str:
+    if "\\" in text or "%u" in text or "U+" in text:
+        text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    return unescape(unquote(text)) if "%" in text or "&" in text else text
+
+
+def without_uuids(text: str) -> str:
+    """Return the text with a blank for each UUID."""
     return _UUID.sub(" ", text)
 
 

@@ -13,6 +13,7 @@ _DOMAIN: Final = re.compile(
 _QUOTED: Final = re.compile(r"\"[^\"]+\"$")
 _NO_PART_OF_LOCAL: Final = re.compile(r"[\s@/,;:()<>\[\]{}\"=|\\]")
 _LONGEST_LOCAL: Final = 64
+_ENDS_OF_LOCAL: Final = ("_", "-", "+")
 
 _OPAQUE_KEY: Final = re.compile(r"(?i)(?<![A-Za-z])(?:[a-z][a-z0-9-]*-v\d+|i4x|c4x|lb|lib):")
 _KEY_MARK: Final = re.compile(r"(?<=\+type)@|(?<=\+block)@|(?<=\+branch)@|(?<=\+version)@")
@@ -45,36 +46,81 @@ _DEFANGED: Final = re.compile(r"\s?[\[({<]\s?([.@])\s?[\])}>]\s?")
 _SPELT_DOT: Final = re.compile(r"(?i)\s?[\[({<]\s?dot\s?[\])}>]\s?|(?<=@)([A-Za-z0-9-]{1,63})\s{1,3}dot\s{1,3}")
 """`ada@example[dot]com`"""
 
+_QUOTED_DOT: Final = re.compile(r"=(?:25)?2[Ee](?=[A-Za-z])")
+_BESIDE_AT: Final = re.compile(
+    r"(?<![A-Za-z0-9._+\-])([a-z0-9._+\-]{1,64})\s{1,2}@(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])@\s{1,2}(?=[A-Za-z0-9])"
+)
+"""`ada @example.com` and `ada@ example.com`."""
+_BESIDE_DOT: Final = re.compile(
+    r"(?<=@)([A-Za-z0-9-]{1,63})(?:\s{1,2}\.\s?|\.\s{1,2})(?=(?:com|org|net|edu|gov|info|eu|uk|de|fr|es|nl)(?![A-Za-z0-9]))"
+)
+"""`ada@example .com`; the endings are no English words."""
+
 _COMMON_ENDINGS: Final = (
     "com|org|net|edu|gov|mil|int|info|io|eu|uk|de|fr|it|es|nl|be|ch|at|se|no|dk|fi|pl|pt|ie|cz|gr|ro|hu|ru|ua|tr|us|ca"
     "|mx|br|ar|cl|co|in|cn|jp|kr|au|nz|za|sg|hk|ir|il|ae|eg|ng|ke"
 )
 _HOST: Final = r"[A-Za-z0-9][A-Za-z0-9\-]{0,62}"
+_QUOTED_PRINTABLE: Final = re.compile(
+    rf"(?<=[A-Za-z0-9._+\-])=(?:25|3[Dd])?40(?=(?:[A-Za-z0-9][A-Za-z0-9\-]{{0,62}}(?:\.|=(?:25)?2[Ee])){{1,4}}(?:{_COMMON_ENDINGS})(?![A-Za-z0-9]))"
+)
+"""`ada=40example.com`, as in mail."""
+
+_OPEN: Final = r"\s?[\[({<*]\s?"
+_CLOSE: Final = r"\s?[\])}>*]\s?"
+_RULE: Final = r"\s?[|~+#!]\s?"
+_AT: Final = (
+    rf"(?:{_OPEN}(?i:at|a|ät|@|arroba|arobase|chiocciola|at[ \-]?sign){_CLOSE}|{_RULE}(?i:at){_RULE}|__?(?i:at)__?|-AT-"
+    r"|\s{1,4}(?:AT|@(?!\s{1,4}[A-Z][a-z])|-at-|(?i:arroba|arobase|chiocciola))\s{1,4})"
+)
+_DOT: Final = rf"(?:{_OPEN}(?i:dot){_CLOSE}|{_RULE}(?i:dot){_RULE}|__?(?i:dot)__?|\s{{1,4}}(?i:dot)\s{{1,4}})"
 _SPELT: Final = re.compile(
-    rf"[A-Za-z0-9](?:\s?[\[({{<]\s?(?i:at)\s?[\])}}>]\s?|\s+AT\s+|\s+@\s+|__?(?i:at)__?|-AT-)"
-    rf"{_HOST}(?:(?:\.|\s?[\[({{<]\s?(?i:dot)\s?[\])}}>]\s?|\s+(?i:dot)\s+|__?(?i:dot)__?){_HOST}){{0,4}}"
-    rf"(?:[.,]|\s?[\[({{<]\s?(?i:dot)\s?[\])}}>]\s?|\s+(?i:dot)\s+|__?(?i:dot)__?)(?i:{_COMMON_ENDINGS})(?![A-Za-z0-9])"
+    rf"[A-Za-z0-9]{_AT}{_HOST}(?:(?:\.|{_DOT}){_HOST}){{0,4}}(?:[.,]|{_DOT})(?i:{_COMMON_ENDINGS})(?![A-Za-z0-9])"
 )
 _SPOKEN: Final = re.compile(
-    rf"[A-Za-z0-9](?:\s{{1,3}}at(?:\s{{1,3}}{_HOST}\s{{1,3}}[\[({{<]?dot[\])}}>]?){{1,4}}\s{{1,3}}"
+    rf"([A-Za-z0-9]{{1,64}})(?:\s{{1,3}}at(?:\s{{1,3}}{_HOST}\s{{1,3}}[\[({{<]?dot[\])}}>]?){{1,4}}\s{{1,3}}"
     r"|[_-]at(?:[_-][A-Za-z0-9]{1,63}[_-]dot){1,4}[_-])"
     rf"(?:{_COMMON_ENDINGS})(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
+_STATED: Final = re.compile(
+    rf"([a-z][a-z0-9._+\-]{{1,63}})\s{{1,3}}at\s{{1,3}}(?:[a-z0-9][a-z0-9\-]{{0,62}}\.){{1,4}}(?:{_COMMON_ENDINGS})"
+)
+"""`ada at example.com`, when it is the whole text and in small letters."""
+_NO_LOCAL: Final = words(
+    "look looking meet learn learning see visit find shop read join work working life live study studying available"
+    " sold hosted more only us me we here arrive lesson lessons course courses class classes start starts stay be is"
+    " are now hiring jobs teaching training"
+)
+"""Words before `at` in a sentence."""
 _COMMA: Final = re.compile(
-    rf"[A-Za-z0-9]@{{1,2}}{_HOST}(?:\.{_HOST}){{0,3}},(?:{_COMMON_ENDINGS})(?![A-Za-z0-9])", re.IGNORECASE
+    rf"[A-Za-z0-9]@{{1,2}}{_HOST}(?:\.{_HOST}){{0,3}}[,;](?:{_COMMON_ENDINGS})(?![A-Za-z0-9])", re.IGNORECASE
 )
 
 
 def has_email(text: str) -> bool:
     """Return whether the text holds an e-mail address."""
+    if "=" in text:
+        text = _QUOTED_DOT.sub(".", _QUOTED_PRINTABLE.sub("@", text))
     if "@" in text:
+        if " " in text:
+            text = _BESIDE_DOT.sub(r"\1.", _BESIDE_AT.sub(_closed_up, text))
         text = _DEFANGED.sub(r"\1", _SPELT_DOT.sub(r"\1.", text))
         if _OPAQUE_KEY.search(text):
             text = _KEY_MARK.sub("/", text)
         if any(_is_address(text, found) for found in _DOMAIN.finditer(text)) or _COMMA.search(text):
             return True
-    return _SPELT.search(text) is not None or _SPOKEN.search(text) is not None
+    if _SPELT.search(text) is not None:
+        return True
+    stated = _STATED.fullmatch(text)
+    return any(
+        found[1].lower() not in _NO_LOCAL for found in (*_SPOKEN.finditer(text), *([] if stated is None else [stated]))
+    )
+
+
+def _closed_up(found: re.Match[str]) -> str:
+    # in `Meet @school.com` nobody has an address
+    return found[0] if found[1] in _NO_LOCAL else f"{found[1] or ''}@"
 
 
 def _is_address(text: str, found: re.Match[str]) -> bool:
@@ -87,4 +133,5 @@ def _is_address(text: str, found: re.Match[str]) -> bool:
     if _VERSION.match(text, found.start()):
         return False
     # a scope of packages may follow a joined word, as in `lesson_@angular.io/core`
-    return local[-1:].isalnum() and found[1].lower() not in _FILE_TYPES and _MADE_BY_MACHINES.fullmatch(local) is None
+    is_local = local[-1:].isalnum() or (local[-1:] in _ENDS_OF_LOCAL and text[found.end() : found.end() + 1] != "/")
+    return is_local and found[1].lower() not in _FILE_TYPES and _MADE_BY_MACHINES.fullmatch(local) is None

@@ -107,7 +107,7 @@ class Firewall:
         if name == _ENDPOINT:
             return _template(text, own)
         read = _read(text)
-        if own is not None and own in read.searchable and own_id.contains_whole(read.searchable, own):
+        if own is not None and own in read.searchable:
             found = _OWN_ID
         elif read.is_plain:
             # nearly always

@@ -8,35 +8,53 @@ from typing import Final
 from ingest.privacy.context import AFTER, BEFORE, words, words_before
 from ingest.privacy.validators import is_valid
 
-_SEPARATED: Final = re.compile(r"[\s.\-/_]")
-_JOINT: Final = r"[ .\-/_]?"
+_SEPARATED: Final = re.compile(r"[\s.\-/_:]")
+_JOINT: Final = r"[ .\-/_:]?"
 
 _PERSON_WORDS: Final = words("user learner student pupil person patient employee staff member customer teacher parent")
-# "SOC", "TAX" and "ID" are departments too
+# "SOC" is a department too
 _SSN_WORDS: Final = words("ssn social security itin taxpayer") | _PERSON_WORDS
+_NO_DEPARTMENTS: Final = words("id tax ein tin sin")
 _NINO_WORDS: Final = words("ni nin nino insurance ninumber nationalinsurance hmrc tax payroll") | _PERSON_WORDS
 
 _SSN: Final = re.compile(
     rf"{BEFORE}(?<!\d[ .\-/])(?!000|666|9)\d{{3}}([ .\-_/])(?!00)\d\d\1(?!0000)\d{{4}}(?![ .\-/]?\d){AFTER}"
 )
 _BARE_SSN: Final = re.compile(rf"{BEFORE}(?!000|666|9)\d{{3}}(?!00)\d\d(?!0000)\d{{4}}{AFTER}")
-_COURSE_BEFORE: Final = re.compile(r"(?<![A-Za-z])[A-Z]{2,8}\.?[ \-_/:]?$")
+_DEPARTMENTS: Final = words(
+    "accounting acct anth anthropology arab arabic arch art arts astr astronomy bio biol biology bus business"
+    " calc calculus chem chemistry chin chinese civ class com comm comp cours course crn crs dance dept econ"
+    " economics edu educ education eng engineering engl english engr env ethics film fin finance fren french geo"
+    " geog geography geol geology germ german hist history hum info intro ital italian japanese japn journ kin"
+    " kurs lang latin law lesson ling lit literature log logic math mathematics maths mech med mgmt mgt mktg mus"
+    " music nurs nursing nutr phil philosophy phys physics pol poli psy psyc psych psychology rel russ sci science"
+    " sec sect section soc sociology span spanish stat statistics stats thea theatre writ writing"
+)
+_CODE_BEFORE: Final = re.compile(r"(?<![A-Za-z])([A-Za-z]{2,15})\.?[ \-_/:]?$")
+_CODE_AFTER: Final = re.compile(r"[ \-_/:]([A-Za-z]{2,15})(?![A-Za-z])")
+_COURSE: Final = re.compile(r"[1-8]\d\d\D[0-4]\d\D")
+"""A number of three digits, and a section below 50: few social security numbers begin so."""
+_LONGEST_DEPARTMENT: Final = 8
 _YEAR: Final = re.compile(r"(?:19|20)\d\d$")
 
+_COURSES: Final = words("cs ma ph en ge ee me ch ec ps st")
+"""Departments of two letters that the numbers of National Insurance begin with too."""
+
 _NINO: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]([ \-]?)(\d\d)\1(\d\d)\1(\d\d)\1[A-D]"
+    r"(?<![A-Za-z0-9])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]([ \-]?)(\d\d)\1(\d\d)\1(\d\d)\1?[A-D]"
     r"(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 
 _CODICE_FISCALE: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:[A-Z]{3} ?[A-Z]{3} ?[\dLMNP-V]{2}[A-EHLMPRST][\dLMNP-V]{2} ?[A-Z][\dLMNP-V]{3} ?[A-Z]"
+    r"(?<![A-Za-z0-9])(?:[A-Z]{3}[ .\-_/]?[A-Z]{3}[ .\-_/]?[\dLMNP-V]{2}[A-EHLMPRST][\dLMNP-V]{2}[ .\-_/]?"
+    r"[A-Z][\dLMNP-V]{3}[ .\-_/]?[A-Z]"
     r"|[a-z]{6}\d\d[a-ehlmprst]\d\d[a-z]\d{3}[a-z])(?![A-Za-z0-9])"
 )
 """Letters may stand for its digits, where two people would have the same."""
 
-_SIX_DIGITS: Final = re.compile(r"\d(?:[\s.\-/_]?\d){5}")
-_SEVEN_DIGITS: Final = re.compile(r"\d(?:[\s.\-/_]?\d){6}")
+_SIX_DIGITS: Final = re.compile(r"\d(?:[\s.\-/_:]?\d){5}")
+_SEVEN_DIGITS: Final = re.compile(r"\d(?:[\s.\-/_:]?\d){6}")
 
 _CHECKED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     (
@@ -50,7 +68,13 @@ _CHECKED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("dni", re.compile(rf"{BEFORE}\d\d\.\d{{3}}\.\d{{3}}[ \-]?[A-Z](?![A-Za-z0-9])")),
     ("nie", re.compile(r"(?<![A-Za-z0-9])[XYZ][ \-]?\d{7}[ \-]?[A-Z](?![A-Za-z0-9])", re.IGNORECASE)),
     ("cpf", re.compile(rf"{BEFORE}(?<!\d[.\-/])\d{{3}}([ .\-_])\d{{3}}\1\d{{3}}[ .\-/_]\d\d{AFTER}")),
-    ("aadhaar", re.compile(rf"{BEFORE}(?<!\d[ .\-/])[2-9]\d{{3}} \d{{4}} \d{{4}}(?![ .\-/]?\d){AFTER}")),
+    (
+        "aadhaar",
+        re.compile(
+            rf"{BEFORE}(?<!\d[ .\-/])(?!20\d\d[.\-])[2-9]\d{{3}}([ .\-])\d{{4}}\1(?!(?:19|20)\d\d)\d{{4}}"
+            rf"(?![ .\-/]?\d){AFTER}"
+        ),
+    ),
     (
         "ric",
         re.compile(rf"{BEFORE}[1-8]\d{{5}}(?:19\d\d|200\d|201\d)[01]\d[0-3]\d{{4}}[\dX](?![A-Za-z0-9])", re.IGNORECASE),
@@ -71,7 +95,8 @@ _CALLED: Final[tuple[tuple[str, frozenset[str], re.Pattern[str]], ...]] = (
 )
 """Forms that only count behind the name of the id."""
 
-_IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d\d(?:[ \-]?[A-Z0-9]{1,4}){3,10}", re.IGNORECASE)
+_IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d\d(?:[ .\-_/]?[A-Z0-9]{1,4}){3,10}", re.IGNORECASE)
+_JOINTS: Final = re.compile(r"[ .\-_/]")
 _IBAN_LENGTHS: Final = range(15, 35)
 
 
@@ -100,14 +125,40 @@ def _is_ssn(text: str, found: re.Match[str]) -> bool:
     # it has no checksum: a section of a course has the same form, and often ends in a year
     if words_before(text, found.start()) & _SSN_WORDS:
         return True
-    return not _YEAR.search(found[0]) and not _COURSE_BEFORE.search(text[max(0, found.start() - 12) : found.start()])
+    return not _YEAR.search(found[0]) and not _is_section(text, found)
+
+
+def _is_section(text: str, found: re.Match[str]) -> bool:
+    """Return whether the number is that of a section of a course, beside the code of its department."""
+    if not _COURSE.match(found[0]):
+        return False
+    before = _CODE_BEFORE.search(text, max(0, found.start() - 20), found.start())
+    after = _CODE_AFTER.match(text, found.end())
+    return any(beside is not None and _is_department(beside[1]) for beside in (before, after))
+
+
+def _is_department(word: str) -> bool:
+    if word.lower() in _NO_DEPARTMENTS:
+        return False
+    return (word.isupper() and len(word) <= _LONGEST_DEPARTMENT) or word.lower() in _DEPARTMENTS
 
 
 def _is_nino(text: str, found: re.Match[str]) -> bool:
     # it has no checksum: joined it looks like the code of a course, in groups like one with a date
     if words_before(text, found.start()) & _NINO_WORDS:
         return True
-    return found[1] != "" and found[0].isupper() and not _may_be_date(int(found[2]), int(found[3]), int(found[4]))
+    pairs = int(found[2]), int(found[3]), int(found[4])
+    return (
+        found[1] != ""
+        and found[0].isupper()
+        and not _may_be_date(*pairs)
+        and not _are_consecutive(*pairs)
+        and found[0][:2].lower() not in _COURSES
+    )
+
+
+def _are_consecutive(first: int, second: int, third: int) -> bool:
+    return third - second == second - first == 1
 
 
 def _may_be_date(first: int, second: int, third: int) -> bool:
@@ -128,7 +179,7 @@ def _compact(text: str) -> str:
 def _begins_with_iban(text: str) -> bool:
     """Return whether an IBAN ends at one of the ends of a group: what follows may be another word."""
     number = ""
-    for group in re.split(r"[ \-]", text.upper()):
+    for group in _JOINTS.split(text.upper()):
         number += group
         if len(number) in _IBAN_LENGTHS and is_valid("iban", number):
             return True

@@ -1,74 +1,86 @@
 """Finds the raw id of an event's own learner in the other texts of the event. Pure.
 
-Found is the whole id, between characters that are no letters and no digits, whatever the case, the Unicode form or the
-percent-encoding. An id of fewer than six characters is not looked for: it is part of too many words.
+Ids are compared by their letters and digits. Case, the Unicode form, percent-encoding and HTML entities make no
+difference, any run of other characters is one separator, and a UUID is the same in each of its spellings. Only a whole
+id is found, between separators. An id of fewer than six characters is not looked for: it is part of too many words.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from functools import lru_cache
+from html import unescape
 from typing import Final
 from urllib.parse import unquote
+
+from schemas.identifiers import session_uuid
 
 SHORTEST: Final = 6
 PLACEHOLDER: Final = "{id}"
 
-OTHER_UUIDS: Final = frozenset({32, 34, 38, 41, 45})
-"""Lengths of a UUID without hyphens, with braces, or as a URN."""
+_SEPARATORS: Final = re.compile(r"[^a-z0-9]+")
+_BARE_UUID: Final = re.compile(r"(?<=-)([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})(?=-)")
 
 
+@lru_cache(maxsize=16_384)
 def search_key(user_id: str | None) -> str | None:
-    """Return the id as it is looked for in `searchable_text`; None when it is not looked for."""
-    if user_id is None or len(user_id) < SHORTEST:
-        return None
-    if user_id.isascii():
-        return user_id.lower()
-    own = _folded(user_id)
-    return own if len(own) >= SHORTEST else None
+    """Return the id as it is looked for in a `searchable_text`; None when it is not looked for."""
+    return None if user_id is None else _key(user_id)
 
 
 def searchable_text(text: str) -> str:
-    """Return a text in the form in which ids are compared, and again without percent-encoding where it has any.
+    """Return a text in the form in which ids are compared, and again decoded where it is encoded.
 
-    The form is NFKC, without case and without invisible characters.
+    The form is lower case in NFKC, with one hyphen for each run of separators and at both ends.
     """
-    written = text.lower() if text.isascii() else _folded(text)
-    if written == text:
-        # the same object: a cache that holds both forms of it touches one place in memory
-        written = text
-    return f"{written}\n{_folded(_decoded(text))}" if "%" in text else written
+    written = _canonical(text)
+    decoded = _decoded(text)
+    return written if decoded == text else f"{written}\n{_canonical(decoded)}"
 
 
-def contains_whole(text: str, own: str) -> bool:
-    """Return whether a `searchable_text` holds `own` between characters that are no letters and no digits."""
-    start = text.find(own)
-    while start >= 0:
-        end = start + len(own)
-        if not text[max(start - 1, 0) : start].isalnum() and not text[end : end + 1].isalnum():
-            return True
-        start = text.find(own, start + 1)
-    return False
+def is_whole(text: str, own: str) -> bool:
+    """Return whether a text is nothing but `own`, in any of its spellings."""
+    return _key(text) == own
 
 
 def is_in(text: str, user_id: str) -> bool:
     """Return whether a text holds the id of a learner as it was sent."""
     own = search_key(user_id)
-    return own is not None and contains_whole(searchable_text(text), own)
+    return own is not None and own in searchable_text(text)
 
 
 def mask_segments(path: str, own: str) -> str:
     """Return a path whose segments that hold `own` are `{id}`."""
-    if not contains_whole(searchable_text(path), own):
+    if own not in searchable_text(path):
         return path
-    segments = (PLACEHOLDER if contains_whole(searchable_text(one), own) else one for one in path.split("/"))
+    segments = (PLACEHOLDER if own in searchable_text(one) else one for one in path.split("/"))
     kept = "/".join(segments)
     # an id with a slash is in no segment
-    return PLACEHOLDER if contains_whole(searchable_text(kept), own) else kept
+    return PLACEHOLDER if own in searchable_text(kept) else kept
 
 
-def is_uuid(own: str, uuid: str) -> bool:
-    """Return whether `own` is this UUID, in any of its forms; `uuid` is in lower case with hyphens."""
-    return own.removeprefix("urn:uuid:").strip("{}").replace("-", "") == uuid.replace("-", "")
+def _key(user_id: str) -> str | None:
+    if len(user_id) < SHORTEST:
+        return None
+    decoded = _decoded(user_id)
+    uuid = session_uuid(decoded)
+    keys = (f"-{uuid}-",) if uuid is not None else (_canonical(decoded), _canonical(user_id))
+    return next((key for key in keys if len(key) >= SHORTEST + 2), None)
+
+
+def _canonical(text: str) -> str:
+    if text.isascii():
+        separated = _SEPARATORS.sub("-", text.lower())
+    else:
+        separated = "".join(one if _is_letter(one) else "-" for one in _folded(text))
+        separated = "-".join(part for part in separated.split("-") if part)
+    return _BARE_UUID.sub(r"\1-\2-\3-\4-\5", f"-{separated.strip('-')}-")
+
+
+def _is_letter(character: str) -> bool:
+    # a mark belongs to its letter
+    return character.isalnum() or unicodedata.category(character)[0] == "M"
 
 
 def _folded(text: str) -> str:
@@ -79,6 +91,6 @@ def _folded(text: str) -> str:
 
 def _decoded(text: str) -> str:
     # however often it was encoded
-    while (once := unquote(text)) != text:
+    while ("%" in text or "&" in text) and (once := unescape(unquote(text))) != text:
         text = once
     return text

@@ -25,7 +25,17 @@ _VERSION: Final = re.compile(
 )
 _BARE_VERSION: Final = re.compile(r"\d|\d{1,2}(?:\.\d{1,3}){1,2}|(?:19|20)\d\d-\d\d(?:-\d\d)?")
 """Only behind a segment of API."""
-API: Final = frozenset({"api", "apis", "rest"})
+_API: Final = frozenset({"api", "apis", "rest"})
+
+_DOTTED_VERSION: Final = re.compile(r"\d{1,2}(?:\.\d{1,3}){1,2}")
+"""Only behind a protocol: elsewhere it may be the number of a section."""
+_PROTOCOLS: Final = frozenset(
+    {"lti", "ltiadvantage", "oauth", "openid", "oidc", "saml", "scorm", "xapi", "tincan", "qti", "cmi5", "caliper"}
+    | {"soap", "odata", "fhir", "hl7", "scim", "wms", "wfs", "rss", "http", "tls", "openapi", "swagger", "graphql"}
+)
+
+VERSIONED: Final = _API | _PROTOCOLS
+"""Segments behind which a bare number may be a version."""
 
 _WORD_WITH_NUMBER: Final = re.compile(r"[A-Za-z]+\d{1,2}")
 _CAMEL_CASE: Final = re.compile(r"[A-Z]{0,5}[a-z]+(?:[A-Z][a-z]+)*\d{1,2}(?:[A-Z][a-z]{2,})+")
@@ -39,12 +49,23 @@ _STANDARD: Final = re.compile(
     re.IGNORECASE,
 )
 _NAMES: Final = re.compile(
-    r"[23]fa|[1-4]d|[48]k|[2-6]g|3ds|2step|(?:2|12)factor|7z(?:ip)?|b2b2c|l2cap|a2dp|r2dbc|i386|rs(?:232|485)|jpeg2000"
+    r"[1-5]xx|argon2(?:id|i|d|ds)|blake2(?:b|s|bp|sp|xb|xs)|oauth1a|oauth10a|p2s?h|p2wsh|web3js|md[45]sum|sha\d{1,3}sum"
+    r"|(?:2160|1440|1080|720|480|360|240)[pi]|(?:8|16|24|32|64|128|256)bits?|24[x/]7|\d{1,2}x\d{1,2}|\d(?:on|to)\d|i18next"
+    r"|\d{1,3}(?:min|sec|hrs?|hours?|days?|weeks?|months?|years?|px|fps)|3gpp?2?|500px|9gag|1password|7digital|23andme|2captcha"
+    r"|hl7v[23]|id3v[12]|mpeg[124]ts|koi8[ru]|gb2312|gb18030|windows125\d|utf(?:16|32)[bl]e|iban2?|e164|g7(?:11|22|26|28|29)"
+    r"|i[3-6]86|avx512|ripemd(?:128|160|256|320)|aes(?:128|192|256)(?:gcm|cbc|ctr|ecb)|x?chacha20(?:poly1305)?|poly1305|ed448|x448"
+    r"|curve(?:25519|448)|mp2t|ac3|bz2|sql2o|d3v\d|o2o|m2m|802\.1[1x]?|11ax"
+    r"|[23]fa|[1-4]d|[48]k|[2-6]g|3ds|2step|(?:2|12)factor|7z(?:ip)?|b2b2c|l2cap|a2dp|r2dbc|i386|rs(?:232|485)|jpeg2000"
     r"|mp4a|m3u8|utf(?:8|16|32)|base64|utf8mb4|neo4j|(?:log|slf)4j|web2py|gpt\d?4o|[dp]\d?js|covid19|(?:word|node|wav)2vec2?|peer2peer"
     r"|(?:html|csv|json|xml|pdf|text|txt|speech|image|md)2(?:html|csv|json|xml|pdf|text|txt|speech|image|md)",
     re.IGNORECASE,
 )
 """Words that no rule here covers."""
+
+_LED: Final = re.compile(
+    r"(?:oauth\d|openid\d|saml\d|https?\d|html\d|css\d|web\d|ipv[46]|mp[34]|ec2|s3|log4)[a-z]{2,12}", re.IGNORECASE
+)
+"""`oauth2callback`: the name of a technology, and a word."""
 
 _KIND_OF_THING: Final = re.compile(
     r"(?:user|usr|uid|id|student|pupil|learner|teacher|member|customer|client|account|acct|person|profile|org|tenant"
@@ -57,6 +78,10 @@ _KIND_OF_THING: Final = re.compile(
 """`course42` is one of the courses."""
 
 _HEX: Final = re.compile(r"(?=.*\d)[0-9a-f]{6,}|(?=.*\d)[0-9A-F]{6,}")
+_HEX_LETTERS: Final = re.compile(r"(?<![A-Za-z])(?:[a-f]{12}|[A-F]{12})")
+"""No word is made of these letters alone."""
+_ACCOUNT: Final = re.compile(r"[A-Za-z0-9_.+\-][@|][A-Za-z0-9]|^[@~](?!me$)[A-Za-z]")
+"""`ada@school`, `auth0|ada`, `@ada` and `~ada` name somebody."""
 _HUMP: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _VOWEL: Final = re.compile(r"[aeiouy]", re.IGNORECASE)
 _NO_LETTERS: Final = re.compile(r"[^A-Za-z]+")
@@ -65,10 +90,10 @@ _SHORTEST_RANDOM: Final = 7
 _MOST_ODD_HUMPS: Final = 2
 
 
-def is_word(segment: str, *, is_behind_api: bool = False) -> bool:
+def is_word(segment: str, before: str = "") -> bool:
     """Return whether a decoded segment of a path is part of the route, and not an id.
 
-    A bare number can be a version where it `is_behind_api`, or whatever else is in API.
+    `before`: the segment before it, if it is in VERSIONED. A bare number behind it may be a version.
     """
     if len(segment) > LONGEST_WORD and not (
         len(segment) <= _LONGEST_QUALIFIED_NAME and _QUALIFIED_NAME.fullmatch(segment)
@@ -76,12 +101,12 @@ def is_word(segment: str, *, is_behind_api: bool = False) -> bool:
         return False
     if segment.isdecimal():
         # most ids are a number, and most of them are new
-        return is_behind_api and _BARE_VERSION.fullmatch(segment) is not None
-    if _is_random(segment):
+        return before in _API and _BARE_VERSION.fullmatch(segment) is not None
+    if _is_random(segment) or _ACCOUNT.search(segment) or _HEX_LETTERS.search(segment):
         return False
     if not _DIGIT.search(segment):
         return True
-    if _VERSION.fullmatch(segment) or (is_behind_api and _BARE_VERSION.fullmatch(segment)):
+    if _VERSION.fullmatch(segment) or _is_version(segment, before):
         return True
     joined = segment.replace("-", "")
     if _NAMES.fullmatch(joined) or _STANDARD.fullmatch(joined):
@@ -89,12 +114,18 @@ def is_word(segment: str, *, is_behind_api: bool = False) -> bool:
     return all(_is_word_part(part) for part in _PART.findall(segment))
 
 
+def _is_version(segment: str, before: str) -> bool:
+    if before in _API:
+        return _BARE_VERSION.fullmatch(segment) is not None
+    return before in _PROTOCOLS and _DOTTED_VERSION.fullmatch(segment) is not None
+
+
 def _is_word_part(part: str) -> bool:
     if not _DIGIT.search(part) or _NAMES.fullmatch(part) or _STANDARD.fullmatch(part):
         return True
     if _KIND_OF_THING.fullmatch(part) or _HEX.fullmatch(part):
         return False
-    return any(form.fullmatch(part) for form in (_WORD_WITH_NUMBER, _VERSION, _NUMERONYM, _ORDINAL, _CAMEL_CASE))
+    return any(form.fullmatch(part) for form in (_WORD_WITH_NUMBER, _VERSION, _NUMERONYM, _ORDINAL, _LED, _CAMEL_CASE))
 
 
 def _is_random(segment: str) -> bool:

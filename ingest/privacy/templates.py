@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from ingest.privacy.detectors import find_personal
-from ingest.privacy.route_words import API, is_word
+from ingest.privacy.route_words import VERSIONED, is_word
 
 PLACEHOLDER: Final = "{id}"
 MOST_SEGMENTS: Final = 12
@@ -48,7 +48,8 @@ _TOKEN: Final = re.compile(
     )
     | (?P<slash>/)
     | (?P<end>[?\#;])
-    | (?P<text>\w+|.)
+      # ab(cd)?e of Express
+    | (?P<text>\w+|\([a-z]{1,16}\)\?(?=[a-z]{0,4}(?:[/?]|$))|.)
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -69,10 +70,10 @@ def template_of(endpoint: str) -> str:
     else:
         segments = [([segment], segment) for segment in _QUERY.sub("", path).split("/")]
     named = []
-    is_behind_api = False
+    before = ""
     for texts, segment in segments[:MOST_SEGMENTS]:
-        named.append(segment if _is_named(texts, segment, is_behind_api) else PLACEHOLDER)
-        is_behind_api = segment in API
+        named.append(segment if _is_named(texts, segment, before) else PLACEHOLDER)
+        before = segment if segment in VERSIONED else ""
     if len(segments) > MOST_SEGMENTS:
         named.append("{rest}")
     return "/".join(named) or "/"
@@ -98,16 +99,16 @@ def _segments(path: str) -> list[tuple[list[str], str]]:
     return [*segments, (texts, segment)]
 
 
-def _is_named(texts: list[str], segment: str, is_behind_api: bool) -> bool:
+def _is_named(texts: list[str], segment: str, before: str) -> bool:
     """Return whether a segment is a name or a placeholder, and no text of it could be an id or personal."""
     for text in texts:
-        if not _is_name(text, is_behind_api):
+        if not _is_name(text, before):
             return False
     return len(texts) == 1 or find_personal(unquote(segment)) is None
 
 
 @lru_cache(maxsize=16_384)
-def _is_name(text: str, is_behind_api: bool) -> bool:
+def _is_name(text: str, before: str) -> bool:
     # the anchors of a regular expression belong to no word
     plain = unquote(text).strip("^$")
-    return is_word(plain, is_behind_api=is_behind_api) and find_personal(plain) is None
+    return is_word(plain, before) and find_personal(plain) is None

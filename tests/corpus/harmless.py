@@ -24,6 +24,7 @@ _PACKAGES: Final = ("npm", "hf", "pypi", "sk-test", "sk-proj", "glpat", "ghp", "
 _DEPARTMENTS: Final = _listed(
     "CS MATH BIO CHEM PHYS ENGL HIST ECON PSYC EECS COMPSCI INF STAT MA PH EN GE LAW NURS COMP INFO TDT DD FIT ESP"
 )
+_SUBJECTS: Final = ("Math", "Bio", "Biology", "Chemistry", "Physics", "Spanish", "English", "History", "Nursing", "Law")
 _ORGANISATIONS: Final = ("edX", "MITx", "HarvardX", "DelftX", "TsinghuaX", "UC3Mx", "IITBombayX", "W3Cx", "OpenedX")
 _FILES: Final = ("jpg", "png", "pdf", "csv", "css", "js", "srt", "mp4", "svg", "html", "ipynb", "txt", "zip", "docx")
 _BLOCKS: Final = ("html", "video", "problem", "sequential", "vertical", "asset", "chapter", "discussion")
@@ -95,6 +96,9 @@ def _course_code(rng: Random) -> str:
             f"{department} {number}-{section:02}-{_year(rng)}",
             f"{department} {number} {section:02} {_year(rng)}",
             f"{number}-{section:03}-{_year(rng)}",
+            f"{rng.choice(_SUBJECTS)} {number}-{section:02}-{_digits(rng, 4)}",
+            f"{number}-{section:02}-{_digits(rng, 4)} {department}",
+            f"{rng.choice(('CS', 'MA', 'EN'))} {section:02} {section + 1:02} {section + 2:02} {rng.choice('ABCD')}",
             f"{department}{_year(rng)}{section:02}A",
             f"{department[:2]}{rng.randint(10, 12)}{rng.randint(10, 12)}{rng.randint(10, 28)}B",
             f"{department}{rng.randint(1000, 9999)}_{_year(rng)}_SM{rng.randint(1, 2)}",
@@ -240,6 +244,29 @@ def _route(rng: Random) -> str:
     )
 
 
+def _list(rng: Random) -> str:
+    first, step = rng.randint(1000, 6000), rng.randint(1, 40)
+    numbers = [first + step * place for place in range(rng.randint(3, 6))]
+    return rng.choice((", ", ",", ";", "|", "+")).join(map(str, numbers))
+
+
+def _escape(rng: Random) -> str:
+    return rng.choice(
+        (
+            f"{_word(rng)}=40",
+            f"?page=40&sort={_word(rng)}",
+            f"width=40em.{_word(rng)}",
+            f"{_word(rng)}\\u00e9{_word(rng)}",
+            f"U+00{rng.randint(41, 79)} {_word(rng).title()}",
+            f"C:\\{_word(rng)}\\x{rng.randint(20, 79)}",
+            f"{_word(rng).title()} (a) {_word(rng)}.{rng.randint(1, 9)}",
+            f"{_word(rng)} available at {_word(rng)}.org",
+            f"{_word(rng).title()} | At a glance | {_word(rng).title()}",
+            f"{_word(rng)}&amp;{_word(rng)}",
+        )
+    )
+
+
 def _model(rng: Random) -> str:
     date = f"{_year(rng)}{rng.randint(1, 12):02}{rng.randint(1, 28):02}"
     return rng.choice(
@@ -292,6 +319,8 @@ FAMILIES: Final[Mapping[str, Callable[[Random], str]]] = {
     "titles": _title,
     "places in a course": _place,
     "routes": _route,
+    "lists of numbers": _list,
+    "escapes and lists of words": _escape,
     "model names": _model,
     "packages and files": _package,
 }

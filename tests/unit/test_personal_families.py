@@ -92,7 +92,7 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         ("20260312-0042@host.example.edu", "ada-20260312-0042@host.example.edu"),
         ('"@angular.io/core"', '"ada"@angular.io'),
         ("look_at_this.pdf", "look_at_this.com"),
-        ("meet at school", "meet at school dot com"),
+        ("meet at school", "mia at school dot com"),
         ("core-api@7.0.1.Final", "core-api@7.example.com"),
         ("lesson_@angular.io/core_1.0.9", "lesson_x@angular.io"),
         ("server@10.0.0.1", "ssh://server@10.0.0.1"),
@@ -100,7 +100,27 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         ("id-token==1.0.0.7", "id-token=1.0.0.7"),
         ("access-token:0.2.210201.1", "access-token:0x2b210201f1"),
         ("Secret: PhD-Level", "secret: 9dK2pL4vEl"),
-        ("SOC 210-01-1234", "soc: 210-01-1234"),
+        ("SOC 210-01-1234", "social 210-01-1234"),
+        # a section of a course has a number from 100 on, and the word beside it is a department
+        ("Math 101-01-1234", "Ada 101-51-1234"),
+        ("Biology 101-01-2345", "ID 101-01-2345"),
+        ("ID 101-10-2026", "ID 078-05-1120"),
+        ("TAX 450-10-2026", "TAX 450-10-4410"),
+        ("101-01-1001 CHEM", "101-01-1001 paid"),
+        ("Learn Python @ Google.com", "ada @ google.com"),
+        ("CHEM 205-12-4410", "CHEM 078-05-1120"),
+        ("CS 24 25 26 D", "nino CS 24 25 26 D"),
+        ("JG 54 55 56 D", "JG 54 65 76 D"),
+        # a list of numbers in order
+        ("4242,4343,4444,5559", "4242,4242,4242,4242"),
+        ("2026-2341-2344", "2341-2341-2346"),
+        # who looks at a place, and who has an address
+        ("look at example dot com", "ada at example dot com"),
+        ("available at example.com", "ada at example.com"),
+        ("lesson_@angular.io/core", "ada_@angular.io"),
+        ("Meet @school.com", "mia @school.com"),
+        ("meet @school.com", "mia@ school.com"),
+        ("us@school. It is late", "ada@school. com"),
         ("SQL Server 9.0.4.2", "server_9.0.4.2"),
         ("number 4155552671", "phone number 4155552671"),
         ("móvil 612", "móvil 612345678"),
@@ -135,6 +155,25 @@ def test_what_looks_the_same_is_told_apart(harmless: str, personal: str) -> None
         "ada@example\u3002com",
         "\uff41\uff44\uff41\uff20example.com",
         "a\u200bda@exa\u00admple.com",
+        "ada @example.org",
+        "ada@ example.org",
+        "ada@example .com",
+        "ada|at|example.org",
+        "ada+at+example.org",
+        "ada *at* example.org",
+        "ada -at- example.org",
+        "ada [\u00e4t] example.de",
+        "ada(a)example.com",
+        "ada arroba example.es",
+        "ada#at#example#dot#org",
+        "ada=40example=2Eorg",
+        "ada=2540example.org",
+        "ada\\u0040example.org",
+        "ada\\u{40}example.org",
+        "ada\\x40example.org",
+        "ada%u0040example.org",
+        "ada U+0040 example.org",
+        "ada@example;com",
     ],
 )
 def test_an_address_in_disguise_is_one(text: str) -> None:
@@ -150,6 +189,29 @@ def test_groups_may_be_separated_by_anything_usual(joint: str) -> None:
         (("06", "12", "34", "56", "78"), Personal.PHONE),
     ):
         assert find_personal(joint.join(groups)) is kind, groups
+
+
+@pytest.mark.parametrize("joint", [" - ", ":", ",", ", ", "|", " | ", ";", "+", "~", "\t", "--"])
+def test_groups_of_a_card_may_be_separated_by_more(joint: str) -> None:
+    for groups in (("4242",) * 4, ("3782", "822463", "10005"), ("42424242", "42424242"), ("424242", "4242424242")):
+        assert find_personal(f"card {joint.join(groups)}") is Personal.CARD, groups
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2341.2341.2346",
+        "aadhaar 2341:2341:2346",
+        "RSSMRA-85T10-A562S",
+        "DE89.3704.0044.0532.0130.00",
+        "AB 98 76 54C",
+        "SSN 078-05-1120",
+        "TAX 078-05-1120",
+        "EMP 078-05-1120",
+    ],
+)
+def test_a_national_id_may_be_written_otherwise(text: str) -> None:
+    assert find_personal(text) is Personal.NATIONAL_ID
 
 
 def test_digits_of_other_scripts_are_digits() -> None:
