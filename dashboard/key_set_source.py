@@ -1,16 +1,23 @@
-"""Where the public keys of learners' tokens come from: a file or an https address, read again and again."""
+"""Where the public keys of learners' tokens come from: a file or an https address, read again and again.
+
+Whatever is found there, the process goes on: the keys that were read last stay in use for a day at most.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import stat
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 
-from dashboard.learner_tokens import KeySet, parse_key_set
+from dashboard.key_set_document import LARGEST, parse_key_set
+from dashboard.learner_tokens import KeySet
 from runtime.errors import ConfigurationError, DependencyUnavailable
 from telemetry import events as telemetry
 
@@ -18,8 +25,18 @@ REFRESH: Final = timedelta(minutes=5)
 COOLDOWN: Final = timedelta(minutes=1)
 """Least time between two readings, however many tokens name keys that are not known."""
 
-_LARGEST: Final = 1024**2
+KEPT: Final = timedelta(days=1)
+"""How long keys stay in use that could not be read again: one that was withdrawn is good for no longer."""
+
 _PATIENCE_SECONDS: Final = 5.0
+"""For each step of a request."""
+
+_LONGEST_SECONDS: Final = 15.0
+"""For the whole of it."""
+
+
+# a few compressed bytes may stand for very many
+_PLAIN: Final = {"accept-encoding": "identity"}
 
 
 class KeySetUnavailable(DependencyUnavailable):
@@ -31,15 +48,20 @@ class KeySetUnavailable(DependencyUnavailable):
 class KeySetSource:
     """Keeps a key set as its source has it."""
 
-    def __init__(self, location: str, keys: KeySet) -> None:
-        """`location`: a path, or a URL whose scheme is https. Raises ConfigurationError for another scheme."""
+    def __init__(self, location: str, keys: KeySet, clock: Callable[[], float] = time.monotonic) -> None:
+        """`location`: a path, or a URL whose scheme is https; `clock` counts seconds.
+
+        Raises ConfigurationError for another scheme and for what is no URL.
+        """
         scheme, separator, _ = location.partition("://")
-        if separator and scheme != "https":
+        if separator and not (scheme == "https" and _is_url(location)):
             raise ConfigurationError("ANALYTICS_JWT_JWKS must be a file or an https address")
         self._location = location
         self._is_address = bool(separator)
         self._keys = keys
-        self._is_loaded = False
+        self._clock = clock
+        self._loaded_at: float | None = None
+        self._told: tuple[int, int] | None = None
         self._wanted = asyncio.Event()
 
     def want(self) -> None:
@@ -47,20 +69,24 @@ class KeySetSource:
         self._wanted.set()
 
     async def check(self) -> str:
-        """Return that there are keys. Raises KeySetUnavailable when there never were."""
-        if not self._is_loaded:
-            raise KeySetUnavailable("not_loaded", "the JWKS has not been read yet")
+        """Return that there are keys. Raises KeySetUnavailable when there are none."""
+        if self._loaded_at is None:
+            raise KeySetUnavailable("not_loaded", "the JWKS has not been read yet, or not for a day")
         return "loaded"
 
     async def load(self) -> None:
-        """Read once. Raises KeySetUnavailable, or ConfigurationError for a set that is not fit."""
+        """Read once. Raises KeySetUnavailable, also for a set without a key that can be used."""
         text = await self._fetch() if self._is_address else await asyncio.to_thread(self._read)
         try:
-            document = json.loads(text)
-        except ValueError:
-            raise KeySetUnavailable("unreadable", "the JWKS is not JSON") from None
-        self._keys.replace(parse_key_set(document))
-        self._is_loaded = True
+            # thousands of keys fit into a document
+            keys, skipped = await asyncio.to_thread(parse_key_set, text)
+        except ConfigurationError as error:
+            raise KeySetUnavailable("unfit", str(error)) from None
+        self._keys.replace(keys)
+        self._loaded_at = self._clock()
+        if self._told != (len(keys), skipped):
+            self._told = (len(keys), skipped)
+            telemetry.key_set_read(len(keys), skipped)
 
     async def follow(self, stop: asyncio.Event) -> None:
         """Read now and then until `stop` is set, sooner when a key is wanted."""
@@ -79,31 +105,51 @@ class KeySetSource:
     async def _load_or_keep(self) -> None:
         try:
             await self.load()
-        except (KeySetUnavailable, ConfigurationError) as error:
+        except KeySetUnavailable as error:
             telemetry.key_set_unreadable(error)
+            if self._loaded_at is not None and self._clock() - self._loaded_at > KEPT.total_seconds():
+                self._keys.replace({})
+                self._loaded_at = None
 
     def _read(self) -> bytes:
         try:
-            with Path(self._location).open("rb") as file:
-                return file.read(_LARGEST + 1)
+            path = Path(self._location)
+            # opening a pipe would wait for its other end
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise KeySetUnavailable("unreadable", "it is not a file")
+            with path.open("rb") as file:
+                return file.read(LARGEST + 1)
         except OSError as error:
             raise KeySetUnavailable("unreadable", error.strerror or "") from None
+        except ValueError:
+            raise KeySetUnavailable("unreadable", "no file can have this name") from None
 
     async def _fetch(self) -> bytes:
-        content = b""
+        content = bytearray()
         try:
             async with (
-                httpx.AsyncClient(timeout=_PATIENCE_SECONDS, follow_redirects=False) as client,
+                asyncio.timeout(_LONGEST_SECONDS),
+                httpx.AsyncClient(timeout=_PATIENCE_SECONDS, follow_redirects=False, headers=_PLAIN) as client,
                 client.stream("GET", self._location) as response,
             ):
                 response.raise_for_status()
-                async for part in response.aiter_bytes():
+                if response.headers.get("content-encoding", "identity") != "identity":
+                    raise KeySetUnavailable("unreadable", "the JWKS is compressed, which was not asked for")
+                async for part in response.aiter_raw():
                     content += part
-                    if len(content) > _LARGEST:
+                    if len(content) > LARGEST:
                         raise KeySetUnavailable("too_large")
-        except httpx.HTTPError as error:
+        # OSError: certificates of authorities that cannot be read, and TLS
+        except (httpx.HTTPError, TimeoutError, OSError) as error:
             raise KeySetUnavailable("connection", type(error).__name__) from None
-        return content
+        return bytes(content)
+
+
+def _is_url(location: str) -> bool:
+    try:
+        return bool(urlsplit(location).hostname and httpx.URL(location).host)
+    except (httpx.InvalidURL, ValueError):
+        return False
 
 
 async def _first_of(*tasks: asyncio.Task[bool], after: timedelta) -> None:

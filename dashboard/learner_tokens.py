@@ -6,24 +6,21 @@ known; no header of the token (`jku`, `jwk`, `x5u`) brings or fetches a key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from pydantic import TypeAdapter, ValidationError
 
-from runtime.errors import ConfigurationError
 from schemas.envelope_fields import UserId
 
 LONGEST: Final = 4096
 """Characters of a token; a longer one is not looked into."""
 
-_PUBLIC_KEY_ALGORITHMS: Final = frozenset({"RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"})
-_SHORTEST_RSA: Final = 2048
-"""Bits (RFC 7518, section 3.3)."""
+_MALFORMED: Final = (TypeError, ValueError, OverflowError, RecursionError)
+"""What PyJWT lets through of a header that is too deep, and of claims of another type than it expects."""
 _USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
 """Takes a whole number for its decimal text, as ingest does."""
 _FAR: Final = datetime(9000, 1, 1, tzinfo=UTC)
@@ -50,59 +47,35 @@ class VerificationKey:
     algorithm: str
 
 
-KeyFinder = Callable[[str | None], VerificationKey | None]
-"""Returns the key of a `kid` (None: the token names none), or None when it is not known."""
+KeysById = Mapping[tuple[str | None, str], VerificationKey]
+"""By `kid` and algorithm: keys of different kinds may share an id (RFC 7517, section 4.5)."""
+
+
+KeyFinder = Callable[[str | None, str], VerificationKey | None]
+"""Returns the key of a `kid` (None: the token names none) for an algorithm, or None when it is not known."""
 
 
 def shared_secret(secret: str) -> KeyFinder:
     """Return a finder of one HS256 secret, whatever name a token gives it."""
     key = VerificationKey(secret, "HS256")
-    return lambda _kid: key
+    return lambda _kid, _algorithm: key
 
 
 class KeySet:
-    """Public keys by their ids, replaced as a whole."""
+    """Public keys by their ids and algorithms, replaced as a whole."""
 
     def __init__(self) -> None:
-        self._keys: Mapping[str | None, VerificationKey] = {}
+        self._keys: KeysById = {}
 
-    def replace(self, keys: Mapping[str | None, VerificationKey]) -> None:
+    def replace(self, keys: KeysById) -> None:
         """Use these keys from now on."""
         self._keys = keys
 
-    def find(self, kid: str | None) -> VerificationKey | None:
-        """Return the key with this id; without one, the only key there is."""
+    def find(self, kid: str | None, algorithm: str) -> VerificationKey | None:
+        """Return the key with this id for the algorithm; without an id, the only key there is."""
         if kid is None and len(self._keys) == 1:
             return next(iter(self._keys.values()))
-        return self._keys.get(kid)
-
-
-def parse_key_set(document: Any) -> dict[str | None, VerificationKey]:
-    """Return the keys of a JWKS document (RFC 7517) that sign. Raises ConfigurationError when one is not fit for it."""
-    members = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(members, list):
-        raise ConfigurationError('a JWKS is a JSON object with "keys"')
-    keys = dict(_signing_keys(members))
-    if not keys:
-        raise ConfigurationError("the JWKS has no key that signs")
-    return keys
-
-
-def _signing_keys(members: Iterable[Any]) -> Iterable[tuple[str | None, VerificationKey]]:
-    for number, member in enumerate(members):
-        if isinstance(member, dict) and member.get("use", "sig") != "sig":
-            continue
-        try:
-            found = jwt.PyJWK.from_dict(member)
-        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, KeyError):
-            raise ConfigurationError(f"key {number} of the JWKS cannot be read") from None
-        # a symmetric key among public ones would let whoever can read the set sign with it
-        if found.algorithm_name not in _PUBLIC_KEY_ALGORITHMS:
-            raise ConfigurationError(f"key {number} of the JWKS is not for a public key algorithm")
-        key = found.key
-        if isinstance(key, RSAPublicKey) and key.key_size < _SHORTEST_RSA:
-            raise ConfigurationError(f"key {number} of the JWKS is shorter than {_SHORTEST_RSA} bits")
-        yield found.key_id, VerificationKey(key, found.algorithm_name)
+        return self._keys.get((kid, algorithm))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +109,8 @@ class TokenVerifier:
         if len(token) > LONGEST:
             return None
         try:
-            kid = jwt.get_unverified_header(token).get("kid")
-            key = self._find_key(kid)
+            header = jwt.get_unverified_header(token)
+            key = self._find_key(header.get("kid"), str(header.get("alg")))
             if key is None:
                 self._on_unknown_key()
                 return None
@@ -152,9 +125,9 @@ class TokenVerifier:
                 leeway=self._rules.leeway,
             )
             subject = _USER_ID.validate_python(claims["sub"])
-        except (jwt.InvalidTokenError, ValidationError):
+            return LearnerToken(subject, _moment(claims["exp"]) + self._rules.leeway)
+        except (jwt.PyJWTError, ValidationError, *_MALFORMED):
             return None
-        return LearnerToken(subject, _moment(claims["exp"]) + self._rules.leeway)
 
 
 def _moment(seconds: Any) -> datetime:

@@ -80,7 +80,7 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
         refused = _refused_id(sent_id, event.user_id, policy.firewall)
         if refused is not None:
             return refused
-        event_id, id_time = _identity(sent_id)
+        event_id, id_time = _identity(sent_id, source)
     if id_time is not None and not arrival.oldest_id <= id_time <= arrival.newest_id:
         detail = "The time inside this UUIDv7 is too old or in the future."
         return Rejection("event_id_time_out_of_range", "/event_id", detail)
@@ -141,7 +141,7 @@ def _in_utc(moment: datetime) -> datetime:
         return _FIRST if moment.year == MINYEAR else _LAST
 
 
-def _identity(client_id: str) -> tuple[str, int | None]:
+def _identity(client_id: str, source: str) -> tuple[str, int | None]:
     """Return the key, and the Unix milliseconds inside it when the sender chose them."""
-    key = canonical_event_id(client_id)
+    key = canonical_event_id(client_id, source)
     return str(key), None if is_reserved(key) and key.version != 7 else milliseconds_of(str(key))

@@ -119,7 +119,8 @@ def create_app(
     `gauge` is watched by whoever gives it; without one only Redis itself refuses. `keys` and `policy` are kept up to
     date, and `unmapped` is written, by whoever gives them; without, those of the settings hold and nothing is written.
     """
-    producer = Producer(redis, settings.stream_partitions, settings.durability)
+    changed_key = settings.pseudonymizer().changed_key
+    producer = Producer(redis, settings.stream_partitions, settings.durability, changed_key=changed_key)
     queue = AppendQueue(producer, lanes=lanes_of(settings.durability))
     telemetry.events_held(lambda: queue.held_events)
     intake = Intake(

@@ -12,7 +12,7 @@ from processors.live_chores import live_chores
 from runtime.clock import utc_now
 from runtime.failpoints import Failpoint, reach
 from runtime.settings import Settings
-from storage import api_keys, losses, partitions, retention, summary
+from storage import api_keys, id_conflicts, losses, partitions, retention, summary
 from storage.pool import Pool
 from stream import api_keys as stream_api_keys
 from stream import continuity, group_needs, groups, health, lag, trimmer
@@ -52,6 +52,10 @@ def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
     async def prune_dead_letters() -> str:
         return f"removed {await retention.prune_dead_letters(pool, utc_now(), settings.raw_retention)}"
 
+    async def forget_conflicts() -> str:
+        await id_conflicts.forget_conflicts(pool, utc_now() - settings.raw_retention)
+        return "done"
+
     async def prune_audit_log() -> str:
         return f"removed {await retention.prune_audit_log(pool, utc_now())}"
 
@@ -70,6 +74,7 @@ def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
         Chore("prune_system_metrics", hour, prune_system_metrics),
         Chore("prune_ledger", hour, prune_ledger),
         Chore("prune_dead_letters", hour, prune_dead_letters),
+        Chore("forget_conflicts", hour, forget_conflicts),
         Chore("prune_audit_log", hour, prune_audit_log),
         Chore("refresh_summary", timedelta(seconds=settings.summary_refresh_seconds), refresh_summary),
         Chore("measure_losses", timedelta(minutes=1), measure_losses),

@@ -23,6 +23,7 @@ from processors.batch import Batch, BatchPolicy
 from processors.breaker import Breaker, BreakerPolicy
 from processors.consumer_name import consumer_name
 from processors.decode import StorableRange, decode_entries
+from processors.id_conflicts import ConflictCounter
 from processors.retry import until_available
 from processors.store import BatchStore
 from runtime.clock import utc_now
@@ -37,6 +38,7 @@ from storage.writer import BatchCounts, BatchWriter, DeadLetter, ReceivedEvent
 from stream.connection import connect
 from stream.consumer import Consumer, Entry
 from stream.health import ping as ping_stream
+from stream.key_changes import read_key_changes
 from stream.keys import STORE_GROUP
 from telemetry import events as telemetry
 from telemetry import logging
@@ -176,14 +178,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     except StorageUnavailable:
         await redis.aclose()
         return
-    writer = BatchWriter(pool, zlib.crc32(name.encode()))
+    conflicts = ConflictCounter(pool, lambda: read_key_changes(redis))
+    writer = BatchWriter(pool, zlib.crc32(name.encode()), conflicts.add)
     policy = BatchPolicy(settings.batch_size, settings.flush_interval, settings.flush_linger_ms)
     limits = BreakerPolicy(
         settings.dead_letter_max_ratio, settings.dead_letter_max_consecutive, settings.dead_letter_window
     )
     checks = [Check("redis", lambda: ping_stream(redis)), Check("postgres", lambda: ping_storage(pool))]
     try:
-        loops = []
+        loops = [conflicts.run(stop)]
         for partition in range(settings.stream_partitions):
             consumer = Consumer(redis, partition, STORE_GROUP, name, claim_idle_seconds=settings.claim_idle_seconds)
             store = BatchStore(writer, partition, stop, Breaker(limits))
@@ -197,6 +200,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         # Told to stop during an outage: the entries stay pending and go to the next worker.
         pass
     finally:
+        await conflicts.count(stop)
         await pool.close()
         await redis.aclose()
         telemetry.process_stopped("worker")

@@ -29,6 +29,8 @@ class Pseudonymizer:
         """Take keys by version; the highest version is the newest. Raises ValueError when there is none."""
         if not keys:
             raise ValueError("at least one pseudonym key is needed")
+        self.changed_key = max(keys) if len(keys) > 1 else None
+        """Version of the newest key if there are older ones."""
         # each key is hashed once, not for every learner
         self._keyed = [hmac.new(keys[version], digestmod=hashlib.sha256) for version in sorted(keys, reverse=True)]
 

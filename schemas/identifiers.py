@@ -1,7 +1,11 @@
 """How a sender's event id becomes the key an event is stored, partitioned and deduplicated by.
 
 A UUIDv7 (RFC 9562) orders by time and is kept. Any other string maps to a UUIDv8 whose first 16 bits are ones:
-a range no UUIDv7 of this age can reach, so that such ids have a partition of their own.
+a range no UUIDv7 of this age can reach, so that such ids have a partition of their own. A UUID is unique by itself and
+has one key whoever sends it; any other text is unique within the service that chose it, and maps per source.
+
+The release before mapped every text without its source. The two keys of a text differ by a mask of the source, so
+each is computed from the other: `counterpart`.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -19,21 +24,53 @@ _ANY_UUID: Final = re.compile(
     r"(?:urn:uuid:|(\{))?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})(?(1)\})", re.IGNORECASE | re.ASCII
 )
 _HYPHENATED: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_RFC_VARIANTS: Final = "89abAB"
 _RESERVED_PREFIX: Final = b"\xff\xff"
 _NAMESPACE: Final = b"studyin/event-id/1\x00"
+_SOURCE_NAMESPACE: Final = b"studyin/event-id-source/1\x00"
+_SOURCES: Final = 4_096
+"""Masks that are kept: more than there are services."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 RESERVED_FLOOR: Final = UUID("ffff0000-0000-0000-0000-000000000000")
 """Lowest id of the reserved range."""
 
 
-def canonical_event_id(client_id: str) -> UUID:
-    """Return the key of an event its sender calls `client_id`; pure and idempotent: a key maps to itself."""
+def canonical_event_id(client_id: str, source: str) -> UUID:
+    """Return the key of an event that the service `source` calls `client_id`.
+
+    Pure and idempotent: a key maps to itself. A UUID (RFC 9562, 36 characters) has the same key for every source.
+    """
     if _HYPHENATED.fullmatch(client_id):
         given = UUID(client_id)
         if given.version == 7 or (given.version == 8 and is_reserved(given)):
             return given
-    return uuid8(_RESERVED_PREFIX + hashlib.sha256(_NAMESPACE + client_id.encode()).digest())
+        if _is_rfc_uuid(client_id):
+            return _hashed(client_id)
+    return counterpart(_hashed(client_id), source)
+
+
+def counterpart(event_id: UUID, source: str) -> UUID:
+    """Return the other key of a text of this source: of the key with the source the one without it, and the reverse.
+
+    For keys of the reserved range; so is what is returned.
+    """
+    return UUID(int=event_id.int ^ _mask(source))
+
+
+@lru_cache(_SOURCES)
+def _mask(source: str) -> int:
+    """Return 106 bits: none of the prefix, the version and the variant."""
+    blank = uuid8(b"\x00" * 16).int
+    return uuid8(b"\x00\x00" + hashlib.sha256(_SOURCE_NAMESPACE + source.encode()).digest()).int ^ blank
+
+
+def _hashed(text: str) -> UUID:
+    return uuid8(_RESERVED_PREFIX + hashlib.sha256(_NAMESPACE + text.encode()).digest())
+
+
+def _is_rfc_uuid(hyphenated: str) -> bool:
+    return hyphenated[14] in "12345678" and hyphenated[19] in _RFC_VARIANTS
 
 
 def uuid8(digest: bytes) -> UUID:

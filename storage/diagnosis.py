@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,6 +10,7 @@ import asyncpg
 
 from runtime.diagnosis import Finding, judge
 from storage.failures import translated_errors
+from storage.id_conflicts import ConflictKind, read_conflicts
 from storage.losses import StreamLoss, read_losses
 from storage.migrate import current_revision, head_revision
 from storage.pool import connect
@@ -18,6 +19,8 @@ from storage.retention_horizon import read_horizon
 _OLDEST: Final = 15
 _LONG_TRANSACTION_SECONDS: Final = 600
 _RECENT: Final = timedelta(days=7)
+_MOST_TOLD: Final = 10
+_DIFFERENCES: Final = {"event_type": "type", "learner": "learner"}
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FACTS: Final = """
@@ -42,6 +45,7 @@ async def diagnose(database_url: str, pool_size: int, now: datetime, raw_retenti
             is_current = current == head_revision()
             losses = await read_losses(connection) if is_current else []
             horizon = await read_horizon(connection) if is_current else None
+            conflicts = await read_conflicts(connection, (now - _RECENT).date()) if is_current else {}
     finally:
         await connection.close()
     assert facts is not None
@@ -50,6 +54,7 @@ async def diagnose(database_url: str, pool_size: int, now: datetime, raw_retenti
         _judge_schema(current),
         judge_losses(losses, now),
         judge_horizon(horizon, now, raw_retention),
+        judge_conflicts(conflicts),
     ]
 
 
@@ -108,6 +113,23 @@ def judge_horizon(horizon: datetime | None, now: datetime, raw_retention: timede
         else "none was removed yet",
         "ANALYTICS_RAW_RETENTION_DAYS was raised: events with ids of an earlier time are accepted, and then parked as"
         " before_retention_horizon",
+        otherwise="warn",
+    )
+
+
+def judge_conflicts(conflicts: Mapping[ConflictKind, int]) -> Finding:
+    """Judge the events of late that were dropped because another event has their id."""
+    told = [
+        f"{events} from {kind.source}, of another {_DIFFERENCES[kind.differs]} than that of {kind.stored_source}"
+        for kind, events in list(conflicts.items())[:_MOST_TOLD]
+    ]
+    told += [f"and {len(conflicts) - _MOST_TOLD} more kinds"] if len(conflicts) > _MOST_TOLD else []
+    return judge(
+        "events.id_conflicts",
+        not conflicts,
+        f"dropped in {_RECENT.days} days: {'; '.join(told)}" if conflicts else f"none in {_RECENT.days} days",
+        "these services use one event_id for different events, and only the first is stored: send UUIDs, or ids that"
+        " are unique within the service. See `Conflicts of event ids` in docs/operations.md",
         otherwise="warn",
     )
 

@@ -46,6 +46,7 @@ async def read_holdings(connection: Connection, keeping: Keeping, now: datetime)
     plan: list[tuple[str, About, timedelta | None, str | None, datetime | None]] = [
         (RAW_EVENTS, "one learner", raw, "received_at", now - raw),
         ("dead_letters", "one learner", keeping.raw, "parked_at", now - keeping.raw),
+        ("event_id_conflicts", "the platform", keeping.raw, "book_date", now - keeping.raw),
         ("settled_entries", "the stream", 2 * keeping.stream, "settled_at", now - 2 * keeping.stream),
         *(
             (
@@ -59,7 +60,10 @@ async def read_holdings(connection: Connection, keeping: Keeping, now: datetime)
             for schema in ("", f"{RETIRED}.")
         ),
         *((table, "the stream", None, None, None) for table in ("batch_books", "stream_positions", "stream_losses")),
-        *((table, "the platform", None, None, None) for table in ("retention_horizon", "retired_event_ids")),
+        *(
+            (table, "the platform", None, None, None)
+            for table in ("retention_horizon", "retired_event_ids", "unscoped_event_ids")
+        ),
         ("audit_log", "one learner", keeping.audit, "keep_until", now),
         ("api_keys", "the platform", None, None, None),
         ("erased_users", "the erased", None, None, None),

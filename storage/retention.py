@@ -19,6 +19,7 @@ from storage.pool import Connection
 from storage.retention_horizon import raise_horizon, remember_entries, remember_mapped_ids
 from storage.rollups import RETIRED, ROLLUPS
 from storage.store_batch import BATCH_LOCK
+from storage.unscoped_ids import finish, remember_counterparts
 from storage.verify import expiry_cutoff
 
 _CHUNK: Final = 5_000
@@ -136,6 +137,9 @@ async def _prune_reserved(pool: asyncpg.Pool, cutoff: datetime) -> int:
             if gone:
                 await _retire(connection, "leaving")
                 await remember_mapped_ids(connection, "leaving")
+                await remember_counterparts(connection, "leaving")
+            else:
+                await finish(connection, cutoff)
     return gone
 
 

@@ -7,7 +7,7 @@ Whoever calls acknowledges after `write` returned, never before.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -18,7 +18,8 @@ from runtime.failpoints import Failpoint, reach
 from schemas.stream_entry import WireEvent
 from storage.failures import translated_errors
 from storage.pool import Connection
-from storage.store_batch import COLUMNS, LOCK, STORE, Stored, prepare
+from storage.store_batch import COLUMNS, LOCK, STORE, Conflict, Stored, prepare, read_conflicts
+from storage.unscoped_ids import counterparts
 
 SLOTS: Final = 8
 """Copies of each hot row."""
@@ -94,12 +95,20 @@ class BatchCounts(NamedTuple):
     """Entries an earlier transaction had settled already."""
 
 
+def _ignore(_conflicts: Sequence[Conflict]) -> None:
+    pass
+
+
 class BatchWriter:
     """Writes batches over a pool, one transaction each; `slot` is this writer's copy of the hot rows."""
 
-    def __init__(self, pool: asyncpg.Pool, slot: int) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, slot: int, on_conflicts: Callable[[Sequence[Conflict]], None] = _ignore
+    ) -> None:
+        """`on_conflicts` is told, after the commit, of duplicates that are other events than the stored ones."""
         self._pool = pool
         self._slot = slot % SLOTS
+        self._on_conflicts = on_conflicts
 
     async def write(
         self, partition: int, events: Sequence[ReceivedEvent], dead_letters: Sequence[DeadLetter]
@@ -112,7 +121,10 @@ class BatchWriter:
         """
         with translated_errors():
             async with self._pool.acquire() as connection, connection.transaction():
-                return await self._write(connection, partition, events, dead_letters)
+                counts, conflicts = await self._write(connection, partition, events, dead_letters)
+        if conflicts:
+            self._on_conflicts(conflicts)
+        return counts
 
     async def rehearse(self, partition: int, events: Sequence[ReceivedEvent]) -> None:
         """Store the events and take it back, to see whether the database accepts them. Raises as `write` does."""
@@ -131,8 +143,8 @@ class BatchWriter:
         partition: int,
         events: Sequence[ReceivedEvent],
         dead_letters: Sequence[DeadLetter],
-    ) -> BatchCounts:
-        stored, duplicate, suppressed, refused = await self._store(connection, partition, events)
+    ) -> tuple[BatchCounts, list[Conflict]]:
+        stored, duplicate, suppressed, refused, conflicts = await self._store(connection, partition, events)
         if refused:
             raise EventsBeforeHorizon(refused)
         parked = await self._park(connection, partition, dead_letters)
@@ -140,19 +152,21 @@ class BatchWriter:
         counts = BatchCounts(stored, duplicate, suppressed, parked, len(events) + len(dead_letters) - settled)
         await connection.fetch(_BOOK, partition, self._slot, *counts)
         reach(Failpoint.BEFORE_COMMIT)
-        return counts
+        return counts, read_conflicts(conflicts)
 
     async def _store(self, connection: Connection, partition: int, events: Sequence[ReceivedEvent]) -> Stored:
-        if not await connection.fetchval(LOCK):
+        [state] = await connection.fetch(LOCK)
+        if not state["is_prepared"]:
             await connection.execute(prepare())
         if not events:
-            return Stored(0, 0, 0, [])
+            return Stored(0, 0, 0, [], None)
         # by entry: one that came twice is stored once, and the database would take both for new
         staged = list({received.entry_id: received for received in events}.values())
         await connection.copy_to_table("staged_events", source=_rows(partition, staged), columns=COLUMNS)
         reach(Failpoint.AFTER_COPY)
         event_types = {event.event_type for _, event in staged}
-        [stored] = await connection.fetch(STORE, self._slot, list(event_types))
+        others = counterparts(staged) if state["has_unscoped_ids"] else ([], [])
+        [stored] = await connection.fetch(STORE, self._slot, list(event_types), *others)
         reach(Failpoint.AFTER_STORE)
         return Stored(*stored)
 

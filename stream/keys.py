@@ -25,6 +25,9 @@ API_KEYS: Final = "analytics:api_keys"
 TOMBSTONES: Final = "analytics:erased_users"
 """Pseudonyms of all learners who are erased, 32 bytes each."""
 
+KEY_CHANGES: Final = "analytics:pseudonym_keys"
+"""Hash: from when on (Unix milliseconds) events came under each key of pseudonyms that replaced another."""
+
 UNMAPPED: Final = "analytics:segment:unmapped"
 """Hash: how often, and when last, Segment's senders used a name that stands for nothing."""
 

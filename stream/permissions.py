@@ -11,6 +11,7 @@ from typing import Final
 
 from stream.keys import (
     API_KEYS,
+    KEY_CHANGES,
     LIVE_EVENTS,
     LIVE_STATE,
     TIMELINE,
@@ -33,7 +34,10 @@ _LIVE: Final = (f"~{TIMELINE}", f"~{LIVE_STATE}", f"~{LIVE_EVENTS}", f"~{history
 _READ_LIVE: Final = (f"%R~{TIMELINE}", f"%R~{LIVE_STATE}", f"%R~{history_key('*')}")
 
 _COUNT_UNMAPPED: Final = f"(~{UNMAPPED} +evalsha +eval +hgetall +hset +hdel +expire)"
-"""A selector: these commands on this key, and on no other."""
+"""A selector: these commands on this key, and on no other. So are the next two."""
+
+_RECORD_KEY_CHANGE: Final = f"(~{KEY_CHANGES} +hsetnx)"
+_READ_KEY_CHANGES: Final = f"(%R~{KEY_CHANGES} +hvals)"
 
 _CONNECT: Final = ("+ping", "+hello", "+select", "+client|setname", "+client|setinfo")
 _SCRIPTS: Final = ("+evalsha", "+eval", "+script|load", "+script|exists")
@@ -58,8 +62,18 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "+xinfo|groups",
         "+memory|usage",
         _COUNT_UNMAPPED,
+        _RECORD_KEY_CHANGE,
     ),
-    "worker": (_STREAMS, *_CONNECT, *_LOOK, "+xgroup|create", "+xreadgroup", "+xautoclaim", "+xack"),
+    "worker": (
+        _STREAMS,
+        *_CONNECT,
+        *_LOOK,
+        "+xgroup|create",
+        "+xreadgroup",
+        "+xautoclaim",
+        "+xack",
+        _READ_KEY_CHANGES,
+    ),
     "live": (
         _STREAMS,
         *_LIVE,

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
+from runtime.clock import utc_now
 from runtime.settings import Durability
 from schemas.stream_entry import FIELDS, WireEvent
 from stream.durability import CONFIRMATION_SECONDS, Confirmation, confirmation
 from stream.failures import translated_errors
+from stream.key_changes import record_key_change
 from stream.keys import stream_key
 
 MAX_EVENTS_PER_CALL: Final = 1_000
@@ -44,19 +46,28 @@ class Producer:
         partitions: int,
         durability: Durability = "server",
         confirmation_seconds: float = CONFIRMATION_SECONDS,
+        changed_key: int | None = None,
     ) -> None:
-        """Give Redis `confirmation_seconds` to say that an append is as durable as asked."""
+        """Give Redis `confirmation_seconds` to say that an append is as durable as asked.
+
+        `changed_key` is the version of the key of the events' pseudonyms if it replaced another key.
+        """
         self._redis = redis
         self._partitions = partitions
         self._durability = durability
         self._confirmation_seconds = confirmation_seconds
         self._append = redis.register_script(_SCRIPT)
+        self._changed_key = changed_key
 
     async def append(self, events: Sequence[WireEvent]) -> None:
         """Append the events, in order. Returns when Redis has them, as durably as the level says.
 
         Raises StreamUnavailable; then some may have been appended, so their senders must repeat them with the same ids.
         """
+        if self._changed_key is not None:
+            # before the first event under it: a worker that finds the event finds the change
+            await record_key_change(self._redis, self._changed_key, utc_now())
+            self._changed_key = None
         confirmed = await confirmation(self._redis, self._durability, self._confirmation_seconds)
         if confirmed is None:
             for call in self._calls(events):

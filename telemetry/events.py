@@ -121,6 +121,13 @@ def request_refused(code: str) -> None:
     labelled(metrics.REFUSED_REQUESTS, code).inc()
 
 
+def key_set_read(used: int, skipped: int) -> None:
+    """The public keys of learners' tokens were read, and are other in number than before."""
+    metrics.JWKS_KEYS.labels("used").set(used)
+    metrics.JWKS_KEYS.labels("skipped").set(skipped)
+    _log.info("key_set_read", used=used, skipped=skipped)
+
+
 def key_set_unreadable(error: AnalyticsError) -> None:
     """The public keys of learners' tokens cannot be read, or are not fit; those known stay in use."""
     metrics.RETRIES.labels("jwks", "unreadable").inc()
@@ -230,6 +237,23 @@ def lag_measured(stream: str, group: str, *, entries: int | None, pending: int, 
     metrics.LAG_ENTRIES.labels(stream, group).set(math.nan if entries is None else entries)
     metrics.PENDING_ENTRIES.labels(stream, group).set(pending)
     metrics.LAG_SECONDS.labels(stream, group).set(seconds)
+
+
+def event_ids_conflicted(differs: str, source: str, stored_source: str, count: int) -> None:
+    """Events of a service were dropped as duplicates of other events with their ids."""
+    metrics.ID_CONFLICTS.labels(differs).inc(count)
+    _log.warning("event_ids_conflicted", differs=differs, source=source, stored_source=stored_source, count=count)
+
+
+def key_changes_unknown(error: DependencyUnavailable) -> None:
+    """Redis did not say when the key of pseudonyms was changed: learners of conflicting events are not compared."""
+    metrics.RETRIES.labels(error.dependency, error.reason).inc()
+    _log.warning("key_changes_unknown", reason=error.reason, detail=error.detail)
+
+
+def conflicts_uncounted(error: DependencyUnavailable, count: int) -> None:
+    """The process ended before these conflicts of event ids could be counted."""
+    _log.warning("conflicts_uncounted", reason=error.reason, count=count)
 
 
 def entries_claimed(stream: str, count: int) -> None:

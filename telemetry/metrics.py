@@ -87,6 +87,11 @@ CONSUMED_EVENTS = Counter(
 )
 DEAD_LETTERS = Counter("analytics_dead_lettered_events_total", "Entries parked in dead_letters.", ["reason"])
 REDELIVERED = Counter("analytics_redelivered_events_total", "Entries that came again and were settled already.")
+ID_CONFLICTS = Counter(
+    "analytics_event_id_conflicts_total",
+    "Events dropped as duplicates of another event with their id, by what differs.",
+    ["differs"],
+)
 CLAIMED = Counter("analytics_claimed_entries_total", "Entries taken over from a worker that was idle too long.")
 LOST = Counter("analytics_lost_entries_total", "Entries that were removed from the stream before they were settled.")
 RETRIES = Counter("analytics_retries_total", "Calls that failed and are tried again.", ["dependency", "reason"])
@@ -122,6 +127,7 @@ REFUSED_REQUESTS = Counter(
     "analytics_refused_requests_total", "Requests that no application was given, by why.", ["code"]
 )
 
+JWKS_KEYS = Gauge("analytics_jwks_keys", "Keys of the JWKS that was read last, by whether they can be used.", ["state"])
 READ_REQUESTS = Counter(
     "analytics_read_requests_total", "Requests answered by the read service, by route and status.", ["route", "code"]
 )
@@ -164,6 +170,7 @@ READ_ROUTES: Final = (
     "/api/analytics/privacy/users/{user_id}/export",
     "/api/analytics/privacy/jobs/{job_id}",
 )
+JWKS_STATES: Final = ("used", "skipped")
 READ_CODES: Final = ("200", "400", "401", "403", "422", "429", "500", "503")
 LIVE_ROUTE: Final = "/api/analytics/live"
 LIVE_CODES: Final = ("101", "401", "403", "422", "426", "429", "500", "503")
@@ -222,6 +229,7 @@ RESULTS: Final = {
     "store": ("stored", "duplicate", "suppressed", "dead_lettered", "redelivered"),
     "live": ("published", "duplicate", "suppressed", "unreadable", "skipped", "redelivered"),
 }
+ID_DIFFERENCES: Final = ("event_type", "learner")
 STAGES: Final = ("read", "decode", "write", "ack", "publish")
 POOL_STATES: Final = ("idle", "used")
 
@@ -261,6 +269,10 @@ for _group in GROUPS:
     END_TO_END.labels(_group)
     for _result in RESULTS[_group]:
         CONSUMED_EVENTS.labels(_group, _result)
+for _state in JWKS_STATES:
+    JWKS_KEYS.labels(_state)
+for _difference in ID_DIFFERENCES:
+    ID_CONFLICTS.labels(_difference)
 for _stage in STAGES:
     BATCH_DURATION.labels(_stage)
 for _state in POOL_STATES:

@@ -19,6 +19,8 @@ from schemas.identifiers import canonical_event_id
 
 BATCH: Final = 50
 SENDERS: Final = 4
+_SOURCE: Final = "dev"
+"""Of the key that `analytics up` makes."""
 _LONGEST_PAUSE: Final = 5.0
 
 
@@ -68,7 +70,7 @@ class Traffic:
         await self._client.aclose()
 
     def _remember(self, batch: list[dict[str, Any]]) -> int:
-        ids = [canonical_event_id(event["event_id"]) for event in batch]
+        ids = [canonical_event_id(event["event_id"], _SOURCE) for event in batch]
         known = sum(one in self.score.offered for one in ids)
         self.score.offered.update(ids)
         return known
@@ -91,7 +93,7 @@ class Traffic:
             return 1.0
         self.score.answers[str(reply.status_code)] += 1
         if reply.status_code == httpx.codes.ACCEPTED:
-            self.score.accepted.update(canonical_event_id(event["event_id"]) for event in batch)
+            self.score.accepted.update(canonical_event_id(event["event_id"], _SOURCE) for event in batch)
             return None
         if reply.status_code in (429, 503):
             return float(reply.headers.get("Retry-After", "1"))

@@ -69,6 +69,28 @@ def test_every_service_runs_a_command_there_is() -> None:
     assert {service["command"][0] for service in ours.values()} <= known
 
 
+PINNED = re.compile(r"[a-z/]+:v?\d+(\.\d+)+(-[a-z-]+)?@sha256:[0-9a-f]{64}")
+
+
+def test_every_image_of_others_is_pinned_by_its_full_version_and_digest() -> None:
+    images = {service["image"] for service in compose()["services"].values()}
+    others = {image for image in images if image != "studyin-analytics:dev"}
+
+    assert {image.split(":")[0] for image in others} == {"redis", "postgres", "prom/prometheus", "grafana/grafana"}
+    assert {image for image in others if not PINNED.fullmatch(image)} == set()
+
+
+def test_every_base_image_is_pinned_by_its_full_version_and_digest() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+    given = dict(re.findall(r"^ARG (\w+)=(\S+)$", text, flags=re.MULTILINE))
+    images = [
+        re.sub(r"\$\{(\w+)\}", lambda name: given[name[1]], one) for one in re.findall(r"^FROM (\S+)", text, re.M)
+    ]
+
+    assert len(images) == 2
+    assert [image for image in images if not PINNED.fullmatch(image)] == []
+
+
 def test_every_long_running_service_says_whether_it_is_well() -> None:
     services = compose()["services"]
 

@@ -103,7 +103,7 @@ async def test_a_key_the_sender_chose_is_kept_or_mapped(client: httpx.AsyncClien
     first, second, third = await stored(redis)
     assert first.event_id == own
     assert abs(first.occurred_at - moment) < timedelta(milliseconds=1)
-    assert second.event_id == third.event_id == canonical_event_id("order-1")
+    assert second.event_id == third.event_id == canonical_event_id("order-1", "tests")
 
 
 @pytest.mark.parametrize("body", [[GOOD, GOOD], {"events": [GOOD, GOOD]}])
@@ -303,7 +303,7 @@ async def test_a_full_redis_is_a_503_that_says_when_to_come_back(client: httpx.A
     assert 1 <= int(refused.headers["retry-after"]) <= 5
     assert refused.json()["code"] == "out_of_memory"
     again = refused.json()["event_ids"]
-    assert again[0] == str(canonical_event_id("order-1"))
+    assert again[0] == str(canonical_event_id("order-1", "tests"))
     assert await redis.xlen(stream_key(0)) == 0
     reply = await client.post(BATCH, json=[GOOD | {"event_id": key} for key in again])
     assert [one["event_id"] for one in reply.json()["results"]] == again

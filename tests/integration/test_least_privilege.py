@@ -55,8 +55,9 @@ RETIRED: Final = tuple(f"retired.{table}" for table in LEARNERS)
 RIGHTS: Final[dict[Role, dict[str, str]]] = {
     "writer": {
         **dict.fromkeys(("analytics_events", "dead_letters", "settled_entries"), "SI"),
-        **dict.fromkeys((*LEARNERS, "batch_books"), "SIU"),
-        **dict.fromkeys(("erased_users", "retention_horizon", "retired_event_ids", "alembic_version"), "S"),
+        **dict.fromkeys((*LEARNERS, "batch_books", "event_id_conflicts"), "SIU"),
+        **dict.fromkeys(("erased_users", "retention_horizon", "retired_event_ids", "unscoped_event_ids"), "S"),
+        "alembic_version": "S",
     },
     "reader": {
         **dict.fromkeys(("analytics_events", "dead_letters", "hourly_analytics_summary", "alembic_version"), "S"),
@@ -66,6 +67,7 @@ RIGHTS: Final[dict[Role, dict[str, str]]] = {
     "maintenance": {
         **dict.fromkeys(("analytics_events", "hourly_analytics_summary"), "SIUDT"),
         **dict.fromkeys((*LEARNERS, "dead_letters", "audit_log"), "SD"),
+        **dict.fromkeys(("event_id_conflicts", "unscoped_event_ids"), "SD"),
         **dict.fromkeys(RETIRED, "SIUD"),
         "settled_entries": "SID",
         "retention_horizon": "SU",

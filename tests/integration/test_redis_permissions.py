@@ -13,7 +13,17 @@ from ingest.server import open_unmapped
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from stream.connection import connect
-from stream.keys import API_KEYS, LIVE_STATE, TIMELINE, TOMBSTONES, UNMAPPED, channel, history_key, stream_key
+from stream.keys import (
+    API_KEYS,
+    KEY_CHANGES,
+    LIVE_STATE,
+    TIMELINE,
+    TOMBSTONES,
+    UNMAPPED,
+    channel,
+    history_key,
+    stream_key,
+)
 from stream.permissions import RULES
 from stream.unmapped import read_unmapped
 from tests.support.redis_users import as_user, redis_users
@@ -58,6 +68,10 @@ COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("STRLEN", TOMBSTONES): {"ingest", "live", "maintenance"},
     ("HSET", UNMAPPED, "a", "1 1"): {"ingest"},
     ("HGETALL", UNMAPPED): {"ingest"},
+    ("HSETNX", KEY_CHANGES, "2", "1"): {"ingest"},
+    ("HSETNX", UNMAPPED, "2", "1"): set(),
+    ("HVALS", KEY_CHANGES): {"worker"},
+    ("HVALS", UNMAPPED): set(),
     ("HDEL", UNMAPPED, "a"): {"ingest"},
     ("EXPIRE", UNMAPPED, "1"): {"ingest"},
     ("EVAL", "return 1", "1", UNMAPPED): {"ingest"},

@@ -62,7 +62,7 @@ def xp(number: int, **changes: Any) -> AcceptedEvent:
 
 
 ORDERED = [xp(number) for number in range(10)]
-MAPPED = [xp(number, event_id=canonical_event_id(f"order-{number}")) for number in range(10)]
+MAPPED = [xp(number, event_id=canonical_event_id(f"order-{number}", "tests")) for number in range(10)]
 OTHERS = [xp(number) for number in range(100, 110)]
 EARLIER = [xp(number, occurred_at=OLD - timedelta(days=7)) for number in range(5)]
 KNOWN = {one.event_id for one in [*ORDERED, *MAPPED, *OTHERS, *EARLIER]}

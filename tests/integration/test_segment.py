@@ -114,7 +114,7 @@ async def test_a_track_is_in_the_stream_as_a_native_event_would_be(
             {"index": 0, "event_id": str(found.event_id), "status": "accepted", "message_id": sent["messageId"]}
         ],
     }
-    assert found.event_id == canonical_event_id(sent["messageId"])
+    assert found.event_id == canonical_event_id(sent["messageId"], "tests")
     assert found.user_hash == settings.pseudonymizer().pseudonym("learner-7")
     assert str(found.session_id) == session
     assert found.occurred_at == datetime.fromisoformat(sent["timestamp"])

@@ -125,7 +125,7 @@ async def test_the_same_event_in_two_partitions_of_the_stream_counts_once(pool: 
 
 
 async def test_ids_of_any_kind_have_a_partition(pool: asyncpg.Pool) -> None:
-    ids = [canonical_event_id("order-1"), uuid7(NOW - QUARTER, 1), uuid7(NOW + timedelta(minutes=10), 2)]
+    ids = [canonical_event_id("order-1", "tests"), uuid7(NOW - QUARTER, 1), uuid7(NOW + timedelta(minutes=10), 2)]
     events = [event("session_start", number=n, event_id=key) for n, key in enumerate(ids)]
     assert (await BatchWriter(pool, 0).write(0, received(events), [])).stored == 3
 
@@ -272,7 +272,7 @@ async def test_rebuild_waits_for_the_batch_that_is_being_written(pool: asyncpg.P
 
 async def test_retention_drops_raw_events_and_keeps_their_aggregates(pool: asyncpg.Pool) -> None:
     old = [event("xp_earned", {"xp_amount": n}, number=n, occurred_at=NOW - timedelta(days=n)) for n in range(30)]
-    mapped = event("xp_earned", {"xp_amount": 100}, event_id=canonical_event_id("order-1"))
+    mapped = event("xp_earned", {"xp_amount": 100}, event_id=canonical_event_id("order-1", "tests"))
     await BatchWriter(pool, 0).write(0, received([*old, mapped]), [])
     expected = await contents(pool)
 

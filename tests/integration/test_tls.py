@@ -298,4 +298,4 @@ async def test_learners_keys_are_read_from_an_issuer_whose_certificate_is_good(
             issuer.status, issuer.body, issuer.location = status, body, location
             with pytest.raises(KeySetUnavailable):
                 await source.load()
-            assert keys.find("one") is not None, "what was known stays in use"
+            assert keys.find("one", "ES256") is not None, "what was known stays in use"

@@ -39,7 +39,7 @@ def test_an_id_is_a_uuid7_that_ingest_keeps(milliseconds: int, chance: int) -> N
     made = uuid7(milliseconds, chance)
     assert (made.version, made.variant) == (7, "specified in RFC 4122")
     assert milliseconds_of(str(made)) == milliseconds
-    assert canonical_event_id(str(made)) == made
+    assert canonical_event_id(str(made), "tests") == made
 
 
 @given(st.integers(0, 2**RANDOM_BITS - 1), st.integers(0, 2**RANDOM_BITS - 1))

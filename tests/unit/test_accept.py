@@ -67,15 +67,15 @@ OTHERS = {
     "more than a UUID": f"{V7}-1",
     "a version 8 below the reserved": V7.replace("-7", "-8", 1),
     "digits of another script": V7.replace("0", "\N{ARABIC-INDIC DIGIT ZERO}"),
-    "a key that was made of another string": str(canonical_event_id("order-17")),
-    "such a key in upper case": str(canonical_event_id("order-17")).upper(),
+    "a key that was made of another string": str(canonical_event_id("order-17", "tests")),
+    "such a key in upper case": str(canonical_event_id("order-17", "tests")).upper(),
 }
 
 
 @pytest.mark.parametrize("event_id", OTHERS.values(), ids=OTHERS.keys())
 def test_any_other_string_has_its_own_key_and_tells_no_time(event_id: str) -> None:
     found = accepted(event_id=event_id)
-    assert found.event_id == str(canonical_event_id(event_id))
+    assert found.event_id == str(canonical_event_id(event_id, "tests"))
     assert UUID(found.event_id) >= RESERVED_FLOOR
     assert found.occurred_at == NOW.isoformat()
 
@@ -104,7 +104,7 @@ def uuids_of_any_kind(draw: st.DrawFn) -> str:
 )
 def test_the_key_is_that_of_the_identifiers_whatever_is_sent(event_id: str, upper: bool) -> None:
     event_id = event_id.upper() if upper else event_id
-    key = canonical_event_id(event_id)
+    key = canonical_event_id(event_id, "tests")
     telling = key.version == 7
     outcome = judged(event_id=event_id)
     if isinstance(outcome, Acceptance):

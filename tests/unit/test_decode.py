@@ -41,7 +41,7 @@ def test_an_id_whose_week_has_no_partition_is_parked(days: int) -> None:
 
 
 def test_an_id_mapped_from_a_string_has_its_own_partition() -> None:
-    mapped = event("session_start", event_id=canonical_event_id("order-1"))
+    mapped = event("session_start", event_id=canonical_event_id("order-1", "tests"))
     assert len(decode_entries([entry(mapped)], RANGE)[0]) == 1
 
 

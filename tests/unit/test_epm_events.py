@@ -46,7 +46,7 @@ def test_every_event_is_valid_and_has_an_id_of_its_own_that_tells_its_time(mappe
     ids = set()
     for event in mapped:
         parsed = EVENT.validate_json(json.dumps(event))
-        key = canonical_event_id(event["event_id"])
+        key = canonical_event_id(event["event_id"], "tests")
         assert key == UUID(event["event_id"])
         assert parsed.timestamp is not None
         assert time_of(milliseconds_of(str(key))) == parsed.timestamp

@@ -1,0 +1,1 @@
+DROP TABLE unscoped_event_ids, event_id_conflicts;
