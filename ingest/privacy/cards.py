@@ -17,6 +17,7 @@ _GROUPED: Final = re.compile(
     rf"){AFTER}"
 )
 _BARE: Final = re.compile(rf"{BEFORE}(?<!\d\.)\d{{14,16}}{AFTER}(?!\.\d)")
+_NO_DIGIT: Final = re.compile(r"\D")
 _NETWORK: Final = re.compile(
     r"(?:4\d|5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|6011|64[4-9]|65|35(?:2[89]|[3-8])|62)\d+(?<=^\d{16})"
     r"|3[47]\d{13}"
@@ -28,7 +29,7 @@ _NETWORK: Final = re.compile(
 def has_card(text: str) -> bool:
     """Return whether the text holds a card number, in groups or as a number of its own."""
     return NINE_DIGITS.search(text) is not None and any(
-        _is_card(re.sub(r"\D", "", found[0])) for pattern in (_GROUPED, _BARE) for found in pattern.finditer(text)
+        _is_card(_NO_DIGIT.sub("", found[0])) for pattern in (_GROUPED, _BARE) for found in pattern.finditer(text)
     )
 
 

@@ -11,7 +11,7 @@ from ingest.privacy.context import words
 
 _ISSUED: Final = re.compile(
     r"""
-    (?<![A-Za-z0-9])eyJ[\w-]{8,}+\.[\w-]{8}                                              # a JSON Web Token
+    (?<![A-Za-z0-9])eyJ[\w-]{8,512}+\.[\w-]{8}                                              # a JSON Web Token
     | -----BEGIN\ [A-Z ]{0,40}(?:KEY|CERTIFICATE)
     | ://[^\s/:@]{0,128}:[^\s/@]{1,256}@                                     # a URL with credentials
     | (?<![A-Za-z0-9])(?:

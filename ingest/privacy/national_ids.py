@@ -72,6 +72,7 @@ _CALLED: Final[tuple[tuple[str, frozenset[str], re.Pattern[str]], ...]] = (
 """Forms that only count behind the name of the id."""
 
 _IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d\d(?:[ \-]?[A-Z0-9]{1,4}){3,10}", re.IGNORECASE)
+_GROUP_END: Final = re.compile(r"[ \-]")
 _IBAN_LENGTHS: Final = range(15, 35)
 
 
@@ -128,7 +129,7 @@ def _compact(text: str) -> str:
 def _begins_with_iban(text: str) -> bool:
     """Return whether an IBAN ends at one of the ends of a group: what follows may be another word."""
     number = ""
-    for group in re.split(r"[ \-]", text.upper()):
+    for group in _GROUP_END.split(text.upper()):
         number += group
         if len(number) in _IBAN_LENGTHS and is_valid("iban", number):
             return True
