@@ -76,8 +76,8 @@ class _Weakness:
 
     def sample_of(self, operation: str, argument: Any) -> str:
         if operation in _REPEATS:
-            least, _, inner = argument
-            return self.sample(inner) * least
+            least: int = argument[0]
+            return self.sample(argument[2]) * least
         inner = _inside(operation, argument)
         if operation.startswith("ASSERT"):
             return ""
