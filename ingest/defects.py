@@ -6,6 +6,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final, ParamSpec, TypeVar
 
+from ingest.effort import TOO_COSTLY
 from ingest.faults import Rejection
 from runtime.refusal import Refusal
 from telemetry import events as telemetry
@@ -20,6 +21,11 @@ T = TypeVar("T")
 def is_defect(judged: object) -> bool:
     """Return whether a judgement is DEFECT, also when it was told in other words."""
     return isinstance(judged, Rejection) and judged.code == DEFECT.code
+
+
+def comes_again(judged: object) -> bool:
+    """Return whether an event was not judged, so that its sender must send it again."""
+    return isinstance(judged, Rejection) and judged.code in (DEFECT.code, TOO_COSTLY.code)
 
 
 def defect_refusal() -> Refusal:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
 
+from ingest.work import WORK
 from schemas.limits import MAX_DEPTH
 from schemas.problem import told_name
 from schemas.two_forms import first_fault
@@ -25,6 +26,10 @@ _TYPES: Final = {
     "placeholder_id": ("placeholder_id", "This id stands for nobody; send the real one."),
 }
 """Codes and texts of pydantic's error types that have their own; the others follow from the type's ending."""
+
+
+_LARGEST_NUMBER: Final = 10**25
+"""Beyond it an integer is nobody's count."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,12 @@ def find_unstorable(value: Any, location: tuple[int | str, ...] = ()) -> Rejecti
     """Return the first value in parsed JSON that no event can hold: too deep, no text or no number."""
     if isinstance(value, dict | list):
         return _find_in_container(value, location)
-    if isinstance(value, str) and not _is_text(value):
-        return Rejection("invalid_text", pointer(location), "NUL and lone surrogates are not text.")
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, str):
+        return None if _is_text(value) else _no_text(location)
+    if isinstance(value, Rejection):
+        # stands for what could not be read
+        return replace(value, pointer=pointer(location))
+    if isinstance(value, int | float) and not (-_LARGEST_NUMBER < value < _LARGEST_NUMBER or _is_finite(value)):
         return Rejection("invalid_number", pointer(location), "Numbers are finite and not absurdly long.")
     return None
 
@@ -73,15 +81,32 @@ def find_unstorable(value: Any, location: tuple[int | str, ...] = ()) -> Rejecti
 def _find_in_container(value: Any, location: tuple[int | str, ...]) -> Rejection | None:
     if len(location) >= MAX_DEPTH:
         return Rejection("nesting_too_deep", pointer(location), f"An event may nest {MAX_DEPTH} levels.")
+    WORK.units += len(value) // 3
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
-        if isinstance(key, str) and not _is_text(key):
-            return Rejection("invalid_text", pointer((*location, key)), "NUL and lone surrogates are not text.")
+        if key.__class__ is str and not _is_text(key):
+            return _no_text((*location, key))
+        if item.__class__ is int and -_LARGEST_NUMBER < item < _LARGEST_NUMBER:
+            continue
         found = find_unstorable(item, (*location, key))
         if found is not None:
             return found
     return None
 
 
+def _no_text(location: tuple[int | str, ...]) -> Rejection:
+    return Rejection("invalid_text", pointer(location), "NUL and lone surrogates are not text.")
+
+
+def _is_finite(number: object) -> bool:
+    return isinstance(number, float) and math.isfinite(number)
+
+
 def _is_text(value: str) -> bool:
-    return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+    if "\x00" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

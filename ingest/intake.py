@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -12,9 +13,11 @@ from typing import Final
 from ingest.accept import Acceptance, AcceptancePolicy, Arrival, accept
 from ingest.append_queue import AppendQueue
 from ingest.backpressure import PressureGauge
-from ingest.defects import confined, is_defect
+from ingest.defects import comes_again, confined
+from ingest.effort import TOO_COSTLY, Effort, Steps
 from ingest.faults import Rejection
 from ingest.rate_limit import RateLimiter
+from ingest.work import WORK
 from runtime.access import AccessKeys, ApiKey
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
@@ -29,6 +32,9 @@ RETRY_AFTER_FAILURE: Final = range(1, 6)
 RETRY_UNDER_PRESSURE: Final = range(5, 16)
 """Seconds; workers have to store what waits."""
 
+_EVENTS_A_TURN: Final = 256
+_UNITS_OF_AN_EVENT: Final = 20
+
 
 @dataclass(frozen=True)
 class Intake:
@@ -40,6 +46,8 @@ class Intake:
     gauge: PressureGauge
     limiter: RateLimiter = field(default_factory=RateLimiter)
     attempts: FailedAttempts = field(default_factory=FailedAttempts)
+    turns: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the request whose work is long."""
 
     def admit(self, secret: str | None, address: str | None) -> ApiKey:
         """Return the key that was presented, None for none, when events are welcome. Raises Refusal.
@@ -55,23 +63,41 @@ class Intake:
             raise _not_now("queue_full", RETRY_AFTER_FAILURE)
         return key
 
-    def accept(self, parsed: Sequence[AnyEvent | Rejection], key: ApiKey) -> list[Acceptance | Rejection]:
+    def effort(self) -> Effort:
+        """Return the effort of a new request; end it when the request is answered."""
+        return Effort(self.turns)
+
+    def accept_steps(
+        self, parsed: Sequence[AnyEvent | Rejection], key: ApiKey, effort: Effort
+    ) -> Steps[list[Acceptance | Rejection]]:
         """Return each event of a request as it is stored, or why it is not. Raises Refusal beyond the key's limit.
 
-        An event that meets a fault of this service is DEFECT.
+        An event that meets a fault of this service is DEFECT, one that is left when the effort is over TOO_COSTLY.
         """
         self.limiter.charge(key, len(parsed))
         arrival = Arrival.at(utc_now(), self.policy)
+        judged: list[Acceptance | Rejection] = []
+        for start in range(0, len(parsed), _EVENTS_A_TURN):
+            part, is_over = parsed[start : start + _EVENTS_A_TURN], effort.is_over
+            for one in part:
+                if effort.is_due:
+                    yield
+                    is_over = effort.is_over
+                if isinstance(one, Rejection):
+                    judged.append(one)
+                elif is_over:
+                    judged.append(TOO_COSTLY)
+                else:
+                    judged.append(self._accepted(one, key, arrival))
+            WORK.units += len(part) * _UNITS_OF_AN_EVENT
+        return judged
+
+    def _accepted(self, event: AnyEvent, key: ApiKey, arrival: Arrival) -> Acceptance | Rejection:
         try:
-            return [
-                one if isinstance(one, Rejection) else accept(one, self.policy, key.source, arrival) for one in parsed
-            ]
-        # which event met a fault is found out one by one; to ask that of every request would cost the good ones
+            return accept(event, self.policy, key.source, arrival)
+        # to confine each costs the good ones; only one that met a fault is judged again
         except Exception:  # noqa: BLE001 - comes again below, where it is confined
-            return [
-                one if isinstance(one, Rejection) else confined(accept, one, self.policy, key.source, arrival)
-                for one in parsed
-            ]
+            return confined(accept, event, self.policy, key.source, arrival)
 
     async def append(self, judged: Sequence[Acceptance | Rejection], ignored: int = 0) -> int:
         """Append what was accepted; return how many that are. Raises Refusal: then the sender must repeat them.
@@ -111,7 +137,7 @@ class Intake:
 
 
 def _count(judged: Sequence[Acceptance | Rejection], accepted: int, ignored: int) -> None:
-    retry = sum(map(is_defect, judged)) if accepted < len(judged) else 0
+    retry = sum(map(comes_again, judged)) if accepted < len(judged) else 0
     telemetry.events_judged(accepted, len(judged) - accepted - ignored - retry, retry)
     _count_texts(judged)
 

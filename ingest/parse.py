@@ -7,27 +7,34 @@ neighbours nothing.
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Sequence
-from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter, ValidationError
 
 from ingest.defects import confined
-from ingest.faults import Rejection, find_unstorable, from_validation
+from ingest.effort import TOO_COSTLY, Effort, Steps
+from ingest.elements import TOO_LARGE, read_document
+from ingest.faults import Rejection, find_unstorable, from_validation, pointer
+from ingest.work import WORK
 from runtime.refusal import Refusal
-from schemas.events import EVENT, AnyEvent
+from schemas.events import EVENT, MODELS, PROPERTIES, AnyEvent
 from schemas.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES
 
-_LONGEST_NUMBER: Final = 25
-"""Digits beyond which an integer is nobody's count."""
-
 _EVENTS_KEY: Final = b'"events"'
-_DEEPEST: Final = 50
-_STRUCTURE: Final = re.compile(r'[\[\]{}]|"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+
+_MOST_BRACKETS: Final = MAX_BATCH_EVENTS
+_MOST_BRACES: Final = 3 * MAX_BATCH_EVENTS
+_MOST_COLONS: Final = 24 * MAX_BATCH_EVENTS
+_MOST_BYTES_BEYOND_ASCII: Final = 64 * 1024
+"""What no batch of good events has more of but in its texts."""
+
+_MOST_KEYS: Final = 32
+_KNOWN_KEYS: Final = frozenset(
+    name for model in (*MODELS.values(), *PROPERTIES.values()) for name in model.model_fields
+)
+_UNITS_OF_AN_EVENT: Final = 25
 
 
 class EventBatch(BaseModel):
@@ -42,7 +49,7 @@ _BATCH: Final = TypeAdapter(EventBatch)
 _ARRAY: Final = TypeAdapter(Annotated[list[AnyEvent], FailFast()])
 
 
-def parse_event(body: bytes) -> AnyEvent | Rejection:
+def event_steps(body: bytes) -> Steps[AnyEvent | Rejection]:
     """Return the event in a body, or what is wrong with it. Raises Refusal when the body is no JSON or too large."""
     if len(body) > MAX_EVENT_BYTES:
         raise Refusal(
@@ -51,14 +58,20 @@ def parse_event(body: bytes) -> AnyEvent | Rejection:
     try:
         return EVENT.validate_json(body)
     except ValidationError:
-        return judge(load(body))
+        return judge((yield from load_steps(body)))
 
 
-def parse_batch(body: bytes) -> list[AnyEvent | Rejection]:
-    """Return each event of a batch, or what is wrong with it. Raises Refusal when there is no batch to judge."""
-    events = _parse_at_once(body)
+def batch_steps(body: bytes, effort: Effort) -> Steps[list[AnyEvent | Rejection]]:
+    """Return each event of a batch, or what is wrong with it. Raises Refusal when there is no batch to judge.
+
+    Events that are left when the effort is over are TOO_COSTLY.
+    """
+    events = parse_batch(body)
     if events is None:
-        events = [confined(judge, raw) for raw in _events_of(load(body))]
+        events = []
+        for raw in _events_of((yield from load_steps(body))):
+            events.append(TOO_COSTLY if effort.is_over else confined(judge, raw))
+            yield
     check_count(events)
     return events
 
@@ -71,8 +84,9 @@ def check_count(events: Sequence[Any]) -> None:
         raise _too_many()
 
 
-def _parse_at_once(body: bytes) -> list[AnyEvent | Rejection] | None:
-    if body.count(_EVENTS_KEY) > 1:
+def parse_batch(body: bytes) -> list[AnyEvent | Rejection] | None:
+    """Return the events of a batch without a fault; None for any other, whose events are judged one by one."""
+    if body.count(_EVENTS_KEY) > 1 or not _is_ordinary(body):
         # Of a key that is given twice a parser keeps the last: the events of the first would be lost.
         return None
     try:
@@ -82,6 +96,16 @@ def _parse_at_once(body: bytes) -> list[AnyEvent | Rejection] | None:
     # what is wrong, a fault of ours too, is told of its own event when each is parsed alone
     except Exception:  # noqa: BLE001 - comes again there
         return None
+
+
+def _is_ordinary(body: bytes) -> bool:
+    """Return whether the body can be a batch of good events: others may keep the parser for long, and all at once."""
+    return (
+        body.count(b"[") <= _MOST_BRACKETS
+        and body.count(b"{") <= _MOST_BRACES
+        and body.count(b":") <= _MOST_COLONS
+        and (body.isascii() or len(body) - len(body.decode(errors="replace")) <= _MOST_BYTES_BEYOND_ASCII)
+    )
 
 
 def _events_of(document: Any) -> list[Any]:
@@ -99,21 +123,35 @@ def _events_of(document: Any) -> list[Any]:
 
 def judge(raw: Any) -> AnyEvent | Rejection:
     """Return parsed JSON as an event, or what is wrong with it: as strictly as the text of it would be."""
+    if isinstance(raw, Rejection):
+        return raw
     if not isinstance(raw, dict):
         return Rejection("not_an_object", "", "An event is a JSON object.")
-    unstorable = find_unstorable(raw)
+    unstorable = find_unstorable(raw) or _crowded(raw)
     if unstorable is not None:
         return unstorable
     text = json.dumps(raw, ensure_ascii=False, separators=(",", ":")).encode()
+    WORK.units += _UNITS_OF_AN_EVENT + len(text) // 16
     if len(text) > MAX_EVENT_BYTES:
-        return Rejection("event_too_large", "", f"An event may have {MAX_EVENT_BYTES} bytes.")
+        return TOO_LARGE
     try:
         return EVENT.validate_json(text)
     except ValidationError as error:
         return from_validation(error)
 
 
-def load(body: bytes, key: str = "events") -> Any:
+def _crowded(raw: dict[str, Any]) -> Rejection | None:
+    """Return the first unknown key of an event that has too many: each costs the parser a fault of its own."""
+    for place, members in (("", raw), ("/properties", raw.get("properties"))):
+        if isinstance(members, dict) and len(members) > _MOST_KEYS:
+            unknown = next(name for name in members if name not in _KNOWN_KEYS)
+            return Rejection(
+                "unknown_property", place + pointer((unknown,)), "This key is not part of the event; remove it."
+            )
+    return None
+
+
+def load_steps(body: bytes, key: str = "events") -> Steps[Any]:
     """Parse JSON leniently, so that what is wrong inside one event can be told of that event. Raises Refusal.
 
     `key`: what a batch has its events under, which may not be there twice.
@@ -121,41 +159,9 @@ def load(body: bytes, key: str = "events") -> Any:
     # Bytes that are not UTF-8 become lone surrogates, which no event may hold.
     text = body.decode("utf-8", "surrogateescape")
     try:
-        try:
-            return _loads(text, key)
-        except RecursionError:
-            return _loads(without_depths(text), key)
+        return (yield from read_document(text, key))
     except json.JSONDecodeError as error:
         raise _unreadable(f"The body is not JSON: {error.msg}, at character {error.pos}.") from None
-
-
-def _loads(text: str, key: str) -> Any:
-    return json.loads(text, parse_int=_integer, object_pairs_hook=partial(_object, key))
-
-
-def _object(key: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs) and key in members:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "invalid_envelope", "A batch has its events under one key, once.")
-    return members
-
-
-def without_depths(text: str) -> str:
-    """Return JSON without what is nested deeper than any event may be and any parser must be; a scan, no recursion."""
-    kept = []
-    depth = start = 0
-    for token in _STRUCTURE.finditer(text):
-        opens, closes = token[0] in "[{", token[0] in "]}"
-        depth += opens - closes
-        if opens and depth == _DEEPEST + 1:
-            kept.append(text[start : token.start()] + "null")
-        elif closes and depth == _DEEPEST:
-            start = token.end()
-    return "".join(kept) + (text[start:] if depth <= _DEEPEST else "")
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _LONGEST_NUMBER else math.inf
 
 
 def _unreadable(detail: str) -> Refusal:

@@ -12,11 +12,11 @@ from pydantic_core import to_json
 from starlette.types import Receive
 
 from ingest.body import read_body
-from ingest.defects import defect_refusal, is_defect
+from ingest.defects import comes_again, defect_refusal, is_defect
 from ingest.endpoint import Endpoint, Reply
 from ingest.faults import Rejection
 from ingest.intake import Intake
-from ingest.parse import parse_batch, parse_event
+from ingest.parse import batch_steps, event_steps
 from ingest.verdict import edits, verdict
 from runtime.access import ApiKey, presented_key
 from runtime.refusal import Refusal
@@ -49,33 +49,39 @@ class EventRoutes:
     async def track(self, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
         """Accept one event. Raises Refusal: 422 names what is wrong with it."""
         key = self._admit(headers, address)
-        [judged] = self.intake.accept([parse_event(await read_body(headers, receive))], key)
+        body = await read_body(headers, receive)
+        with self.intake.effort() as effort:
+            parsed = await effort.run(event_steps(body))
+            [judged] = await effort.run(self.intake.accept_steps([parsed], key, effort))
         await self.intake.append([judged])
         if is_defect(judged):
             raise defect_refusal()
         if isinstance(judged, Rejection):
             fault = ProblemError(code=judged.code, pointer=judged.pointer, detail=judged.detail)
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, judged.code, judged.detail, errors=[fault])
-        body = {"event_id": judged.event.event_id, "status": "accepted"} | edits(judged)
-        return Reply(HTTPStatus.ACCEPTED, to_json(body))
+        answer = {"event_id": judged.event.event_id, "status": "accepted"} | edits(judged)
+        return Reply(HTTPStatus.ACCEPTED, to_json(answer))
 
     async def batch(self, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
         """Accept what is good of a batch and say what is not: 202 when all was, else 207. Raises Refusal."""
         key = self._admit(headers, address)
-        judged = self.intake.accept(parse_batch(await read_body(headers, receive)), key)
+        body = await read_body(headers, receive)
+        with self.intake.effort() as effort:
+            parsed = await effort.run(batch_steps(body, effort))
+            judged = await effort.run(self.intake.accept_steps(parsed, key, effort))
         accepted = await self.intake.append(judged)
         # Not before: a sender that is refused comes again, with the same number.
         if DROPPED in headers:
             telemetry.sdk_dropped(key.source, dropped_events(headers[DROPPED]))
-        retry = sum(map(is_defect, judged)) if accepted < len(judged) else 0
+        retry = sum(map(comes_again, judged)) if accepted < len(judged) else 0
         counts = {"received": len(judged), "accepted": accepted, "rejected": len(judged) - accepted - retry}
-        body = {
+        answer = {
             **counts,
             **({"retry": retry} if retry else {}),
             "results": [verdict(index, one) for index, one in enumerate(judged)],
         }
         status = HTTPStatus.ACCEPTED if accepted == len(judged) else HTTPStatus.MULTI_STATUS
-        return Reply(status, to_json(body))
+        return Reply(status, to_json(answer))
 
     def _admit(self, headers: Mapping[str, str], address: str | None) -> ApiKey:
         return self.intake.admit(presented_key(headers.get("authorization"), headers.get("x-api-key")), address)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ingest.accept import Acceptance
-from ingest.defects import is_defect
+from ingest.defects import comes_again
 from ingest.faults import Rejection
 
 
@@ -13,7 +13,7 @@ def verdict(index: int, judged: Acceptance | Rejection) -> dict[str, Any]:
     """Return the entry of `results` for the event at a position."""
     if isinstance(judged, Rejection):
         facts = {"code": judged.code, "pointer": judged.pointer, "detail": judged.detail}
-        return {"index": index, "status": "retry" if is_defect(judged) else "rejected", **facts}
+        return {"index": index, "status": "retry" if comes_again(judged) else "rejected", **facts}
     accepted = {"index": index, "event_id": judged.event.event_id, "status": "accepted"}
     return {**accepted, **edits(judged)} if judged.edits else accepted
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
+
+_FIELD: Final = re.compile(r'field "(\w{1,64})"')
 
 
 def load_settings() -> Settings:
@@ -17,7 +20,7 @@ def load_settings() -> Settings:
         return Settings()
     except SettingsError as error:
         # says which field is not the JSON it should be
-        field = re.search(r'field "(\w+)"', str(error))
+        field = _FIELD.search(str(error))
         name = _variable((field[1],)) if field else "settings"
         raise ConfigurationError(f"bad settings: {name}: write it as JSON, as the table of settings says") from None
     except ValidationError as error:

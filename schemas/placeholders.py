@@ -52,11 +52,15 @@ _OBJECT: Final = re.compile(
 _NO_OWNERS: Final = ("undefined", "null", "nil", "none", "nan", "object_object")
 _PREFIXED: Final = re.compile(rf"{_OWNERS}[_:|/#]+(?:{'|'.join(_NO_OWNERS)})")
 _NO_UUID: Final = re.compile(r"(?:urn:uuid:)?(?:(?:0{8}_0{4}_0{4}_0{4}_0{12}|0+)|(?:f{8}_f{4}_f{4}_f{4}_f{12}|f{32}))")
-_JS_OBJECT: Final = re.compile(r"\[object [A-Za-z]+\]|<[\w.]+ object at 0x[0-9A-Fa-f]+>|#<[A-Z]\w*(?::0x[0-9a-f]+.*)?>")
+_JS_OBJECT: Final = re.compile(r"\[object [A-Za-z]+\]|<[\w.]+ object at 0x[0-9A-Fa-f]+>|#<[A-Z]\w*(?::0x[0-9a-f].*)?>")
 _TEMPLATE: Final = re.compile(
-    r"\{\{.*\}\}|[$#@]\{[^{}]*\}|<[%?].*[%?]>|\{%.*%\}|%\([A-Za-z_]\w*\)[a-z]|\[\[.*\]\]",
-    re.DOTALL,
+    r"[$#@]\{[^{}]*\}|%\([A-Za-z_]\w*\)[a-z]",
 )
+_BRACKETS: Final = (
+    *(("{{", "}}"), ("{%", "%}"), ("[[", "]]"), ("<%", "%>"), ("<?", "?>")),
+    *(("<%", "?>"), ("<?", "%>")),
+)
+"""What begins a variable of a template, and what ends it, whatever is between."""
 _VARIABLE: Final = re.compile(
     r"\{[A-Za-z_0-9.]*\}|<[A-Za-z_][\w. -]*(?:id|ID|Id)>|\$[A-Za-z_][\w.]*|%[A-Za-z_]\w*%|%[sdifuv@]"
     r"|:[a-z_]*id|\*\|.*\|\*|\$\([A-Za-z_]\w*\)|%%[A-Za-z_]\w*%%|%\{[A-Za-z_][\w.]*\}|@[a-z]+\.[a-z_]+|\\N"
@@ -115,6 +119,12 @@ def _forms(text: str) -> list[str]:
     return forms
 
 
+def _has_brackets(text: str) -> bool:
+    # a pattern would look for the end again behind each beginning
+    starts = ((text.find(opened), len(opened), closed) for opened, closed in _BRACKETS)
+    return any(start >= 0 and text.find(closed, start + length) >= 0 for start, length, closed in starts)
+
+
 def _is_unrendered(text: str) -> bool:
     if text.isalnum():
         return False
@@ -122,7 +132,11 @@ def _is_unrendered(text: str) -> bool:
     if _BRACED_UUID.fullmatch(plain):
         return False
     return bool(
-        _TEMPLATE.search(plain) or _JS_OBJECT.fullmatch(plain) or _VARIABLE.fullmatch(plain) or is_variable(plain)
+        _has_brackets(plain)
+        or _TEMPLATE.search(plain)
+        or _JS_OBJECT.fullmatch(plain)
+        or _VARIABLE.fullmatch(plain)
+        or is_variable(plain)
     )
 
 

@@ -16,12 +16,12 @@ _SETTING: Final = "ANALYTICS_PII_ALLOW"
 _MOST_ATTEMPTS: Final = 300_000
 """Ways in which a pattern may divide a text before it gives up: a few milliseconds."""
 
-_ATOM: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
+_ATOM: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]?")
 """An escape, or a class of characters."""
 _REPEATED_GROUP: Final = re.compile(r"\)[*+{]")
 _BACK_REFERENCE: Final = re.compile(r"\\[1-9]")
 _EXTENSION: Final = re.compile(r"\(\?(?!:)")
-_QUANTIFIER: Final = re.compile(r"([*+])|\{(\d*)(,?)(\d*)\}|\?")
+_QUANTIFIER: Final = re.compile(r"([*+])|\{(\d{0,10})(,?)(\d{0,10})\}|\?")
 
 _OF_DIFFERENT_KINDS: Final = (
     "ada@example.com",

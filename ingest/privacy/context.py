@@ -15,7 +15,7 @@ NINE_DIGITS: Final = re.compile(r"\d(?:[\s_.\-/(),:;|+~]{0,4}\d){8}")
 """What every card number and every phone number has, but a few with a country code."""
 
 _REACH: Final = 40
-_WORD: Final = re.compile(r"([^\W\d_]+|§)\d?\.?[\s:=#/_\-(\[]{0,3}$")
+_WORD: Final = re.compile(r"([^\W\d_]{1,40}|§)\d?\.?[\s:=#/_\-(\[]{0,3}$")
 _LAST_HUMP: Final = re.compile(r"[A-Z][a-z]+$")
 _COUNTERS: Final = frozenset({"number", "num", "no", "nr", "nummer", "numero", "numéro", "número"})
 """Words between the name of a number and the number."""

@@ -20,6 +20,8 @@ from ingest.privacy.ip_addresses import has_ip_address
 from ingest.privacy.national_ids import has_national_id
 from ingest.privacy.personal import Personal
 from ingest.privacy.phones import has_phone
+from ingest.privacy.validators import TooManyCandidates
+from ingest.work import WORK
 
 __all__ = ["Personal", "find_personal"]
 
@@ -34,6 +36,8 @@ _SUSPICIOUS: Final = re.compile(
 
 _LENGTHS_OF_NUMBERS: Final = frozenset({14, 15, 16, 18})
 """A number alone is found only as a card or as a national id of such a length; most ids that are numbers are others."""
+
+_UNITS_OF_A_DIGIT: Final = 2
 
 _OF_NUMBERS: Final[tuple[tuple[Personal, Callable[[str], bool]], ...]] = (
     (Personal.CARD, has_card),
@@ -56,6 +60,8 @@ def _find(text: str) -> Personal | None:
         return None
     if text.isdecimal() and len(text) not in _LENGTHS_OF_NUMBERS:
         return None
+    WORK.candidates = 0
+    WORK.units += len(text)
     candidate = plain(text)
     if has_secret(candidate):
         return Personal.SECRET
@@ -63,4 +69,13 @@ def _find(text: str) -> Personal | None:
     if has_email(candidate):
         return Personal.EMAIL
     candidate = without_known_ids(candidate)
-    return next((kind for kind, holds in _OF_NUMBERS if holds(candidate)), None)
+    WORK.units += _UNITS_OF_A_DIGIT * sum(map(str.isdecimal, candidate))
+    return next((kind for kind, holds in _OF_NUMBERS if _holds(holds, candidate)), None)
+
+
+def _holds(holds: Callable[[str], bool], candidate: str) -> bool:
+    try:
+        return holds(candidate)
+    except TooManyCandidates:
+        # what is not looked at may be personal
+        return True

@@ -15,7 +15,7 @@ _NO_PART_OF_LOCAL: Final = re.compile(r"[\s@/,;:()<>\[\]{}\"=|\\]")
 _LONGEST_LOCAL: Final = 64
 _ENDS_OF_LOCAL: Final = ("_", "-", "+")
 
-_OPAQUE_KEY: Final = re.compile(r"(?i)(?<![A-Za-z])(?:[a-z][a-z0-9-]*-v\d+|i4x|c4x|lb|lib):")
+_OPAQUE_KEY: Final = re.compile(r"(?i)(?<![A-Za-z])(?:[a-z][a-z0-9-]{0,64}-v\d{1,9}|i4x|c4x|lb|lib):")
 _KEY_MARK: Final = re.compile(r"(?<=\+type)@|(?<=\+block)@|(?<=\+branch)@|(?<=\+version)@")
 """The @ of Open edX: in `asset-v1:Org+Course+Run+type@asset+block@name.jpg` it separates parts."""
 
@@ -29,7 +29,7 @@ _FILE_TYPES: Final = words(
 """Endings of files, of private names and of releases that are no top-level domain."""
 
 _MADE_BY_MACHINES: Final = re.compile(
-    r"(?:19|20)\d{6}[-_.]\d[\w.\-]*|(?:[\w.\-]*[-_])?(?:19|20)\d{6}T\d{4,6}Z?[\w.\-]*"
+    r"(?:19|20)\d{6}[-_.]\d[\w.\-]*|(?:[\w.\-]{0,64}[-_])?(?:19|20)\d{6}T\d{4,6}Z?[\w.\-]*"
     r"|[0-9a-v]{26}|[0-9a-f]{32}|[0-9A-F]{20,}|\d[\d.$\-]{14,}"
 )
 """Local parts of the ids of calendars and messages: a time and a number, or a long random one."""

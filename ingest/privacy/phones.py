@@ -17,7 +17,7 @@ _ZEROS: Final = re.compile(
 _GAP: Final = re.compile(r"\d[^\dA-Za-z]{1,3}\d")
 _BARE: Final = re.compile(rf"{BEFORE}\d{{9,15}}{AFTER}")
 _NO_DIGIT: Final = re.compile(r"\D")
-_LAST_GROUP: Final = re.compile(r"[\s().\-/_]+\d+$")
+_LAST_GROUP: Final = re.compile(r"[\s().\-/_]{1,8}\d{1,15}$")
 
 _START: Final = rf"{BEFORE}(?<!\d[ .\-/])"
 _END: Final = rf"(?:(?![ .\-/]?\d)|(?=[ .\-/_](?:19|20)\d\d(?!\d))){AFTER}"

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from ingest.privacy.detectors import find_personal
 from ingest.privacy.route_words import VERSIONED, is_word
+from ingest.work import WORK
 
 PLACEHOLDER: Final = "{id}"
 MOST_SEGMENTS: Final = 12
@@ -23,7 +24,7 @@ _TOKEN: Final = re.compile(
     (?P<placeholder>
         # {id} {id?} {id:path} {id:int:min(1)} {id=5} {*rest} {**rest} {id...} {/:id} {}
         \{ [*+?/#&.$]{0,3} [A-Za-z_]?[\w.,-]{0,64}
-           (?:[:=] (?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\}){0,128} )? (?:\.\.\.|[?*])? \}
+           (?:[:=] (?:[^{}]|\{(?:[^{}]|\{[^{}]*+\})*+\}){0,128} )? (?:\.\.\.|[?*])? \}
         # {{id}}
       | \{\{ \s? [A-Za-z_][\w.]{0,64} \s? \}\}
         # <id> <int:id> <any(a,b):id> <id:re:[a-z]+> <id..>
@@ -31,15 +32,15 @@ _TOKEN: Final = re.compile(
         # [id] [...id] [[...id]] [[id]] [id=kind]
       | \[{1,2} (?:\.{3})? (?:[A-Za-z_][\w-]{0,64})? (?:=\w{1,64})? \]{1,2} (?![*+{])
         # :id :id? :id* :id(\d+) and :from-:to, but not course-v1:edX
-      | (?<![\w\]})>]) : [A-Za-z_]\w{0,64} (?:\((?:[^()]|\([^()]*\)){0,128}\))? [*+]? (?:\?(?=[/.()\-{]|$))?
+      | (?<![\w\]})>]) : [A-Za-z_]\w{0,64} (?:\((?:[^()]|\([^()]*+\)){0,128}\))? [*+]? (?:\?(?=[/.()\-{]|$))?
         # (.:format) (/:page) (\d+) (?P<id>[^/]+) (?:page)? (.*)
       | \( (?= [^()]* (?: / | \\[dwsDWS] | \[ | \.[*+] | :[A-Za-z_] | [{<] ) | \?[P:<!=] )
-           (?:\\.|[^()\\]|\((?:\\.|[^()\\]|\((?:\\.|[^()\\])*\))*\)){0,256} \)
-           (?:[*+]|\{[\d,]+\})? (?:\?(?![\w.\-]*=))?
+           (?:\\.|[^()\\]|\((?:\\.|[^()\\]|\((?:\\.|[^()\\])*+\))*+\)){0,256} \)
+           (?:[*+]|\{[\d,]++\})? (?:\?(?![\w.\-]*=))?
         # [^/]+ [0-9]{4} [\w-]*
-      | \[ (?:\^|[^\[\]]*(?:\w-\w|\\)) (?:\\.|[^\[\]\\])* \] (?:[*+]\??|\{[\d,]+\})?
+      | \[ (?=\^|[^\[\]]*(?:\w-\w|\\)) (?:\\.|[^\[\]\\]){0,200}+ \] (?:[*+]\??|\{[\d,]++\})?
         # \d+ \w{3} \. \Z, and .* .+
-      | \\[dwsDWSbBAZ.\-/] (?:[*+]\??|\{[\d,]+\})?
+      | \\[dwsDWSbBAZ.\-/] (?:[*+]\??|\{[\d,]++\})?
       | \. [*+] \??
         # * ** *path
       | (?<!\w) \*{1,3} (?:[A-Za-z_]\w{0,64})?
@@ -64,6 +65,7 @@ def template_of(endpoint: str) -> str:
     `/courses/42/lessons/6ba7b810-9dad-11d1-80b4-00c04fd430c8?page=2` is `/courses/{id}/lessons/{id}`, and so is what
     stands for ids that differ. Which segments are words is decided by `is_word`.
     """
+    WORK.units += len(endpoint)
     path = _ORIGIN.sub("", endpoint)
     if _MARK.search(path):
         segments = _segments(path)

@@ -16,6 +16,7 @@ from stdnum.fr import nir
 from stdnum.in_ import aadhaar
 from stdnum.it import codicefiscale
 
+from ingest.work import WORK
 from telemetry import events as telemetry
 
 REGIONS: Final = ("US", "GB", "IT", "DE", "FR", "ES")
@@ -37,6 +38,17 @@ def _ip_address(address: str) -> bool:
     return True
 
 
+MOST_CANDIDATES: Final = 32
+"""Of one text: no id and no name has so many numbers."""
+
+_UNITS_OF_A_PHONE: Final = 50
+_UNITS: Final = 10
+
+
+class TooManyCandidates(Exception):
+    """A text holds more numbers than are looked at."""
+
+
 VALIDATORS: Final[Mapping[str, Callable[[str], bool]]] = {
     "luhn": luhn.is_valid,
     "codice_fiscale": codicefiscale.is_valid,
@@ -55,7 +67,14 @@ VALIDATORS: Final[Mapping[str, Callable[[str], bool]]] = {
 
 
 def is_valid(name: str, text: str) -> bool:
-    """Return whether the named validator takes the text. A validator that raises is counted and takes nothing."""
+    """Return whether the named validator takes the text. A validator that raises is counted and takes nothing.
+
+    Raises TooManyCandidates beyond MOST_CANDIDATES of one text.
+    """
+    WORK.candidates += 1
+    if WORK.candidates > MOST_CANDIDATES:
+        raise TooManyCandidates
+    WORK.units += _UNITS_OF_A_PHONE if name.startswith("phone") else _UNITS
     try:
         return bool(VALIDATORS[name](text))
     except Exception as error:  # noqa: BLE001 - foreign code on foreign text: any defect in it would cost the event

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from ingest.parse import check_count, load
+from ingest.effort import Steps
+from ingest.parse import check_count, load_steps
 from runtime.refusal import Refusal
 from schemas.limits import MAX_BATCH_EVENTS
 from schemas.verdicts import Edit
@@ -87,9 +88,9 @@ class SegmentReply(BaseModel):
     results: list[SegmentVerdict]
 
 
-def read_batch(body: bytes) -> Request:
+def batch_steps(body: bytes) -> Steps[Request]:
     """Return the raw messages of a batch, and when it was sent. Raises Refusal when there is no batch to judge."""
-    document = load(body, "batch")
+    document = yield from load_steps(body, "batch")
     messages = document.get("batch") if isinstance(document, dict) else None
     if not isinstance(messages, list):
         raise Refusal(HTTPStatus.BAD_REQUEST, "invalid_envelope", 'A batch is {"batch": [...]}.')
@@ -97,7 +98,7 @@ def read_batch(body: bytes) -> Request:
     return Request(messages, document.get("sentAt"))
 
 
-def read_call(body: bytes, call: str) -> Request:
+def call_steps(body: bytes, call: str) -> Steps[Request]:
     """Return the one raw message of a path of its own. Raises Refusal when the body is no JSON."""
-    message = load(body, "batch")
+    message = yield from load_steps(body, "batch")
     return Request([message | {"type": call} if isinstance(message, dict) else message], None)

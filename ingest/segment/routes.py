@@ -15,19 +15,22 @@ from starlette.types import Receive
 from ingest.accept import Acceptance
 from ingest.body import read_body
 from ingest.defects import DEFECT, confined, defect_refusal
+from ingest.effort import TOO_COSTLY, Effort, Steps
 from ingest.endpoint import Endpoint, Reply
 from ingest.faults import Rejection
 from ingest.intake import Intake
 from ingest.parse import judge
 from ingest.segment.credentials import write_key
 from ingest.segment.mapping import EventMapping
-from ingest.segment.messages import TRACK, UNSUPPORTED, Request, read_batch, read_call
+from ingest.segment.messages import TRACK, UNSUPPORTED, Request, batch_steps, call_steps
 from ingest.segment.timestamps import clock_ahead
 from ingest.segment.translate import Translation, translate
 from ingest.segment.unmapped import UnmappedNames, is_harmless
 from ingest.verdict import verdict
 from runtime.access import ApiKey, presented_key
 from runtime.clock import utc_now
+from runtime.refusal import Refusal
+from schemas.events import AnyEvent
 from telemetry import events as telemetry
 
 BATCH: Final = "/v1/batch"
@@ -35,7 +38,12 @@ CALLS: Final = {call: f"/v1/{call}" for call in (TRACK, *UNSUPPORTED)}
 ALIASES: Final = {f"/v1/{call[0]}": path for call, path in {"batch": BATCH, **CALLS}.items()} | {"/v1/import": BATCH}
 """What clients call some of these paths, by it."""
 
-_OUTCOMES: Final = {"unsupported_call": "ignored", "unknown_event": "unknown_event", DEFECT.code: "retry"}
+_OUTCOMES: Final = {
+    "unsupported_call": "ignored",
+    "unknown_event": "unknown_event",
+    DEFECT.code: "retry",
+    TOO_COSTLY.code: "retry",
+}
 """By code; any other is `rejected`."""
 
 
@@ -55,30 +63,35 @@ class SegmentRoutes:
     async def batch(self, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
         """Take the calls of a batch. Raises Refusal."""
         key = self._admit(headers, address)
-        return await self._take(read_batch(await read_body(headers, receive)), key)
+        return await self._take(batch_steps(await read_body(headers, receive)), key)
 
     async def call(self, call: str, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
         """Take one call. Raises Refusal."""
         key = self._admit(headers, address)
-        return await self._take(read_call(await read_body(headers, receive), call), key)
+        return await self._take(call_steps(await read_body(headers, receive), call), key)
 
     def _admit(self, headers: Mapping[str, str], address: str | None) -> ApiKey:
         authorization = headers.get("authorization")
         secret = presented_key(authorization, headers.get("x-api-key")) or write_key(authorization)
         return self.intake.admit(secret, address)
 
-    async def _take(self, request: Request, key: ApiKey) -> Reply:
-        now, messages = utc_now(), request.messages
-        ahead = clock_ahead(request.sent_at, now)
-        translated = [confined(translate, message, self.mapping, now, ahead) for message in messages]
-        parsed = [one if isinstance(one, Rejection) else confined(judge, one.event) for one in translated]
+    async def _take(self, reading: Steps[Request], key: ApiKey) -> Reply:
+        with self.intake.effort() as effort:
+            request = await effort.run(reading)
+            messages = request.messages
+            translated, parsed = await effort.run(self._parse_steps(request, effort))
+            accepted_ones = await effort.run(self.intake.accept_steps(parsed, key, effort))
         judged = [
             one if isinstance(translation, Rejection) else translation.retold(one)
-            for translation, one in zip(translated, self.intake.accept(parsed, key), strict=True)
+            for translation, one in zip(translated, accepted_ones, strict=True)
         ]
         outcomes = Counter(map(_outcome, judged))
         accepted = await self.intake.append(judged, ignored=outcomes["ignored"])
         confined(self._note, messages, judged, outcomes)
+        if any(one.code == TOO_COSTLY.code for one in judged if isinstance(one, Rejection)):
+            raise Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE, TOO_COSTLY.code, TOO_COSTLY.detail, headers={"retry-after": "1"}
+            )
         if outcomes["retry"]:
             # these clients read the status alone; what is stored by now counts once when they send it again
             raise defect_refusal()
@@ -92,6 +105,20 @@ class SegmentRoutes:
             "results": [_told(index, *each) for index, each in told],
         }
         return Reply(HTTPStatus.OK, json.dumps(body, separators=(",", ":")).encode())
+
+    def _parse_steps(
+        self, request: Request, effort: Effort
+    ) -> Steps[tuple[list[Translation | Rejection], list[AnyEvent | Rejection]]]:
+        now = utc_now()
+        ahead = clock_ahead(request.sent_at, now)
+        translated: list[Translation | Rejection] = []
+        parsed: list[AnyEvent | Rejection] = []
+        for message in request.messages:
+            one = TOO_COSTLY if effort.is_over else confined(translate, message, self.mapping, now, ahead)
+            translated.append(one)
+            parsed.append(one if isinstance(one, Rejection) else confined(judge, one.event))
+            yield
+        return translated, parsed
 
     def _note(
         self, messages: Sequence[Any], judged: Sequence[Acceptance | Rejection], outcomes: Mapping[str, int]

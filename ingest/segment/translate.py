@@ -21,6 +21,9 @@ from schemas.verdicts import Edit
 CLOCK_AHEAD: Final = "clock_ahead"
 """Code of the edit of a time that was corrected by `sentAt`."""
 
+_MOST_KEYS: Final = 32
+"""More properties than any type has."""
+
 _LARGEST_EXACT: Final = 2**53
 """Beyond it, a number with a fraction may stand for another whole number than the one that was meant."""
 
@@ -65,6 +68,8 @@ def translate(
 
     `now` is when it arrived, `ahead` by how much the clock of its batch's sender is ahead; a message may know better.
     """
+    if isinstance(raw, Rejection):
+        return raw
     if not isinstance(raw, dict):
         return Rejection("not_an_object", "", "A message is a JSON object.")
     message = SegmentMessage.model_validate(raw)
@@ -90,6 +95,8 @@ def _translate_track(
     if rule is None:
         return Rejection("unknown_event", "/event", "No type has this name, and no rule of the mapping file either.")
     given = {} if message.properties is None else message.properties
+    if isinstance(given, Rejection):
+        return replace(given, pointer="/properties")
     if not isinstance(given, dict):
         return Rejection("invalid_type", "/properties", "properties is a JSON object.")
     renamed = _renamed(given, rule)
@@ -104,6 +111,9 @@ def _renamed(given: Mapping[str, Any], rule: Rule) -> tuple[dict[str, Any], dict
         if theirs in rule.ignore:
             continue
         ours = rule.properties.get(theirs, theirs)
+        if len(properties) > _MOST_KEYS:
+            detail = "No type of event has so many properties; send its own, or let the mapping file ignore the others."
+            return Rejection("unknown_property", pointer(("properties", theirs)), detail)
         if ours in properties:
             detail = "Two properties of this message stand for the same one of ours; send one of them."
             return Rejection("ambiguous_property", pointer(("properties", theirs)), detail)

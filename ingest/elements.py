@@ -1,0 +1,173 @@
+"""Reads a body of JSON element by element, so that a bad one costs its neighbours nothing. Yields where others may run.
+
+The parser is given at most the size of an event at a time. An element that is larger, nests deeper or has longer
+numbers than it can take is passed over by its brackets alone, and stands as the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from itertools import accumulate
+from typing import Any, Final
+
+from ingest.effort import Steps
+from ingest.faults import Rejection
+from ingest.work import WORK
+from runtime.refusal import Refusal
+from schemas.limits import MAX_BATCH_EVENTS, MAX_DEPTH, MAX_EVENT_BYTES
+
+TOO_LARGE: Final = Rejection("event_too_large", "", f"An event may have {MAX_EVENT_BYTES} bytes.")
+TOO_DEEP: Final = Rejection("nesting_too_deep", "", f"An event may nest {MAX_DEPTH} levels.")
+
+_PIECES: Final = (4_096, MAX_EVENT_BYTES)
+"""Characters the parser is given: what most events need, and what the largest may have."""
+_CHUNK: Final = 32_768
+"""Characters passed over between two turns of others."""
+
+_DECODE: Final[Callable[..., tuple[Any, int]]] = json.JSONDecoder().raw_decode
+_LONGEST_NUMBER: Final = 25
+"""Digits beyond which an integer is nobody's count."""
+_SPACE: Final = re.compile(r"[ \t\n\r]*+")
+_SCALAR: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[-+.0-9A-Za-z]++', re.DOTALL)
+_DEPTH: Final = bytes(1 if one in b"[{" else 255 if one in b"]}" else 0 for one in range(256))
+"""What each byte adds to the depth, as a signed byte."""
+
+
+def read_document(text: str, key: str) -> Steps[Any]:
+    """Return a document whose elements are at its top, or in the array of an object under `key`.
+
+    Raises Refusal when the key is there twice, and JSONDecodeError. Of too many elements one more than allowed is read.
+    """
+    document: Any
+    start = _after_space(text, 0)
+    if text[start : start + 1] == "[":
+        document, end = yield from _array(text, start)
+    elif text[start : start + 1] == "{":
+        document, end = yield from _object(text, start, key)
+    else:
+        document, end = yield from _value(text, start)
+    if isinstance(document, list) and len(document) > MAX_BATCH_EVENTS:
+        return document
+    if (end := _after_space(text, end)) < len(text):
+        raise json.JSONDecodeError("Extra data", text, end)
+    return document
+
+
+def _array(text: str, start: int) -> Steps[tuple[list[Any], int]]:
+    elements: list[Any] = []
+    at = _after_space(text, start + 1)
+    if text[at : at + 1] == "]":
+        return elements, at + 1
+    while True:
+        element, at = yield from _value(text, at)
+        elements.append(element)
+        if len(elements) > MAX_BATCH_EVENTS:
+            return elements, at
+        at = _after_space(text, at)
+        if text[at : at + 1] == "]":
+            return elements, at + 1
+        at = _after_space(text, _after(text, at, ","))
+
+
+def _object(text: str, start: int, key: str) -> Steps[tuple[dict[str, Any], int]]:
+    members: dict[str, Any] = {}
+    at = _after_space(text, start + 1)
+    if text[at : at + 1] == "}":
+        return members, at + 1
+    while True:
+        if text[at : at + 1] != '"':
+            raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
+        name, at = yield from _value(text, at)
+        if name == key and name in members:
+            detail = "A batch has its events under one key, once."
+            raise Refusal(HTTPStatus.BAD_REQUEST, "invalid_envelope", detail)
+        at = _after_space(text, _after(text, _after_space(text, at), ":"))
+        read = _array if name == key and text[at : at + 1] == "[" else _value
+        members[name], at = yield from read(text, at)
+        if name == key and isinstance(members[name], list) and len(members[name]) > MAX_BATCH_EVENTS:
+            return members, len(text)
+        WORK.units += 1
+        at = _after_space(text, at)
+        if text[at : at + 1] == "}":
+            return members, at + 1
+        at = _after_space(text, _after(text, at, ","))
+
+
+def _value(text: str, at: int) -> Steps[tuple[Any, int]]:
+    """Return what begins at a place, or the Rejection that stands for it, and where it ends."""
+    for size in _PIECES:
+        piece = text[at : at + size]
+        WORK.units += len(piece) // 64 + 2
+        try:
+            value, end = _decoded(piece)
+        except RecursionError:
+            return TOO_DEEP, (yield from _end(text, at))
+        except json.JSONDecodeError:
+            continue
+        if end < len(piece) or at + end == len(text):
+            yield
+            return value, at + end
+    end = yield from _end(text, at)
+    if end - at <= _PIECES[-1]:
+        # raises what is wrong with it
+        _DECODE(text[: max(end, at + 1)], at)
+    if end == len(text):
+        raise json.JSONDecodeError("Unterminated value starting at", text, at)
+    return TOO_LARGE, end
+
+
+def _decoded(piece: str) -> tuple[Any, int]:
+    try:
+        return _DECODE(piece)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        # an integer longer than Python takes
+        return _DECODE_LONG_NUMBERS(piece)
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_NUMBER else math.inf
+
+
+_DECODE_LONG_NUMBERS: Final[Callable[..., tuple[Any, int]]] = json.JSONDecoder(parse_int=_integer).raw_decode
+
+
+def _end(text: str, start: int) -> Steps[int]:
+    """Return where the element that begins at a place ends, the end of the text when it does not."""
+    if text[start : start + 1] not in ("[", "{"):
+        scalar = _SCALAR.match(text, start)
+        return start if scalar is None else scalar.end()
+    depth, is_in_string, size = 0, False, 1_024
+    while start < len(text):
+        stop = start + size
+        while text[stop - 1 : stop] == "\\":
+            # what it escapes comes with it
+            stop += 1
+        parts = text[start:stop].replace("\\\\", "__").replace('\\"', "__").split('"')
+        for string in range(0 if is_in_string else 1, len(parts), 2):
+            parts[string] = "_" * len(parts[string])
+        is_in_string ^= len(parts) % 2 == 0
+        changes = '"'.join(parts).encode("ascii", "replace").translate(_DEPTH)
+        depths = list(accumulate(memoryview(changes).cast("b"), initial=depth))[1:]
+        if 0 in depths:
+            return start + depths.index(0) + 1
+        WORK.units += len(depths) // 16
+        yield
+        start, depth, size = stop, depths[-1], min(2 * size, _CHUNK)
+    return len(text)
+
+
+def _after_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return at if found is None else found.end()
+
+
+def _after(text: str, at: int, mark: str) -> int:
+    if text[at : at + 1] != mark:
+        raise json.JSONDecodeError(f"Expecting '{mark}' delimiter", text, at)
+    return at + 1

@@ -1,0 +1,91 @@
+"""Text of strangers meets no pattern whose time grows faster than the text does.
+
+The one place where a test may judge by time: by the ratio of two measurements of the same run, each repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.pattern_ambiguity import ambiguities
+from tests.support.pattern_attacks import slowness
+from tests.support.pattern_walk import Found, all_patterns, inline_calls, modules
+
+PATTERNS = all_patterns()
+
+KNOWN_BAD = {
+    "nested repeats": (r"(a+)+b", "search"),
+    "repeats side by side": (r"a*a*b", "fullmatch"),
+    "a repeat behind what it takes too": (r".*x.*y", "search"),
+    "counted repeats of a repeat": (r"(?:a+){2}b", "fullmatch"),
+    "a string that never ends": (r'[\[{]|"(?:[^"\\]+|\\.)*"', "finditer"),
+    "a string that never ends, with nothing given back": (r'[\[\]{}]|"(?:[^"\\]++|\\.)*+"', "finditer"),
+    "a long beginning at each place": (r"\d+x", "search"),
+    "alternatives that begin alike": (r"(?:a|aa)*c", "match"),
+}
+AMBIGUOUS = (
+    "nested repeats",
+    "repeats side by side",
+    "a repeat behind what it takes too",
+    "counted repeats of a repeat",
+)
+KNOWN_GOOD = (
+    r"(?:a+b)+",
+    r"(?:a++)*+b",
+    r"\d+\.\d+",
+    r"(?:[A-Z][a-z]+)*\d",
+    r"(?>a+)a*b",
+    r"\d*(?:-\d+)*",
+    r"[a-z]{1,64}x",
+)
+
+
+@pytest.mark.parametrize("found", PATTERNS, ids=[one.place for one in PATTERNS])
+def test_time_grows_no_faster_than_the_text(found: Found) -> None:
+    assert [slow for method in found.methods if (slow := slowness(found.pattern, method))] == []
+
+
+@pytest.mark.parametrize("found", PATTERNS, ids=[one.place for one in PATTERNS])
+def test_no_two_repeats_can_trade_characters(found: Found) -> None:
+    assert ambiguities(found.pattern) == []
+
+
+@pytest.mark.parametrize("kind", KNOWN_BAD)
+def test_the_timing_finds_what_is_known_to_be_slow(kind: str) -> None:
+    pattern, method = KNOWN_BAD[kind]
+
+    assert slowness(re.compile(pattern), method) is not None
+
+
+@pytest.mark.parametrize("kind", AMBIGUOUS)
+def test_the_lint_finds_what_is_known_to_be_ambiguous(kind: str) -> None:
+    assert ambiguities(re.compile(KNOWN_BAD[kind][0])) != []
+
+
+@pytest.mark.parametrize("pattern", KNOWN_GOOD)
+def test_the_lint_takes_what_is_known_to_be_linear(pattern: str) -> None:
+    assert ambiguities(re.compile(pattern)) == []
+
+
+def test_patterns_are_found_wherever_they_are_kept() -> None:
+    places = {one.place for one in PATTERNS}
+
+    assert {
+        "ingest.privacy.phones._FORMS",  # in tuples
+        "schemas.dead_letter._FORMS",  # as bound methods in a dictionary
+        "ingest.accept._UUID7",
+        "studyin_analytics.route_template._PLACEHOLDER",
+    } <= places
+
+
+def test_no_pattern_is_compiled_where_the_walk_does_not_see_it() -> None:
+    assert inline_calls() == []
+
+
+def test_models_use_the_engine_that_is_linear() -> None:
+    users = [module.__name__ for module in modules() if "python-re" in Path(module.__file__ or "").read_text("utf-8")]
+
+    assert users == []

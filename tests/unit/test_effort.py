@@ -1,0 +1,113 @@
+"""A request that causes much work lets others run, and ends within its budget."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from ingest.effort import BUDGET, SLICE, TOO_COSTLY, Effort, Steps
+from ingest.faults import Rejection
+from ingest.parse import batch_steps
+from ingest.privacy.detectors import find_personal
+from ingest.privacy.personal import Personal
+from ingest.privacy.validators import MOST_CANDIDATES
+from ingest.work import WORK
+from runtime.refusal import Refusal
+
+
+async def parsed(body: bytes) -> list[Any]:
+    with Effort() as effort:
+        return await effort.run(batch_steps(body, effort))
+
+
+def working(slices: int) -> Steps[int]:
+    for _ in range(slices):
+        WORK.units += SLICE
+        yield
+    return slices
+
+
+async def test_others_run_between_the_slices_of_a_long_request() -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    with Effort() as effort:
+        assert await effort.run(working(20)) == 20
+    counting.cancel()
+
+    assert turns >= 20
+
+
+async def test_a_short_request_waits_for_nobody() -> None:
+    turns = asyncio.Lock()
+    await turns.acquire()
+
+    with Effort(turns) as effort:
+        assert await effort.run(working(0)) == 0
+
+
+async def test_the_effort_is_over_when_the_budget_is_spent() -> None:
+    with Effort() as effort:
+        await effort.run(working(BUDGET // SLICE))
+        assert not effort.is_over
+        WORK.units += SLICE
+        assert effort.is_over
+
+
+async def test_work_of_others_does_not_count() -> None:
+    with Effort() as effort:
+        running = asyncio.create_task(effort.run(working(2)))
+        await asyncio.sleep(0)
+        WORK.units += BUDGET
+        await running
+        assert not effort.is_over
+
+
+async def test_events_that_are_left_are_to_be_sent_again() -> None:
+    large = {"a": [0] * 10_000}
+    results = await parsed(json.dumps([large] * 45).encode())
+
+    assert results[0].code != TOO_COSTLY.code
+    assert results[-1] == TOO_COSTLY
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ('[{"a":' + "[" * 5_000 + "]" * 5_000 + "},{}]", "nesting_too_deep"),
+        ('[{"a":"' + "[" * 40_000 + '\\""},{}]', "event_too_large"),
+        ('[{"a":' + "9" * 5_000 + "},{}]", "invalid_number"),
+        ('[{"a":0' + "".join(f',"k{n}":0' for n in range(1_000)) + "},{}]", "unknown_property"),
+    ],
+    ids=["deep", "large", "a long number", "many keys"],
+)
+async def test_a_bad_element_costs_its_neighbours_nothing(body: str, code: str) -> None:
+    first, second = await parsed(body.encode())
+
+    assert isinstance(first, Rejection)
+    assert (first.code, second.code) == (code, "missing_property")
+
+
+async def test_a_string_that_never_ends_costs_no_more_than_its_length() -> None:
+    before = WORK.units
+
+    with pytest.raises(Refusal, match="unreadable_body"):
+        await parsed(("[" * 1_100 + '"' + '\\"' * 500_000).encode())
+
+    assert WORK.units - before < BUDGET
+
+
+def test_a_text_with_more_numbers_than_are_looked_at_is_personal() -> None:
+    text = " ".join(f"+1415555{n:04}" for n in range(100, 100 + MOST_CANDIDATES))
+    assert len(text) <= 512
+
+    assert find_personal(text) is Personal.PHONE
