@@ -101,6 +101,13 @@ class Settings(BaseSettings):
     )
     system_metrics_retention_days: int = Field(30, ge=1, description="Days API health is kept.")
 
+    erasure_purge_seconds: float = Field(
+        3_600,
+        gt=0,
+        le=86_400,
+        description="Minimum time between two purges of the bytes that erasures leave in files, in seconds.",
+    )
+
     audit_retention_days: int = Field(2_190, ge=30, description="Days the audit log is kept; HIPAA asks for six years.")
 
     batch_size: int = Field(100, ge=1, le=100_000, description="Most events of one transaction.")
@@ -307,6 +314,11 @@ class Settings(BaseSettings):
     def system_metrics_retention(self) -> timedelta:
         """How long API health is kept."""
         return timedelta(days=self.system_metrics_retention_days)
+
+    @property
+    def erasure_purge(self) -> timedelta:
+        """Minimum time between two purges of what erasures leave in files."""
+        return timedelta(seconds=self.erasure_purge_seconds)
 
     @property
     def audit_retention(self) -> timedelta:

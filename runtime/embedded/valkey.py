@@ -131,6 +131,8 @@ class Valkey:
                 "rdbcompression no",
                 # the append-only file is the only truth; snapshots beside it would cost a fork each
                 'save ""',
+                # an entry is gone once it is removed: in a node with others its bytes would stay until all of them go
+                "stream-node-max-entries 1",
                 f"maxmemory {self._max_memory_bytes}",
                 "maxmemory-policy noeviction",
                 "tcp-keepalive 60",
