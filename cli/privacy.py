@@ -17,7 +17,8 @@ from rich.table import Table
 
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.moment import option_moment
-from cli.on_record import on_record, operator
+from cli.on_record import on_record
+from cli.operator import operator
 from dashboard.privacy_desk import PrivacyDesk
 from runtime.clock import utc_now
 from runtime.settings import Settings
@@ -75,7 +76,9 @@ def audit(as_json: Json = False, data_dir: DataDir = DATA_DIR) -> None:
 
 @app.command()
 def log(
-    user_id: Annotated[str | None, typer.Option(help="Only what was about this learner.")] = None,
+    user_id: Annotated[
+        str | None, typer.Option(help="Only what was about this learner, or showed their events.")
+    ] = None,
     since: Annotated[str, typer.Option(help="Only since: 90m, 24h, 7d, or a time (UTC).")] = "7d",
     limit: Annotated[int, typer.Option(min=1, help="Most entries shown, newest first.")] = 100,
     as_json: Json = False,
@@ -86,7 +89,13 @@ def log(
     entries = asyncio.run(_log(settings_of(data_dir), user_id, start, limit))
     if as_json:
         rows = [
-            asdict(one) | {"at": one.at.isoformat(), "subject": one.subject.hex() if one.subject else None}
+            asdict(one)
+            | {
+                "at": one.at.isoformat(),
+                "subject": one.subject.hex() if one.subject else None,
+                # of how many learners: who they are is told when one is asked for
+                "shown": len(one.shown),
+            }
             for one in entries
         ]
         typer.echo(json.dumps(rows, indent=2))
@@ -97,6 +106,8 @@ def log(
     for one in entries:
         span = " ".join(f"{name}={value}" for name, value in (one.span or {}).items())
         about = one.subject.hex()[:_SHOWN_OF_A_PSEUDONYM] if one.subject else ""
+        if one.shown:
+            about = f"{about} {len(one.shown)} shown".strip()
         table.add_row(f"{one.at:%Y-%m-%d %H:%M:%S}", _short(one.actor), one.action, about, span, one.outcome)
     # wider than a narrow terminal: a line that wraps can be read, one that is cut off cannot
     Console(highlight=False, markup=False, soft_wrap=True, width=_LOG_WIDTH).print(table)

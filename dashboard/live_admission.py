@@ -11,13 +11,15 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.websockets import WebSocket
 
-from dashboard.callers import Caller
+from dashboard.audit_trail import note_asked
+from dashboard.callers import Caller, Learner
 from dashboard.live.session import Subscription
 from dashboard.live.wanted import Wanted
 from dashboard.parameters import LiveFilter
 from dashboard.routes import identify
 from dashboard.services import Services, services_of
 from runtime.refusal import Refusal
+from storage.audit import EVERYBODY
 
 SUBPROTOCOL: Final = "analytics.v1"
 _CREDENTIAL: Final = "bearer."
@@ -35,6 +37,12 @@ def admit(services: Services, caller: Caller, asked: LiveFilter) -> Subscription
     )
 
 
+def span_of(caller: Caller, asked: LiveFilter) -> dict[str, str]:
+    """Return how much is asked for, for the audit log: events of everybody are too many to name whose they are."""
+    everybody = asked.user_id is None and not isinstance(caller, Learner)
+    return asked.span() | ({"about": EVERYBODY} if everybody else {})
+
+
 def admit_socket(websocket: WebSocket) -> Subscription:
     """Return what a WebSocket is opened for. Raises Refusal or RequestValidationError."""
     services = services_of(websocket)
@@ -47,6 +55,7 @@ def admit_socket(websocket: WebSocket) -> Subscription:
         raise RequestValidationError(
             [{**fault, "loc": ("query", *fault["loc"])} for fault in error.errors(include_input=False)]
         ) from None
+    note_asked(websocket, span_of(caller, asked))
     return admit(services, caller, asked)
 
 

@@ -31,6 +31,9 @@ _NO_ZONES: Final = frozenset({"Factory", "localtime", "posixrules"})
 """Of no place: what they mean is up to a machine, or nothing."""
 _ZONES: Final = "tzdata.zoneinfo"
 
+_SPANS: Final = frozenset({"days", "hours", "tz", "limit"})
+"""Parameters that say how much, in values of a bounded length."""
+
 _REPEATABLE: Final = frozenset({"type"})
 
 
@@ -88,9 +91,16 @@ MessageId = Annotated[str, Field(pattern=r"^[0-9]{1,16}$")]
 Days = Annotated[int, Field(ge=1, le=MAX_DAYS, description="How many activity dates, up to `meta.to`.")]
 
 
-class _AboutLearner(BaseModel):
+class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+    def span(self) -> dict[str, str]:
+        """Return how much is asked for, as far as it was said, for the audit log."""
+        given = sorted(_SPANS & self.model_fields_set)
+        return {name: str(getattr(self, name)) for name in given}
+
+
+class _AboutLearner(_Asked):
     user_id: AskedUserId | None = Field(
         None, description="The learner; a service must name one, a learner's token need not."
     )
@@ -111,10 +121,8 @@ class LastYear(_AboutLearner):
     days: Days = 365
 
 
-class LastDay(BaseModel):
+class LastDay(_Asked):
     """The platform's last hours, 24 by default."""
-
-    model_config = ConfigDict(extra="forbid")
 
     hours: int = Field(24, ge=1, le=MAX_HOURS)
     limit: int = Field(10, ge=1, le=100, description="How many endpoints.")
@@ -124,10 +132,8 @@ def _apart(values: object) -> object:
     return [one for value in values for one in str(value).split(",")] if isinstance(values, list) else values
 
 
-class SomeEvents(BaseModel):
+class SomeEvents(_Asked):
     """Stored events of the last 24 hours by default."""
-
-    model_config = ConfigDict(extra="forbid")
 
     types: Annotated[list[EventType], BeforeValidator(_apart)] = Field(
         [], alias="type", description="Only these types: comma separated, or one by one."
@@ -160,6 +166,10 @@ class LiveFilter(BaseModel):
     last_id: MessageId | None = Field(
         None, description="Id of the last message that arrived: go on behind it. Without it, from now on."
     )
+
+    def span(self) -> dict[str, str]:
+        """Return which types are asked for, for the audit log."""
+        return {"types": ",".join(sorted(self.event_types))} if self.event_types else {}
 
     @property
     def event_types(self) -> frozenset[str] | None:

@@ -28,6 +28,12 @@ Durability = Literal["memory", "server", "local", "replica"]
 """What must hold before an event counts as accepted; docs/operations.md says what each level survives."""
 
 
+SECRET_FIELDS = frozenset(
+    {"redis_url", "redis_password", "database_url", "pseudonym_keys", "api_keys", "api_key_secret", "jwt_secret"}
+)
+"""Settings that whoever does not need them must not have."""
+
+
 class ApiKeySetting(BaseModel):
     """One entry of ANALYTICS_API_KEYS."""
 

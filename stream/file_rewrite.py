@@ -32,11 +32,12 @@ async def rewrite_files(redis: Redis) -> None:
 
 
 async def _ask(redis: Redis, command: str) -> None:
+    execute: Any = redis.execute_command
     while True:
         await _idle(redis)
         try:
             with translated_errors():
-                await redis.execute_command(command)
+                await execute(command)
         except ResponseError as error:
             if _ALREADY not in str(error):
                 raise StreamUnavailable("not_rewritten", command) from error

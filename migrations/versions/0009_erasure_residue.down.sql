@@ -9,6 +9,7 @@ EXCEPTION
     WHEN insufficient_privilege THEN NULL;
 END
 $$;
+ALTER TABLE audit_log DROP COLUMN shown;
 ALTER TABLE analytics_events ALTER COLUMN properties SET STATISTICS -1;
 ALTER TABLE learner_achievements ALTER COLUMN achievement_id SET STATISTICS -1, ALTER COLUMN name SET STATISTICS -1;
 ALTER TABLE retired.learner_achievements ALTER COLUMN achievement_id SET STATISTICS -1, ALTER COLUMN name SET STATISTICS -1;

@@ -1,4 +1,4 @@
-"""Bytes that erasures leave in files are known and can be purged; no login makes large objects."""
+"""Bytes that erasures leave in files can be purged; the audit log says whose events were shown."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add a table and a function, and collect no statistics of learners' texts from now on."""
+    """Add a table, a function and a column; collect no statistics of learners' texts from now on."""
     run_script("0009_erasure_residue.up.sql")
 
 
 def downgrade() -> None:
-    """Drop both; rights and statistics are as before."""
+    """Drop them; rights and statistics are as before."""
     run_script("0009_erasure_residue.down.sql")

@@ -57,6 +57,11 @@ EXCEPTION
 END
 $$;
 
+-- Whose events an answer showed, where it was not about one learner.
+ALTER TABLE audit_log ADD COLUMN shown bytea[];
+CREATE INDEX audit_log_shown ON audit_log USING gin (shown) WHERE shown IS NOT NULL;
+COMMENT ON COLUMN audit_log.shown IS 'Pseudonyms of learners whose events were shown';
+
 -- Statistics are copies: the most common texts of a column, and samples. No query needs those of learners' texts.
 ALTER TABLE analytics_events ALTER COLUMN properties SET STATISTICS 0;
 ALTER TABLE learner_achievements ALTER COLUMN achievement_id SET STATISTICS 0, ALTER COLUMN name SET STATISTICS 0;

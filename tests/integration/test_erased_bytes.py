@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import pytest
@@ -81,7 +81,8 @@ def found_in_files(*places: Path) -> set[str]:
 
 
 async def found_in_keys(redis: Redis) -> set[str]:
-    dumped = {key.decode(): await redis.dump(key) or b"" for key in await redis.keys()}
+    keys: Any = await redis.keys()
+    dumped = {key.decode(): await redis.dump(key) or b"" for key in keys}
     return {key for key, value in dumped.items() if any(name in value for name in NAMES)}
 
 
