@@ -40,7 +40,7 @@ async def _ask(redis: Redis, command: str) -> None:
                 await execute(command)
         except ResponseError as error:
             if _ALREADY not in str(error):
-                raise StreamUnavailable("not_rewritten", command) from error
+                raise StreamUnavailable("cannot_persist", command) from error
             continue
         return
 
@@ -48,7 +48,7 @@ async def _ask(redis: Redis, command: str) -> None:
 async def _ended(redis: Redis, status: str) -> None:
     facts = await _idle(redis)
     if facts[status] != "ok":
-        raise StreamUnavailable("not_rewritten", status)
+        raise StreamUnavailable("cannot_persist", status)
 
 
 async def _idle(redis: Redis) -> dict[str, Any]:
