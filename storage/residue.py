@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
+from schemas.identifiers import RESERVED_FLOOR
 from storage.failures import translated_errors
 from storage.pool import Connection
 from storage.rollups import RETIRED, ROLLUPS
@@ -35,8 +36,18 @@ SELECT place, clock_timestamp(), clock_timestamp() FROM unnest($1::text[]) AS pl
 ON CONFLICT (place) DO UPDATE SET since = coalesce(t.since, EXCLUDED.since), latest = EXCLUDED.latest
 """
 
-_PARTITIONS: Final = """
-SELECT DISTINCT 'public.' || tableoid::regclass::text FROM analytics_events WHERE user_hash = ANY ($1)
+# A parked event was tried before: a row that is rolled back stays in its page as a removed one does.
+_PARTITIONS: Final = f"""
+SELECT 'public.' || tableoid::regclass::text FROM analytics_events WHERE user_hash = ANY ($1)
+UNION
+SELECT 'public.analytics_events_' || CASE
+    WHEN event_id >= '{RESERVED_FLOOR}' THEN 'reserved'
+    ELSE to_char(date_trunc('week', to_timestamp(milliseconds / 1000.0), 'UTC') AT TIME ZONE 'UTC', 'YYYYMMDD')
+END
+FROM dead_letters, LATERAL (
+    SELECT ('x0000' || left(replace(event_id::text, '-', ''), 12))::bit(64)::bigint AS milliseconds
+) AS time_of_id
+WHERE event_id IS NOT NULL AND payload LIKE ANY ($2::text[])
 """
 
 # A purge that waits for its checkpoint is not begun again.
@@ -68,6 +79,7 @@ DELETE FROM erasure_residue USING log WHERE place = $1 AND latest <= log.asked_a
 _OTHERS: Final = """
 SELECT array_agg(virtualtransaction) FROM pg_locks
 WHERE locktype = 'virtualxid' AND granted AND pid <> pg_backend_pid()
+AND pid NOT IN (SELECT pid FROM pg_stat_activity WHERE datname <> current_database())
 AND ($1::text[] IS NULL OR virtualtransaction = ANY ($1))
 """
 
@@ -102,7 +114,8 @@ async def note_residue(connection: asyncpg.Pool | Connection, places: Sequence[s
 
 async def places_of(connection: Connection, user_hashes: Sequence[bytes]) -> list[str]:
     """Return the places in Postgres that bytes of these learners are in: the tables and the log."""
-    partitions = await connection.fetch(_PARTITIONS, list(user_hashes))
+    in_text = [f"%{one.hex()}%" for one in user_hashes]
+    partitions = await connection.fetch(_PARTITIONS, list(user_hashes), in_text)
     return [*(row[0] for row in partitions), *_TABLES, LOG]
 
 
@@ -135,7 +148,10 @@ async def forget_stream(pool: asyncpg.Pool, longest: timedelta) -> None:
 
 
 async def older_transactions(pool: asyncpg.Pool, among: Sequence[str] | None = None) -> list[str]:
-    """Return the transactions that run now, only those `among` the given ones. Raises StorageUnavailable."""
+    """Return the transactions that run in this database now, only those `among` the given ones.
+
+    Raises StorageUnavailable.
+    """
     with translated_errors():
         found: list[str] | None = await pool.fetchval(_OTHERS, None if among is None else list(among))
     return found or []

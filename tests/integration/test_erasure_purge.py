@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -16,7 +17,7 @@ from processors.purge import purge_postgres, purge_redis
 from runtime.settings import Settings
 from storage.erasure import request_erasure
 from storage.pool import Pool, open_pool
-from storage.residue import LOG, REDIS, STREAM, note_residue, read_residue
+from storage.residue import LOG, REDIS, STREAM, note_residue, places_of, read_residue
 from stream.connection import Redis
 from stream.keys import STORE_GROUP, stream_key
 from telemetry import metrics
@@ -154,6 +155,26 @@ async def test_an_entry_of_its_own_node_leaves_nothing_behind_and_a_late_one_is_
     assert await purge_redis(redis, pool, AT_ONCE, WEEK)
     assert await remove_suppressed(redis, pool, since) == 0
     assert REDIS not in await places(pool)
+
+
+async def test_a_partition_in_which_an_event_was_only_tried_is_purged_too(
+    pool: Pool, database: asyncpg.Connection
+) -> None:
+    week = datetime.now(UTC) - timedelta(weeks=3)
+    tried = event("xp_earned", {"xp_amount": 1}, occurred_at=week, user_hash=WHO)
+    await archive(database, [tried])
+    async with pool.acquire() as connection:
+        [partition, *_] = await places_of(connection, [WHO])
+        await database.execute("DELETE FROM analytics_events")
+        assert partition not in await places_of(connection, [WHO])
+        for entry, event_id in (("1-1", tried.event_id), ("1-2", UUID("ffff0000-0000-8000-8000-000000000001"))):
+            await database.execute(
+                "INSERT INTO dead_letters (stream_partition, entry_id, event_id, reason, detail, payload)"
+                " VALUES (0, $1, $2, 'x', 'x', $3)",
+                *(entry, event_id, f'{{"user_hash": "{WHO.hex()}"}}'),
+            )
+        assert {partition, "public.analytics_events_reserved"} <= set(await places_of(connection, [WHO]))
+        assert partition not in await places_of(connection, [learner(6)])
 
 
 async def test_how_long_bytes_have_been_there_is_measured(pool: Pool) -> None:
