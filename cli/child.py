@@ -15,6 +15,7 @@ import httpx
 
 from cli import lifeline
 from cli.backoff import Backoff
+from cli.child_environment import inherited
 from runtime.errors import DependencyUnavailable
 from runtime.lifecycle import wait
 
@@ -41,6 +42,7 @@ class Program:
     arguments: tuple[str, ...]
     """Of `analytics`."""
     environment: Mapping[str, str]
+    """Beside what every process inherits: every secret it has."""
     ready_url: str | None = None
     """Answers 200 when the process does its work; None: it has no such page."""
 
@@ -120,7 +122,7 @@ class Child:
                 "-m",
                 "cli.main",
                 *self._program.arguments,
-                env={**os.environ, **self._program.environment, lifeline.VARIABLE: "stdin"},
+                env={**inherited(os.environ), **self._program.environment, lifeline.VARIABLE: "stdin"},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,9 @@ from typing import Final
 from runtime.embedded.secret_file import write_private
 from runtime.errors import ConfigurationError
 from runtime.pseudonym_keys import with_new_key
+
+_Key = tuple[str, str, tuple[str, ...]]
+"""Source, key, scopes."""
 
 _READING: Final = ("events:read", "learning:read", "system:read")
 
@@ -28,18 +31,31 @@ class DevAccess:
     api_key_secret: str
 
     def environment(self) -> dict[str, str]:
-        """Return the settings by which the services accept these keys."""
-        keys = (
-            ("dev", self.write_key, ["events:write"]),
+        """Return the settings by which all services together accept these keys."""
+        return self._settings([*self._writing(), *self._reading()]) | {"ANALYTICS_JWT_SECRET": self.jwt_secret}
+
+    def of_ingest(self) -> dict[str, str]:
+        """Return the settings by which ingest accepts events: no key that reads."""
+        return self._settings(self._writing())
+
+    def of_dashboard(self) -> dict[str, str]:
+        """Return the settings by which the read service answers: no key that writes."""
+        return self._settings(self._reading()) | {"ANALYTICS_JWT_SECRET": self.jwt_secret}
+
+    def _writing(self) -> list[_Key]:
+        return [("dev", self.write_key, ("events:write",))]
+
+    def _reading(self) -> list[_Key]:
+        return [
             ("dev-dashboard", self.read_key, _READING),
-            ("dev-admin", self.admin_key, ["events:write", *_READING, "privacy:admin"]),
-        )
+            ("dev-admin", self.admin_key, (*_READING, "privacy:admin")),
+        ]
+
+    def _settings(self, keys: Sequence[_Key]) -> dict[str, str]:
+        entries = [dict(zip(("source", "key", "scopes"), key, strict=True)) for key in keys]
         return {
-            "ANALYTICS_API_KEYS": json.dumps(
-                [dict(zip(("source", "key", "scopes"), key, strict=True)) for key in keys]
-            ),
+            "ANALYTICS_API_KEYS": json.dumps(entries),
             "ANALYTICS_API_KEY_SECRET": self.api_key_secret,
-            "ANALYTICS_JWT_SECRET": self.jwt_secret,
             "ANALYTICS_PSEUDONYM_KEYS": self.pseudonym_keys,
         }
 

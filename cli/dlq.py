@@ -21,7 +21,7 @@ from runtime import failpoints
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
-from schemas.dead_letter import NotKept, restore
+from schemas.dead_letter import NotKept, learner_of, restore
 from storage.dead_letters import Letter, LetterId, Selection, count_letters, drop_letters, read_letters
 
 app = typer.Typer(no_args_is_help=True, help="The dead letters: events that could not be stored.")
@@ -174,8 +174,10 @@ async def _list(settings: Settings, selection: Selection, limit: int) -> tuple[i
 
 
 async def _show(settings: Settings, selection: Selection) -> tuple[int, list[Letter]]:
-    async with on_record(settings, "dlq show"):
-        return await _list(settings, selection, 1)
+    async with on_record(settings, "dlq show") as record_shown:
+        count, letters = await _list(settings, selection, 1)
+        await record_shown([learner for letter in letters if (learner := learner_of(letter.payload))])
+        return count, letters
 
 
 async def _retry(settings: Settings, selection: Selection, *, dry_run: bool) -> Outcome:

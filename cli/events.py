@@ -17,7 +17,7 @@ from cli.learner_ids import learner_id
 from cli.moment import option_moment
 from cli.on_record import on_record
 from cli.output import Column, Row, say, show_json_text, show_table
-from dashboard.event_answers import span_of, stored_event
+from dashboard.event_answers import shown_in, span_of, stored_event
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
@@ -77,10 +77,11 @@ async def _show(settings: Settings, search: EventSearch, limit: int, show: Calla
     subject = search.user_hashes[0] if search.user_hashes else None
     span = span_of(search) | {"limit": str(limit)}
     shown = 0
-    async with on_record(settings, "events", subject=subject, span=span):
+    async with on_record(settings, "events", subject=subject, span=span) as record_shown:
         connection = await connect(settings.database_dsn, application_name="analytics-events")
         try:
             async for page in read_pages(connection, search, limit, _PAGE):
+                await record_shown(shown_in(page, search.user_hashes))
                 for event in page:
                     show(stored_event(event))
                 shown += len(page)

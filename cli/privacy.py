@@ -16,7 +16,8 @@ from cli.database import connect as connect_storage
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.learner_ids import learner_id
 from cli.moment import option_moment
-from cli.on_record import on_record, operator
+from cli.on_record import on_record
+from cli.operator import operator
 from cli.output import Column, Row, ask, note, show_json, show_json_text, show_table
 from dashboard.privacy_desk import PrivacyDesk
 from runtime.clock import utc_now
@@ -75,7 +76,9 @@ def audit(as_json: Json = False, data_dir: DataDir = DATA_DIR) -> None:
 
 @app.command()
 def log(
-    user_id: Annotated[str | None, typer.Option(help="Only what was about this learner.")] = None,
+    user_id: Annotated[
+        str | None, typer.Option(help="Only what was about this learner, or showed their events.")
+    ] = None,
     since: Annotated[str, typer.Option(help="Only since: 90m, 24h, 7d, or a time (UTC).")] = "7d",
     limit: Annotated[int, typer.Option(min=1, help="Most entries shown, newest first.")] = 100,
     as_json: Json = False,
@@ -86,7 +89,13 @@ def log(
     entries = asyncio.run(_log(settings_of(data_dir), user_id, start, limit))
     if as_json:
         rows = [
-            asdict(one) | {"at": one.at.isoformat(), "subject": one.subject.hex() if one.subject else None}
+            asdict(one)
+            | {
+                "at": one.at.isoformat(),
+                "subject": one.subject.hex() if one.subject else None,
+                # of how many learners: who they are is told when one is asked for
+                "shown": len(one.shown),
+            }
             for one in entries
         ]
         show_json(rows)
@@ -98,6 +107,8 @@ def log(
 def _row(entry: AuditEntry) -> Row:
     span = " ".join(f"{name}={value}" for name, value in (entry.span or {}).items())
     about = entry.subject.hex()[:_SHOWN_OF_A_PSEUDONYM] if entry.subject else ""
+    if entry.shown:
+        about = f"{about} {len(entry.shown)} shown".strip()
     at = f"{entry.at:%Y-%m-%d %H:%M:%S}"
     return Row([at, _short(entry.actor), entry.action, about, span, entry.outcome])
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.child import Program
+from cli.child_environment import proxies
 from cli.dev_access import DevAccess
 from runtime.embedded import ports
 from runtime.settings import Settings
@@ -57,9 +58,9 @@ class Programs:
     def __init__(self, plan: Plan, access: DevAccess, addresses: Addresses) -> None:
         """Keep what the programs' settings need."""
         self._plan = plan
+        self._access = access
         self._addresses = addresses
         self._shared = {
-            **access.environment(),
             "ANALYTICS_ENVIRONMENT": os.environ.get("ANALYTICS_ENVIRONMENT", "dev"),
             "ANALYTICS_LOG_FORMAT": os.environ.get("ANALYTICS_LOG_FORMAT", "json"),
         }
@@ -67,16 +68,21 @@ class Programs:
     def ingest(self) -> Program:
         """Return the service that accepts events; it has no address of Postgres."""
         settings = {
+            **self._access.of_ingest(),
             "REDIS_URL": self._addresses.redis("ingest"),
-            # not even one of the caller's environment
-            "DATABASE_URL": "",
             "ANALYTICS_INGEST_PORT": str(self._plan.ingest_port),
         }
         return _program(("ingest",), self._shared, settings, self._plan.ingest_url, "ingest")
 
     def dashboard(self) -> Program:
         """Return the service that answers."""
-        settings = self._servers("dashboard", "reader") | {"ANALYTICS_DASHBOARD_PORT": str(self._plan.dashboard_port)}
+        settings = {
+            **self._servers("dashboard", "reader"),
+            **self._access.of_dashboard(),
+            # it may fetch the keys of learners' tokens
+            **proxies(os.environ),
+            "ANALYTICS_DASHBOARD_PORT": str(self._plan.dashboard_port),
+        }
         return _program(("dashboard",), self._shared, settings, self._plan.dashboard_url, "dashboard")
 
     def workers(self) -> list[Program]:
@@ -88,7 +94,7 @@ class Programs:
 
     def live_worker(self) -> Program:
         """Return the live worker; it has no address of Postgres."""
-        settings = {"REDIS_URL": self._addresses.redis("live"), "DATABASE_URL": ""}
+        settings = {"REDIS_URL": self._addresses.redis("live")}
         return self._background(("worker", "--group", "live"), settings, "worker-live")
 
     def maintenance(self) -> Program:

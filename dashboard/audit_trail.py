@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
@@ -19,13 +20,14 @@ from dashboard.percent_encoding import is_readable
 from dashboard.services import services_of
 from runtime.errors import DependencyUnavailable, StorageUnavailable
 from runtime.refusal import Refusal
+from schemas.envelope_fields import AskedUserId
 from storage.audit import AuditEntry
 
 MOST_WAITING: Final = 10_000
 """Entries; more are refused, and with them their answers."""
 SPACING_SECONDS: Final = 0.005
 """From the beginning of a group to that of the next: each costs a commit, however few entries it has."""
-_SPANS: Final = ("days", "hours", "tz", "limit", "types")
+_USER_ID: Final = TypeAdapter(AskedUserId)
 
 
 class AuditTrail:
@@ -108,15 +110,15 @@ async def put_on_record(connection: HTTPConnection, action: str, status: HTTPSta
             action=action,
             outcome=str(status.value),
             subject=_subject(connection, caller),
-            # of a request that was refused a parameter may be anything
-            span=_span(connection) if status < HTTPStatus.BAD_REQUEST else None,
+            # of what was refused nothing was shown
+            **(getattr(connection.state, "asked", {}) if status < HTTPStatus.BAD_REQUEST else {}),
         )
     )
 
 
-def note_span(request: Request, span: dict[str, str]) -> None:
-    """Have the entry say how much was asked for, where parameters alone do not."""
-    request.state.span = span
+def note_asked(connection: HTTPConnection, span: Mapping[str, str], shown: Sequence[bytes] = ()) -> None:
+    """Have the entry say how much was asked for, in parsed values, and whose events are shown, if it names nobody."""
+    connection.state.asked = {"span": span or None, "shown": shown}
 
 
 def actor_of(caller: Caller) -> str:
@@ -130,14 +132,12 @@ def _subject(connection: HTTPConnection, caller: Caller) -> bytes | None:
     named = connection.path_params.get("user_id") or connection.query_params.get("user_id")
     # of an id that cannot be read nobody knows whose it is
     if named is not None and is_readable(connection.scope.get("raw_path", b"") + connection.scope["query_string"]):
-        return services_of(connection).gate.pseudonyms(named)[0]
+        try:
+            return services_of(connection).gate.pseudonyms(_USER_ID.validate_python(named))[0]
+        except ValidationError:
+            # nobody is called so
+            return None
     return caller.pseudonyms[0] if isinstance(caller, Learner) else None
-
-
-def _span(connection: HTTPConnection) -> dict[str, str] | None:
-    asked = {name: value for name, value in connection.query_params.items() if name in _SPANS}
-    noted: dict[str, str] = getattr(connection.state, "span", {})
-    return asked | noted or None
 
 
 def _status_of(refused: Refusal | RequestValidationError | HTTPException | DependencyUnavailable) -> HTTPStatus:

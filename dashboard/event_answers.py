@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from pydantic_core import from_json
@@ -18,6 +19,8 @@ class ToldPage:
     content: bytes
     span: dict[str, str]
     """How much was searched, for the audit log."""
+    shown: tuple[bytes, ...]
+    """Whose events it holds, for the audit log."""
 
 
 def stored_event(event: AcceptedEvent) -> StoredEvent:
@@ -36,7 +39,13 @@ def stored_event(event: AcceptedEvent) -> StoredEvent:
     )
 
 
+def shown_in(events: Iterable[AcceptedEvent], subject: Collection[bytes] | None) -> tuple[bytes, ...]:
+    """Return the pseudonyms of the learners whose events these are, except for the one who was asked about."""
+    learners = dict.fromkeys(event.user_hash for event in events if event.user_hash is not None)
+    return tuple(one for one in learners if one not in (subject or ()))
+
+
 def span_of(search: EventSearch) -> dict[str, str]:
     """Return how much is searched, for the audit log: it names no session, which is somebody's."""
-    types = {"type": ",".join(search.types)} if search.types else {}
+    types = {"type": ",".join(dict.fromkeys(search.types))} if search.types else {}
     return types | {"since": search.since.isoformat(), "until": search.until.isoformat()}

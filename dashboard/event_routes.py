@@ -9,9 +9,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from dashboard.audit_trail import AuditedRoute, note_span
+from dashboard.audit_trail import AuditedRoute, note_asked
 from dashboard.callers import require
-from dashboard.event_answers import ToldPage, span_of, stored_event
+from dashboard.event_answers import ToldPage, shown_in, span_of, stored_event
 from dashboard.event_cursor import cursor_of
 from dashboard.event_questions import understand
 from dashboard.parameters import SomeEvents
@@ -41,7 +41,7 @@ async def search_events(
         page = await services.shared_pages.get(asked, now, make)
     else:
         page = await make()
-    note_span(request, page.span)
+    note_asked(request, query.span() | page.span, page.shown)
     return Response(page.content, media_type="application/json")
 
 
@@ -72,4 +72,4 @@ async def _page(services: Services, query: SomeEvents, now: datetime) -> ToldPag
         events=[stored_event(event) for event in events],
         next_cursor=str(cursor_of(search, place_of(events[-1]))) if more else None,
     )
-    return ToldPage(page.model_dump_json(by_alias=True).encode(), span_of(search))
+    return ToldPage(page.model_dump_json(by_alias=True).encode(), span_of(search), shown_in(events, pseudonyms))

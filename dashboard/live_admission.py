@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
-from dashboard.callers import Caller
+from dashboard.audit_trail import note_asked
+from dashboard.callers import Caller, Learner
 from dashboard.live.places import Holder
 from dashboard.live.session import Subscription
 from dashboard.live.wanted import Wanted
@@ -20,6 +21,7 @@ from dashboard.routes import identify
 from dashboard.services import Services, services_of
 from runtime.origins import authority_of
 from runtime.refusal import Refusal
+from storage.audit import EVERYBODY
 
 SUBPROTOCOL: Final = "analytics.v1"
 _CREDENTIAL: Final = "bearer."
@@ -38,6 +40,12 @@ def admit(services: Services, caller: Caller, asked: LiveFilter, address: str | 
     )
 
 
+def span_of(caller: Caller, asked: LiveFilter) -> dict[str, str]:
+    """Return how much is asked for, for the audit log: events of everybody are too many to name whose they are."""
+    everybody = asked.user_id is None and not isinstance(caller, Learner)
+    return asked.span() | ({"about": EVERYBODY} if everybody else {})
+
+
 def admit_socket(websocket: WebSocket) -> Subscription:
     """Return what a WebSocket is opened for. Raises Refusal or RequestValidationError."""
     services = services_of(websocket)
@@ -50,6 +58,7 @@ def admit_socket(websocket: WebSocket) -> Subscription:
         raise RequestValidationError(
             [{**fault, "loc": ("query", *fault["loc"])} for fault in error.errors(include_input=False)]
         ) from None
+    note_asked(websocket, span_of(caller, asked))
     return admit(services, caller, asked, address_of(websocket))
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response, WebSocket
 
-from dashboard.audit_trail import AuditedRoute
-from dashboard.live_admission import address_of, admit
+from dashboard.audit_trail import AuditedRoute, note_asked
+from dashboard.live_admission import address_of, admit, span_of
 from dashboard.live_socket import answer_socket
 from dashboard.live_sse import MEDIA_TYPE, LiveEventStream
 from dashboard.parameters import LiveFilter, MessageId
@@ -42,7 +42,7 @@ router = APIRouter(responses=described(), route_class=AuditedRoute)
 @router.websocket(SOCKET_PATH)
 async def live_socket(websocket: WebSocket) -> None:
     """Live events over WebSocket."""
-    await answer_socket(websocket)
+    await answer_socket(websocket, f"GET {SOCKET_PATH}")
 
 
 @router.get(SOCKET_PATH, include_in_schema=False)
@@ -76,6 +76,7 @@ async def live_events(
     """Live events, as Server-Sent Events."""
     if last_event_id is not None:
         asked = asked.model_copy(update={"last_id": last_event_id})
+    note_asked(request, span_of(caller, asked))
     subscription = admit(services, caller, asked, address_of(request))
     services.live_places.check(subscription.holder)
     return LiveEventStream(services, subscription)

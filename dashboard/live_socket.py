@@ -21,10 +21,9 @@ _SERVICE_RESTART: Final = 1012
 _CODES: Final = {End.CREDENTIALS_ENDED: CREDENTIALS_ENDED, End.RESTART: _SERVICE_RESTART}
 
 
-async def answer_socket(websocket: WebSocket) -> None:
-    """Put a WebSocket on record, then send it events until either side ends it. Raises what refuses it."""
+async def answer_socket(websocket: WebSocket, action: str) -> None:
+    """Put a WebSocket on record as `action`, then send it events until either side ends it. Raises what refuses it."""
     services = services_of(websocket)
-    action = f"GET {websocket.url.path}"
     async with contextlib.AsyncExitStack() as stack:
         async with refusals_on_record(websocket, action):
             subscription = admit_socket(websocket)

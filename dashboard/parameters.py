@@ -32,6 +32,9 @@ _NO_ZONES: Final = frozenset({"Factory", "localtime", "posixrules"})
 """Of no place: what they mean is up to a machine, or nothing."""
 _ZONES: Final = "tzdata.zoneinfo"
 
+_SPANS: Final = frozenset({"days", "hours", "tz", "limit"})
+"""Parameters that say how much, in values of a bounded length."""
+
 _REPEATABLE: Final = frozenset({"type"})
 
 
@@ -104,9 +107,16 @@ Days = Annotated[
 ]
 
 
-class _AboutLearner(BaseModel):
+class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+    def span(self) -> dict[str, str]:
+        """Return how much is asked for, as far as it was said, for the audit log."""
+        given = sorted(_SPANS & self.model_fields_set)
+        return {name: str(getattr(self, name)) for name in given}
+
+
+class _AboutLearner(_Asked):
     user_id: AskedUserId | None = Field(
         None, description="The learner; a service must name one, a learner's token need not."
     )
@@ -127,10 +137,8 @@ class LastYear(_AboutLearner):
     days: Days = 365
 
 
-class LastDay(BaseModel):
+class LastDay(_Asked):
     """The platform's last hours, 24 by default."""
-
-    model_config = ConfigDict(extra="forbid")
 
     hours: WholeNumber = Field(24, ge=1, le=MAX_HOURS)
     limit: WholeNumber = Field(10, ge=1, le=100, description="How many endpoints.")
@@ -140,10 +148,8 @@ def _apart(values: object) -> object:
     return [one for value in values for one in str(value).split(",")] if isinstance(values, list) else values
 
 
-class SomeEvents(BaseModel):
+class SomeEvents(_Asked):
     """Stored events of the last 24 hours by default."""
-
-    model_config = ConfigDict(extra="forbid")
 
     types: Annotated[list[EventType], BeforeValidator(_apart)] = Field(
         [], alias="type", description="Only these types: comma separated, or one by one."
@@ -176,6 +182,10 @@ class LiveFilter(BaseModel):
     last_id: MessageId | None = Field(
         None, description="Id of the last message that arrived: go on behind it. Without it, from now on."
     )
+
+    def span(self) -> dict[str, str]:
+        """Return which types are asked for, for the audit log."""
+        return {"types": ",".join(sorted(self.event_types))} if self.event_types else {}
 
     @property
     def event_types(self) -> frozenset[str] | None:

@@ -12,7 +12,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.requests import HTTPConnection
 
 from dashboard import learner_answers, system_answers
-from dashboard.audit_trail import AuditedRoute
+from dashboard.audit_trail import AuditedRoute, note_asked
 from dashboard.callers import Caller, require
 from dashboard.parameters import LastDay, LastMonth, LastYear, refuse_repeated, zone
 from dashboard.percent_encoding import refuse_unreadable
@@ -76,7 +76,8 @@ class _Reading:
     meta: DaysMeta
 
 
-async def _read(services: Services, caller: Caller, query: LastMonth | LastYear) -> _Reading:
+async def _read(request: Request, services: Services, caller: Caller, query: LastMonth | LastYear) -> _Reading:
+    note_asked(request, query.span())
     pseudonyms = services.gate.learner(caller, query.user_id)
     now = services.clock()
     # taken before the database is read
@@ -96,10 +97,10 @@ async def _read(services: Services, caller: Caller, query: LastMonth | LastYear)
 
 @router.get("/learning/overview", dependencies=SECURITY, tags=["learning"], operation_id="learning_overview")
 async def learning_overview(
-    caller: AnyCaller, services: SomeServices, query: Annotated[LastMonth, Query()]
+    request: Request, caller: AnyCaller, services: SomeServices, query: Annotated[LastMonth, Query()]
 ) -> LearningOverview:
     """Sessions, materials, XP, level, streaks and achievements of a learner's last days."""
-    reading = await _read(services, caller, query)
+    reading = await _read(request, services, caller, query)
     return learner_answers.overview(reading.record, reading.window, services.curve, reading.meta)
 
 
@@ -110,9 +111,11 @@ async def learning_overview(
     operation_id="learning_heatmap",
     response_model=LearningHeatmap,
 )
-async def learning_heatmap(caller: AnyCaller, services: SomeServices, query: Annotated[LastYear, Query()]) -> Response:
+async def learning_heatmap(
+    request: Request, caller: AnyCaller, services: SomeServices, query: Annotated[LastYear, Query()]
+) -> Response:
     """A learner's calendar: activity, minutes and XP of every day."""
-    reading = await _read(services, caller, query)
+    reading = await _read(request, services, caller, query)
     content = learner_answers.heatmap(reading.record, reading.window, reading.meta)
     return Response(content, media_type="application/json")
 
@@ -121,10 +124,10 @@ async def learning_heatmap(caller: AnyCaller, services: SomeServices, query: Ann
     "/gamification/progress", dependencies=SECURITY, tags=["gamification"], operation_id="gamification_progress"
 )
 async def gamification_progress(
-    caller: AnyCaller, services: SomeServices, query: Annotated[LastMonth, Query()]
+    request: Request, caller: AnyCaller, services: SomeServices, query: Annotated[LastMonth, Query()]
 ) -> GamificationProgress:
     """Where a learner stands, every achievement, and the XP of every day."""
-    reading = await _read(services, caller, query)
+    reading = await _read(request, services, caller, query)
     return learner_answers.progress(reading.record, reading.window, services.curve, reading.meta)
 
 
@@ -135,9 +138,12 @@ async def gamification_progress(
     operation_id="system_metrics",
     response_model=SystemMetrics,
 )
-async def system_metrics(caller: AnyCaller, services: SomeServices, query: Annotated[LastDay, Query()]) -> Response:
+async def system_metrics(
+    request: Request, caller: AnyCaller, services: SomeServices, query: Annotated[LastDay, Query()]
+) -> Response:
     """Latency, errors, busiest endpoints and active users of the platform's last hours."""
     require(caller, "system:read")
+    note_asked(request, query.span())
     now = services.clock()
     make = partial(_system_metrics, services, query, now)
     return Response(

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
-from processors import erasure
 from processors.chore import Chore
+from processors.erasure_chores import erasure_chores
 from processors.live_chores import live_chores
 from runtime.clock import utc_now
 from runtime.failpoints import Failpoint, reach
@@ -27,7 +27,12 @@ IDLE_CONSUMER: Final = timedelta(hours=1)
 
 def chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
     """Return every chore of the leader."""
-    return [*database_chores(settings, pool), *stream_chores(settings, redis, pool), *live_chores(settings, redis)]
+    return [
+        *database_chores(settings, pool),
+        *stream_chores(settings, redis, pool),
+        *erasure_chores(settings, redis, pool),
+        *live_chores(settings, redis),
+    ]
 
 
 def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
@@ -102,20 +107,10 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         ]
         return f"removed {sum(removed)}"
 
-    async def erase_learners() -> str:
-        return f"finished {await erasure.carry_out(redis, pool, streams, ignored)}"
-
-    async def remove_suppressed() -> str:
-        removed = await erasure.remove_suppressed(redis, pool, utc_now() - settings.event_retention, ignored)
-        return f"removed {removed}"
-
     async def publish_keys() -> str:
         keys = await api_keys.keys_in_force(pool)
         await stream_api_keys.publish_keys(redis, keys)
         return f"published {len(keys)}"
-
-    async def publish_tombstones() -> str:
-        return "published" if await erasure.publish_tombstones(redis, pool) else "unchanged"
 
     async def watch_streams() -> str:
         found = [await watch_stream(redis, pool, stream) for stream in streams]
@@ -131,10 +126,7 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
     return [
         Chore("trim_streams", timedelta(minutes=1), trim_streams),
         Chore("remove_idle_consumers", timedelta(minutes=10), remove_idle_consumers),
-        Chore("erase_learners", timedelta(seconds=2), erase_learners),
-        Chore("remove_suppressed", timedelta(hours=1), remove_suppressed),
         Chore("publish_keys", timedelta(seconds=5), publish_keys),
-        Chore("publish_tombstones", timedelta(seconds=5), publish_tombstones),
         Chore("watch_streams", timedelta(seconds=5), watch_streams),
         Chore("measure_lag", timedelta(seconds=5), measure_lag),
     ]

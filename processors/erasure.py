@@ -36,8 +36,8 @@ async def carry_out(redis: Redis, pool: Pool, partitions: Iterable[int], ignored
         finished = not any(sweep.waiting for sweep in sweeps)
         # last: by now live workers are done with every entry that was there
         messages = await remove_learner_messages(redis, frozenset(job.user_hashes)) if finished else 0
-        entries = sum(sweep.removed for sweep in sweeps)
-        await erasure.record_sweep(pool, job, entries, messages, finished=finished)
+        swept = erasure.Swept(sum(sweep.removed for sweep in sweeps), sum(sweep.left for sweep in sweeps), messages)
+        await erasure.record_sweep(pool, job, swept, finished=finished)
         done += finished
     return done
 
@@ -48,6 +48,9 @@ async def remove_suppressed(redis: Redis, pool: Pool, since: datetime, ignored: 
     Entries that a group needs stay until it has settled them, unless the group is `ignored`.
     """
     suppressed = await erasure.suppressed_entries(pool, since)
-    entries = sum([await remove_settled(redis, stream, ids, ignored) for stream, ids in suppressed.items()])
+    removals = [await remove_settled(redis, stream, ids, ignored) for stream, ids in suppressed.items()]
     # of the seconds in which a live worker did not know yet
-    return entries + await remove_learner_messages(redis, frozenset(await erasure.read_tombstones(pool)))
+    messages = await remove_learner_messages(redis, frozenset(await erasure.read_tombstones(pool)))
+    swept = erasure.Swept(sum(one.entries for one in removals), sum(one.left for one in removals), messages)
+    await erasure.note_swept(pool, swept)
+    return swept.entries + messages

@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from runtime.access import AccessKeys, ApiKey, RateLimit
+from runtime.access import AccessKeys, ApiKey
+from runtime.api_key_setting import ApiKeySetting
 from runtime.encrypted_servers import require_encrypted_postgres, require_encrypted_redis
 from runtime.errors import ConfigurationError
 from runtime.ignored_groups import ignorable, split_names
@@ -19,7 +20,6 @@ from runtime.pseudonym import Pseudonymizer
 from runtime.pseudonym_keys import parse_keys
 from runtime.secret_strength import require_strong
 from runtime.server_urls import PostgresUrl, RedisUrl, check_redis_url
-from schemas.access import Scope, SourceName
 
 STATEMENT_TIMEOUT = timedelta(seconds=20)
 """Longest a statement of a batch may run; claims must wait longer than a batch can take."""
@@ -30,28 +30,10 @@ Durability = Literal["memory", "server", "local", "replica"]
 """What must hold before an event counts as accepted; docs/operations.md says what each level survives."""
 
 
-class ApiKeySetting(BaseModel):
-    """One entry of ANALYTICS_API_KEYS."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    source: SourceName
-    key: SecretStr
-    scopes: frozenset[Scope]
-    rate_limit_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Events, not requests; None: as many as there are."""
-    rate_limit_burst: Annotated[int, Field(ge=1)] | None = None
-    """Most events at once. Not given: the largest batch or what a second allows, whichever is more."""
-
-    @model_validator(mode="after")
-    def _a_burst_belongs_to_a_rate(self) -> Self:
-        if self.rate_limit_burst is not None and self.rate_limit_per_second is None:
-            raise ValueError("rate_limit_burst needs rate_limit_per_second beside it")
-        return self
-
-    def rate_limit(self) -> RateLimit | None:
-        """Return the limit of this key; None without one."""
-        return RateLimit.of(self.rate_limit_per_second, self.rate_limit_burst)
+SECRET_FIELDS = frozenset(
+    {"redis_url", "redis_password", "database_url", "pseudonym_keys", "api_keys", "api_key_secret", "jwt_secret"}
+)
+"""Settings that whoever does not need them must not have."""
 
 
 class Settings(BaseSettings):
@@ -102,6 +84,13 @@ class Settings(BaseSettings):
         description="Days a raw event stays in Postgres, at least as long as in Redis; older ones are rejected.",
     )
     system_metrics_retention_days: int = Field(30, ge=1, description="Days API health is kept.")
+
+    erasure_purge_seconds: float = Field(
+        3_600,
+        gt=0,
+        le=86_400,
+        description="Minimum time between two purges of the bytes that erasures leave in files, in seconds.",
+    )
 
     audit_retention_days: int = Field(2_190, ge=30, description="Days the audit log is kept; HIPAA asks for six years.")
 
@@ -353,6 +342,11 @@ class Settings(BaseSettings):
     def system_metrics_retention(self) -> timedelta:
         """How long API health is kept."""
         return timedelta(days=self.system_metrics_retention_days)
+
+    @property
+    def erasure_purge(self) -> timedelta:
+        """Minimum time between two purges of what erasures leave in files."""
+        return timedelta(seconds=self.erasure_purge_seconds)
 
     @property
     def audit_retention(self) -> timedelta:

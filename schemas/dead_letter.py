@@ -85,6 +85,12 @@ def restore(payload: str) -> dict[bytes, bytes]:
     }
 
 
+def learner_of(payload: str) -> bytes | None:
+    """Return the pseudonym of the learner whose event `scrub` kept; None when it names none."""
+    name = json.loads(payload).get("user_hash")
+    return bytes.fromhex(name) if isinstance(name, str) and name else None
+
+
 def _scrub_properties(event_type: bytes, text: bytes) -> dict[str, Any]:
     model = PROPERTIES.get(event_type.decode(errors="replace"))
     if model is None or len(text) > MAX_EVENT_BYTES:

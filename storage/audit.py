@@ -16,12 +16,22 @@ import asyncpg
 from storage.failures import translated_errors
 from storage.pool import Connection
 
+EVERYBODY: Final = "everybody"
+"""What a span says under `about` when events of all learners were shown, and not one by one."""
+
 # one statement for however many; ids follow the order in which entries came
 _APPEND: Final = """
-INSERT INTO audit_log (at, actor, action, subject, span, outcome, keep_until)
-SELECT at, actor, action, subject, span::jsonb, outcome, at + $7::interval
-FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[])
-     AS entry (at, actor, action, subject, span, outcome)
+INSERT INTO audit_log (at, actor, action, subject, span, outcome, shown, keep_until)
+SELECT at, actor, action, subject, span::jsonb, outcome, shown::bytea[], at + $8::interval
+FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[])
+     AS entry (at, actor, action, subject, span, outcome, shown)
+"""
+
+_READ: Final = f"""
+SELECT at, actor, action, outcome, subject, span, shown FROM audit_log
+WHERE at >= $1
+  AND ($2::bytea[] IS NULL OR subject = ANY ($2) OR shown && $2 OR subject IS NULL AND span ->> 'about' = '{EVERYBODY}')
+ORDER BY at DESC, entry_id DESC LIMIT $3
 """
 
 
@@ -39,7 +49,9 @@ class AuditEntry:
     subject: bytes | None = None
     """Pseudonym of the learner it was about."""
     span: Mapping[str, str] | None = None
-    """How much was asked for."""
+    """How much was asked for: parsed values, of bounded length."""
+    shown: Sequence[bytes] = ()
+    """Pseudonyms of learners whose events were shown, where they are not the subject."""
 
 
 async def append_entries(pool: asyncpg.Pool | Connection, entries: Sequence[AuditEntry], retention: timedelta) -> None:
@@ -53,6 +65,7 @@ async def append_entries(pool: asyncpg.Pool | Connection, entries: Sequence[Audi
             [entry.subject for entry in entries],
             [json.dumps(entry.span) if entry.span else None for entry in entries],
             [entry.outcome for entry in entries],
+            [_array(entry.shown) if entry.shown else None for entry in entries],
             retention,
         )
 
@@ -60,13 +73,23 @@ async def append_entries(pool: asyncpg.Pool | Connection, entries: Sequence[Audi
 async def read_entries(
     connection: Connection, since: datetime, subjects: Sequence[bytes] | None, limit: int
 ) -> list[AuditEntry]:
-    """Return the newest entries since then, newest first; only those about a learner when `subjects` names one."""
+    """Return the newest entries since then, newest first; only those about a learner when `subjects` names one.
+
+    Those are the entries that name the learner, that showed events of the learner, or events of everybody. Raises
+    StorageUnavailable.
+    """
     with translated_errors():
-        rows = await connection.fetch(
-            "SELECT at, actor, action, outcome, subject, span FROM audit_log"
-            " WHERE at >= $1 AND ($2::bytea[] IS NULL OR subject = ANY ($2)) ORDER BY at DESC, entry_id DESC LIMIT $3",
-            since,
-            None if subjects is None else list(subjects),
-            limit,
-        )
-    return [AuditEntry(**{**dict(row), "span": json.loads(row["span"]) if row["span"] else None}) for row in rows]
+        rows = await connection.fetch(_READ, since, None if subjects is None else list(subjects), limit)
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: asyncpg.Record) -> AuditEntry:
+    facts = dict(row)
+    span, shown = facts["span"], facts["shown"]
+    return AuditEntry(**{**facts, "span": json.loads(span) if span else None, "shown": shown or ()})
+
+
+def _array(values: Sequence[bytes]) -> str:
+    # as text: arrays of several lengths are no array of arrays
+    quoted = ",".join(rf'"\\x{value.hex()}"' for value in values)
+    return f"{{{quoted}}}"

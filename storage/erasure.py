@@ -11,18 +11,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from storage.failures import translated_errors
 from storage.pool import Connection
+from storage.residue import REDIS, STREAM, note_residue, places_of
 from storage.rollups import RETIRED, ROLLUPS
 from storage.store_batch import BATCH_LOCK
 
-STREAM: Final = "stream"
-LIVE: Final = "live"
+_STREAM: Final = "stream"
+_LIVE: Final = "live"
 
 _SLOT: Final = 0
 
@@ -78,6 +79,15 @@ class ErasureJob:
     completed_at: datetime | None
 
 
+class Swept(NamedTuple):
+    """What was removed from Redis."""
+
+    entries: int
+    left: int
+    """Those whose bytes stay in the stream until it is trimmed."""
+    messages: int
+
+
 async def request_erasure(
     pool: asyncpg.Pool | Connection, user_hashes: Sequence[bytes], requested_by: str
 ) -> ErasureJob:
@@ -121,7 +131,10 @@ async def erase_stored(pool: asyncpg.Pool, job: ErasureJob) -> None:
     with translated_errors():
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(f"SELECT pg_advisory_xact_lock({BATCH_LOCK})")
+            places = await places_of(connection, job.user_hashes)
             removed = await _erase(connection, job.user_hashes)
+            # last: a purge takes the lock of a table first, too
+            await note_residue(connection, places)
             await connection.execute(
                 "UPDATE erasure_jobs SET state = 'sweeping', removed = $2 WHERE job_id = $1",
                 job.job_id,
@@ -129,18 +142,30 @@ async def erase_stored(pool: asyncpg.Pool, job: ErasureJob) -> None:
             )
 
 
-async def record_sweep(pool: asyncpg.Pool, job: ErasureJob, entries: int, messages: int, *, finished: bool) -> None:
-    """Add what left the stream and the live history to the receipt, and close the job when nothing is left."""
-    gone = {STREAM: entries, LIVE: messages}
+async def record_sweep(pool: asyncpg.Pool, job: ErasureJob, swept: Swept, *, finished: bool) -> None:
+    """Add what left the stream and the live history to the receipt, and close the job when nothing is left.
+
+    Raises StorageUnavailable.
+    """
+    gone = {_STREAM: swept.entries, _LIVE: swept.messages}
     removed = job.removed | {place: job.removed.get(place, 0) + count for place, count in gone.items()}
     with translated_errors():
-        await pool.execute(
-            "UPDATE erasure_jobs SET removed = $2, state = CASE WHEN $3 THEN 'done' ELSE state END,"
-            " completed_at = CASE WHEN $3 THEN now() END WHERE job_id = $1",
-            job.job_id,
-            json.dumps(removed),
-            finished,
-        )
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(
+                "UPDATE erasure_jobs SET removed = $2, state = CASE WHEN $3 THEN 'done' ELSE state END,"
+                " completed_at = CASE WHEN $3 THEN now() END WHERE job_id = $1",
+                job.job_id,
+                json.dumps(removed),
+                finished,
+            )
+            # a sweep before may have removed something and died, so the last one is noted in any case
+            await note_swept(connection, swept, anyway=finished)
+
+
+async def note_swept(connection: asyncpg.Pool | Connection, swept: Swept, *, anyway: bool = False) -> None:
+    """Note where bytes of what was removed from Redis may still be. Raises StorageUnavailable."""
+    places = [REDIS] if anyway or swept.entries or swept.messages else []
+    await note_residue(connection, [*places, STREAM] if swept.left else places)
 
 
 async def suppressed_entries(pool: asyncpg.Pool, since: datetime) -> dict[int, list[str]]:

@@ -68,6 +68,7 @@ async def read_holdings(connection: Connection, keeping: Keeping, now: datetime)
         ("api_keys", "the platform", None, None, None),
         ("erased_users", "the erased", None, None, None),
         ("erasure_jobs", "the erased", None, None, None),
+        ("erasure_residue", "the platform", None, None, None),
     ]
     holdings = []
     with translated_errors():

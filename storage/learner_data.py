@@ -18,6 +18,12 @@ _OF_LEARNERS: Final = tuple(
 _LETTERS: Final = "dead_letters"
 _AUDIT: Final = "audit_log"
 
+# without `shown`, which names other learners
+_AUDITED: Final = f"""
+SELECT entry_id, at, actor, action, subject, span, outcome, keep_until FROM {_AUDIT}
+WHERE subject = ANY ($1) OR shown && $1
+"""
+
 
 async def read_learner(connection: Connection, user_hashes: Sequence[bytes]) -> dict[str, list[dict[str, Any]]]:
     """Return the learner's rows of every table, all of one moment; ranges are dicts. Raises StorageUnavailable."""
@@ -28,7 +34,7 @@ async def read_learner(connection: Connection, user_hashes: Sequence[bytes]) -> 
                 table: await connection.fetch(f"SELECT * FROM {table} WHERE user_hash = ANY ($1)", hashes)
                 for table in (RAW_EVENTS, *_OF_LEARNERS)
             }
-            tables[_AUDIT] = await connection.fetch(f"SELECT * FROM {_AUDIT} WHERE subject = ANY ($1)", hashes)
+            tables[_AUDIT] = await connection.fetch(_AUDITED, hashes)
             tables[_LETTERS] = await connection.fetch(
                 f"SELECT * FROM {_LETTERS} WHERE payload LIKE ANY ($1::text[])", [f"%{one.hex()}%" for one in hashes]
             )

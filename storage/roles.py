@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 from urllib.parse import quote, urlsplit
+
+import asyncpg
 
 from storage.failures import translated_errors
 from storage.pool import connect
@@ -12,6 +14,9 @@ from storage.pool import connect
 Role = Literal["writer", "reader", "maintenance"]
 ROLES: Final[tuple[Role, ...]] = ("writer", "reader", "maintenance")
 """Of workers, the read service and maintenance. Ingest has no database; operators migrate and repair as the owner."""
+
+_WITH_STAGES: Final[tuple[Role, ...]] = ("writer", "maintenance")
+"""Workers stage a batch in a temporary table, maintenance the events that leave."""
 
 
 def group_of(role: Role) -> str:
@@ -26,6 +31,8 @@ def login_of(role: Role) -> str:
 
 async def make_logins(owner_url: str, passwords: Mapping[Role, str]) -> dict[Role, str]:
     """Make each login, or give it this password; return the URL of each. The database must be migrated.
+
+    From then on no other login makes temporary tables in the database, except for its owner.
 
     Raises StorageUnavailable.
     """
@@ -44,9 +51,17 @@ async def make_logins(owner_url: str, passwords: Mapping[Role, str]) -> dict[Rol
                 )
                 await connection.execute(statement)
                 await connection.execute(f"GRANT {group_of(role)} TO {login}")
+            await _keep_temporary_tables_to(connection, (group_of(role) for role in _WITH_STAGES))
         finally:
             await connection.close()
     return {role: login_url(owner_url, role, password) for role, password in passwords.items()}
+
+
+async def _keep_temporary_tables_to(connection: asyncpg.Connection, groups: Iterable[str]) -> None:
+    # a right of the database, which no copy or dump of its content has
+    database = await connection.fetchval("SELECT quote_ident(current_database())")
+    await connection.execute(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
+    await connection.execute(f"GRANT TEMPORARY ON DATABASE {database} TO {', '.join(groups)}")
 
 
 def login_url(owner_url: str, role: Role, password: str) -> str:

@@ -40,11 +40,12 @@ async def diagnose(
     """Look at the server and at each partition. Raises StreamUnavailable when it does not answer."""
     with translated_errors():
         facts = await redis.info()
-    fsync = await _fsync(redis)
+    fsync = await _setting(redis, "appendfsync")
     known = await knows_waitaof(redis)
     findings = [
         *judge_server(facts, fsync, durability, knows_waitaof=known),
         _judge_clock((await measure(redis, 0)).redis_now, now),
+        judge_nodes(await _setting(redis, "stream-node-max-entries")),
     ]
     if known and facts["aof_enabled"] and fsync == "everysec" and durability in ("local", "replica"):
         findings.append(_judge_confirmations(early=await confirms_early(redis)))
@@ -160,14 +161,26 @@ def judge_server(
     ]
 
 
-async def _fsync(redis: Redis) -> str | None:
+def judge_nodes(entries: str | None) -> Finding:
+    """Judge how many entries share a node of a stream; None: the server does not say."""
+    return judge(
+        "redis.stream_nodes",
+        entries in (None, "1"),
+        f"stream-node-max-entries is {entries or 'not readable here'}",
+        "set stream-node-max-entries to 1: else entries of erased learners stay in memory and files until all entries"
+        " beside them are trimmed",
+        otherwise="warn",
+    )
+
+
+async def _setting(redis: Redis, name: str) -> str | None:
     try:
         with translated_errors():
-            setting = await redis.config_get("appendfsync")
+            setting = await redis.config_get(name)
     except (ResponseError, StreamUnavailable):
         # managed servers forbid CONFIG
         return None
-    value = setting.get("appendfsync")
+    value = setting.get(name)
     return str(value) if value is not None else None
 
 

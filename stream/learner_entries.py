@@ -16,10 +16,37 @@ _PAGE: Final = 2_000
 _USER_HASH: Final = b"user_hash"
 
 
+# KEYS[1] the stream, ARGV the ids; replies how many entries were removed, and how many nodes of the stream with them.
+# A node that holds several entries keeps the bytes of a removed one until all of it goes.
+_REMOVE: Final = """#!lua
+local function nodes()
+  local facts = redis.call('XINFO', 'STREAM', KEYS[1])
+  for place = 1, #facts, 2 do
+    if facts[place] == 'radix-tree-keys' then return facts[place + 1] end
+  end
+  return 0
+end
+local before = nodes()
+local removed = redis.call('XDEL', KEYS[1], unpack(ARGV))
+return {removed, before - nodes()}
+"""
+_MOST_ARGUMENTS: Final = 1_000
+
+
+class Removal(NamedTuple):
+    """What was removed from one partition."""
+
+    entries: int
+    left: int
+    """How many of them may share a node with other entries: their bytes stay in it until the others are trimmed."""
+
+
 class Sweep(NamedTuple):
     """What a sweep of one partition did."""
 
     removed: int
+    left: int
+    """As in `Removal`."""
     waiting: int
     """Entries that a group has not settled yet; they can go later."""
 
@@ -45,15 +72,16 @@ async def sweep_learner(
     redis: Redis, partition: int, user_hashes: Sequence[bytes], ignored: Collection[str] = ()
 ) -> Sweep:
     """Remove a learner's entries that every group but the `ignored` ones has settled. Raises StreamUnavailable."""
-    removed = waiting = 0
+    removed = left = waiting = 0
     async for entries in find_learner_entries(redis, partition, user_hashes):
-        deleted = await remove_settled(redis, partition, [entry.id for entry in entries], ignored)
-        removed += deleted
-        waiting += len(entries) - deleted
-    return Sweep(removed, waiting)
+        removal = await remove_settled(redis, partition, [entry.id for entry in entries], ignored)
+        removed += removal.entries
+        left += removal.left
+        waiting += len(entries) - removal.entries
+    return Sweep(removed, left, waiting)
 
 
-async def remove_settled(redis: Redis, partition: int, ids: Sequence[str], ignored: Collection[str] = ()) -> int:
+async def remove_settled(redis: Redis, partition: int, ids: Sequence[str], ignored: Collection[str] = ()) -> Removal:
     """Delete those of the entries that every group but the `ignored` ones has settled; return how many were there.
 
     An entry ahead of a group would make the group's lag unknown, and look lost to whoever has it in hand. Raises
@@ -63,5 +91,10 @@ async def remove_settled(redis: Redis, partition: int, ids: Sequence[str], ignor
     with translated_errors():
         floor = await lowest_needed(redis, key, ignored)
         settled = [one for one in ids if floor is not None and EntryId.parse(one) < floor]
-        removed: int = await redis.xdel(key, *settled) if settled else 0
-    return removed
+        script = redis.register_script(_REMOVE)
+        removed = nodes = 0
+        for start in range(0, len(settled), _MOST_ARGUMENTS):
+            entries, freed = await script(keys=[key], args=settled[start : start + _MOST_ARGUMENTS])
+            removed += entries
+            nodes += freed
+    return Removal(removed, removed - nodes)

@@ -123,6 +123,8 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "+zrevrangebyscore",
         "+xtrim",
         "+xdel",
+        "+bgrewriteaof",
+        "+bgsave",
         "+set",
         "+strlen",
     ),

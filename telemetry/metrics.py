@@ -117,6 +117,12 @@ CHORE_DURATION = Histogram(
 IS_LEADER = Gauge("analytics_maintenance_leader", "1 in the process that leads maintenance.")
 PARTITION_WEEKS_AHEAD = Gauge("analytics_partition_weeks_ahead", "Weeks for which raw partitions exist.")
 
+ERASURE_RESIDUE = Gauge(
+    "analytics_erasure_residue_seconds",
+    "Age of the oldest erasure whose bytes are not purged from the files of a store yet; 0 is none.",
+    ["store"],
+)
+
 AUTHENTICATION_FAILURES = Counter(
     "analytics_authentication_failures_total",
     "Requests whose credentials were not good: refused, or told to wait after too many.",
@@ -232,6 +238,7 @@ RESULTS: Final = {
 ID_DIFFERENCES: Final = ("event_type", "learner")
 STAGES: Final = ("read", "decode", "write", "ack", "publish")
 POOL_STATES: Final = ("idle", "used")
+STORES: Final = ("redis", "postgres")
 
 for _route in INGEST_ROUTES:
     INGEST_DURATION.labels(_route)
@@ -277,6 +284,8 @@ for _stage in STAGES:
     BATCH_DURATION.labels(_stage)
 for _state in POOL_STATES:
     POOL_CONNECTIONS.labels(_state)
+for _store in STORES:
+    ERASURE_RESIDUE.labels(_store)
 for _dependency, _reasons in FAILURES.items():
     for _reason in _reasons:
         RETRIES.labels(_dependency, _reason)

@@ -33,6 +33,10 @@ _SETTINGS = {
     # pglz takes two fifths of the processor to save a quarter of the bytes: hashes do not compress
     "wal_compression": "off",
     "checkpoint_timeout": "15min",
+    # a segment that is used again keeps its old bytes: what was erased must be in no file
+    "wal_recycle": "off",
+    # a slow statement is logged without its values
+    "log_parameter_max_length": "0",
     "random_page_cost": "1.1",
     "jit": "off",
     "timezone": "UTC",

@@ -22,6 +22,10 @@ _MALLOC = "glibc.malloc.tcache_count=1000"
 a script of 1,000 events frees thousands. Anything but glibc ignores it."""
 
 
+_INHERITED = ("PATH", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "LD_PRELOAD", "GLIBC_TUNABLES")
+"""Variables of the caller that are the server's business; others may be secrets."""
+
+
 class Valkey:
     """One Valkey server on the loopback address, its data in one directory. Every method blocks."""
 
@@ -108,7 +112,8 @@ class Valkey:
         configuration = self.home / "valkey.conf"
         # in a file, because arguments are readable by every user of the machine
         write_private(configuration, self._configuration())
-        environment = {"GLIBC_TUNABLES": _MALLOC} | os.environ
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        environment = {"GLIBC_TUNABLES": _MALLOC} | inherited
         self._process.launch([self._program, configuration], account=None, environment=environment)
         self._process.wait_until(self._answers, _START_SECONDS)
 
@@ -131,6 +136,8 @@ class Valkey:
                 "rdbcompression no",
                 # the append-only file is the only truth; snapshots beside it would cost a fork each
                 'save ""',
+                # an entry is gone once it is removed: in a node with others its bytes would stay until all of them go
+                "stream-node-max-entries 1",
                 f"maxmemory {self._max_memory_bytes}",
                 "maxmemory-policy noeviction",
                 "tcp-keepalive 60",

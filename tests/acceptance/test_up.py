@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,7 +14,9 @@ import pytest
 from redis.asyncio import Redis
 
 from cli import dev_file
+from cli.dev_file import DevFile
 from storage.roles import ROLES, login_of
+from stream.permissions import RULES
 from tests.support import processes
 from tests.support.up import Up, remove_leftovers, send, until_total_xp, up
 from tests.support.waiting import eventually
@@ -50,10 +53,28 @@ async def test_an_event_becomes_an_answer_and_is_found_by_the_next_start(system:
         await until_total_xp(again, "ada", 50)
 
 
-async def test_each_process_logs_in_as_itself(system: Up) -> None:
-    where = await system.ready()
-    await send(where, "ada", 50)
-    await until_total_xp(where, "ada", 50)
+SECRETS_OF_THE_CALLER = {
+    "PGPASSWORD": "secret-of-the-caller",
+    "AWS_SECRET_ACCESS_KEY": "secret-of-the-caller",
+    "REDIS_PASSWORD": "secret-of-the-caller",
+    "POSTGRES_READER_PASSWORD": "secret-of-the-caller",
+}
+
+
+async def test_each_process_logs_in_as_itself_and_has_no_secret_of_another(
+    data_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in SECRETS_OF_THE_CALLER.items():
+        monkeypatch.setenv(name, value)
+    with up(data_directory) as system:
+        where = await system.ready()
+        await send(where, "ada", 50)
+        await until_total_xp(where, "ada", 50)
+        await has_its_own_login(where)
+        has_its_own_secrets(system)
+
+
+async def has_its_own_login(where: DevFile) -> None:
     database = await asyncpg.connect(where.database_url)
     rows = await database.fetch(
         "SELECT DISTINCT usename, application_name FROM pg_stat_activity"
@@ -65,6 +86,36 @@ async def test_each_process_logs_in_as_itself(system: Up) -> None:
         clients = await redis.client_list()
     ours = {client["user"] for client in clients if client["name"] == "studyin-analytics"}
     assert ours == {"ingest", "worker", "live", "maintenance", "dashboard"}
+
+
+NEEDED: dict[str, set[str]] = {
+    "cli.main ingest": {"write_key", "pseudonym_keys", "api_key_secret", "redis ingest"},
+    "cli.main dashboard": {
+        *("read_key", "admin_key", "jwt_secret", "pseudonym_keys", "api_key_secret"),
+        *("redis dashboard", "postgres reader"),
+    },
+    "worker --group store": {"redis worker", "postgres writer"},
+    "worker --group live": {"redis live"},
+    "cli.main maintenance": {"redis maintenance", "postgres maintenance"},
+    "valkey-server": set(),
+    "bin/postgres": set(),
+}
+
+
+def has_its_own_secrets(system: Up) -> None:
+    home = system.data_dir
+    secrets = json.loads((home / dev_file.ACCESS_NAME).read_text())
+    secrets |= {f"redis {user}": (home / "redis" / f"password-{user}").read_text() for user in RULES}
+    secrets |= {f"postgres {role}": f"{login_of(role)}:" for role in ROLES}
+    secrets |= {"redis": (home / "redis" / "password").read_text()}
+    secrets |= {"postgres": (home / "postgres" / "password").read_text(), "caller": "secret-of-the-caller"}
+    found = {}
+    for words in NEEDED:
+        pid = system.child(words)
+        assert pid is not None, words
+        given = str(processes.environment(pid))
+        found[words] = {name for name, secret in secrets.items() if secret in given}
+    assert found == NEEDED
 
 
 @pytest.mark.parametrize(

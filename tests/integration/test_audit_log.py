@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pwd
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import pairwise
@@ -22,7 +24,7 @@ from runtime.settings import Settings
 from storage.audit import AuditEntry, append_entries
 from storage.pool import open_pool
 from storage.retention import prune_audit_log
-from tests.support.access import ADMIN_KEY, WRITE_KEY
+from tests.support.access import ADMIN_KEY, EVENTS_KEY, WRITE_KEY
 from tests.support.reading import ANNA, HEATMAP, OVERVIEW, READER, SYSTEM, bearer, client_of
 from tests.support.terminal import Operator
 
@@ -82,6 +84,26 @@ async def test_every_answer_is_on_record_with_who_what_and_how_much(
         },
     ]
     assert "anna" not in str(await database.fetch("SELECT audit_log::text FROM audit_log"))
+
+
+async def test_a_span_holds_parsed_values_of_bounded_length_and_no_text_of_the_caller(
+    client: httpx.AsyncClient, database: asyncpg.Connection
+) -> None:
+    await client.get(OVERVIEW, params={"user_id": "anna", "days": "0" * 300 + "7"}, headers=READER)
+    await client.get(SYSTEM, params={"hours": " 3 ", "limit": "+5"}, headers=READER)
+    types = "type=xp_earned&" * 200 + "since=2026-11-01T00:00:00Z"
+    await client.get(f"/api/analytics/events?{types}", headers=bearer(EVENTS_KEY))
+    # no learner is called so
+    await client.get(OVERVIEW, params={"user_id": "x" * 600}, headers=READER)
+    await client.get(OVERVIEW, params={"user_id": "a\x1bb"}, headers=READER)
+    found = await recorded(database)
+    assert [(one["outcome"], one["span"]) for one in found[:2]] == [
+        ("200", {"days": "7"}),
+        ("200", {"hours": "3", "limit": "5"}),
+    ]
+    assert found[2]["span"]["type"] == "xp_earned"
+    assert [(one["outcome"], one["subject"]) for one in found[3:]] == [("422", None)] * 2
+    assert max(len(str(one)) for one in found) < 500
 
 
 async def test_what_was_refused_is_on_record_too_but_for_strangers(
@@ -188,7 +210,8 @@ async def test_the_log_can_only_grow_until_an_entrys_time_is_over(
 async def test_commands_are_on_record_before_they_begin_and_the_log_can_be_read(
     settings: Settings, database: asyncpg.Connection, tmp_path: Path
 ) -> None:
-    operator = Operator(settings, tmp_path, {"ANALYTICS_API_KEY_SECRET": "the secret of the tests that hashes keys"})
+    secret = {"ANALYTICS_API_KEY_SECRET": "the secret of the tests that hashes keys"}
+    operator = Operator(settings, tmp_path, secret | dict.fromkeys(("LOGNAME", "USER", "SUDO_USER"), "mallory"))
     await operator.run("keys", "create", "--source", "importer", "--scope", "events:write")
     await operator.run("keys", "revoke", "sia_this_is_a_whole_key_by_mistake")
     await operator.run("dlq", "drop", "--all", "--yes")
@@ -204,7 +227,8 @@ async def test_commands_are_on_record_before_they_begin_and_the_log_can_be_read(
         *(("rebuild", outcome) for outcome in ("begun", "done")),
         ("privacy log", "begun"),
     ]
-    assert {one["actor"].partition(":")[0] for one in entries} == {"operator"}
+    # the account that the tests run under, whatever their environment says
+    assert {one["actor"] for one in entries} == {f"operator:{pwd.getpwuid(os.getuid()).pw_name}"}
     about = (await operator.run("privacy", "log", "--user-id", "anna", "--json")).document()
     assert {one["action"] for one in about} == {"privacy export", "privacy log"}
     assert "privacy export" in (await operator.run("privacy", "log")).out

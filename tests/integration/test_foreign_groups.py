@@ -82,8 +82,8 @@ async def test_what_an_ignored_group_has_in_hand_may_go_too_but_not_what_ours_ne
 async def test_an_erased_learner_does_not_wait_for_an_ignored_group(redis: Redis) -> None:
     await redis.xgroup_create(KEY, "spy", id="0")
     [(first, _), *_] = await stream_entries(redis)
-    assert await remove_settled(redis, 0, [first.decode()]) == 0
-    assert await remove_settled(redis, 0, [first.decode()], ["spy"]) == 1
+    assert (await remove_settled(redis, 0, [first.decode()])).entries == 0
+    assert (await remove_settled(redis, 0, [first.decode()], ["spy"])).entries == 1
 
 
 async def test_maintenance_ignores_the_groups_of_the_setting(settings: Settings, redis: Redis) -> None:

@@ -74,6 +74,7 @@ RIGHTS: Final[dict[Role, dict[str, str]]] = {
         "retired_event_ids": "SI",
         **dict.fromkeys(("stream_positions", "stream_losses"), "SIU"),
         "erasure_jobs": "SU",
+        "erasure_residue": "SIUD",
         **dict.fromkeys(("erased_users", "api_keys", "batch_books", "alembic_version"), "S"),
     },
 }
@@ -95,6 +96,10 @@ REFUSED: Final[dict[Role, tuple[str, ...]]] = {
         "SELECT * FROM retired.gamification_stats",
         "CREATE TABLE mine (x int)",
         "REFRESH MATERIALIZED VIEW hourly_analytics_summary",
+        "SELECT analytics_rewrite('public.dead_letters')",
+        "SELECT * FROM erasure_residue",
+        "CHECKPOINT",
+        "SELECT pg_switch_wal()",
     ),
     "reader": (
         "INSERT INTO analytics_events SELECT * FROM analytics_events",
@@ -103,6 +108,8 @@ REFUSED: Final[dict[Role, tuple[str, ...]]] = {
         "DELETE FROM audit_log",
         "UPDATE erasure_jobs SET state = 'done'",
         "CREATE TABLE mine (x int)",
+        "CREATE TEMP TABLE mine (x int)",
+        "SELECT analytics_rewrite('public.dead_letters')",
         "REFRESH MATERIALIZED VIEW hourly_analytics_summary",
     ),
     "maintenance": (
@@ -120,6 +127,10 @@ REFUSED: Final[dict[Role, tuple[str, ...]]] = {
 }
 REFUSED_TO_ALL: Final = (
     "DROP TABLE dead_letters",
+    "SELECT lo_create(0)",
+    "SELECT lo_creat(-1)",
+    "SELECT lo_from_bytea(0, 'x')",
+    "SELECT lo_import('/etc/passwd')",
     "ALTER TABLE erased_users DISABLE TRIGGER ALL",
     "ALTER TABLE audit_log DISABLE TRIGGER ALL",
     "TRUNCATE erased_users",

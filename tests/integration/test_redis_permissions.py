@@ -95,6 +95,8 @@ COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("DEBUG", "SLEEP", "0"): set(),
     ("SHUTDOWN",): set(),
     ("SAVE",): set(),
+    ("BGSAVE",): {"maintenance"},
+    ("BGREWRITEAOF",): {"maintenance"},
     ("MONITOR",): set(),
     ("CLIENT", "LIST"): set(),
     ("CLIENT", "KILL", "ID", "1"): set(),

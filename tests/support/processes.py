@@ -22,6 +22,12 @@ def arguments(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
+def environment(pid: int) -> dict[str, str]:
+    """Return the environment it was started with, as its user can read it."""
+    variables = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(variable.split("=", 1) for variable in variables if variable)
+
+
 def owner(pid: int) -> int:
     """Return the user id it runs as."""
     return Path(f"/proc/{pid}").stat().st_uid

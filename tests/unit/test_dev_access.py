@@ -44,6 +44,15 @@ def test_services_accept_the_keys_for_what_they_are(tmp_path: Path) -> None:
     assert settings.pseudonymizer().pseudonym("ada")
 
 
+def test_each_service_is_given_the_keys_it_needs(tmp_path: Path) -> None:
+    access = keep_access(tmp_path / "access.json", {})
+    ingest, dashboard = str(access.of_ingest()), str(access.of_dashboard())
+    assert access.write_key in ingest
+    assert not any(secret in ingest for secret in (access.read_key, access.admin_key, access.jwt_secret))
+    assert all(secret in dashboard for secret in (access.read_key, access.admin_key, access.jwt_secret))
+    assert access.write_key not in dashboard
+
+
 def test_a_secret_of_the_environment_wins_and_is_not_kept(tmp_path: Path) -> None:
     file = tmp_path / "access.json"
     kept = keep_access(file, {})

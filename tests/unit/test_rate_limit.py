@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from ingest.rate_limit import RateLimiter, TokenBucket
 from runtime.access import ApiKey, RateLimit
+from runtime.api_key_setting import ApiKeySetting
 from runtime.refusal import Refusal
-from runtime.settings import ApiKeySetting
 from schemas.access import Scope
 
 LIMITS = st.builds(RateLimit, st.floats(0.01, 100_000), st.integers(1, 100_000))

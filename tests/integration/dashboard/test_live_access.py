@@ -103,6 +103,11 @@ async def test_opening_is_on_record_before_the_first_frame(
     async with service.events(ANNA):
         opened.append((f"learner:{anna}", f"GET {SSE}", anna, None, "200"))
         assert await recorded(database) == opened
+    # whose events everybody's are is not told one by one
+    async with service.socket(types="level_up,level_up"):
+        everybody = '{"about": "everybody", "types": "level_up"}'
+        opened.append(("service:tests", f"GET {LIVE}", None, everybody, "200"))
+        assert await recorded(database) == opened
 
 
 async def test_what_cannot_be_put_on_record_does_not_open(service: Service, database: asyncpg.Connection) -> None:

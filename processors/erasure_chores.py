@@ -1,0 +1,61 @@
+"""The chores that carry out erasures, and purge the bytes that they leave in files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from processors import erasure, purge
+from processors.chore import Chore
+from runtime.clock import utc_now
+from runtime.settings import Settings
+from storage import residue
+from storage.pool import Pool
+from stream.connection import Redis
+from telemetry import metrics
+
+
+def erasure_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
+    """Return them."""
+    streams = range(settings.stream_partitions)
+    ignored = settings.trim_ignore_groups
+
+    async def erase_learners() -> str:
+        return f"finished {await erasure.carry_out(redis, pool, streams, ignored)}"
+
+    async def remove_suppressed() -> str:
+        removed = await erasure.remove_suppressed(redis, pool, utc_now() - settings.event_retention, ignored)
+        return f"removed {removed}"
+
+    async def publish_tombstones() -> str:
+        return "published" if await erasure.publish_tombstones(redis, pool) else "unchanged"
+
+    async def purge_redis() -> str:
+        finished = await purge.purge_redis(redis, pool, settings.erasure_purge, settings.event_retention)
+        return f"finished {finished:d}"
+
+    async def purge_postgres() -> str:
+        return f"finished {await purge.purge_postgres(pool, settings.erasure_purge):d}"
+
+    async def measure_residue() -> str:
+        publish_residue(await residue.read_residue(pool), utc_now())
+        return "measured"
+
+    return [
+        Chore("erase_learners", timedelta(seconds=2), erase_learners),
+        Chore("remove_suppressed", timedelta(hours=1), remove_suppressed),
+        Chore("publish_tombstones", timedelta(seconds=5), publish_tombstones),
+        Chore("purge_redis", timedelta(seconds=5), purge_redis),
+        Chore("purge_postgres", timedelta(seconds=5), purge_postgres),
+        Chore("measure_residue", timedelta(seconds=15), measure_residue),
+    ]
+
+
+def publish_residue(left: Sequence[residue.Residue], now: datetime) -> None:
+    """Set for how long bytes of erased learners have been in the files of each store."""
+    oldest = dict.fromkeys(metrics.STORES, now)
+    for place, since in left:
+        store = "redis" if place in (residue.REDIS, residue.STREAM) else "postgres"
+        oldest[store] = min(oldest[store], since)
+    for store, since in oldest.items():
+        metrics.ERASURE_RESIDUE.labels(store).set((now - since).total_seconds())

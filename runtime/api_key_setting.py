@@ -1,0 +1,34 @@
+"""The form of an API key in ANALYTICS_API_KEYS."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from runtime.access import RateLimit
+from schemas.access import Scope, SourceName
+
+
+class ApiKeySetting(BaseModel):
+    """One entry of ANALYTICS_API_KEYS."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: SourceName
+    key: SecretStr
+    scopes: frozenset[Scope]
+    rate_limit_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Events, not requests; None: as many as there are."""
+    rate_limit_burst: Annotated[int, Field(ge=1)] | None = None
+    """Most events at once. Not given: the largest batch or what a second allows, whichever is more."""
+
+    @model_validator(mode="after")
+    def _a_burst_belongs_to_a_rate(self) -> Self:
+        if self.rate_limit_burst is not None and self.rate_limit_per_second is None:
+            raise ValueError("rate_limit_burst needs rate_limit_per_second beside it")
+        return self
+
+    def rate_limit(self) -> RateLimit | None:
+        """Return the limit of this key; None without one."""
+        return RateLimit.of(self.rate_limit_per_second, self.rate_limit_burst)
