@@ -32,8 +32,6 @@ from attack.watch import REFERENCE, NeverAnswered, Watch
 from bench.settled import percentile
 
 _WARM_ATTEMPTS: Final = 30
-_CALM_SECONDS: Final = 4.0
-_SETTLE_SECONDS: Final = 3.0
 _REPEATS: Final = 2
 """How often a timed finding is measured again."""
 
@@ -58,6 +56,8 @@ class Plan:
     seeds: Sequence[Attempt]
     searches: bool = True
     """Whether the time that is left after the seeds is spent on new inputs."""
+    calm_seconds: float = 4.0
+    """How long the services are watched before the attack, and left alone after it."""
 
 
 class _Over(Exception):
@@ -81,11 +81,11 @@ class Campaign:
 
     async def run(self, plan: Plan) -> None:
         """Attack; the tally has the findings."""
-        await self._calm_down()
+        await self._calm_down(plan.calm_seconds)
         until = time.monotonic() + plan.seconds
         if not await self._attack_all(plan, until):
             return
-        await asyncio.sleep(_SETTLE_SECONDS)
+        await asyncio.sleep(plan.calm_seconds)
         self.after = await self._gauge.snapshot()
         self.tally.findings += settled_findings(self.before, self.after, self._bounds)
 
@@ -100,12 +100,12 @@ class Campaign:
             survived = False
         return survived
 
-    async def _calm_down(self) -> None:
+    async def _calm_down(self, seconds: float) -> None:
         # code and memory that every service needs at its first requests
         for _ in range(_WARM_ATTEMPTS):
             await asyncio.gather(*map(self._gauge.measure, _GOOD))
         since = time.monotonic()
-        while time.monotonic() < since + _CALM_SECONDS:
+        while time.monotonic() < since + seconds:
             await asyncio.gather(*map(self._gauge.measure, _GOOD))
         names = [*(process.name for process in self._system.processes), REFERENCE]
         until = time.monotonic()

@@ -18,8 +18,9 @@ REFERENCE: Final = "reference"
 """The probed service that nobody attacks: its delay is the machine's."""
 
 _SAMPLE_SECONDS: Final = 0.05
-_PATIENCE_SECONDS: Final = 30.0
-_KEPT: Final = 20_000
+PATIENCE_SECONDS: Final = 30.0
+_KEPT: Final = 4_000
+"""A minute of probes: more than any attempt takes."""
 
 
 class NeverAnswered(Exception):
@@ -41,8 +42,10 @@ class Probe:
 class Watch:
     """Holds the last probes and samples of each service."""
 
-    def __init__(self, processes: Sequence[Process]) -> None:
+    def __init__(self, processes: Sequence[Process], patience: float = PATIENCE_SECONDS) -> None:
+        """`patience`: seconds after which a service that does not answer is given up."""
         self._processes = processes
+        self._patience = patience
         self._probes: Mapping[str, deque[Probe]] = {
             name: deque(maxlen=_KEPT) for name in (*(each.name for each in processes), REFERENCE)
         }
@@ -65,7 +68,7 @@ class Watch:
             return any(probe.started >= since for probe in list(probes)[-3:])
 
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS), self._answered:
+            async with asyncio.timeout(self._patience), self._answered:
                 await self._answered.wait_for(is_answered)
         except TimeoutError:
             raise NeverAnswered(name) from None
