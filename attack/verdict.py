@@ -44,7 +44,7 @@ class Bounds:
 
     livez_seconds: float = 0.050
     """Latency of `/livez`, beside that of the reference at the same time."""
-    calm_factor: float = 5.0
+    calm_factor: float = 3.0
     """How many times the latency without attack is allowed, where that is more."""
     cpu_seconds: float = 1.0
     """Processor time of one attempt, for each connection and MiB of it."""

@@ -29,10 +29,16 @@ class NeverAnswered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One question to `/livez`: when it was asked, and how long the answer took, infinite without one."""
+    """One question to `/livez`: when it was asked, how long that took, and whether the answer was good."""
 
     started: float
     seconds: float
+    is_good: bool
+
+    @property
+    def latency(self) -> float:
+        """Seconds until the good answer, infinite without one."""
+        return self.seconds if self.is_good else math.inf
 
     def overlaps(self, since: float, until: float) -> bool:
         """Return whether it waited during that time."""
@@ -53,8 +59,8 @@ class Watch:
         self._answered = asyncio.Condition()
 
     def latencies(self, name: str, since: float, until: float) -> list[float]:
-        """Return how long each probe took that waited during that time, in seconds."""
-        return [probe.seconds for probe in self._probes[name] if probe.overlaps(since, until)]
+        """Return the latency of each probe that waited during that time, in seconds."""
+        return [probe.latency for probe in self._probes[name] if probe.overlaps(since, until)]
 
     def peak_bytes(self, name: str, since: float) -> int:
         """Return the most memory the service was seen to hold since then, 0 when it was not looked at."""
@@ -96,7 +102,7 @@ class Watch:
         assert prober.stdout is not None
         async for line in prober.stdout:
             name, started, seconds, is_good = line.decode().split()
-            probe = Probe(float(started), float(seconds) if is_good == "1" else math.inf)
+            probe = Probe(float(started), float(seconds), is_good == "1")
             async with self._answered:
                 self._probes[name].append(probe)
                 self._answered.notify_all()
