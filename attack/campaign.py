@@ -162,5 +162,5 @@ class Campaign:
 def _cost(measured: Measured) -> float:
     """Return what the search looks for more of, in seconds: processor time, and delay of others."""
     return sum(
-        cost.cpu_seconds + max(0.0, cost.livez_seconds - cost.reference_seconds) for cost in measured.costs.values()
+        cost.cpu_seconds + max(0.0, cost.livez_seconds - cost.machine_seconds) for cost in measured.costs.values()
     )

@@ -23,12 +23,13 @@ STORED_SECONDS: Final = 0.2
 @dataclass(frozen=True, slots=True)
 class _Before:
     cpu_seconds: float
+    waited_seconds: float
     resident_bytes: int
     log_bytes: int
 
     @classmethod
     def of(cls, process: Process) -> _Before:
-        return cls(process.cpu_seconds(), process.resident_bytes(), process.log_bytes())
+        return cls(process.cpu_seconds(), process.waited_seconds(), process.resident_bytes(), process.log_bytes())
 
 
 class Gauge:
@@ -78,7 +79,9 @@ class Gauge:
         return Cost(
             livez_seconds=max(self._watch.latencies(process.name, started, ended), default=0.0),
             calm_seconds=self._calm.get(process.name, 0.0),
-            reference_seconds=max(self._watch.latencies(REFERENCE, started, ended), default=0.0),
+            machine_seconds=max(
+                [now.waited_seconds - before.waited_seconds, *self._watch.latencies(REFERENCE, started, ended)]
+            ),
             cpu_seconds=now.cpu_seconds - before.cpu_seconds,
             peak_bytes=peak - before.resident_bytes,
             log_bytes=now.log_bytes - before.log_bytes,

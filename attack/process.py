@@ -47,6 +47,13 @@ class Process:
                 continue
         return total / 1e9
 
+    def waited_seconds(self) -> float:
+        """Return how long its main thread was ready to run and had no processor, 0 when it is dead."""
+        try:
+            return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+        except (FileNotFoundError, ProcessLookupError):
+            return 0.0
+
     def log_bytes(self) -> int:
         """Return the size of its log."""
         return self.log.stat().st_size

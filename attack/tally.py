@@ -59,7 +59,7 @@ class Tally:
 
 def _figures(cost: Cost) -> Iterator[tuple[Measure, float]]:
     # what the machine added is no merit of the input
-    yield Measure.LIVEZ, cost.livez_seconds - cost.reference_seconds
+    yield Measure.LIVEZ, cost.livez_seconds - cost.machine_seconds
     yield Measure.CPU, cost.cpu_seconds
     yield Measure.PEAK_MEMORY, cost.peak_bytes
     yield Measure.LOG, cost.log_bytes

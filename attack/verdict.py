@@ -43,7 +43,7 @@ class Bounds:
     """What a hostile input may cost."""
 
     livez_seconds: float = 0.050
-    """Latency of `/livez`, beside that of the reference at the same time."""
+    """Latency of `/livez`, beside the delay that the machine caused."""
     calm_factor: float = 3.0
     """How many times the latency without attack is allowed, where that is more."""
     cpu_seconds: float = 1.0
@@ -66,8 +66,8 @@ class Cost:
     """Highest latency of `/livez`, infinite when it was not answered."""
     calm_seconds: float
     """The same without attack: the 99th percentile."""
-    reference_seconds: float
-    """Highest latency of the reference at the same time."""
+    machine_seconds: float
+    """Delay that the machine caused: latency of the reference at the time, or wait of the service for a processor."""
     cpu_seconds: float
     peak_bytes: int
     """Growth of its memory at the most."""
@@ -135,7 +135,7 @@ def settled_findings(before: Mapping[str, Snapshot], after: Mapping[str, Snapsho
 
 def livez_bound(cost: Cost, bounds: Bounds) -> float:
     """Return the latency of `/livez` that is no finding, in seconds."""
-    return max(bounds.livez_seconds, bounds.calm_factor * cost.calm_seconds) + cost.reference_seconds
+    return max(bounds.livez_seconds, bounds.calm_factor * cost.calm_seconds) + cost.machine_seconds
 
 
 def is_doubtful(finding: Finding) -> bool:

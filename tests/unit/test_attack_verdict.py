@@ -29,7 +29,7 @@ BOUNDS = Bounds(documented=frozenset({"queue_full"}))
 HARMLESS = Cost(
     livez_seconds=0.020,
     calm_seconds=0.004,
-    reference_seconds=0.002,
+    machine_seconds=0.002,
     cpu_seconds=0.010,
     peak_bytes=1_000_000,
     log_bytes=300,
@@ -95,7 +95,7 @@ def test_an_input_that_must_be_refused_is_a_finding_when_it_is_not(status: int, 
 
 
 def test_a_slow_machine_is_no_finding() -> None:
-    assert findings_of(measured(livez_seconds=0.25, reference_seconds=0.21), BOUNDS) == []
+    assert findings_of(measured(livez_seconds=0.25, machine_seconds=0.21), BOUNDS) == []
     assert findings_of(measured(livez_seconds=0.25, calm_seconds=0.1), BOUNDS) == []
 
 
