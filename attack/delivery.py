@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from attack.attempt import Attempt
+from attack.attempt import Attempt, Form
 from attack.wire import Access, on_the_wire
 
 ATTACKER: Final = "127.0.0.3"
@@ -20,6 +20,8 @@ ATTACKER: Final = "127.0.0.3"
 _CONNECT_SECONDS: Final = 10.0
 _SEND_SECONDS: Final = 30.0
 _FIRST_SECONDS: Final = 0.25
+_ANSWER_SECONDS: Final = 20.0
+"""Patience with a request that is whole, so that an answer will come."""
 _QUIET_SECONDS: Final = 0.03
 _READ_BYTES: Final = 64 * 1024
 _MOST_KEPT: Final = 256 * 1024
@@ -118,7 +120,8 @@ async def _read(
     while (left := deadline - time.monotonic()) > 0:
         if not await _read_once(reader, said, left):
             return
-    if not said and not await _read_once(reader, said, _FIRST_SECONDS):
+    is_whole = attempt.form not in (Form.RAW, Form.FRAMES)
+    if not said and not await _read_once(reader, said, _ANSWER_SECONDS if is_whole else _FIRST_SECONDS):
         return
     if not said:
         # either the service is busy with this input, or it waits for more of it
