@@ -1,7 +1,7 @@
 # Needs Python >= 3.11 and make; everything else goes into .venv
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help install run test drills chaos soak check fmt bench docs lock clean
+.PHONY: help install run test drills chaos soak attack check fmt bench docs lock clean
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -29,6 +29,9 @@ chaos: $(INSTALLED) ## kill processes at random for long; ARGS="--chaos-seed 7 -
 
 soak: $(INSTALLED) ## ten minutes of traffic with faults, then a report; ARGS="--minutes 2 --seed 7"
 	$(BIN)/python -m bench.soak $(ARGS)
+
+attack: $(INSTALLED) ## three minutes of hostile input, then a report; ARGS="--minutes 30 --seed 7"
+	$(BIN)/python -m attack $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types, layers, known vulnerabilities
 	$(BIN)/ruff check .
