@@ -13,11 +13,14 @@ from typing import Final, Self, TypeVar
 from ingest.faults import Rejection
 from ingest.work import WORK
 
-BUDGET: Final = 150_000
+BUDGET: Final = 200_000
 """Units one request may cause; what is left of it then is to be sent again."""
 
 SLICE: Final = 4_000
 """Units after which other requests get their turn."""
+
+LARGE_BYTES: Final = 64 * 1024
+"""Bodies above it are read one at a time."""
 
 TOO_COSTLY: Final = Rejection(
     "too_costly",
@@ -34,9 +37,10 @@ Steps = Generator[None, None, T]
 class Effort:
     """The work of one request so far."""
 
-    def __init__(self, turns: asyncio.Lock | None = None) -> None:
-        """`turns` is held by the one request whose work is long: of many only one runs at a time."""
-        self._turns = turns or asyncio.Lock()
+    def __init__(self, turns: asyncio.Lock, size: int) -> None:
+        """Take the bytes of the body. `turns` is held by a request whose work is long: one at a time has it."""
+        self._turns = turns
+        self._size = size
         self._is_holding = False
         self._spent = 0
         self._mark = WORK.units
@@ -62,10 +66,15 @@ class Effort:
             if self.is_due:
                 await self._let_others_run()
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
+        """Wait for a turn when the body is large: what is read of many at a time would fill the memory."""
+        if self._size > LARGE_BYTES:
+            await self._turns.acquire()
+            self._is_holding = True
+            self._mark = WORK.units
         return self
 
-    def __exit__(self, *_: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Let the next long request go on."""
         if self._is_holding:
             self._turns.release()
@@ -73,10 +82,8 @@ class Effort:
 
     async def _let_others_run(self) -> None:
         self._spent += WORK.units - self._mark
-        if self._is_holding:
-            await asyncio.sleep(0)
-        else:
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if not self._is_holding:
             await self._turns.acquire()
             self._is_holding = True
         self._mark = WORK.units

@@ -101,13 +101,14 @@ def _value(text: str, at: int) -> Steps[tuple[Any, int]]:
     """Return what begins at a place, or the Rejection that stands for it, and where it ends."""
     for size in _PIECES:
         piece = text[at : at + size]
-        WORK.units += len(piece) // 64 + 2
         try:
             value, end = _decoded(piece)
         except RecursionError:
             return TOO_DEEP, (yield from _end(text, at))
         except json.JSONDecodeError:
+            WORK.units += len(piece) // 64 + 2
             continue
+        WORK.units += end // 64 + 2
         if end < len(piece) or at + end == len(text):
             yield
             return value, at + end

@@ -63,9 +63,9 @@ class Intake:
             raise _not_now("queue_full", RETRY_AFTER_FAILURE)
         return key
 
-    def effort(self) -> Effort:
-        """Return the effort of a new request; end it when the request is answered."""
-        return Effort(self.turns)
+    def effort(self, body: bytes) -> Effort:
+        """Return the effort of a request with that body, for as long as its events are judged."""
+        return Effort(self.turns, len(body))
 
     def accept_steps(
         self, parsed: Sequence[AnyEvent | Rejection], key: ApiKey, effort: Effort

@@ -50,7 +50,7 @@ class EventRoutes:
         """Accept one event. Raises Refusal: 422 names what is wrong with it."""
         key = self._admit(headers, address)
         body = await read_body(headers, receive)
-        with self.intake.effort() as effort:
+        async with self.intake.effort(body) as effort:
             parsed = await effort.run(event_steps(body))
             [judged] = await effort.run(self.intake.accept_steps([parsed], key, effort))
         await self.intake.append([judged])
@@ -66,7 +66,7 @@ class EventRoutes:
         """Accept what is good of a batch and say what is not: 202 when all was, else 207. Raises Refusal."""
         key = self._admit(headers, address)
         body = await read_body(headers, receive)
-        with self.intake.effort() as effort:
+        async with self.intake.effort(body) as effort:
             parsed = await effort.run(batch_steps(body, effort))
             judged = await effort.run(self.intake.accept_steps(parsed, key, effort))
         accepted = await self.intake.append(judged)

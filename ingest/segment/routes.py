@@ -63,20 +63,22 @@ class SegmentRoutes:
     async def batch(self, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
         """Take the calls of a batch. Raises Refusal."""
         key = self._admit(headers, address)
-        return await self._take(batch_steps(await read_body(headers, receive)), key)
+        body = await read_body(headers, receive)
+        return await self._take(body, batch_steps(body), key)
 
     async def call(self, call: str, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
         """Take one call. Raises Refusal."""
         key = self._admit(headers, address)
-        return await self._take(call_steps(await read_body(headers, receive), call), key)
+        body = await read_body(headers, receive)
+        return await self._take(body, call_steps(body, call), key)
 
     def _admit(self, headers: Mapping[str, str], address: str | None) -> ApiKey:
         authorization = headers.get("authorization")
         secret = presented_key(authorization, headers.get("x-api-key")) or write_key(authorization)
         return self.intake.admit(secret, address)
 
-    async def _take(self, reading: Steps[Request], key: ApiKey) -> Reply:
-        with self.intake.effort() as effort:
+    async def _take(self, body: bytes, reading: Steps[Request], key: ApiKey) -> Reply:
+        async with self.intake.effort(body) as effort:
             request = await effort.run(reading)
             messages = request.messages
             translated, parsed = await effort.run(self._parse_steps(request, effort))
@@ -96,7 +98,7 @@ class SegmentRoutes:
             # these clients read the status alone; what is stored by now counts once when they send it again
             raise defect_refusal()
         told = enumerate(zip(messages, translated, judged, strict=True))
-        body = {
+        answer = {
             "success": True,
             "received": len(judged),
             "accepted": accepted,
@@ -104,7 +106,7 @@ class SegmentRoutes:
             "ignored": outcomes["ignored"],
             "results": [_told(index, *each) for index, each in told],
         }
-        return Reply(HTTPStatus.OK, json.dumps(body, separators=(",", ":")).encode())
+        return Reply(HTTPStatus.OK, json.dumps(answer, separators=(",", ":")).encode())
 
     def _parse_steps(
         self, request: Request, effort: Effort

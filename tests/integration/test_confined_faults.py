@@ -172,10 +172,10 @@ async def test_a_fault_before_any_route_is_a_problem_like_any_other(
 async def test_a_fault_of_a_status_path_is_a_problem_like_any_other(
     settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def faulty() -> dict[str, Any]:
-        return {"unserializable": object()}
+    def faulty(*_arguments: object, **_options: object) -> None:
+        raise KeyError(SECRET)
 
-    monkeypatch.setattr("ingest.server.openapi", faulty)
+    monkeypatch.setattr("ingest.server.StaticFile", faulty)
     transport = httpx.ASGITransport(create_app(settings, redis, asyncio.Event()), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
         reply = await client.get("/openapi.json")

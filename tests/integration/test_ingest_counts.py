@@ -20,7 +20,9 @@ GOOD = {"event_type": "xp_earned", "user_id": "u", "properties": {"xp_amount": 5
 async def counts(client: httpx.AsyncClient) -> dict[str, float]:
     """What ingest has counted, by the name of the series; no times."""
     lines = (await client.get("/metrics")).text.splitlines()
-    series = [line.rpartition(" ") for line in lines if line.startswith("analytics_")]
+    series = [
+        line.rpartition(" ") for line in lines if line.startswith(("analytics_ingest_", "analytics_stream_publish_"))
+    ]
     return {name: float(value) for name, _, value in series if not re.search("seconds_(sum|bucket)|_bucket", name)}
 
 

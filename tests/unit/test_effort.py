@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingest.effort import BUDGET, SLICE, TOO_COSTLY, Effort, Steps
+from ingest.effort import BUDGET, LARGE_BYTES, SLICE, TOO_COSTLY, Effort, Steps
 from ingest.faults import Rejection
 from ingest.parse import batch_steps
 from ingest.privacy.detectors import find_personal
@@ -19,7 +19,7 @@ from runtime.refusal import Refusal
 
 
 async def parsed(body: bytes) -> list[Any]:
-    with Effort() as effort:
+    async with Effort(asyncio.Lock(), len(body)) as effort:
         return await effort.run(batch_steps(body, effort))
 
 
@@ -40,7 +40,7 @@ async def test_others_run_between_the_slices_of_a_long_request() -> None:
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    with Effort() as effort:
+    async with Effort(asyncio.Lock(), 0) as effort:
         assert await effort.run(working(20)) == 20
     counting.cancel()
 
@@ -51,20 +51,37 @@ async def test_a_short_request_waits_for_nobody() -> None:
     turns = asyncio.Lock()
     await turns.acquire()
 
-    with Effort(turns) as effort:
+    async with Effort(turns, LARGE_BYTES) as effort:
         assert await effort.run(working(0)) == 0
 
 
+async def test_large_bodies_are_read_one_at_a_time() -> None:
+    turns = asyncio.Lock()
+    reading = 0
+    most = 0
+
+    async def read() -> None:
+        nonlocal reading, most
+        async with Effort(turns, LARGE_BYTES + 1) as effort:
+            reading += 1
+            most = max(most, reading)
+            await effort.run(working(3))
+            reading -= 1
+
+    await asyncio.gather(*(read() for _ in range(5)))
+    assert most == 1
+
+
 async def test_the_effort_is_over_when_the_budget_is_spent() -> None:
-    with Effort() as effort:
-        await effort.run(working(BUDGET // SLICE))
+    async with Effort(asyncio.Lock(), 0) as effort:
+        await effort.run(working(BUDGET // SLICE - 1))
         assert not effort.is_over
         WORK.units += SLICE
         assert effort.is_over
 
 
 async def test_work_of_others_does_not_count() -> None:
-    with Effort() as effort:
+    async with Effort(asyncio.Lock(), 0) as effort:
         running = asyncio.create_task(effort.run(working(2)))
         await asyncio.sleep(0)
         WORK.units += BUDGET
