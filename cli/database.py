@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from runtime.errors import StorageUnavailable
 from storage.failures import translated_errors
-from storage.migrate import head_revision, revision_of
 from storage.pool import Connection
 from storage.pool import connect as connect_to_server
+from storage.revision import head_revision, revision_of
 
 
 async def connect(database_url: str, *, application_name: str) -> Connection:

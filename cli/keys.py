@@ -14,6 +14,7 @@ from cli.database import connect as connect_storage
 from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.on_record import on_record
 from cli.output import Column, Row, note, show, show_json, show_table
+from cli.pseudonym_rotation import rotate_pseudonym
 from runtime import api_keys
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError, StreamUnavailable
@@ -26,6 +27,7 @@ from stream.api_keys import publish_keys
 from stream.connection import connect as connect_stream
 
 app = typer.Typer(no_args_is_help=True, help="Issue, list and revoke API keys; rotate the key of pseudonyms.")
+app.command()(rotate_pseudonym)
 
 _SCOPES: Final = ", ".join(get_args(Scope))
 

@@ -7,49 +7,61 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 
-from cli import dlq, doctor, events, keys, lifeline, migrate, privacy, rebuild, services, tail, up, verify
-from cli.demo import demo
+from cli import lifeline
 from cli.output import note, say, show, show_traceback
 from cli.output_streams import any_output
 from cli.proxies import spare_loopback
-from cli.pseudonym_rotation import rotate_pseudonym
-from cli.replay import replay
-from cli.send import send
 from runtime.errors import AnalyticsError, ConfigurationError, DependencyUnavailable
 
-app = typer.Typer(
-    name="analytics",
-    help="StudyIn Analytics: learner events in over HTTP, dashboard answers out.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command in (
-    up.up,
-    services.ingest,
-    services.worker,
-    services.dashboard,
-    services.maintenance,
-    doctor.doctor,
-    send,
-    events.events,
-    tail.tail,
-    verify.verify,
-    rebuild.rebuild,
-    replay,
-    demo,
-):
-    app.command()(command)
-app.add_typer(migrate.app, name="migrate")
-app.add_typer(dlq.app, name="dlq")
-app.add_typer(privacy.app, name="privacy")
-keys.app.command("rotate-pseudonym")(rotate_pseudonym)
-app.add_typer(keys.app, name="keys")
+_COMMANDS: Final = {
+    "up": "cli.up:up",
+    "ingest": "cli.services:ingest",
+    "worker": "cli.services:worker",
+    "dashboard": "cli.services:dashboard",
+    "maintenance": "cli.services:maintenance",
+    "doctor": "cli.doctor:doctor",
+    "send": "cli.send:send",
+    "events": "cli.events:events",
+    "tail": "cli.tail:tail",
+    "verify": "cli.verify:verify",
+    "rebuild": "cli.rebuild:rebuild",
+    "replay": "cli.replay:replay",
+    "demo": "cli.demo:demo",
+    "migrate": "cli.migrate:app",
+    "dlq": "cli.dlq:app",
+    "privacy": "cli.privacy:app",
+    "keys": "cli.keys:app",
+}
+"""Where each command, or group of commands, is found."""
+
+
+def application(name: str | None = None) -> typer.Typer:
+    """Return the application; with the named command alone where there is one of that name.
+
+    To import all of them takes most of the time of a short command, and memory of every service.
+    """
+    app = typer.Typer(
+        name="analytics",
+        help="StudyIn Analytics: learner events in over HTTP, dashboard answers out.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for one in [name] if name in _COMMANDS else _COMMANDS:
+        module, _, member = _COMMANDS[one].partition(":")
+        command = getattr(import_module(module), member)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=one)
+        else:
+            app.command(one)(command)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -58,7 +70,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
@@ -77,7 +88,7 @@ def main() -> None:
 
 def _run() -> NoReturn:
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(application(next(iter(sys.argv[1:]), None))(standalone_mode=False))
     except typer.TyperException as error:
         _refuse_usage(error)
     except typer.Abort:

@@ -30,7 +30,8 @@ def up(
     revision: Annotated[str, typer.Argument(help="Revision to reach.")] = "head", data_dir: DataDir = DATA_DIR
 ) -> None:
     """Migrate up; a database that is there already stays as it is."""
-    from storage.migrate import current_revision, upgrade
+    from storage.migrate import upgrade
+    from storage.revision import current_revision
 
     url = settings_of(data_dir).database_dsn
     _run(upgrade(url, revision))
@@ -44,7 +45,8 @@ def down(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Migrate down. Drops data."""
-    from storage.migrate import current_revision, downgrade
+    from storage.migrate import downgrade
+    from storage.revision import current_revision
 
     url = settings_of(data_dir).database_dsn
     if not yes:
@@ -78,7 +80,7 @@ def logins(data_dir: DataDir = DATA_DIR) -> None:
 @app.command()
 def status(as_json: Json = False, data_dir: DataDir = DATA_DIR) -> None:
     """Say which revision the database is at; exit code 1 when it is not the newest."""
-    from storage.migrate import current_revision, head_revision
+    from storage.revision import current_revision, head_revision
 
     current = _run(current_revision(settings_of(data_dir).database_dsn))
     head = head_revision()

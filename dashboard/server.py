@@ -29,8 +29,8 @@ from runtime.settings import Settings
 from storage.answers import Answers
 from storage.audit import append_entries
 from storage.event_search import STATEMENT_TIMEOUT, EventArchive
-from storage.migrate import head_revision
 from storage.pool import open_pool
+from storage.revision import head_revision
 from stream.api_keys import follow_keys
 from stream.connection import connect
 from stream.health import ping

@@ -12,9 +12,9 @@ from runtime.diagnosis import Finding, judge
 from storage.failures import translated_errors
 from storage.id_conflicts import ConflictKind, read_conflicts
 from storage.losses import StreamLoss, read_losses
-from storage.migrate import current_revision, head_revision
 from storage.pool import connect
 from storage.retention_horizon import read_horizon
+from storage.revision import current_revision, head_revision
 
 _OLDEST: Final = 15
 _LONG_TRANSACTION_SECONDS: Final = 600

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from prometheus_client import Metric
 
-from cli.main import app
+from cli.main import application
 from runtime.settings import Settings
 from telemetry import metrics
 
@@ -62,8 +62,10 @@ def test_every_yaml_file_is_tidy() -> None:
 
 def test_every_service_runs_a_command_there_is() -> None:
     ours = {name: s for name, s in compose()["services"].items() if s["image"].startswith("studyin-analytics")}
-    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    known |= {group.name for group in app.registered_groups if group.name}
+    known = {
+        command.name or command.callback.__name__ for command in application().registered_commands if command.callback
+    }
+    known |= {group.name for group in application().registered_groups if group.name}
 
     assert set(ours) == {"migrate", "logins", "ingest", "worker", "live", "maintenance", "dashboard"}
     assert {service["command"][0] for service in ours.values()} <= known

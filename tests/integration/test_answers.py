@@ -12,8 +12,8 @@ from asyncpg import Range
 
 from runtime.errors import StorageUnavailable
 from storage.answers import Answers, EarnedAchievement, EndpointTotals, LearnerDay, LearnerRecord, StepTotals
-from storage.migrate import head_revision
 from storage.pool import open_pool
+from storage.revision import head_revision
 from storage.rollups import SESSION_RESOLUTION
 from tests.support.aggregates import Aggregates
 

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from storage import migrate
+from storage.revision import current_revision, head_revision
 
 TABLES = {
     "analytics_events",
@@ -35,11 +36,11 @@ async def relations(url: str) -> set[tuple[str, str]]:
 
 
 async def test_up_down_and_up_again(empty_database_url: str) -> None:
-    assert await migrate.current_revision(empty_database_url) is None
+    assert await current_revision(empty_database_url) is None
 
     await migrate.upgrade(empty_database_url)
     first = await relations(empty_database_url)
-    assert await migrate.current_revision(empty_database_url) == migrate.head_revision()
+    assert await current_revision(empty_database_url) == head_revision()
     assert {name for name, kind in first if kind in "rp"} >= TABLES
     assert ("hourly_analytics_summary", "m") in first
 

@@ -27,8 +27,9 @@ from runtime.errors import ConfigurationError, StorageUnavailable, StreamUnavail
 from runtime.http_server import serve_http
 from runtime.listener import Listener
 from runtime.settings import Settings
-from storage.migrate import current_revision, head_revision, upgrade
+from storage.migrate import upgrade
 from storage.pool import connect as connect_storage
+from storage.revision import current_revision, head_revision
 from stream.connection import connect
 from stream.health import ping
 from tests.support.access import WRITE_KEY
