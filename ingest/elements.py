@@ -32,7 +32,7 @@ _DECODE: Final[Callable[..., tuple[Any, int]]] = json.JSONDecoder().raw_decode
 _LONGEST_NUMBER: Final = 25
 """Digits beyond which an integer is nobody's count."""
 _SPACE: Final = re.compile(r"[ \t\n\r]*+")
-_SCALAR: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[-+.0-9A-Za-z]++', re.DOTALL)
+_SCALAR: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[-+.0-9A-Za-z]++', re.DOTALL)
 _DEPTH: Final = bytes(1 if one in b"[{" else 255 if one in b"]}" else 0 for one in range(256))
 """What each byte adds to the depth, as a signed byte."""
 

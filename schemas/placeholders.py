@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from html import unescape
 from typing import Final
 from urllib.parse import unquote
@@ -187,11 +188,25 @@ def _is_invisible(character: str) -> bool:
     )
 
 
+class _VisibleCharacters(dict[int, int | None]):
+    """A table for `str.translate` that drops what cannot be seen, but for blanks; it remembers the first it met."""
+
+    _MOST = 10_000
+
+    def __missing__(self, code: int) -> int | None:
+        kept = None if code != ord(" ") and _is_invisible(chr(code)) else code
+        if len(self) < self._MOST:
+            self[code] = kept
+        return kept
+
+
+_VISIBLE: Final = _VisibleCharacters()
+
+
+@lru_cache(maxsize=64)
 def _visible(text: str) -> str:
-    if not text.isascii():
-        composed = unicodedata.normalize("NFKC", text)
-        text = "".join(one for one in composed if one == " " or not _is_invisible(one))
-    return text.strip()
+    # asked several times of one text in a row
+    return (text if text.isascii() else unicodedata.normalize("NFKC", text).translate(_VISIBLE)).strip()
 
 
 def _reduced(text: str) -> str:

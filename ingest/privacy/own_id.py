@@ -19,6 +19,9 @@ from schemas.identifiers import session_uuid
 SHORTEST: Final = 6
 PLACEHOLDER: Final = "{id}"
 
+_MOST_LAYERS: Final = 16
+"""Of encoding; each system a text passes through may add one."""
+
 _SEPARATORS: Final = re.compile(r"[^a-z0-9]+")
 _BARE_UUID: Final = re.compile(r"(?<=-)([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})(?=-)")
 
@@ -90,7 +93,8 @@ def _folded(text: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    # however often it was encoded
-    while ("%" in text or "&" in text) and (once := unescape(unquote(text))) != text:
+    for _ in range(_MOST_LAYERS):
+        if ("%" not in text and "&" not in text) or (once := unescape(unquote(text))) == text:
+            break
         text = once
     return text
