@@ -46,9 +46,9 @@ class Effort:
         self._mark = WORK.units
 
     @property
-    def is_due(self) -> bool:
-        """Whether it is the turn of others."""
-        return WORK.units - self._mark >= SLICE
+    def due(self) -> int:
+        """The units of WORK at which it is the turn of others."""
+        return self._mark + SLICE
 
     @property
     def is_over(self) -> bool:
@@ -63,7 +63,7 @@ class Effort:
             except StopIteration as end:
                 result: T = end.value
                 return result
-            if self.is_due:
+            if WORK.units >= self.due:
                 await self._let_others_run()
 
     async def __aenter__(self) -> Self:

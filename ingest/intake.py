@@ -78,26 +78,23 @@ class Intake:
         arrival = Arrival.at(utc_now(), self.policy)
         judged: list[Acceptance | Rejection] = []
         for start in range(0, len(parsed), _EVENTS_A_TURN):
-            part, is_over = parsed[start : start + _EVENTS_A_TURN], effort.is_over
+            part, is_over, due = parsed[start : start + _EVENTS_A_TURN], effort.is_over, effort.due
             for one in part:
-                if effort.is_due:
+                if WORK.units >= due:
                     yield
-                    is_over = effort.is_over
+                    is_over, due = effort.is_over, effort.due
                 if isinstance(one, Rejection):
                     judged.append(one)
                 elif is_over:
                     judged.append(TOO_COSTLY)
                 else:
-                    judged.append(self._accepted(one, key, arrival))
+                    try:
+                        judged.append(accept(one, self.policy, key.source, arrival))
+                    # to confine each costs the good ones; only one that met a fault is judged again
+                    except Exception:  # noqa: BLE001 - comes again here, where it is confined
+                        judged.append(confined(accept, one, self.policy, key.source, arrival))
             WORK.units += len(part) * _UNITS_OF_AN_EVENT
         return judged
-
-    def _accepted(self, event: AnyEvent, key: ApiKey, arrival: Arrival) -> Acceptance | Rejection:
-        try:
-            return accept(event, self.policy, key.source, arrival)
-        # to confine each costs the good ones; only one that met a fault is judged again
-        except Exception:  # noqa: BLE001 - comes again below, where it is confined
-            return confined(accept, event, self.policy, key.source, arrival)
 
     async def append(self, judged: Sequence[Acceptance | Rejection], ignored: int = 0) -> int:
         """Append what was accepted; return how many that are. Raises Refusal: then the sender must repeat them.
