@@ -16,8 +16,8 @@ install: $(INSTALLED) ## make .venv with every dependency, hashes checked
 run: $(INSTALLED) ## start everything with demo traffic; Ctrl-C stops it
 	@$(BIN)/analytics up --demo $(ARGS)
 
-test: check ## all checks, then the tests, on every processor; a drill is not among them
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+test: check ## all checks, then the tests, one process more than processors: many wait
+	$(BIN)/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 5 --dist loadfile $(ARGS)
 
 drills: $(INSTALLED) ## the tests that kill, cut off, freeze and fill whole systems, one after the other
 	$(BIN)/pytest $(DRILLS) $(ARGS)

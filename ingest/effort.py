@@ -13,7 +13,7 @@ from typing import Final, Self, TypeVar
 from ingest.faults import Rejection
 from ingest.work import WORK
 
-BUDGET: Final = 200_000
+BUDGET: Final = 400_000
 """Units one request may cause; what is left of it then is to be sent again."""
 
 SLICE: Final = 4_000
@@ -54,6 +54,11 @@ class Effort:
     def is_over(self) -> bool:
         """Whether nothing is left of the budget."""
         return self._spent + WORK.units - self._mark >= BUDGET
+
+    @property
+    def is_half_over(self) -> bool:
+        """Whether no more may be read: the other half is for what was, so that something of each request gets on."""
+        return self._spent + WORK.units - self._mark >= BUDGET // 2
 
     async def run(self, steps: Steps[T]) -> T:
         """Return what the steps return; others run between them whenever it is their turn."""

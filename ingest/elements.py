@@ -25,6 +25,9 @@ TOO_DEEP: Final = Rejection("nesting_too_deep", "", f"An event may nest {MAX_DEP
 
 _PIECES: Final = (4_096, MAX_EVENT_BYTES)
 """Characters the parser is given: what most events need, and what the largest may have."""
+_MOST_NAMES: Final = 1_000
+"""At the top of a document; each costs a turn of the reader."""
+
 _CHUNK: Final = 32_768
 """Characters passed over between two turns of others."""
 
@@ -78,7 +81,7 @@ def _object(text: str, start: int, key: str) -> Steps[tuple[dict[str, Any], int]
     at = _after_space(text, start + 1)
     if text[at : at + 1] == "}":
         return members, at + 1
-    while True:
+    for _ in range(_MOST_NAMES):
         if text[at : at + 1] != '"':
             raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
         name, at = yield from _value(text, at)
@@ -95,6 +98,8 @@ def _object(text: str, start: int, key: str) -> Steps[tuple[dict[str, Any], int]
         if text[at : at + 1] == "}":
             return members, at + 1
         at = _after_space(text, _after(text, at, ","))
+    detail = f"The body has more than {_MOST_NAMES} names at its top."
+    raise Refusal(HTTPStatus.BAD_REQUEST, "invalid_envelope", detail)
 
 
 def _value(text: str, at: int) -> Steps[tuple[Any, int]]:

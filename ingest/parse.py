@@ -14,10 +14,10 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter, ValidationError
 
 from ingest.defects import confined
-from ingest.effort import TOO_COSTLY, Effort, Steps
+from ingest.effort import LARGE_BYTES, TOO_COSTLY, Effort, Steps
 from ingest.elements import TOO_LARGE, read_document
 from ingest.faults import Rejection, find_unstorable, from_validation, pointer
-from ingest.work import WORK
+from ingest.work import WORK, is_odd
 from runtime.refusal import Refusal
 from schemas.events import EVENT, MODELS, PROPERTIES, AnyEvent
 from schemas.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES
@@ -28,13 +28,15 @@ _MOST_BRACKETS: Final = MAX_BATCH_EVENTS
 _MOST_BRACES: Final = 3 * MAX_BATCH_EVENTS
 _MOST_COLONS: Final = 24 * MAX_BATCH_EVENTS
 _MOST_BYTES_BEYOND_ASCII: Final = 64 * 1024
+_MOST_ESCAPES: Final = 8 * 1024
+_MOST_ENCODED: Final = 256
 """What no batch of good events has more of but in its texts."""
 
 _MOST_KEYS: Final = 32
 _KNOWN_KEYS: Final = frozenset(
     name for model in (*MODELS.values(), *PROPERTIES.values()) for name in model.model_fields
 )
-_UNITS_OF_AN_EVENT: Final = 25
+_UNITS_OF_AN_EVENT: Final = 15
 
 
 class EventBatch(BaseModel):
@@ -70,7 +72,7 @@ def batch_steps(body: bytes, effort: Effort) -> Steps[list[AnyEvent | Rejection]
     if events is None:
         events = []
         for raw in _events_of((yield from load_steps(body))):
-            events.append(TOO_COSTLY if effort.is_over else confined(judge, raw))
+            events.append(TOO_COSTLY if effort.is_half_over else confined(judge, raw))
             yield
     check_count(events)
     return events
@@ -100,10 +102,13 @@ def parse_batch(body: bytes) -> list[AnyEvent | Rejection] | None:
 
 def _is_ordinary(body: bytes) -> bool:
     """Return whether the body can be a batch of good events: others may keep the parser for long, and all at once."""
-    return (
+    return len(body) <= LARGE_BYTES or (
         body.count(b"[") <= _MOST_BRACKETS
         and body.count(b"{") <= _MOST_BRACES
         and body.count(b":") <= _MOST_COLONS
+        and body.count(b"\\u") <= _MOST_ESCAPES
+        and body.count(b"%") <= _MOST_ENCODED
+        and body.count(b"&") <= _MOST_ENCODED
         and (body.isascii() or len(body) - len(body.decode(errors="replace")) <= _MOST_BYTES_BEYOND_ASCII)
     )
 
@@ -131,13 +136,19 @@ def judge(raw: Any) -> AnyEvent | Rejection:
     if unstorable is not None:
         return unstorable
     text = json.dumps(raw, ensure_ascii=False, separators=(",", ":")).encode()
-    WORK.units += _UNITS_OF_AN_EVENT + len(text) // 16
+    WORK.units += _UNITS_OF_AN_EVENT + len(text) // 32 + _odd_characters(raw)
     if len(text) > MAX_EVENT_BYTES:
         return TOO_LARGE
     try:
         return EVENT.validate_json(text)
     except ValidationError as error:
         return from_validation(error)
+
+
+def _odd_characters(raw: dict[str, Any]) -> int:
+    properties = raw.get("properties")
+    members = (*raw.values(), *(properties.values() if isinstance(properties, dict) else ()))
+    return sum(len(text) for text in members if isinstance(text, str) and is_odd(text))
 
 
 def _crowded(raw: dict[str, Any]) -> Rejection | None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 
+def is_odd(text: str) -> bool:
+    """Return whether a text costs by the character: beyond ASCII, or encoded."""
+    return not text.isascii() or "%" in text or "&" in text
+
+
 class Work:
     """Units of work done by this process. Only grows."""
 

@@ -13,6 +13,7 @@ from html import unescape
 from typing import Final
 from urllib.parse import unquote
 
+from .compatibility import nfkc
 from .printed_values import is_printed, is_unfilled, is_variable
 
 
@@ -206,7 +207,7 @@ _VISIBLE: Final = _VisibleCharacters()
 @lru_cache(maxsize=64)
 def _visible(text: str) -> str:
     # asked several times of one text in a row
-    return (text if text.isascii() else unicodedata.normalize("NFKC", text).translate(_VISIBLE)).strip()
+    return (text if text.isascii() else nfkc(text).translate(_VISIBLE)).strip()
 
 
 def _reduced(text: str) -> str:

@@ -62,8 +62,8 @@ def _find(text: str) -> Personal | None:
     if text.isdecimal() and len(text) not in _LENGTHS_OF_NUMBERS:
         return None
     WORK.candidates = 0
-    WORK.units += len(text)
     candidate = plain(text)
+    WORK.units += len(text) + len(candidate)
     if has_secret(candidate):
         return Personal.SECRET
     candidate = without_uuids(candidate)

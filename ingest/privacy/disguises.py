@@ -8,6 +8,8 @@ from html import unescape
 from typing import Final
 from urllib.parse import unquote
 
+from schemas.compatibility import nfkc
+
 _MOST_LAYERS: Final = 5
 """Percent signs are encoded again by every system a text passes through."""
 
@@ -34,7 +36,7 @@ def plain(text: str) -> str:
             break
         text = decoded
     if not text.isascii():
-        text = "".join(map(_ascii_form, unicodedata.normalize("NFKC", text)))
+        text = "".join(map(_ascii_form, nfkc(text)))
     return text
 
 

@@ -14,6 +14,8 @@ from html import unescape
 from typing import Final
 from urllib.parse import unquote
 
+from ingest.work import WORK, is_odd
+from schemas.compatibility import nfkc
 from schemas.identifiers import session_uuid
 
 SHORTEST: Final = 6
@@ -21,6 +23,8 @@ PLACEHOLDER: Final = "{id}"
 
 _MOST_LAYERS: Final = 16
 """Of encoding; each system a text passes through may add one."""
+
+_UNITS_OF_A_CHARACTER: Final = 2
 
 _SEPARATORS: Final = re.compile(r"[^a-z0-9]+")
 _BARE_UUID: Final = re.compile(r"(?<=-)([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})(?=-)")
@@ -37,6 +41,8 @@ def searchable_text(text: str) -> str:
 
     The form is lower case in NFKC, with one hyphen for each run of separators and at both ends.
     """
+    if is_odd(text):
+        WORK.units += _UNITS_OF_A_CHARACTER * len(text)
     written = _canonical(text)
     decoded = _decoded(text)
     return written if decoded == text else f"{written}\n{_canonical(decoded)}"
@@ -66,6 +72,8 @@ def mask_segments(path: str, own: str) -> str:
 def _key(user_id: str) -> str | None:
     if len(user_id) < SHORTEST:
         return None
+    if is_odd(user_id):
+        WORK.units += _UNITS_OF_A_CHARACTER * len(user_id)
     decoded = _decoded(user_id)
     uuid = session_uuid(decoded)
     keys = (f"-{uuid}-",) if uuid is not None else (_canonical(decoded), _canonical(user_id))
@@ -87,7 +95,7 @@ def _is_letter(character: str) -> bool:
 
 
 def _folded(text: str) -> str:
-    composed = unicodedata.normalize("NFKC", text)
+    composed = nfkc(text)
     visible = "".join(one for one in composed if unicodedata.category(one) != "Cf")
     return unicodedata.normalize("NFKC", visible.casefold())
 

@@ -89,7 +89,9 @@ class SegmentRoutes:
         ]
         outcomes = Counter(map(_outcome, judged))
         accepted = await self.intake.append(judged, ignored=outcomes["ignored"])
-        confined(self._note, messages, judged, outcomes)
+        telemetry.segment_judged(outcomes)
+        async with self.intake.effort(b"") as effort:
+            await effort.run(self._note_steps(messages, judged, effort))
         if any(one.code == TOO_COSTLY.code for one in judged if isinstance(one, Rejection)):
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE, TOO_COSTLY.code, TOO_COSTLY.detail, headers={"retry-after": "1"}
@@ -116,22 +118,28 @@ class SegmentRoutes:
         translated: list[Translation | Rejection] = []
         parsed: list[AnyEvent | Rejection] = []
         for message in request.messages:
-            one = TOO_COSTLY if effort.is_over else confined(translate, message, self.mapping, now, ahead)
+            one = TOO_COSTLY if effort.is_half_over else confined(translate, message, self.mapping, now, ahead)
             translated.append(one)
             parsed.append(one if isinstance(one, Rejection) else confined(judge, one.event))
             yield
         return translated, parsed
 
-    def _note(
-        self, messages: Sequence[Any], judged: Sequence[Acceptance | Rejection], outcomes: Mapping[str, int]
-    ) -> None:
-        telemetry.segment_judged(outcomes)
+    def _note_steps(
+        self, messages: Sequence[Any], judged: Sequence[Acceptance | Rejection], effort: Effort
+    ) -> Steps[None]:
         for message, one in zip(messages, judged, strict=True):
-            match _outcome(one):
-                case "unknown_event":
-                    self.unmapped.note_event(message["event"], message.get("userId"), message.get("anonymousId"))
-                case "ignored":
-                    self.unmapped.note_call(message["type"])
+            if effort.is_over:
+                # what it is called is worth no more work
+                break
+            confined(self._note, message, _outcome(one))
+            yield
+
+    def _note(self, message: Any, outcome: str) -> None:
+        match outcome:
+            case "unknown_event":
+                self.unmapped.note_event(message["event"], message.get("userId"), message.get("anonymousId"))
+            case "ignored":
+                self.unmapped.note_call(message["type"])
 
 
 def _outcome(judged: Acceptance | Rejection) -> str:

@@ -13,6 +13,7 @@ from ingest.privacy import own_id
 from ingest.privacy.detectors import find_personal
 from runtime.errors import StreamUnavailable
 from runtime.lifecycle import wait
+from schemas.envelope_fields import LONGEST_ID
 from stream.unmapped import MOST_NAMES, OTHER
 from telemetry import events as telemetry
 
@@ -42,7 +43,9 @@ class UnmappedNames:
 
     def note_event(self, name: str, *learner_ids: object) -> None:
         """Count an event whose name stands for nothing; a name that holds an id of its learner is not kept."""
-        is_kept = is_harmless(name) and not any(own_id.is_in(name, str(each)) for each in learner_ids if each)
+        # what is longer is the id of no learner
+        ids = (str(each) for each in learner_ids if isinstance(each, str | int) and len(str(each)) <= LONGEST_ID)
+        is_kept = is_harmless(name) and not any(own_id.is_in(name, each) for each in ids)
         self._add(name if is_kept else OTHER, 1)
 
     def note_call(self, call: str) -> None:

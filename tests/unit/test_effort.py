@@ -89,12 +89,31 @@ async def test_work_of_others_does_not_count() -> None:
         assert not effort.is_over
 
 
-async def test_events_that_are_left_are_to_be_sent_again() -> None:
+async def test_events_that_are_left_are_to_be_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.effort.BUDGET", 50_000)
     large = {"a": [0] * 10_000}
     results = await parsed(json.dumps([large] * 45).encode())
 
     assert results[0].code != TOO_COSTLY.code
     assert results[-1] == TOO_COSTLY
+
+
+async def test_a_full_batch_with_one_bad_event_is_read_whole() -> None:
+    good = {"event_type": "xp_earned", "user_id": "anna", "properties": {"xp_amount": 5}}
+    results = await parsed(json.dumps([good] * 2_499 + [{}]).encode())
+
+    assert len(results) == 2_500
+    assert [one.code for one in results if isinstance(one, Rejection)] == ["missing_property"]
+
+
+async def test_what_reading_leaves_is_enough_to_judge_some() -> None:
+    odd = {"event_type": "xp_earned", "user_id": "\u2167" * 500, "properties": {"xp_amount": 5}}
+    body = json.dumps([odd | {"user_id": f"{n}{odd['user_id']}"} for n in range(600)], ensure_ascii=False).encode()
+    async with Effort(asyncio.Lock(), len(body)) as effort:
+        results = await effort.run(batch_steps(body, effort))
+        assert not effort.is_over
+
+    assert not isinstance(results[0], Rejection)
 
 
 @pytest.mark.parametrize(
