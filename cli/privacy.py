@@ -87,6 +87,8 @@ def log(
     """Show who read or changed what, newest first: the audit log."""
     start = option_moment("--since", since, utc_now())
     entries = asyncio.run(_log(settings_of(data_dir), user_id, start, limit))
+    if len(entries) == limit:
+        note(f"these are the newest {limit}; there may be more: --limit shows them")
     if as_json:
         rows = [
             asdict(one)

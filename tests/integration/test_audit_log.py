@@ -231,7 +231,10 @@ async def test_commands_are_on_record_before_they_begin_and_the_log_can_be_read(
     assert {one["actor"] for one in entries} == {f"operator:{pwd.getpwuid(os.getuid()).pw_name}"}
     about = (await operator.run("privacy", "log", "--user-id", "anna", "--json")).document()
     assert {one["action"] for one in about} == {"privacy export", "privacy log"}
-    assert "privacy export" in (await operator.run("privacy", "log")).out
+    everything = await operator.run("privacy", "log")
+    assert "privacy export" in everything.out
+    assert "there may be more" not in everything.err
+    assert "the newest 2; there may be more" in (await operator.run("privacy", "log", "--limit", "2")).err
 
     await database.execute("ALTER TABLE daily_activity_summary RENAME TO gone")
     assert (await operator.run("rebuild")).code == 3
