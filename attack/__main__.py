@@ -56,11 +56,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m attack", description=__doc__)
     parser.add_argument("--minutes", type=float, default=2.5, help="time of the attack, without start and end")
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument(
+        "--livez-ms", type=float, default=50, help="bound of the latency of /livez; a shared machine needs more"
+    )
     parser.add_argument("--no-corpus", action="store_true", help="search only, without the known attacks")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="send this input and nothing else, three times")
     parser.add_argument("--out", type=Path, default=_ROOT / ".data/attack", help="folder for the worst inputs")
     arguments = parser.parse_args()
-    bounds = Bounds(documented=documented_codes((_ROOT / "docs/api.md").read_text()))
+    documented = documented_codes((_ROOT / "docs/api.md").read_text())
+    bounds = Bounds(livez_seconds=arguments.livez_ms / 1_000, documented=documented)
     seconds = arguments.minutes * 60
     if arguments.replay:
         try:

@@ -263,7 +263,7 @@ def _websockets() -> list[Attempt]:
             for origin in origins
         ),
         *(_frames(f"websocket: {name}", payload=frames) for name, frames in sent.items()),
-        _frames("websocket: 300 of one key", payload=b"", connections=300, hold_seconds=1.0),
+        _frames("websocket: 150 of one key", payload=b"", connections=150, hold_seconds=1.0),
         _frames(
             "websocket: pings without a reader",
             payload=frame(PING, b"x" * 125) * 1_000,

@@ -19,6 +19,9 @@ from attack.watch import REFERENCE, Watch
 STORED_SECONDS: Final = 0.2
 """Time until the worker has taken what was accepted."""
 
+IDLE_SECONDS: Final = 2.0
+"""How long services are watched that do nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Before:
@@ -40,10 +43,18 @@ class Gauge:
         self._watch = watch
         self._series: dict[str, frozenset[str]] = {}
         self._calm: Mapping[str, float] = {}
+        self._idle: Mapping[str, float] = {}
+        """Processor time of each service a second, without attack: of being watched."""
 
     async def calm_down(self, calm: Mapping[str, float]) -> dict[str, Snapshot]:
         """Take what there is now as normal; `calm` is the latency of each service in seconds."""
         self._calm = calm
+        before = {process.name: process.cpu_seconds() for process in self._system.processes}
+        await asyncio.sleep(IDLE_SECONDS)
+        self._idle = {
+            process.name: (process.cpu_seconds() - before[process.name]) / IDLE_SECONDS
+            for process in self._system.processes
+        }
         return await self.snapshot()
 
     async def snapshot(self) -> dict[str, Snapshot]:
@@ -82,7 +93,9 @@ class Gauge:
             machine_seconds=max(
                 [now.waited_seconds - before.waited_seconds, *self._watch.latencies(REFERENCE, started, ended)]
             ),
-            cpu_seconds=now.cpu_seconds - before.cpu_seconds,
+            cpu_seconds=max(
+                0.0, now.cpu_seconds - before.cpu_seconds - self._idle.get(process.name, 0.0) * (ended - started)
+            ),
             peak_bytes=peak - before.resident_bytes,
             log_bytes=now.log_bytes - before.log_bytes,
             new_series=await self._new_series(process) if is_alive else 0,

@@ -119,8 +119,11 @@ def _value(text: str, at: int) -> Steps[tuple[Any, int]]:
             return value, at + end
     end = yield from _end(text, at)
     if end - at <= _PIECES[-1]:
-        # raises what is wrong with it
-        _DECODE(text[: max(end, at + 1)], at)
+        # what is wrong with it
+        try:
+            _decoded(text[at : max(end, at + 1)])
+        except json.JSONDecodeError as error:
+            raise json.JSONDecodeError(error.msg, text, at + error.pos) from None
     if end == len(text):
         raise json.JSONDecodeError("Unterminated value starting at", text, at)
     return TOO_LARGE, end

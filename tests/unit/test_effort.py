@@ -122,9 +122,10 @@ async def test_what_reading_leaves_is_enough_to_judge_some() -> None:
         ('[{"a":' + "[" * 5_000 + "]" * 5_000 + "},{}]", "nesting_too_deep"),
         ('[{"a":"' + "[" * 40_000 + '\\""},{}]', "event_too_large"),
         ('[{"a":' + "9" * 5_000 + "},{}]", "invalid_number"),
+        ("[" + "9" * 32_768 + ",{}]", "event_too_large"),
         ('[{"a":0' + "".join(f',"k{n}":0' for n in range(1_000)) + "},{}]", "unknown_property"),
     ],
-    ids=["deep", "large", "a long number", "many keys"],
+    ids=["deep", "large", "a long number", "a number as long as an event", "many keys"],
 )
 async def test_a_bad_element_costs_its_neighbours_nothing(body: str, code: str) -> None:
     first, second = await parsed(body.encode())
