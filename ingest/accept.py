@@ -23,6 +23,10 @@ from schemas.stream_entry import WireEvent
 _UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 """What `canonical_event_id` leaves as it is, and most senders send."""
 
+_PLAIN_ID: Final = re.compile(r"[A-Za-z0-9._:+~/-]+")
+_DIGIT: Final = re.compile(r"[1-9]")
+"""No artefact is plain and has a digit but zero."""
+
 _IS_OWN: Final = "This is the user_id of this event; send an id of its own."
 _OWN_EVENT_ID: Final = Rejection("personal_data", "/event_id", _IS_OWN)
 
@@ -123,7 +127,8 @@ def _out_of_window(occurred_at: datetime, policy: AcceptancePolicy, arrival: Arr
 
 
 def _refused_id(event_id: str, user_id: str | None, firewall: Firewall) -> Rejection | None:
-    if is_artefact(event_id):
+    is_common = _PLAIN_ID.fullmatch(event_id) is not None and _DIGIT.search(event_id) is not None
+    if not is_common and is_artefact(event_id):
         # events that have it in common would count once
         return Rejection("placeholder_id", "/event_id", "This id stands for nothing; send the real one, or none.")
     own = own_id.search_key(user_id)

@@ -76,7 +76,10 @@ def _key(user_id: str) -> str | None:
         WORK.units += _UNITS_OF_A_CHARACTER * len(user_id)
     decoded = _decoded(user_id)
     uuid = session_uuid(decoded)
-    keys = (f"-{uuid}-",) if uuid is not None else (_canonical(decoded), _canonical(user_id))
+    if uuid is not None:
+        return f"-{uuid}-"
+    # as it was sent only where decoding leaves too little
+    keys = (_canonical(form) for form in dict.fromkeys((decoded, user_id)))
     return next((key for key in keys if len(key) >= SHORTEST + 2), None)
 
 
