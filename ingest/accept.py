@@ -107,7 +107,7 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
     accepted = WireEvent(
         event_id,
         event.event_type,
-        "" if user_id is None else policy.names.name(user_id).hex(),
+        "" if user_id is None else policy.names.name(user_id),
         session_id,
         occurred_at.isoformat(),
         arrival.text,

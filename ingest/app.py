@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -31,6 +31,7 @@ SECURITY_HEADERS: Final = (
 )
 _HEADERS: Final = {b"content-type": b"application/json", **dict(SECURITY_HEADERS)}
 """Of an answer that has none of its own by these names."""
+_COMMON_HEADERS: Final = tuple(_HEADERS.items())
 
 
 class IngestApp:
@@ -123,11 +124,17 @@ def _problem(refusal: Refusal, request_id: str) -> Reply:
 
 
 async def _respond(send: Send, reply: Reply, request_id: str) -> None:
-    own = {name.encode("latin-1"): value.encode("latin-1") for name, value in reply.headers.items()}
-    ours = {b"content-length": b"%d" % len(reply.body), b"x-request-id": request_id.encode()}
-    headers = _HEADERS | own | ours
-    await send({"type": "http.response.start", "status": int(reply.status), "headers": list(headers.items())})
+    headers = [*_headers(reply), (b"content-length", b"%d" % len(reply.body)), (b"x-request-id", request_id.encode())]
+    await send({"type": "http.response.start", "status": int(reply.status), "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
+
+
+def _headers(reply: Reply) -> Iterable[tuple[bytes, bytes]]:
+    if not reply.headers:
+        return _COMMON_HEADERS
+    return (
+        _HEADERS | {name.encode("latin-1"): value.encode("latin-1") for name, value in reply.headers.items()}
+    ).items()
 
 
 def _dressed(send: Send, request_id: str) -> Send:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -82,7 +82,10 @@ class AppendQueue:
             _fail([*waiters, *self._take_all()[1]], error)
             raise
         else:
-            types = Counter([event.event_type for event in group])
+            types: dict[str, int] = {}
+            for event in group:
+                # a Counter costs more than what most groups are
+                types[event.event_type] = types.get(event.event_type, 0) + 1
             telemetry.events_appended(types, time.perf_counter() - started)
             for waiter in waiters:
                 if not waiter.done():

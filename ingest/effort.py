@@ -34,6 +34,16 @@ Steps = Generator[None, None, T]
 """Work that yields wherever others may run."""
 
 
+def at_once(steps: Steps[T]) -> T:
+    """Return what the steps return; nobody else runs meanwhile. For what is little."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
 class Effort:
     """The work of one request so far."""
 

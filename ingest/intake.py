@@ -63,6 +63,16 @@ class Intake:
             raise _not_now("queue_full", RETRY_AFTER_FAILURE)
         return key
 
+    def accept_one(self, parsed: AnyEvent | Rejection, key: ApiKey) -> Acceptance | Rejection:
+        """Return an event as it is stored, or why it is not. Raises Refusal beyond the key's limit.
+
+        The event is DEFECT when it meets a fault of this service. One event is little work, whatever its texts.
+        """
+        self.limiter.charge(key, 1)
+        if isinstance(parsed, Rejection):
+            return parsed
+        return confined(accept, parsed, self.policy, key.source, Arrival.at(utc_now(), self.policy))
+
     def effort(self, body: bytes) -> Effort:
         """Return the effort of a request with that body, for as long as its events are judged."""
         return Effort(self.turns, len(body))

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter, ValidationError
 
 from ingest.defects import confined
-from ingest.effort import LARGE_BYTES, TOO_COSTLY, Effort, Steps
+from ingest.effort import LARGE_BYTES, TOO_COSTLY, Effort, Steps, at_once
 from ingest.elements import TOO_LARGE, read_document
 from ingest.faults import Rejection, find_unstorable, from_validation, pointer
 from ingest.work import WORK, is_odd
@@ -51,7 +51,7 @@ _BATCH: Final = TypeAdapter(EventBatch)
 _ARRAY: Final = TypeAdapter(Annotated[list[AnyEvent], FailFast()])
 
 
-def event_steps(body: bytes) -> Steps[AnyEvent | Rejection]:
+def parse_event(body: bytes) -> AnyEvent | Rejection:
     """Return the event in a body, or what is wrong with it. Raises Refusal when the body is no JSON or too large."""
     if len(body) > MAX_EVENT_BYTES:
         raise Refusal(
@@ -60,7 +60,7 @@ def event_steps(body: bytes) -> Steps[AnyEvent | Rejection]:
     try:
         return EVENT.validate_json(body)
     except ValidationError:
-        return judge((yield from load_steps(body)))
+        return judge(at_once(load_steps(body)))
 
 
 def batch_steps(body: bytes, effort: Effort) -> Steps[list[AnyEvent | Rejection]]:

@@ -16,7 +16,7 @@ from ingest.defects import comes_again, defect_refusal, is_defect
 from ingest.endpoint import Endpoint, Reply
 from ingest.faults import Rejection
 from ingest.intake import Intake
-from ingest.parse import batch_steps, event_steps
+from ingest.parse import batch_steps, parse_event
 from ingest.verdict import edits, verdict
 from runtime.access import ApiKey, presented_key
 from runtime.refusal import Refusal
@@ -50,9 +50,7 @@ class EventRoutes:
         """Accept one event. Raises Refusal: 422 names what is wrong with it."""
         key = self._admit(headers, address)
         body = await read_body(headers, receive)
-        async with self.intake.effort(body) as effort:
-            parsed = await effort.run(event_steps(body))
-            [judged] = await effort.run(self.intake.accept_steps([parsed], key, effort))
+        judged = self.intake.accept_one(parse_event(body), key)
         await self.intake.append([judged])
         if is_defect(judged):
             raise defect_refusal()

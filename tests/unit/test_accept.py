@@ -183,7 +183,7 @@ def test_who_and_which_session_may_be_nobody_and_none() -> None:
     nobody = accepted(event_type="api_request", user_id=None, properties=facts)
     assert (nobody.user_hash, nobody.session_id) == ("", "")
     somebody = accepted(session_id=SESSION.upper())
-    assert somebody.user_hash == POLICY.names.name("anna").hex()
+    assert somebody.user_hash == POLICY.names.name("anna")
     assert somebody.session_id == SESSION
 
 
