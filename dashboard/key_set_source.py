@@ -6,12 +6,12 @@ Whatever is found there, the process goes on: the keys that were read last stay 
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -76,6 +76,8 @@ class KeySetSource:
 
     async def load(self) -> None:
         """Read once. Raises KeySetUnavailable, also for a set without a key that can be used."""
+        # what is read may be as old as the request: the keys are kept for a day from here on
+        begun_at = self._clock()
         text = await self._fetch() if self._is_address else await asyncio.to_thread(self._read)
         try:
             # thousands of keys fit into a document
@@ -83,17 +85,17 @@ class KeySetSource:
         except ConfigurationError as error:
             raise KeySetUnavailable("unfit", str(error)) from None
         self._keys.replace(keys)
-        self._loaded_at = self._clock()
+        self._loaded_at = begun_at
         if self._told != (len(keys), skipped):
             self._told = (len(keys), skipped)
             telemetry.key_set_read(len(keys), skipped)
 
     async def follow(self, stop: asyncio.Event) -> None:
-        """Read now and then until `stop` is set, sooner when a key is wanted."""
+        """Read now and then until `stop` is set, sooner when a key is wanted. A reading under way ends with `stop`."""
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
-                await self._load_or_keep()
+                await _unless(stopping, self._load_or_keep())
                 await _first_of(stopping, after=COOLDOWN)
                 self._wanted.clear()
                 wanted = asyncio.create_task(self._wanted.wait())
@@ -113,11 +115,10 @@ class KeySetSource:
 
     def _read(self) -> bytes:
         try:
-            path = Path(self._location)
-            # opening a pipe would wait for its other end
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise KeySetUnavailable("unreadable", "it is not a file")
-            with path.open("rb") as file:
+            # to open a pipe would wait for its other end
+            with open(self._location, "rb", opener=_open_at_once) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise KeySetUnavailable("unreadable", "it is not a file")
                 return file.read(LARGEST + 1)
         except OSError as error:
             raise KeySetUnavailable("unreadable", error.strerror or "") from None
@@ -150,6 +151,22 @@ def _is_url(location: str) -> bool:
         return bool(urlsplit(location).hostname and httpx.URL(location).host)
     except (httpx.InvalidURL, ValueError):
         return False
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+async def _unless(stopping: asyncio.Task[bool], work: Coroutine[Any, Any, None]) -> None:
+    """Do the work; cancel it once `stopping` is done."""
+    working = asyncio.create_task(work)
+    try:
+        await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        working.cancel()
+    await asyncio.wait({working})
+    if not working.cancelled():
+        working.result()
 
 
 async def _first_of(*tasks: asyncio.Task[bool], after: timedelta) -> None:

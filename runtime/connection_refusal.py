@@ -9,7 +9,8 @@ from runtime.refusal import Refusal
 from schemas.problem import PROBLEM_MEDIA_TYPE
 
 MAX_HEAD_BYTES: Final = 32 * 1024
-"""Of the request line and the headers, give or take one read; as much again may frame a body, beside its own size."""
+"""Of the request line and the headers, give or take one read. As much again may be trailers, and as much may frame a
+body, beside its own size."""
 
 MAX_TARGET_BYTES: Final = 16 * 1024
 """Of the path and the query string."""
@@ -41,7 +42,7 @@ URI_TOO_LONG: Final = Refusal(
 HEADERS_TOO_LARGE: Final = Refusal(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "headers_too_large",
-    f"The request line and the headers may have {MAX_HEAD_BYTES} bytes together.",
+    f"The request line and the headers may have {MAX_HEAD_BYTES} bytes together, and so may trailers.",
 )
 TOO_SLOW: Final = Refusal(
     HTTPStatus.REQUEST_TIMEOUT,

@@ -8,7 +8,8 @@ llhttp stops at the head of a request that offers an upgrade, and uvicorn then d
 ignored, as RFC 9110 allows, unless it is a WebSocket handshake on the path that has a WebSocket. A request that cannot
 be parsed is answered with a problem document, after the requests before it.
 
-uvicorn appends chunked trailers to the headers that the application already has. Here they are dropped.
+uvicorn appends chunked trailers to the headers that the application already has. Here they are dropped, and limited in
+size as a head is, whether they come with it in one read or later.
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ _MAKE_ROOM_SECONDS: Final = 0.05
 MAX_PIPELINED: Final = 32
 """Requests that may wait for the answer to one before them; the connection ends after those."""
 
+_FIELD_FRAMING_BYTES: Final = 3
+"""The colon and the end of the line."""
+
 WRITE_BUFFER_BYTES: Final = 64 * 1024
 """Unsent bytes past which the application waits. Under TLS the loop's own default is eight times as much."""
 
@@ -58,6 +62,18 @@ class _Unservable(Exception):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.code)
         self.refusal = refusal
+
+
+class _Trailers(list[tuple[bytes, bytes]]):
+    """Trailers of one request. `append` raises _Unservable once they have more bytes than a head may have."""
+
+    _bytes = 0
+
+    def append(self, trailer: tuple[bytes, bytes]) -> None:
+        self._bytes += len(trailer[0]) + len(trailer[1]) + _FIELD_FRAMING_BYTES
+        if self._bytes > MAX_HEAD_BYTES:
+            raise _Unservable(HEADERS_TOO_LARGE)
+        super().append(trailer)
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -185,7 +201,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if not self.parser.should_upgrade():
             # what the parser calls a header from here on is a trailer; the application keeps the list it has
-            self.headers = []
+            self.headers = _Trailers()
         self._place.busy()
         self._is_in_head = False
         self._is_in_body = self._crosses_border = True

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -68,12 +69,17 @@ class Ingest:
         metrics = self.asked(LIVEZ.replace(b"/livez", b"/metrics")).decode()
         return float(next(line for line in metrics.splitlines() if line.startswith(sample + " ")).rpartition(" ")[2])
 
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
     def hang_up(self) -> None:
         self._open.close()
 
 
 @contextlib.contextmanager
-def ingest(settings: Settings, *, descriptors: int = 1_024, **variables: str) -> Iterator[Ingest]:
+def ingest(
+    settings: Settings, *, descriptors: int = 1_024, log: IO[bytes] | None = None, **variables: str
+) -> Iterator[Ingest]:
     port = any_free()
     environment = {
         "PATH": os.environ["PATH"],
@@ -85,7 +91,9 @@ def ingest(settings: Settings, *, descriptors: int = 1_024, **variables: str) ->
         "ANALYTICS_INGEST_PORT": str(port),
         "REDIS_URL": settings.redis_dsn,
     }
-    child = subprocess.Popen([sys.executable, "-c", RUN], env=environment | variables, stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        [sys.executable, "-c", RUN], env=environment | variables, stdout=subprocess.DEVNULL, stderr=log
+    )
     resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
     process = Ingest(child.pid, port)
     try:
@@ -142,6 +150,32 @@ def test_with_few_descriptors_silent_clients_lock_nobody_out(settings: Settings)
         assert process.counted("analytics_open_connections") < 128
         assert process.counted('analytics_refused_connections_total{reason="idle_closed"}') > 100
         assert process.counted('analytics_refused_connections_total{reason="descriptors"}') == 0
+
+
+def test_without_descriptors_who_is_served_notices_nothing_and_others_are_served_once_some_are_free(
+    settings: Settings, tmp_path: Path
+) -> None:
+    said = tmp_path / "stderr"
+    with said.open("wb") as log, ingest(settings, log=log) as process:
+        limit = process.descriptors() + 8
+        # after the start, as when something else in the process takes them
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        served = [process.connect() for _ in range(6)]
+        for client in served:
+            client.sendall(UNFINISHED)
+            assert client.recv(99).startswith(b"HTTP/1.1 100 ")
+        too_many = [process.connect(UNFINISHED) for _ in range(5)]
+        while b"cannot accept connections: Too many open files" not in said.read_bytes():
+            time.sleep(0.05)
+        waiting = process.connect(LIVEZ)
+        for client in served:
+            client.sendall(b"[{}] ")
+            assert client.recv(99).startswith(b"HTTP/1.1 207 ")
+        for client in (*served, *too_many):
+            client.close()
+        assert waiting.recv(99).startswith(b"HTTP/1.1 200 ")
+        assert process.counted('analytics_refused_connections_total{reason="descriptors"}') > 0
+    assert said.read_bytes().count(b"cannot accept connections") == 1
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from ingest.routes import BATCH
 from ingest.server import create_app
+from runtime.connection_refusal import MAX_HEAD_BYTES
 from runtime.failed_attempts import BURST
 from runtime.settings import Settings
 from stream.connection import Redis
@@ -93,6 +95,33 @@ async def test_an_application_is_given_no_trailer(trailer: bytes) -> None:
     own = [(b"host", b"x"), (b"authorization", b"Bearer stranger"), (b"transfer-encoding", b"chunked")]
     assert [[one for one in given if one[0] != b"connection"] for given in recorder.headers[:4]] == [own] * 4
     assert [name for name, _ in recorder.headers[4]] == [b"authorization", b"host", b"connection"]
+
+
+MORE = b"x-more: 1"
+MOST = MAX_HEAD_BYTES // len(b"x-more1:\r\n")
+
+
+@pytest.mark.parametrize("events", [1, 500], ids=["a small body", "a large body"])
+@pytest.mark.parametrize("is_later", [False, True], ids=["in one read", "in a read of their own"])
+async def test_trailers_have_the_limit_of_a_head(events: int, is_later: bool) -> None:
+    recorder = Recorder()
+    content = b"x" * len(EVENT) * events
+    async with served(recorder) as address:
+        host, _, port = address.partition(":")
+        for count, status in ((MOST, 200), (MOST + 1, 431)):
+            *start, end = batch(trailers=(MORE,) * count, body=b"%x\r\n%s\r\n" % (len(content), content))
+            reader, writer = await asyncio.open_connection(host, int(port))
+            recorder.reads.clear()
+            with closing(writer):
+                writer.write(b"".join(start))
+                if is_later:
+                    await recorder.reads.wait()
+                writer.write(end)
+                reply = await reader.read()
+            assert reply.startswith(b"HTTP/1.1 %d " % status)
+            assert reply.count(b"HTTP/1.1 ") == 1
+            assert (b"headers_too_large" in reply) == (status == 431)
+    assert len(recorder.headers) == 1
 
 
 @pytest.fixture

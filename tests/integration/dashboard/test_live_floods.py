@@ -1,0 +1,162 @@
+"""A client that floods a WebSocket with frames and reads nothing costs a bounded buffer, and then its connection."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import Any, Final
+
+import pytest
+
+from runtime import http_server, websocket_protocol
+from runtime.http_protocol import WRITE_BUFFER_BYTES
+from runtime.settings import Settings
+from runtime.websocket_protocol import MAX_FRAMES, BoundedWebSocketProtocol
+from stream.connection import Redis
+from tests.support.following import LIVE, SERVICE, about, following, received
+from tests.support.timeline import publish
+from tests.support.waiting import eventually
+
+HANDSHAKE: Final = (
+    f"GET {LIVE} HTTP/1.1\r\nHost: x\r\nAuthorization: {SERVICE['Authorization']}\r\nConnection: Upgrade\r\n"
+    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+).encode()
+PING, PONG = 0x89, 0x8A
+LONGEST_PAYLOAD: Final = 125
+"""Bytes of a ping, as RFC 6455 has it."""
+LAST: Final = b"the last ping"
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """Return a frame of a client, whose mask is zero."""
+    return bytes((opcode, 0x80 | len(payload))) + bytes(4) + payload
+
+
+class Flooder:
+    """A raw socket with a small window that reads only when it is told to."""
+
+    def __init__(self, place: str) -> None:
+        host, _, port = place.partition(":")
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        self._socket.connect((host, int(port)))
+        self._socket.setblocking(False)
+        self._socket.send(HANDSHAKE)
+        self._unsent = b""
+        self.is_cut_off = False
+
+    def __enter__(self) -> Flooder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def flood(self, frames: bytes) -> None:
+        """Send as much as the kernel takes now, whole frames in the long run."""
+        try:
+            for _ in range(16):
+                self._unsent = self._unsent or frames
+                self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            self.is_cut_off = True
+
+    def finish_with(self, last: bytes) -> None:
+        """Send the rest of the flood, and a last frame behind it."""
+        self._unsent += last
+
+    def push(self) -> None:
+        """Send what is left, as far as the kernel takes it."""
+        with contextlib.suppress(BlockingIOError):
+            self._unsent = self._unsent[self._socket.send(self._unsent) :]
+
+    def read(self) -> bytes:
+        """Return what there is to read."""
+        try:
+            return self._socket.recv(1024**2)
+        except BlockingIOError:
+            return b""
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[BoundedWebSocketProtocol]:
+    """The server's end of each WebSocket, in the order of their handshakes."""
+    made: list[BoundedWebSocketProtocol] = []
+
+    class Recorded(BoundedWebSocketProtocol):
+        def connection_made(self, transport: Any) -> None:
+            made.append(self)
+            super().connection_made(transport)
+
+    monkeypatch.setattr(http_server, "BoundedWebSocketProtocol", Recorded)
+    return made
+
+
+@pytest.fixture
+def unlimited_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a client that keeps just below the limit on frames, without its patience."""
+    monkeypatch.setattr(websocket_protocol, "MAX_FRAMES", 10**12)
+
+
+PINGS: Final = frame(PING, b"x" * LONGEST_PAYLOAD)
+FLOODS = {"pings": PINGS, "pongs": frame(PONG, b"x")}
+
+
+@pytest.mark.parametrize("one", FLOODS.values(), ids=FLOODS.keys())
+async def test_whoever_floods_and_reads_nothing_is_cut_off_and_the_others_are_served(
+    settings: Settings, redis: Redis, connections: list[BoundedWebSocketProtocol], one: bytes
+) -> None:
+    async with following(settings) as service, service.socket() as neighbour:
+        with Flooder(service.place) as flooder:
+            await opened(connections, 2)
+
+            def cut_off() -> bool:
+                flooder.flood(one * (2 * MAX_FRAMES))
+                return flooder.is_cut_off
+
+            await eventually(cut_off)
+            await eventually(lambda: connections[1].disconnected)
+            assert connections[1].conn.close_sent is not None
+            assert connections[1].conn.close_sent.code == 1008
+        assert await publish(redis, [about(settings, "anna", 1)]) == await received(neighbour, 1)
+
+
+@pytest.mark.usefixtures("unlimited_frames")
+async def test_answers_to_pings_that_nobody_reads_do_not_grow(
+    settings: Settings, connections: list[BoundedWebSocketProtocol]
+) -> None:
+    async with following(settings) as service:
+        with Flooder(service.place) as flooder:
+            await opened(connections, 1)
+            [connection] = connections
+
+            def is_left_waiting() -> bool:
+                flooder.flood(PINGS * 2_000)
+                return not connection.transport.is_reading()
+
+            await eventually(is_left_waiting)
+            # the mark at which writing pauses, and the answer that passed it
+            assert WRITE_BUFFER_BYTES < kept(connection) <= WRITE_BUFFER_BYTES + websocket_protocol._SLICE_BYTES
+            # whoever reads again is answered again
+            flooder.finish_with(frame(PING, LAST))
+            said = b""
+
+            def is_answered() -> bool:
+                nonlocal said
+                flooder.push()
+                said = said[-len(LAST) :] + flooder.read()
+                return LAST in said
+
+            await eventually(is_answered)
+            assert not flooder.is_cut_off
+
+
+async def opened(connections: list[BoundedWebSocketProtocol], count: int) -> None:
+    await eventually(lambda: len(connections) == count and connections[-1].handshake_complete)
+
+
+def kept(connection: BoundedWebSocketProtocol) -> int:
+    """Return the bytes that wait in this process for the client; nothing may wait for the application."""
+    assert (connection.frames, connection.conn.writes, connection.queue.qsize()) == ([], [], 0)
+    return connection.transport.get_write_buffer_size()
