@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from ingest.work import WORK, is_odd
 from schemas.compatibility import nfkc
-from schemas.identifiers import session_uuid
+from schemas.identifiers import UUID_FORM, session_uuid
 
 SHORTEST: Final = 6
 PLACEHOLDER: Final = "{id}"
@@ -25,6 +25,10 @@ _MOST_LAYERS: Final = 16
 """Of encoding; each system a text passes through may add one."""
 
 _UNITS_OF_A_CHARACTER: Final = 2
+
+_WORDS: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_UUID: Final = re.compile(UUID_FORM)
+_UUID_DIGITS: Final = 32
 
 _SEPARATORS: Final = re.compile(r"[^a-z0-9]+")
 _BARE_UUID: Final = re.compile(r"(?<=-)([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})(?=-)")
@@ -72,6 +76,9 @@ def mask_segments(path: str, own: str) -> str:
 def _key(user_id: str) -> str | None:
     if len(user_id) < SHORTEST:
         return None
+    # most ids are sent in the form in which they are compared
+    if (len(user_id) < _UUID_DIGITS and _WORDS.fullmatch(user_id)) or _UUID.fullmatch(user_id):
+        return f"-{user_id}-"
     if is_odd(user_id):
         WORK.units += _UNITS_OF_A_CHARACTER * len(user_id)
     decoded = _decoded(user_id)

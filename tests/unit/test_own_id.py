@@ -205,6 +205,11 @@ def test_two_ids_of_one_event_are_no_matter(user_id: str) -> None:
 WORDS = st.text(alphabet='aB1-%/\u00e9\u0301\uff21\u200d"\\ ', max_size=12)
 
 
+@given(st.from_regex(r"[a-z0-9-]{6,40}", fullmatch=True) | st.uuids().map(str) | st.uuids().map(lambda one: one.hex))
+def test_an_id_is_looked_for_in_the_form_that_a_text_of_it_has(user_id: str) -> None:
+    assert search_key(user_id) in (searchable_text(user_id), None)
+
+
 @given(WORDS, WORDS.filter(search_key), WORDS)
 def test_a_path_without_it_has_it_no_more(before: str, user_id: str, after: str) -> None:
     own = search_key(user_id)
