@@ -13,6 +13,7 @@ from cli import dev_file
 from cli.child import Child, Program, Say
 from cli.dev_access import keep_access
 from cli.dev_file import DevFile
+from cli.owned_files import require_ours
 from cli.programs import Addresses, Plan, Programs
 from cli.servers import KeptServer, Server
 from runtime.embedded.postgres import Postgres
@@ -94,10 +95,13 @@ class System:
             # past the size at which ingest refuses, so that Redis itself need not
             memory = given.stream_max_bytes * 3 // 2
             home, log = plan.data_dir / "redis", plan.logs / "redis.log"
+            require_ours(log)
             valkey = Valkey(home, log=log, max_memory_bytes=memory, users=permissions.RULES)
             servers.append(self._kept("Redis", valkey))
         if given.database_url is None:
-            postgres = Postgres(plan.data_dir / "postgres", log=plan.logs / "postgres.log")
+            log = plan.logs / "postgres.log"
+            require_ours(log)
+            postgres = Postgres(plan.data_dir / "postgres", log=log)
             servers.append(self._kept("Postgres", postgres))
         if servers:
             self._say("starting the servers")
