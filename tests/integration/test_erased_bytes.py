@@ -12,7 +12,9 @@ import asyncpg
 import pytest
 
 from processors.erasure import carry_out
+from processors.erasure_late import LateEvents
 from processors.purge import purge_postgres, purge_redis
+from runtime.clock import utc_now
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
@@ -118,10 +120,21 @@ async def test_no_file_and_no_key_has_a_byte_of_an_erased_learner(
     assert await own_redis.zcard(LIVE_EVENTS) == len(sent) - len(ours)
     assert {one.place for one in await read_residue(pool)} > {"redis", "wal", "public.dead_letters"}
 
+    late_events = LateEvents(own_redis, pool, WEEK, ())
+    assert await late_events.remove(utc_now()) == 0
+    late = event("material_view", {"material_id": CANARY.decode(), "material_type": "video"}, number=1, user_hash=WHO)
+    await append_events(own_redis, [late])
+    async with working(servers), publishing(servers):
+        await assert_nothing_lost(servers, (), sent | {late.event_id})
+        await all_published(own_redis, len(everybody) + 2)
+    assert stream_key(0) in await found_in_keys(own_redis, [late.event_id.bytes])
+    assert await late_events.remove(utc_now())
+    assert await found_in_keys(own_redis, [*ids, late.event_id.bytes]) == set()
+
     assert await purge_redis(own_redis, pool, HOUR, WEEK)
     await eventually(lambda: found_in_files(own_valkey.home) == set())
     assert await purge_postgres(pool, HOUR)
     await eventually(lambda: found_in_files(*places) == set())
     assert await read_residue(pool) == []
-    await assert_nothing_lost(servers, (), sent)
+    await assert_nothing_lost(servers, (), sent | {late.event_id})
     await database.close()
