@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -38,8 +38,8 @@ class DevFile:
     jwt_secret: str
     database_url: str
     redis_url: str
-    shared_logins: list[str] = field(default_factory=list)
-    """Variables whose passwords were not given: these processes have the login of the operator."""
+    shared_logins: str = ""
+    """Variables of the passwords that were not given, comma separated: these processes have the operator's login."""
 
 
 def write(data_dir: Path, content: DevFile) -> None:

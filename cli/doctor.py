@@ -93,8 +93,8 @@ def judge_logins(running: DevFile | None) -> list[Finding]:
         judge(
             "up.logins",
             not shared,
-            f"{len(shared)} processes' logins are that of REDIS_URL or DATABASE_URL" if shared else "one each",
-            f"set {', '.join(shared)} for `analytics up`, see docs/privacy.md",
+            "processes share the login of REDIS_URL or DATABASE_URL" if shared else "one each",
+            f"set {shared} for `analytics up`, see docs/privacy.md",
             otherwise="warn",
         )
     ]

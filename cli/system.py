@@ -48,9 +48,9 @@ class System:
         database_url = postgres.url if postgres else plan.settings.database_dsn
         self._say("migrating the database")
         await upgrade(database_url)
-        shared = process_logins.missing_passwords(os.environ, redis=valkey is None, postgres=postgres is None)
-        if shared:
-            self._say(f"processes share the login of REDIS_URL or DATABASE_URL; not set: {', '.join(shared)}")
+        missing = process_logins.missing_passwords(os.environ, redis=valkey is None, postgres=postgres is None)
+        if shared := ", ".join(missing):
+            self._say(f"processes share the login of REDIS_URL or DATABASE_URL; not set: {shared}")
         self._say("starting the services")
         programs = Programs(plan, access, await _addresses(valkey, postgres, redis_url, database_url))
         services = [

@@ -97,7 +97,7 @@ async def test_on_given_servers_each_process_logs_in_as_itself_where_its_passwor
             operators = {unquote(urlsplit(url).password or "") for url in (own_valkey.url, own_postgres.url)}
             environments = [str(processes.environment(pid)) for pid in system.children]
             assert not [word for word in operators for environment in environments if word in environment]
-            assert where.shared_logins == []
+            assert where.shared_logins == ""
 
 
 async def has_its_own_login(where: DevFile) -> None:

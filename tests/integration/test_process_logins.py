@@ -48,5 +48,5 @@ def test_what_is_shared_is_said_by_doctor_while_the_system_runs() -> None:
     assert judge_logins(None) == []
     [own] = judge_logins(RUNNING)
     assert (own.name, own.status) == ("up.logins", "ok")
-    [found] = judge_logins(replace(RUNNING, shared_logins=shared))
+    [found] = judge_logins(replace(RUNNING, shared_logins=", ".join(shared)))
     assert (found.status, "POSTGRES_MAINTENANCE_PASSWORD" in found.fix) == ("warn", True)
