@@ -16,6 +16,7 @@ import httpx
 from cli import lifeline
 from cli.backoff import Backoff
 from cli.child_environment import inherited
+from cli.owned_files import open_for_us
 from runtime.errors import DependencyUnavailable
 from runtime.lifecycle import wait
 
@@ -66,7 +67,10 @@ class Child:
         return self._program.name
 
     def start(self) -> asyncio.Task[None]:
-        """Start; return the task that keeps the process running. It ends after `stop`, or with ServiceFailed."""
+        """Start; return the task that keeps the process running.
+
+        It ends after `stop`, with ServiceFailed, or with ConfigurationError when the log is not ours to write.
+        """
         self._task = asyncio.create_task(self._keep_running(), name=f"keep {self.name}")
         return self._task
 
@@ -114,9 +118,7 @@ class Child:
             await wait(self._stop, backoff.delay)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
-        if self._log.exists() and self._log.stat().st_size > _LONGEST_LOG_BYTES:
-            self._log.replace(self._log.with_suffix(".log.1"))
-        with self._log.open("ab") as log:
+        with os.fdopen(self._open_log(), "ab") as log:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -129,6 +131,14 @@ class Child:
                 # the terminal's Ctrl-C is for the supervisor alone, which stops the rest in order
                 start_new_session=True,
             )
+
+    def _open_log(self) -> int:
+        descriptor = open_for_us(self._log, os.O_APPEND)
+        if os.fstat(descriptor).st_size <= _LONGEST_LOG_BYTES:
+            return descriptor
+        os.close(descriptor)
+        self._log.replace(self._log.with_suffix(".log.1"))
+        return open_for_us(self._log, os.O_APPEND)
 
     def _how_it_ended(self, code: int) -> str:
         if code < 0:

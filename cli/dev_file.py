@@ -38,6 +38,8 @@ class DevFile:
     jwt_secret: str
     database_url: str
     redis_url: str
+    shared_logins: str = ""
+    """Variables of the passwords that were not given, comma separated: these processes have the operator's login."""
 
 
 def write(data_dir: Path, content: DevFile) -> None:

@@ -50,7 +50,7 @@ def list_(
 ) -> None:
     """Show the letters that wait, oldest first."""
     selection = _selection(None, reason, since, with_retried=with_retried)
-    count, letters = _run(_list(settings_of(data_dir), selection, limit))
+    count, letters = _run(_list_on_record(settings_of(data_dir), selection, limit))
     if as_json:
         show_json({"count": count, "letters": [_facts(letter) for letter in letters]})
         return
@@ -163,6 +163,11 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         say("interrupted; the same command goes on from here")
         raise typer.Exit(INTERRUPTED)
     return result
+
+
+async def _list_on_record(settings: Settings, selection: Selection, limit: int) -> tuple[int, list[Letter]]:
+    async with on_record(settings, "dlq list"):
+        return await _list(settings, selection, limit)
 
 
 async def _list(settings: Settings, selection: Selection, limit: int) -> tuple[int, list[Letter]]:

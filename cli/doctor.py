@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from cli.dev_file import DATA_DIR, DataDir, settings_of
+from cli import dev_file
+from cli.dev_file import DATA_DIR, DataDir, DevFile, settings_of
 from cli.output import coloured, joined, show, show_json
 from runtime.clock import utc_now
 from runtime.diagnosis import Finding, judge
@@ -49,6 +50,7 @@ async def _look(data_dir: Path) -> list[Finding]:
     return [
         *judge_secrets(settings),
         judge_allowed_ids(settings),
+        *judge_logins(dev_file.read(data_dir)),
         *await _diagnose_redis(settings),
         *await _diagnose_postgres(settings),
         _judge_disk(data_dir),
@@ -79,6 +81,22 @@ def judge_secrets(settings: Settings) -> list[Finding]:
             "set ANALYTICS_JWT_SECRET, else no learner may read",
             otherwise="warn",
         ),
+    ]
+
+
+def judge_logins(running: DevFile | None) -> list[Finding]:
+    """Judge whether each process of a system run by `analytics up` has its own login; nothing when none runs."""
+    if running is None:
+        return []
+    shared = running.shared_logins
+    return [
+        judge(
+            "up.logins",
+            not shared,
+            "processes share the login of REDIS_URL or DATABASE_URL" if shared else "one each",
+            f"set {shared} for `analytics up`, see docs/privacy.md",
+            otherwise="warn",
+        )
     ]
 
 

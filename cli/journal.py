@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TextIO
 
-from studyin_analytics.owned_files import OWNER_ONLY, open_owned
+from studyin_analytics.owned_files import OWNER_ONLY, open_owned, require_owned
 
 from cli.event_file import Batch, line_digest
 from cli.line_ids import input_name
@@ -113,6 +113,8 @@ class FileJournal:
         progress = None if self._restart else self._read()
         if progress is None:
             fresh = Progress(name=self._name_from_the_start())
+            # before anything is moved: a file that is not ours is no former run's
+            require_owned(self.rejected_file)
             self.progress_file.unlink(missing_ok=True)
             self._keep_former()
             # whatever is wrong with the file is said before an event is sent
@@ -150,7 +152,7 @@ class FileJournal:
 
     def _keep_former(self) -> None:
         """Move the rejected events of a former run out of the way; a device stays."""
-        if self.rejected_file.is_file() and not self.rejected_file.is_symlink():
+        if self.rejected_file.is_file():
             self.rejected_file.replace(self.rejected_file.with_name(f"{self.rejected_file.name}.1"))
 
     def _name_from_the_start(self) -> str | None:

@@ -63,11 +63,12 @@ def logins(data_dir: DataDir = DATA_DIR) -> None:
 
     The passwords are read from POSTGRES_WRITER_PASSWORD, POSTGRES_READER_PASSWORD and POSTGRES_MAINTENANCE_PASSWORD.
     """
+    from cli.process_logins import postgres_password_variable
     from storage.roles import ROLES, login_of, make_logins
 
     passwords = {}
     for role in ROLES:
-        name = f"POSTGRES_{role.upper()}_PASSWORD"
+        name = postgres_password_variable(role)
         password = os.environ.get(name, "")
         if len(password) < _SHORTEST_PASSWORD:
             raise ConfigurationError(f"{name} needs at least {_SHORTEST_PASSWORD} characters")

@@ -22,7 +22,7 @@ from cli.output import Column, Row, ask, note, show_json, show_json_text, show_t
 from dashboard.privacy_desk import PrivacyDesk
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from schemas.privacy import ErasureReceipt, LearnerExport
+from schemas.privacy import ErasureReceipt
 from storage.audit import AuditEntry, read_entries
 from storage.holdings import Holding, Keeping, read_holdings
 from stream.connection import connect as connect_stream
@@ -58,7 +58,7 @@ def erase(
 @app.command()
 def export(user_id: User, data_dir: DataDir = DATA_DIR) -> None:
     """Print everything that is held on a learner, as one JSON document."""
-    show_json_text(asyncio.run(_export(settings_of(data_dir), user_id)).model_dump_json(indent=2))
+    asyncio.run(_export(settings_of(data_dir), user_id))
 
 
 @app.command()
@@ -148,10 +148,15 @@ async def _receipt(desk: PrivacyDesk, job_id: UUID) -> ErasureReceipt:
     return receipt
 
 
-async def _export(settings: Settings, user_id: str) -> LearnerExport:
+async def _export(settings: Settings, user_id: str) -> None:
     pseudonyms = settings.pseudonymizer().all_pseudonyms(learner_id("USER_ID", user_id))
-    async with on_record(settings, "privacy export", subject=pseudonyms[0]), _desk(settings) as desk:
-        return await desk.export(pseudonyms)
+    async with (
+        on_record(settings, "privacy export", subject=pseudonyms[0]),
+        _desk(settings) as desk,
+        contextlib.aclosing(await desk.export(pseudonyms)) as pieces,
+    ):
+        async for piece in pieces:
+            show_json_text(piece.decode())
 
 
 @contextlib.asynccontextmanager

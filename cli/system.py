@@ -9,10 +9,11 @@ from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from cli import dev_file
+from cli import dev_file, process_logins
 from cli.child import Child, Program, Say
 from cli.dev_access import keep_access
 from cli.dev_file import DevFile
+from cli.owned_files import require_ours
 from cli.programs import Addresses, Plan, Programs
 from cli.servers import KeptServer, Server
 from runtime.embedded.postgres import Postgres
@@ -47,6 +48,9 @@ class System:
         database_url = postgres.url if postgres else plan.settings.database_dsn
         self._say("migrating the database")
         await upgrade(database_url)
+        missing = process_logins.missing_passwords(os.environ, redis=valkey is None, postgres=postgres is None)
+        if shared := ", ".join(missing):
+            self._say(f"processes share the login of REDIS_URL or DATABASE_URL; not set: {shared}")
         self._say("starting the services")
         programs = Programs(plan, access, await _addresses(valkey, postgres, redis_url, database_url))
         services = [
@@ -66,6 +70,7 @@ class System:
             jwt_secret=access.jwt_secret,
             database_url=database_url,
             redis_url=redis_url,
+            shared_logins=shared,
         )
         self._stack.callback(dev_file.remove, plan.data_dir)
         dev_file.write(plan.data_dir, where)
@@ -94,10 +99,13 @@ class System:
             # past the size at which ingest refuses, so that Redis itself need not
             memory = given.stream_max_bytes * 3 // 2
             home, log = plan.data_dir / "redis", plan.logs / "redis.log"
+            require_ours(log)
             valkey = Valkey(home, log=log, max_memory_bytes=memory, users=permissions.RULES)
             servers.append(self._kept("Redis", valkey))
         if given.database_url is None:
-            postgres = Postgres(plan.data_dir / "postgres", log=plan.logs / "postgres.log")
+            log = plan.logs / "postgres.log"
+            require_ours(log)
+            postgres = Postgres(plan.data_dir / "postgres", log=log)
             servers.append(self._kept("Postgres", postgres))
         if servers:
             self._say("starting the servers")
@@ -139,10 +147,10 @@ class System:
 
 
 async def _addresses(valkey: Valkey | None, postgres: Postgres | None, redis_url: str, database_url: str) -> Addresses:
-    """Return where processes find the servers; one that was given is used as it was given."""
-    redis = valkey.url_of if valkey else lambda _command: redis_url
+    """Return where processes find the servers, each under its own login as far as there is one."""
+    redis = valkey.url_of if valkey else process_logins.redis_urls(redis_url, os.environ).__getitem__
     if postgres is None:
-        return Addresses(redis, lambda _role: database_url)
+        return Addresses(redis, (await process_logins.database_urls(database_url, os.environ)).__getitem__)
     # of this run alone: whoever has an old one can do nothing with it
     logins = await make_logins(database_url, {role: secrets.token_urlsafe(32) for role in ROLES})
     return Addresses(redis, logins.__getitem__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from cli import dev_file
 from cli.demo_learners import DEMO_USER
 from cli.dev_file import DATA_DIR, DataDir, DevFile
 from cli.output import say, show
+from cli.owned_files import open_for_us
 from cli.programs import Plan
 from runtime.embedded import ports
 from runtime.environment import load_settings
@@ -85,9 +87,9 @@ async def _run(plan: Plan) -> None:
 
 @contextlib.contextmanager
 def _sole_owner(data_dir: Path) -> Iterator[None]:
-    """Hold the directory for this process. Raises ConfigurationError when another one does."""
+    """Hold the directory for this process. Raises ConfigurationError when another one does, or somebody's lock is."""
     (data_dir / "logs").mkdir(parents=True, exist_ok=True)
-    with (data_dir / "up.lock").open("w") as lock:
+    with os.fdopen(open_for_us(data_dir / "up.lock", 0), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from pydantic_core import from_json, to_jsonable_python
+from pydantic_core import from_json, to_json
 
-from schemas.privacy import ErasureReceipt, LearnerExport
+from schemas.privacy import ErasureReceipt
 from storage.erasure import ErasureJob, read_job, request_erasure
-from storage.learner_data import erased_at, read_learner
+from storage.learner_data import erased_at, last_audit_entry, learner_pages
 from storage.pool import Connection, connect
 from stream.connection import Redis
+from stream.consumer import Entry
+from stream.health import ping
 from stream.learner_entries import find_learner_entries
 from stream.live_history import find_learner_messages
+
+_NEXT: Final = b",\n"
 
 
 class PrivacyDesk:
@@ -40,27 +45,51 @@ class PrivacyDesk:
             job = await read_job(connection, job_id)
         return receipt_of(job) if job else None
 
-    async def export(self, pseudonyms: Sequence[bytes]) -> LearnerExport:
-        """Return everything that is held on the learner. Raises StreamUnavailable too."""
-        # the stream first: what is stored meanwhile is in both, not in neither
-        entries = [
-            {name.decode(): value.decode(errors="replace") for name, value in entry.fields.items()} | {"id": entry.id}
-            for partition in self._partitions
-            async for page in find_learner_entries(self._redis, partition, pseudonyms)
-            for entry in page
-        ]
-        messages = {text async for _, text in find_learner_messages(self._redis, frozenset(pseudonyms))}
+    async def export(self, pseudonyms: Sequence[bytes]) -> AsyncGenerator[bytes, None]:
+        """Return the pieces of a JSON document, `LearnerExport`: everything that is held on the learner.
+
+        They are read as they are asked for, a page at a time. Raises StreamUnavailable too; so may each piece, and then
+        the document has no end.
+        """
         async with self._connection() as connection:
-            tables = await read_learner(connection, pseudonyms)
             erased = await erased_at(connection, pseudonyms)
-        return LearnerExport(
-            generated_at=self._clock(),
-            pseudonyms=[one.hex() for one in pseudonyms],
-            erased_at=erased,
-            tables=to_jsonable_python(tables, bytes_mode="hex"),
-            live=[from_json(text) for text in sorted(messages)],
-            stream=entries,
-        )
+            # the record of this answer is written before its pieces are read, and is none of them
+            last_audited = await last_audit_entry(connection)
+        await ping(self._redis)
+        return self._pieces(pseudonyms, erased, last_audited)
+
+    async def _pieces(
+        self, pseudonyms: Sequence[bytes], erased: datetime | None, last_audited: int
+    ) -> AsyncGenerator[bytes, None]:
+        names = [one.hex() for one in pseudonyms]
+        head = to_json({"generated_at": self._clock(), "pseudonyms": names, "erased_at": erased})
+        # the stream first: what is stored meanwhile is in both, not in neither
+        yield head.removesuffix(b"}") + b',\n"stream":['
+        separator = b""
+        for partition in self._partitions:
+            async for entries in find_learner_entries(self._redis, partition, pseudonyms):
+                yield separator + _joined(map(_entry, entries))
+                separator = _NEXT
+        yield b'],\n"live":['
+        separator, known = b"", set[bytes]()
+        async for _, message in find_learner_messages(self._redis, frozenset(pseudonyms)):
+            # one may be in two places; its id is enough to know it again
+            identity = message.partition(b",")[0]
+            if identity not in known:
+                known.add(identity)
+                yield separator + to_json(from_json(message))
+                separator = _NEXT
+        yield b'],\n"tables":{'
+        before = None
+        async with self._connection() as connection:
+            async for table, rows in learner_pages(connection, pseudonyms, last_audited):
+                if table != before:
+                    yield (b"" if before is None else b"],\n") + to_json(table) + b":["
+                    before, separator = table, b""
+                if rows:
+                    yield separator + _joined(to_json(row, bytes_mode="hex") for row in rows)
+                    separator = _NEXT
+        yield b"]}}"
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
@@ -69,6 +98,15 @@ class PrivacyDesk:
             yield connection
         finally:
             await connection.close()
+
+
+def _joined(documents: Iterable[bytes]) -> bytes:
+    return _NEXT.join(documents)
+
+
+def _entry(entry: Entry) -> bytes:
+    fields = {name.decode(): value.decode(errors="replace") for name, value in entry.fields.items()}
+    return to_json(fields | {"id": entry.id})
 
 
 def receipt_of(job: ErasureJob) -> ErasureReceipt:

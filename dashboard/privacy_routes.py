@@ -6,12 +6,13 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 
 from dashboard.audit_trail import AuditedRoute
 from dashboard.callers import require
 from dashboard.problems import described
 from dashboard.routes import SECURITY, AnyCaller, SomeServices
+from dashboard.streamed_document import StreamedDocument
 from runtime.refusal import Refusal
 from schemas.envelope_fields import AskedUserId
 from schemas.privacy import ErasureReceipt, LearnerExport
@@ -34,11 +35,14 @@ async def erase_learner(caller: AnyCaller, services: SomeServices, user_id: _Use
     return await services.desk.erase(services.gate.pseudonyms(user_id), key.source)
 
 
-@router.get("/users/{user_id}/export", operation_id="export_learner")
-async def export_learner(caller: AnyCaller, services: SomeServices, user_id: _User) -> LearnerExport:
-    """Everything that is held on the learner."""
+@router.get("/users/{user_id}/export", operation_id="export_learner", response_model=LearnerExport)
+async def export_learner(caller: AnyCaller, services: SomeServices, user_id: _User) -> Response:
+    """Everything that is held on the learner.
+
+    It is sent as it is read. When that fails midway, the connection ends without the end of the document.
+    """
     require(caller, "privacy:admin")
-    return await services.desk.export(services.gate.pseudonyms(user_id))
+    return StreamedDocument(await services.desk.export(services.gate.pseudonyms(user_id)))
 
 
 @router.get("/jobs/{job_id}", operation_id="erasure_receipt", responses={404: {"description": "No such job."}})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import MINYEAR, UTC, datetime, timedelta
+from functools import cached_property
 from typing import Final, NamedTuple, Self
 
 from uuid_utils.compat import uuid7
@@ -43,6 +44,11 @@ class AcceptancePolicy:
     raw_retention: timedelta
     """Older events would leave at once; they are rejected."""
 
+    @cached_property
+    def window_milliseconds(self) -> int:
+        """How far the times of events that arrive together may be apart."""
+        return (self.raw_retention + FUTURE_TOLERANCE) // timedelta(milliseconds=1)
+
 
 class Arrival(NamedTuple):
     """When a request arrived, and the times its events may have."""
@@ -59,7 +65,8 @@ class Arrival(NamedTuple):
     def at(cls, now: datetime, policy: AcceptancePolicy) -> Self:
         """Return that of `now`, which is in UTC."""
         oldest, newest = now - policy.raw_retention, now + FUTURE_TOLERANCE
-        return cls(now, now.isoformat(), oldest, newest, unix_milliseconds(oldest), unix_milliseconds(newest))
+        oldest_id = unix_milliseconds(oldest)
+        return cls(now, now.isoformat(), oldest, newest, oldest_id, oldest_id + policy.window_milliseconds)
 
 
 class Acceptance(NamedTuple):

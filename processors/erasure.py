@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from storage import erasure
 from storage.pool import Pool
+from storage.residue import SUPPRESSED, end_suppressed, note_residue
 from stream import tombstones
 from stream.connection import Redis
 from stream.learner_entries import remove_settled, sweep_learner
@@ -42,15 +44,37 @@ async def carry_out(redis: Redis, pool: Pool, partitions: Iterable[int], ignored
     return done
 
 
-async def remove_suppressed(redis: Redis, pool: Pool, since: datetime, ignored: Collection[str] = ()) -> int:
-    """Delete from the stream what came of erased learners since then, and all live messages; return how many.
+class LateRemoval(NamedTuple):
+    """What was done about what came of erased learners."""
 
-    Entries that a group needs stay until it has settled them, unless the group is `ignored`.
+    removed: int
+    """Entries and live messages."""
+    waiting: int
+    """Entries that a group has not settled yet."""
+
+
+async def remove_suppressed(
+    redis: Redis,
+    pool: Pool,
+    since: datetime,
+    ignored: Collection[str] = (),
+    *,
+    erased_since: datetime | None = None,
+) -> LateRemoval:
+    """Delete from the stream what came of erased learners since then, and live messages.
+
+    Entries that a group needs stay until it has settled them, unless the group is `ignored`. The messages are those of
+    learners who were erased since `erased_since`, or of all. Raises DependencyUnavailable.
     """
     suppressed = await erasure.suppressed_entries(pool, since)
     removals = [await remove_settled(redis, stream, ids, ignored) for stream, ids in suppressed.items()]
     # of the seconds in which a live worker did not know yet
-    messages = await remove_learner_messages(redis, frozenset(await erasure.read_tombstones(pool)))
+    messages = await remove_learner_messages(redis, frozenset(await erasure.read_tombstones(pool, erased_since)))
     swept = erasure.Swept(sum(one.entries for one in removals), sum(one.left for one in removals), messages)
+    waiting = sum(one.waiting for one in removals)
     await erasure.note_swept(pool, swept)
-    return swept.entries + messages
+    removed = swept.entries + messages
+    if waiting:
+        await note_residue(pool, [SUPPRESSED])
+    await end_suppressed(pool, removed=removed > 0, waiting=waiting > 0)
+    return LateRemoval(removed, waiting)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from processors import erasure, purge
 from processors.chore import Chore
+from processors.erasure_late import LateEvents
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage import residue
@@ -23,9 +24,11 @@ def erasure_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
     async def erase_learners() -> str:
         return f"finished {await erasure.carry_out(redis, pool, streams, ignored)}"
 
+    late = LateEvents(redis, pool, settings.event_retention, ignored)
+
     async def remove_suppressed() -> str:
-        removed = await erasure.remove_suppressed(redis, pool, utc_now() - settings.event_retention, ignored)
-        return f"removed {removed}"
+        removed = await late.remove(utc_now())
+        return "unchanged" if removed is None else f"removed {removed}"
 
     async def publish_tombstones() -> str:
         return "published" if await erasure.publish_tombstones(redis, pool) else "unchanged"
@@ -43,7 +46,7 @@ def erasure_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
 
     return [
         Chore("erase_learners", timedelta(seconds=2), erase_learners),
-        Chore("remove_suppressed", timedelta(hours=1), remove_suppressed),
+        Chore("remove_suppressed", timedelta(seconds=15), remove_suppressed),
         Chore("publish_tombstones", timedelta(seconds=5), publish_tombstones),
         Chore("purge_redis", timedelta(seconds=5), purge_redis),
         Chore("purge_postgres", timedelta(seconds=5), purge_postgres),
@@ -55,7 +58,7 @@ def publish_residue(left: Sequence[residue.Residue], now: datetime) -> None:
     """Set for how long bytes of erased learners have been in the files of each store."""
     oldest = dict.fromkeys(metrics.STORES, now)
     for place, since in left:
-        store = "redis" if place in (residue.REDIS, residue.STREAM) else "postgres"
+        store = "redis" if place in residue.PLACES_IN_REDIS else "postgres"
         oldest[store] = min(oldest[store], since)
     for store, since in oldest.items():
         metrics.ERASURE_RESIDUE.labels(store).set((now - since).total_seconds())

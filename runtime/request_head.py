@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from runtime.connection_refusal import INVALID_HOST, MALFORMED, REPEATED_HEADER
@@ -47,11 +48,17 @@ def head_fault(version: str, headers: Headers) -> Refusal | None:
     if host is None:
         if version == "1.1":
             return INVALID_HOST
-    elif not _HOST.fullmatch(host):
+    elif not _is_host(host):
         return INVALID_HOST
     if version not in _VERSIONS or (b"transfer-encoding" in fields and not _is_chunked(version, fields)):
         return MALFORMED
     return None
+
+
+@lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    # a service goes by few names
+    return _HOST.fullmatch(value) is not None
 
 
 def trailer_fault(trailers: Headers) -> Refusal | None:

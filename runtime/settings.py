@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from runtime.access import AccessKeys, ApiKey
@@ -20,6 +20,7 @@ from runtime.pseudonym import Pseudonymizer
 from runtime.pseudonym_keys import parse_keys
 from runtime.secret_strength import require_strong
 from runtime.server_urls import PostgresUrl, RedisUrl, check_redis_url
+from runtime.trusted_proxies import named_proxies
 
 STATEMENT_TIMEOUT = timedelta(seconds=20)
 """Longest a statement of a batch may run; claims must wait longer than a batch can take."""
@@ -178,8 +179,10 @@ class Settings(BaseSettings):
         None, description="Certificate of ingest, read service, metrics (PEM); not set: no TLS."
     )
     tls_key_file: str | None = Field(None, description="Its private key (PEM).")
-    trusted_proxies: tuple[str, ...] = Field(
-        (), description="JSON list of addresses or networks of proxies whose X-Forwarded-For and -Proto are believed."
+    trusted_proxies: Annotated[tuple[str, ...], AfterValidator(named_proxies)] = Field(
+        (),
+        description="JSON list of addresses or networks, of /8 at most, of proxies whose X-Forwarded-For and -Proto "
+        "are believed.",
     )
     require_tls: bool = Field(
         False, description="Whether to refuse every connection that is not encrypted, to us and to the servers."

@@ -13,6 +13,7 @@ from storage.failures import translated_errors
 from storage.id_conflicts import ConflictKind, read_conflicts
 from storage.losses import StreamLoss, read_losses
 from storage.pool import connect
+from storage.residue import PLACES_IN_REDIS, Residue, read_residue
 from storage.retention_horizon import read_horizon
 from storage.revision import current_revision, head_revision
 
@@ -21,6 +22,7 @@ _LONG_TRANSACTION_SECONDS: Final = 600
 _RECENT: Final = timedelta(days=7)
 _MOST_TOLD: Final = 10
 _DIFFERENCES: Final = {"event_type": "type", "learner": "learner"}
+_LONG_RESIDUE: Final = timedelta(days=2)
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FACTS: Final = """
@@ -46,6 +48,7 @@ async def diagnose(database_url: str, pool_size: int, now: datetime, raw_retenti
             losses = await read_losses(connection) if is_current else []
             horizon = await read_horizon(connection) if is_current else None
             conflicts = await read_conflicts(connection, (now - _RECENT).date()) if is_current else {}
+            residue = await read_residue(connection) if is_current else []
     finally:
         await connection.close()
     assert facts is not None
@@ -55,6 +58,7 @@ async def diagnose(database_url: str, pool_size: int, now: datetime, raw_retenti
         judge_losses(losses, now),
         judge_horizon(horizon, now, raw_retention),
         judge_conflicts(conflicts),
+        judge_residue(residue, now),
     ]
 
 
@@ -130,6 +134,22 @@ def judge_conflicts(conflicts: Mapping[ConflictKind, int]) -> Finding:
         f"dropped in {_RECENT.days} days: {'; '.join(told)}" if conflicts else f"none in {_RECENT.days} days",
         "these services use one event_id for different events, and only the first is stored: send UUIDs, or ids that"
         " are unique within the service. See `Conflicts of event ids` in docs/operations.md",
+        otherwise="warn",
+    )
+
+
+def judge_residue(left: Sequence[Residue], now: datetime) -> Finding:
+    """Judge for how long bytes of erased learners have been where they should not be."""
+    oldest: dict[str, datetime] = {}
+    for place, since in left:
+        store = "Redis" if place in PLACES_IN_REDIS else "Postgres"
+        oldest[store] = min(oldest.get(store, since), since)
+    told = [f"{store} since {since.astimezone(UTC):%Y-%m-%d %H:%M:%S}" for store, since in sorted(oldest.items())]
+    return judge(
+        "erasure.residue",
+        all(now - since < _LONG_RESIDUE for since in oldest.values()),
+        f"bytes of erased learners may be in {', '.join(told)} (UTC)" if told else "none",
+        "see `Erased bytes stay` in docs/operations.md",
         otherwise="warn",
     )
 

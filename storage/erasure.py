@@ -112,10 +112,12 @@ async def count_tombstones(pool: asyncpg.Pool) -> int:
     return count
 
 
-async def read_tombstones(pool: asyncpg.Pool) -> list[bytes]:
-    """Return the pseudonyms of all learners who are erased. Raises StorageUnavailable."""
+async def read_tombstones(pool: asyncpg.Pool, since: datetime | None = None) -> list[bytes]:
+    """Return the pseudonyms of learners who were erased, ever or since then. Raises StorageUnavailable."""
     with translated_errors():
-        rows = await pool.fetch("SELECT user_hash FROM erased_users")
+        rows = await pool.fetch(
+            "SELECT user_hash FROM erased_users WHERE $1::timestamptz IS NULL OR erased_at > $1", since
+        )
     return [row["user_hash"] for row in rows]
 
 
@@ -166,6 +168,16 @@ async def note_swept(connection: asyncpg.Pool | Connection, swept: Swept, *, any
     """Note where bytes of what was removed from Redis may still be. Raises StorageUnavailable."""
     places = [REDIS] if anyway or swept.entries or swept.messages else []
     await note_residue(connection, [*places, STREAM] if swept.left else places)
+
+
+async def count_suppressed(pool: asyncpg.Pool) -> int:
+    """Return how many entries were ever kept out, by the books, which know it from the commit on; it never falls.
+
+    Raises StorageUnavailable.
+    """
+    with translated_errors():
+        count: int = await pool.fetchval("SELECT coalesce(sum(suppressed), 0)::bigint FROM batch_books")
+    return count
 
 
 async def suppressed_entries(pool: asyncpg.Pool, since: datetime) -> dict[int, list[str]]:

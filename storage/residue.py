@@ -21,8 +21,12 @@ REDIS: Final = "redis"
 """The files of Redis."""
 STREAM: Final = "stream"
 """The streams, where an entry shares its node with others."""
+SUPPRESSED: Final = "suppressed"
+"""Entries of the streams that workers kept out and that are in it still."""
 LOG: Final = "wal"
 """Postgres' write-ahead log."""
+
+PLACES_IN_REDIS: Final = (REDIS, STREAM, SUPPRESSED)
 
 _OF_LEARNERS: Final = tuple(
     f"{schema}.{rollup.table}" for rollup in ROLLUPS if rollup.is_of_learners for schema in ("public", RETIRED)
@@ -65,6 +69,16 @@ ORDER BY place
 
 _DONE: Final = """
 UPDATE erasure_residue SET since = CASE WHEN latest > asked_at THEN latest END, wal_end = NULL WHERE place = $1
+"""
+
+# What leaves the stream is in the files of Redis from then on, and has been since it was kept out.
+_SUPPRESSED_REMOVED: Final = """
+WITH late AS (SELECT since FROM erasure_residue WHERE place = 'suppressed' AND since IS NOT NULL),
+     carried AS (
+         UPDATE erasure_residue AS files SET since = least(files.since, late.since) FROM late
+         WHERE files.place = 'redis' AND files.since IS NOT NULL AND $1
+     )
+UPDATE erasure_residue SET since = NULL WHERE place = 'suppressed' AND NOT $2
 """
 
 _TRIMMED: Final = "UPDATE erasure_residue SET since = NULL WHERE place = 'stream' AND latest < now() - $1::interval"
@@ -119,7 +133,7 @@ async def places_of(connection: Connection, user_hashes: Sequence[bytes]) -> lis
     return [*(row[0] for row in partitions), *_TABLES, LOG]
 
 
-async def read_residue(pool: asyncpg.Pool) -> list[Residue]:
+async def read_residue(pool: asyncpg.Pool | Connection) -> list[Residue]:
     """Return the places that are not purged. Raises StorageUnavailable."""
     with translated_errors():
         rows = await pool.fetch("SELECT place, since FROM erasure_residue WHERE since IS NOT NULL ORDER BY place")
@@ -145,6 +159,15 @@ async def forget_stream(pool: asyncpg.Pool, longest: timedelta) -> None:
     """Note that the streams have nothing left of what was removed `longest` ago. Raises StorageUnavailable."""
     with translated_errors():
         await pool.execute(_TRIMMED, longest)
+
+
+async def end_suppressed(pool: asyncpg.Pool, *, removed: bool, waiting: bool) -> None:
+    """Note that entries of `SUPPRESSED` were removed, and whether more of them wait. Raises StorageUnavailable.
+
+    That something was removed from `REDIS` is noted before.
+    """
+    with translated_errors():
+        await pool.execute(_SUPPRESSED_REMOVED, removed, waiting)
 
 
 async def older_transactions(pool: asyncpg.Pool, among: Sequence[str] | None = None) -> list[str]:

@@ -39,6 +39,8 @@ class Removal(NamedTuple):
     entries: int
     left: int
     """How many of them may share a node with other entries: their bytes stay in it until the others are trimmed."""
+    waiting: int
+    """Entries that a group has not settled yet; they can go later."""
 
 
 class Sweep(NamedTuple):
@@ -97,4 +99,4 @@ async def remove_settled(redis: Redis, partition: int, ids: Sequence[str], ignor
             entries, freed = await script(keys=[key], args=settled[start : start + _MOST_ARGUMENTS])
             removed += entries
             nodes += freed
-    return Removal(removed, removed - nodes)
+    return Removal(removed, removed - nodes, len(ids) - len(settled))

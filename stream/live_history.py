@@ -70,14 +70,19 @@ async def find_learner_messages(redis: Redis, user_hashes: Set[bytes]) -> AsyncI
 
 
 async def remove_learner_messages(redis: Redis, user_hashes: Set[bytes]) -> int:
-    """Remove every message about one of these learners; return how many, both places counted.
+    """Remove every message about one of these learners, and the ids of their events; return how many messages.
 
-    Raises StreamUnavailable.
+    One that is in two places counts twice. Raises StreamUnavailable; then the messages that are left lead to their ids.
     """
     if not user_hashes:
         return 0
     found = [one async for one in find_learner_messages(redis, user_hashes)]
     with translated_errors():
+        async with redis.pipeline(transaction=False) as pipeline:
+            # an event is remembered by the id of its message
+            for number in {head.id for _, message in found if (head := head_of(message))}:
+                pipeline.zremrangebyscore(LIVE_EVENTS, number, number)
+            await pipeline.execute()
         async with redis.pipeline(transaction=False) as pipeline:
             for key, message in found:
                 if key == TIMELINE:

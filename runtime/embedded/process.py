@@ -82,10 +82,11 @@ class ServerProcess:
     ) -> None:
         """Start the server in a session of its own, where the terminal's Ctrl-C does not reach it."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with self._log.open("ab") as log:
+            # never through a link: the starter has looked whose file it is, and that may change
+            with open(self._log, "ab", opener=_without_links) as log:
                 self._child = subprocess.Popen(
                     [str(argument) for argument in arguments],
                     stdin=subprocess.DEVNULL,
@@ -182,3 +183,7 @@ class ServerProcess:
                 return False
             time.sleep(_POLL_SECONDS)
         return True
+
+
+def _without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)

@@ -8,6 +8,7 @@ import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import pytest
@@ -15,9 +16,13 @@ from redis.asyncio import Redis
 
 from cli import dev_file
 from cli.dev_file import DevFile
+from cli.process_logins import postgres_password_variable, redis_password_variable
+from runtime.embedded.postgres import Postgres
+from runtime.embedded.valkey import Valkey
 from storage.roles import ROLES, login_of
 from stream.permissions import RULES
 from tests.support import processes
+from tests.support.redis_users import redis_users
 from tests.support.up import Up, remove_leftovers, send, until_total_xp, up
 from tests.support.waiting import eventually
 
@@ -72,6 +77,27 @@ async def test_each_process_logs_in_as_itself_and_has_no_secret_of_another(
         await until_total_xp(where, "ada", 50)
         await has_its_own_login(where)
         has_its_own_secrets(system)
+
+
+async def test_on_given_servers_each_process_logs_in_as_itself_where_its_password_is_given(
+    data_directory: Path, own_valkey: Valkey, own_postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"REDIS_URL": own_valkey.url, "DATABASE_URL": own_postgres.url}
+    async with Redis.from_url(own_valkey.url) as redis, redis_users(redis) as users:
+        given |= {redis_password_variable(user): password for user, password in users.items()}
+        given |= {postgres_password_variable(role): f"a password of the {role}" for role in ROLES}
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        (data_directory / "up").mkdir()
+        with up(data_directory / "up") as system:
+            where = await system.ready()
+            await send(where, "ada", 50)
+            await until_total_xp(where, "ada", 50)
+            await has_its_own_login(where)
+            operators = {unquote(urlsplit(url).password or "") for url in (own_valkey.url, own_postgres.url)}
+            environments = [str(processes.environment(pid)) for pid in system.children]
+            assert not [word for word in operators for environment in environments if word in environment]
+            assert where.shared_logins == ""
 
 
 async def has_its_own_login(where: DevFile) -> None:

@@ -214,6 +214,7 @@ async def test_commands_are_on_record_before_they_begin_and_the_log_can_be_read(
     operator = Operator(settings, tmp_path, secret | dict.fromkeys(("LOGNAME", "USER", "SUDO_USER"), "mallory"))
     await operator.run("keys", "create", "--source", "importer", "--scope", "events:write")
     await operator.run("keys", "revoke", "sia_this_is_a_whole_key_by_mistake")
+    await operator.run("dlq", "list")
     await operator.run("dlq", "drop", "--all", "--yes")
     await operator.run("privacy", "export", "anna")
     await operator.run("rebuild")
@@ -222,6 +223,7 @@ async def test_commands_are_on_record_before_they_begin_and_the_log_can_be_read(
     assert said == [
         *(("keys create ID", outcome) for outcome in ("begun", "done")),
         *(("keys revoke", outcome) for outcome in ("begun", "done")),
+        *(("dlq list", outcome) for outcome in ("begun", "done")),
         *(("dlq drop", outcome) for outcome in ("begun", "done")),
         *(("privacy export", outcome) for outcome in ("begun", "done")),
         *(("rebuild", outcome) for outcome in ("begun", "done")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,9 @@ import asyncpg
 import pytest
 
 from processors.erasure import carry_out
+from processors.erasure_late import LateEvents
 from processors.purge import purge_postgres, purge_redis
+from runtime.clock import utc_now
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
@@ -23,6 +25,7 @@ from storage.pool import Pool, open_pool
 from storage.residue import read_residue
 from storage.roles import ROLES, make_logins
 from stream.connection import Redis, connect
+from stream.keys import LIVE_EVENTS, TIMELINE, stream_key
 from tests.support.checker import assert_nothing_lost
 from tests.support.entries import append_entry, append_events
 from tests.support.events import event, learner
@@ -80,10 +83,10 @@ def found_in_files(*places: Path) -> set[str]:
     }
 
 
-async def found_in_keys(redis: Redis) -> set[str]:
+async def found_in_keys(redis: Redis, ids: Iterable[bytes] = ()) -> set[str]:
     keys: Any = await redis.keys()
     dumped = {key.decode(): await redis.dump(key) or b"" for key in keys}
-    return {key for key, value in dumped.items() if any(name in value for name in NAMES)}
+    return {key for key, value in dumped.items() if any(name in value for name in (*NAMES, *ids))}
 
 
 async def test_no_file_and_no_key_has_a_byte_of_an_erased_learner(
@@ -92,6 +95,7 @@ async def test_no_file_and_no_key_has_a_byte_of_an_erased_learner(
     places = own_valkey.home, own_postgres.data_directory
     database = await asyncpg.connect(servers.database_dsn)
     ours = events_of_the_erased()
+    ids = [one.event_id.bytes for one in ours]
     everybody = [one for pair in zip(demo_traffic(len(ours)), ours, strict=True) for one in pair]
     sent = {one.event_id for one in everybody}
     await append_events(own_redis, everybody)
@@ -105,20 +109,32 @@ async def test_no_file_and_no_key_has_a_byte_of_an_erased_learner(
     await database.execute("CHECKPOINT")
     await own_redis.save()
     assert len(found_in_files(*places)) > 5
-    assert len(await found_in_keys(own_redis)) > 2
+    assert await found_in_keys(own_redis, ids) > {stream_key(0), TIMELINE, LIVE_EVENTS}
 
     job = await request_erasure(database, [WHO], "tests")
     assert await carry_out(own_redis, pool, [0]) == 1
     done = await read_job(database, job.job_id)
     assert done is not None
     assert done.removed["stream"] == len(ours) + 1
-    assert await found_in_keys(own_redis) == set()
+    assert await found_in_keys(own_redis, ids) == set()
+    assert await own_redis.zcard(LIVE_EVENTS) == len(sent) - len(ours)
     assert {one.place for one in await read_residue(pool)} > {"redis", "wal", "public.dead_letters"}
+
+    late_events = LateEvents(own_redis, pool, WEEK, ())
+    assert await late_events.remove(utc_now()) == 0
+    late = event("material_view", {"material_id": CANARY.decode(), "material_type": "video"}, number=1, user_hash=WHO)
+    await append_events(own_redis, [late])
+    async with working(servers), publishing(servers):
+        await assert_nothing_lost(servers, (), sent | {late.event_id})
+        await all_published(own_redis, len(everybody) + 2)
+    assert stream_key(0) in await found_in_keys(own_redis, [late.event_id.bytes])
+    assert await late_events.remove(utc_now())
+    assert await found_in_keys(own_redis, [*ids, late.event_id.bytes]) == set()
 
     assert await purge_redis(own_redis, pool, HOUR, WEEK)
     await eventually(lambda: found_in_files(own_valkey.home) == set())
     assert await purge_postgres(pool, HOUR)
     await eventually(lambda: found_in_files(*places) == set())
     assert await read_residue(pool) == []
-    await assert_nothing_lost(servers, (), sent)
+    await assert_nothing_lost(servers, (), sent | {late.event_id})
     await database.close()

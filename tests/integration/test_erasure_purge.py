@@ -10,21 +10,25 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from processors import purge
+from processors import erasure, purge
 from processors.erasure import carry_out, remove_suppressed
-from processors.erasure_chores import publish_residue
+from processors.erasure_chores import erasure_chores, publish_residue
+from processors.erasure_late import LateEvents
 from processors.purge import purge_postgres, purge_redis
+from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
+from storage.diagnosis import diagnose
 from storage.erasure import request_erasure
 from storage.pool import Pool, open_pool
-from storage.residue import LOG, REDIS, STREAM, note_residue, places_of, read_residue
+from storage.residue import LOG, PLACES_IN_REDIS, REDIS, STREAM, SUPPRESSED, note_residue, places_of, read_residue
 from stream.connection import Redis
-from stream.keys import STORE_GROUP, stream_key
+from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from telemetry import metrics
 from tests.support.archive import archive
 from tests.support.checker import assert_nothing_lost
 from tests.support.entries import append_events
 from tests.support.events import event, learner
+from tests.support.live import all_published, publishing
 from tests.support.waiting import eventually
 from tests.support.working import working
 
@@ -150,11 +154,81 @@ async def test_an_entry_of_its_own_node_leaves_nothing_behind_and_a_late_one_is_
     async with working(settings):
         await assert_nothing_lost(settings, (), {late.event_id})
     since = datetime.now(UTC) - timedelta(days=1)
-    assert await remove_suppressed(redis, pool, since) == 1
+    assert (await remove_suppressed(redis, pool, since)).removed == 1
     assert {REDIS, STREAM} & await places(pool) == {REDIS}
     assert await purge_redis(redis, pool, AT_ONCE, WEEK)
-    assert await remove_suppressed(redis, pool, since) == 0
+    assert (await remove_suppressed(redis, pool, since)).removed == 0
     assert REDIS not in await places(pool)
+
+
+async def test_an_event_that_comes_late_is_counted_before_it_can_go_and_goes_once_every_group_has_read_it(
+    settings: Settings, redis: Redis, pool: Pool
+) -> None:
+    late_events = LateEvents(redis, pool, WEEK, ())
+    await request_erasure(pool, [WHO], "tests")
+    for group in (STORE_GROUP, LIVE_GROUP):
+        await redis.xgroup_create(stream_key(0), group, "0", mkstream=True)
+    assert await carry_out(redis, pool, [0]) == 1
+    assert await purge_redis(redis, pool, AT_ONCE, WEEK)
+    assert await late_events.remove(datetime.now(UTC)) == 0
+    assert await late_events.remove(datetime.now(UTC)) is None, "nothing came"
+
+    late = event("xp_earned", {"xp_amount": 1}, number=1, user_hash=WHO)
+    await append_events(redis, [late])
+    async with working(settings):
+        await assert_nothing_lost(settings, (), {late.event_id})
+    assert await late_events.remove(datetime.now(UTC)) == 0, "the live group has not read it"
+    [kept_out] = [one for one in await read_residue(pool) if one.place == SUPPRESSED]
+    findings = await diagnose(settings.database_dsn, 1, datetime.now(UTC) + 3 * 24 * HOUR, timedelta(days=90))
+    [told] = [one for one in findings if one.name == "erasure.residue"]
+    assert (told.status, "Redis since" in told.detail) == ("warn", True)
+    publish_residue([kept_out], kept_out.since + HOUR)
+    assert metrics.ERASURE_RESIDUE.labels("redis")._value.get() == 3_600
+    # nor does it take who saw it come
+    await pool.execute("DELETE FROM erasure_residue WHERE place = $1", SUPPRESSED)
+    assert await LateEvents(redis, pool, WEEK, ()).remove(datetime.now(UTC)) == 0
+    assert SUPPRESSED in await places(pool)
+    await pool.execute("UPDATE erasure_residue SET since = $2 WHERE place = $1", *kept_out)
+    # a purge meanwhile does not end it
+    await purge_redis(redis, pool, AT_ONCE, WEEK)
+    assert kept_out in await read_residue(pool)
+
+    async with publishing(settings):
+        await all_published(redis, 1)
+    # the entry, and its message in both places: nobody had told the live worker
+    assert await late_events.remove(datetime.now(UTC)) == 3
+    assert await redis.xlen(stream_key(0)) == 0
+    [in_files] = [one for one in await read_residue(pool) if one.place in PLACES_IN_REDIS]
+    assert in_files == (REDIS, kept_out.since), "it is as old as what was kept out, not as its removal"
+    assert await late_events.remove(datetime.now(UTC)) is None
+
+
+async def test_an_event_that_comes_late_is_counted_also_while_redis_removes_nothing(
+    settings: Settings, redis: Redis, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late_events = LateEvents(redis, pool, WEEK, ())
+    await request_erasure(pool, [WHO], "tests")
+    await late_events.remove(datetime.now(UTC))
+    late = event("xp_earned", {"xp_amount": 1}, number=1, user_hash=WHO)
+    await append_events(redis, [late])
+    async with working(settings):
+        await assert_nothing_lost(settings, (), {late.event_id})
+
+    async def fail(*_: object) -> None:
+        raise StreamUnavailable("connection", "away")
+
+    monkeypatch.setattr(erasure, "remove_settled", fail)
+    with pytest.raises(StreamUnavailable):
+        await late_events.remove(datetime.now(UTC))
+    assert SUPPRESSED in await places(pool)
+    monkeypatch.undo()
+    assert await late_events.remove(datetime.now(UTC)) == 1
+    assert SUPPRESSED not in await places(pool)
+
+
+def test_what_comes_late_is_looked_for_every_minute_at_least(settings: Settings, redis: Redis, pool: Pool) -> None:
+    [every] = [one.every for one in erasure_chores(settings, redis, pool) if one.name == "remove_suppressed"]
+    assert every < timedelta(minutes=1)
 
 
 async def test_a_partition_in_which_an_event_was_only_tried_is_purged_too(

@@ -74,6 +74,28 @@ async def test_what_is_stored_is_shown_escaped(operator: Operator, arguments: tu
         assert "title" in ended.out
 
 
+@pytest.mark.parametrize(("arguments", "columns"), [(("privacy", "log"), 3), (("dlq", "list"), 2)])
+async def test_every_stored_text_of_a_record_is_shown_whole_with_its_controls_as_escapes(
+    settings: Settings, database: asyncpg.Connection, tmp_path: Path, arguments: tuple[str, ...], columns: int
+) -> None:
+    # C0, C1 and bidi; short, so that no column of the table is cut
+    stored, shown = "o:\x1b[2J\x9bm\u202ee\u2066", r"o:\x1b[2J\x9bm\u202ee\u2066"
+    await database.execute(
+        "INSERT INTO audit_log (at, actor, action, outcome, keep_until)"
+        " VALUES (now(), $1, $1, $1, now() + interval '31 days')",
+        stored,
+    )
+    await database.execute(
+        "INSERT INTO dead_letters (stream_partition, entry_id, reason, detail, payload)"
+        " VALUES (0, '1-1', $1, $1, '{}')",
+        stored,
+    )
+
+    ended = await Operator(settings, tmp_path).run(*arguments)
+
+    assert (ended.code, ended.out.count(shown), steering(ended.out)) == (0, columns, [])
+
+
 def _texts(document: object) -> str:
     match document:
         case dict():

@@ -261,6 +261,34 @@ class TestRejected:
         assert (shell.run("f", "--rejected", place).code, len(ingest.requests)) == (2, requests)
         assert shell.names == {"f", "a-link", "f.progress"}
 
+    @pytest.mark.parametrize("restart", [False, True])
+    @pytest.mark.parametrize("trap", ["it is a symbolic link", "it has a second name", "it belongs to another user"])
+    def test_a_file_that_is_not_ours_alone_is_refused_and_stays_as_it_is(
+        self, ingest: ScriptedIngest, shell: Shell, trap: str, restart: bool
+    ) -> None:
+        (shell.place / "f").write_text(LINE)
+        victim, rejected = shell.place / "victim", shell.place / "f.rejected.ndjson"
+        victim.write_text("precious")
+        if trap == "it is a symbolic link":
+            rejected.symlink_to(victim)
+        elif trap == "it has a second name":
+            rejected.hardlink_to(victim)
+        else:
+            rejected.write_text("theirs")
+            if os.geteuid() != 0:
+                pytest.skip("only root can give a file away")
+            os.chown(rejected, 12_345, 12_345)
+        before = rejected.read_text()
+        ingest.script = lambda events: verdicts(["rejected"] * len(events))
+
+        ended = shell.run("f", *["--restart"] * restart)
+
+        [said] = [line for line in ended.err.splitlines() if line.startswith("analytics: ")]
+        assert (ended.code, said.startswith(f"analytics: f.rejected.ndjson: {trap}")) == (2, True), ended.err
+        assert ingest.requests == []
+        assert (rejected.read_text(), victim.read_text()) == (before, "precious")
+        assert shell.names == {"f", "victim", "f.rejected.ndjson"}
+
     def test_what_a_former_run_rejected_is_kept_beside_it(self, ingest: ScriptedIngest, shell: Shell) -> None:
         (shell.place / "f").write_text(LINE)
         ingest.script = lambda events: verdicts(["rejected"] * len(events))

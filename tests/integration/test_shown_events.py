@@ -15,7 +15,7 @@ from dashboard.server import open_services
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage.audit import AuditEntry, append_entries
-from storage.learner_data import read_learner
+from storage.learner_data import last_audit_entry, learner_pages
 from tests.support.access import EVENTS_KEY
 from tests.support.archive import archive
 from tests.support.events import event
@@ -86,7 +86,8 @@ async def test_a_learners_log_survives_a_new_key_and_the_export_names_no_other_l
     assert keys is not None
     rotated = Operator(settings, tmp_path, {"ANALYTICS_PSEUDONYM_KEYS": f"9:{'9' * 64},{keys.get_secret_value()}"})
     assert await log_of(rotated, "anna") == [(f"GET {EVENTS}", "200", 2)]
-    exported = (await read_learner(database, [anna]))["audit_log"]
+    pages = learner_pages(database, [anna], await last_audit_entry(database))
+    exported = [row async for table, rows in pages if table == "audit_log" for row in rows]
     assert [one["action"] for one in exported] == [f"GET {EVENTS}"]
     assert "shown" not in exported[0]
     assert other.hex() not in str(exported)
