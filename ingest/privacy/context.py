@@ -15,7 +15,9 @@ NINE_DIGITS: Final = re.compile(r"\d(?:[\s_.\-/(),:;|+~]{0,4}\d){8}")
 """What every card number and every phone number has, but a few with a country code."""
 
 _REACH: Final = 40
-_WORD: Final = re.compile(r"([^\W\d_]{1,40}|§)\d?\.?[\s:=#/_\-(\[]{0,3}$")
+_WORD_BACKWARDS: Final = re.compile(r"\n?[\s:=#/_\-(\[]{0,3}\.?\d?([^\W\d_]{1,40}|§)")
+"""The last word of a text that is read from its end: forwards each place would be tried."""
+
 _LAST_HUMP: Final = re.compile(r"[A-Z][a-z]+$")
 _COUNTERS: Final = frozenset({"number", "num", "no", "nr", "nummer", "numero", "numéro", "número"})
 """Words between the name of a number and the number."""
@@ -44,14 +46,21 @@ def words_before(text: str, position: int) -> frozenset[str]:
 
     In `phone number: 415` it is `phone`.
     """
-    before = text[max(0, position - _REACH) : position]
-    found = _WORD.search(before)
-    if found is not None and found[1].lower() in _COUNTERS:
-        found = _WORD.search(before[: found.start()]) or found
+    backwards = text[max(0, position - _REACH) : position][::-1]
+    found = _WORD_BACKWARDS.match(backwards)
+    if found is not None and found[1][::-1].lower() in _COUNTERS:
+        found = _WORD_BACKWARDS.match(backwards, found.end()) or found
     if found is None:
         return frozenset()
-    hump = _LAST_HUMP.search(found[1])
-    return frozenset({found[1].lower(), hump[0].lower()} if hump else {found[1].lower()})
+    word = found[1][::-1]
+    hump = _LAST_HUMP.search(word)
+    return frozenset({word.lower(), hump[0].lower()} if hump else {word.lower()})
+
+
+def ending(text: str, end: int, characters: str, longest: int) -> str:
+    """Return what stands before a place of the text and is made of these characters, at most so many."""
+    before = text[max(0, end - longest) : end]
+    return before[len(before.rstrip(characters)) :]
 
 
 def without_known_ids(text: str) -> str:
