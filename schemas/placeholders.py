@@ -13,6 +13,7 @@ from html import unescape
 from typing import Final
 from urllib.parse import unquote
 
+from .character_tables import CharacterTable
 from .compatibility import nfkc
 from .printed_values import is_printed, is_unfilled, is_variable
 
@@ -189,19 +190,11 @@ def _is_invisible(character: str) -> bool:
     )
 
 
-class _VisibleCharacters(dict[int, int | None]):
-    """A table for `str.translate` that drops what cannot be seen, but for blanks; it remembers the first it met."""
-
-    _MOST = 10_000
-
-    def __missing__(self, code: int) -> int | None:
-        kept = None if code != ord(" ") and _is_invisible(chr(code)) else code
-        if len(self) < self._MOST:
-            self[code] = kept
-        return kept
+def _seen(character: str) -> str | None:
+    return None if character != " " and _is_invisible(character) else character
 
 
-_VISIBLE: Final = _VisibleCharacters()
+_VISIBLE: Final = CharacterTable(_seen)
 
 
 @lru_cache(maxsize=64)

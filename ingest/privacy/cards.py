@@ -6,7 +6,7 @@ import re
 from operator import lt
 from typing import Final
 
-from ingest.privacy.context import AFTER, BEFORE, NINE_DIGITS
+from ingest.privacy.context import AFTER, BEFORE, has_nine_digits
 from ingest.privacy.number_forms import NumberForm, NumberForms
 from ingest.privacy.validators import is_valid
 
@@ -36,7 +36,7 @@ _NETWORK: Final = re.compile(
 
 def has_card(text: str) -> bool:
     """Return whether the text holds a card number, in groups or as a number of its own."""
-    return NINE_DIGITS.search(text) is not None and any(
+    return has_nine_digits(text) and any(
         _is_card(_NO_DIGIT.sub("", found[0])) and not _is_list(found[0]) for _, found in _FORMS.matches(text)
     )
 

@@ -7,6 +7,7 @@ checksum, a registry or the words beside it decide. An alarm, not a proof: a nam
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -38,6 +39,7 @@ _LENGTHS_OF_NUMBERS: Final = frozenset({14, 15, 16, 18})
 """A number alone is found only as a card or as a national id of such a length; most ids that are numbers are others."""
 
 _UNITS_OF_A_DIGIT: Final = 2
+_NO_DIGITS: Final = dict.fromkeys(map(ord, string.digits))
 
 _OF_NUMBERS: Final[tuple[tuple[Personal, Callable[[str], bool]], ...]] = (
     (Personal.CARD, has_card),
@@ -70,7 +72,7 @@ def _find(text: str) -> Personal | None:
     if has_email(candidate):
         return Personal.EMAIL
     candidate = without_known_ids(candidate)
-    WORK.units += _UNITS_OF_A_DIGIT * sum(map(str.isdecimal, candidate))
+    WORK.units += _UNITS_OF_A_DIGIT * (len(candidate) - len(candidate.translate(_NO_DIGITS)))
     return next((kind for kind, holds in _OF_NUMBERS if _holds(holds, candidate)), None)
 
 

@@ -51,19 +51,18 @@ _NO_NINOS: Final = words("BG GB NK KN TN NT ZZ")
 """What none begins with."""
 
 _CODICE_FISCALE: Final = re.compile(
-    r"[A-Za-z](?<![A-Za-z0-9].)"
-    r"(?:(?<=[A-Z])[A-Z]{2}[ .\-_/]?[A-Z]{3}[ .\-_/]?[\dLMNP-V]{2}[A-EHLMPRST][\dLMNP-V]{2}[ .\-_/]?"
-    r"[A-Z][\dLMNP-V]{3}[ .\-_/]?[A-Z]"
-    r"|(?<=[a-z])[a-z]{5}\d\d[a-ehlmprst]\d\d[a-z]\d{3}[a-z])(?![A-Za-z0-9])"
+    r"[A-Z][A-Z]{2}(?<![A-Za-z0-9].{3})[ .\-_/]?[A-Z]{3}[ .\-_/]?[\dLMNP-V]{2}[A-EHLMPRST][\dLMNP-V]{2}[ .\-_/]?"
+    r"[A-Z][\dLMNP-V]{3}[ .\-_/]?[A-Z](?![A-Za-z0-9])",
+    re.DOTALL,
 )
 """Letters may stand for its digits, where two people would have the same."""
+_SMALL_CODICE_FISCALE: Final = re.compile(
+    r"[a-z][a-z]{5}\d\d(?<![A-Za-z0-9].{8})[a-ehlmprst]\d\d[a-z]\d{3}[a-z](?![A-Za-z0-9])", re.DOTALL
+)
+_CODICI_FISCALI: Final = (_CODICE_FISCALE, _SMALL_CODICE_FISCALE)
 
 _SIX_DIGITS: Final = re.compile(r"\d(?:[\s.\-/_:]?\d){5}")
 _SEVEN_DIGITS: Final = re.compile(r"\d(?:[\s.\-/_:]?\d){6}")
-
-_SPANISH_RESIDENT: Final = re.compile(
-    r"[XYZxyz](?<![A-Za-z0-9].)(?i:[ \-]?\d{7}[ \-]?[A-Z])(?![A-Za-z0-9])",
-)
 
 _NIE: Final = re.compile(r"[XYZxyz](?<![A-Za-z0-9].)(?i:[ \-]?\d{7}[ \-]?[A-Z])(?![A-Za-z0-9])")
 
@@ -117,7 +116,9 @@ _CALLED: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
 
 _DATED: Final = re.compile(r"(?:19|20)\d\d[01]\d[0-3]\d|[0-3]\d[01]\d(?:19|20)\d\d")
 
-_IBAN: Final = re.compile(r"[A-Za-z\u0131](?<![A-Za-z0-9].)(?i:[A-Z]\d\d(?:[ .\-_/]?[A-Z0-9]{1,4}){3,10})")
+_IBAN: Final = re.compile(
+    r"[A-Za-z\u0131](?i:[A-Z])\d\d(?<![A-Za-z0-9].{4})(?i:[ .\-_/]?[A-Z0-9]{1,4}){3,10}", re.DOTALL
+)
 """The capital of a small letter without a dot is one of ASCII."""
 _JOINTS: Final = re.compile(r"[ .\-_/]")
 _IBAN_LENGTHS: Final = range(15, 35)
@@ -125,7 +126,7 @@ _IBAN_LENGTHS: Final = range(15, 35)
 
 def has_national_id(text: str) -> bool:
     """Return whether the text holds a national id or an IBAN."""
-    if any(_is_checked("codice_fiscale", found[0]) for found in _CODICE_FISCALE.finditer(text)):
+    if any(_is_checked("codice_fiscale", found[0]) for form in _CODICI_FISCALI for found in form.finditer(text)):
         return True
     if not _SIX_DIGITS.search(text):
         return False

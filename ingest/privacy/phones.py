@@ -7,7 +7,7 @@ from typing import Final
 
 import phonenumbers
 
-from ingest.privacy.context import AFTER, BEFORE, NINE_DIGITS, words, words_before
+from ingest.privacy.context import AFTER, BEFORE, has_nine_digits, words, words_before
 from ingest.privacy.number_forms import PARENTHESIS, NumberForm, NumberForms
 from ingest.privacy.validators import REGIONS, is_valid
 
@@ -63,7 +63,7 @@ def has_phone(text: str) -> bool:
     """Return whether the text holds a phone number."""
     if "+" in text and any(_is_international(found[0]) for found in _PLUS.finditer(text)):
         return True
-    if not NINE_DIGITS.search(text):
+    if not has_nine_digits(text):
         return False
     if any(_is_called_phone(text, found) for _, found in _BARE.matches(text)):
         return True
