@@ -61,8 +61,10 @@ _SMALL_CODICE_FISCALE: Final = re.compile(
 )
 _CODICI_FISCALI: Final = (_CODICE_FISCALE, _SMALL_CODICE_FISCALE)
 
-_SIX_DIGITS: Final = re.compile(r"\d(?:[\s.\-/_:]?\d){5}")
-_SEVEN_DIGITS: Final = re.compile(r"\d(?:[\s.\-/_:]?\d){6}")
+_DIGITS: Final = re.compile(r"\d(?:[\s.\-/_:]?\d){5,}+")
+_LEAST_DIGITS: Final = 6
+_LEAST_DIGITS_OF_IBAN: Final = 7
+_LEAST_DIGITS_OF_FORMS: Final = 8
 
 _NIE: Final = re.compile(r"[XYZxyz](?<![A-Za-z0-9].)(?i:[ \-]?\d{7}[ \-]?[A-Z])(?![A-Za-z0-9])")
 
@@ -128,18 +130,21 @@ def has_national_id(text: str) -> bool:
     """Return whether the text holds a national id or an IBAN."""
     if any(_is_checked("codice_fiscale", found[0]) for form in _CODICI_FISCALI for found in form.finditer(text)):
         return True
-    if not _SIX_DIGITS.search(text):
-        return False
-    if any(_is_nino(text, found) for found in _NINO.finditer(text)):
-        return True
-    return _SEVEN_DIGITS.search(text) is not None and (
-        any(_is_checked("nie", found[0]) for found in _NIE.finditer(text))
-        or any(_is_of_form(name, text, found) for name, found in _FORMS.matches(text))
-        or any(_begins_with_iban(found[0]) for found in _IBAN.finditer(text))
+    digits = max((len(_SEPARATED.sub("", found[0])) for found in _DIGITS.finditer(text)), default=0)
+    return (
+        (digits >= _LEAST_DIGITS and any(_is_nino(text, found) for found in _NINO.finditer(text)))
+        or (digits >= _LEAST_DIGITS_OF_IBAN and _has_nie_or_iban(text))
+        or (digits >= _LEAST_DIGITS_OF_FORMS and any(_is_of_form(*each, text) for each in _FORMS.matches(text)))
     )
 
 
-def _is_of_form(name: str, text: str, found: re.Match[str]) -> bool:
+def _has_nie_or_iban(text: str) -> bool:
+    return any(_is_checked("nie", found[0]) for found in _NIE.finditer(text)) or any(
+        _begins_with_iban(found[0]) for found in _IBAN.finditer(text)
+    )
+
+
+def _is_of_form(name: str, found: re.Match[str], text: str) -> bool:
     if name == "ssn":
         return _is_ssn(text, found)
     if name == "ssn_called":
