@@ -205,12 +205,22 @@ def _visible(text: str) -> str:
 
 def _reduced(text: str) -> str:
     """Return the word inside: in lower case, without quotes and brackets around it, with `_` for other separators."""
-    word = _visible(text).casefold()
-    while len(word) > 1 and _WRAPPERS.get(word[0]) == word[-1]:
-        word = word[1:-1].strip()
+    word = _unwrapped(_visible(text).casefold())
     if word in _ARTEFACTS or word in _NOBODY:
         return word
     return _joined(word)
+
+
+def _unwrapped(word: str) -> str:
+    # a text for each pair of brackets would cost the square of their number
+    start, end = 0, len(word)
+    while end - start > 1 and _WRAPPERS.get(word[start]) == word[end - 1]:
+        start, end = start + 1, end - 1
+        while start < end and word[start].isspace():
+            start += 1
+        while start < end and word[end - 1].isspace():
+            end -= 1
+    return word[start:end]
 
 
 def _joined(word: str) -> str:

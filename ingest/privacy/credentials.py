@@ -10,6 +10,7 @@ from typing import Final
 
 from ingest.privacy.context import ending, words
 from ingest.privacy.issued_tokens import has_issued_token
+from ingest.work import WORK
 
 _SCHEME: Final = re.compile(r"(?i)(?<![A-Za-z0-9])(bearer|basic|token)\s{1,3}([\w.~+/-]{12,512}={0,2})")
 _CREDENTIALS: Final = re.compile(rb"[^\s:]{1,128}:[\x20-\x7e]+")
@@ -18,6 +19,8 @@ _NAMED_BY_HASH: Final = re.compile(r"(?i)(?:wordpress_(?:logged_in|sec)_|(?<![a-
 """Cookies of WordPress and Drupal, whose names end in a hash."""
 
 _ASSIGNED: Final = re.compile(r"(=(?!=)|:)\s{0,2}[\"']?([^\s&;,\"']{6})")
+_UNITS_OF_A_NAME: Final = 5
+_CHARACTERS_OF_A_UNIT: Final = 8
 _OF_NAMES: Final = string.ascii_letters + string.digits + "_.-[]"
 _LONGEST_NAME: Final = 40
 _VALUE: Final = re.compile(r"[^\s&;,\"']{1,512}")
@@ -108,14 +111,16 @@ def _is_authorization(found: re.Match[str]) -> bool:
 
 
 def _is_named_secret(text: str, found: re.Match[str]) -> bool:
+    WORK.units += _UNITS_OF_A_NAME
     name = _name_before(text, found.start())
     if not name:
         return False
     name = _PUNCTUATION.sub("", name).lower()
     is_secret = name.endswith(_SECRET_NAMES) or name in _SHORT_NAMES
-    value = _VALUE.match(text, found.start(2))
+    value = _VALUE.match(text, found.start(2)) if is_secret or found[1] == "=" else None
     if value is None:
         return False
+    WORK.units += len(value[0]) // _CHARACTERS_OF_A_UNIT
     if found[1] == "=":
         if name in _NAMES_OF_MUCH:
             return _has_long_token(value[0])

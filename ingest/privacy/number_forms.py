@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from ingest.work import WORK
+
 PARENTHESIS: Final = 0
 """Stands for the length of the first group where a number begins with an area code in parentheses."""
 
@@ -37,7 +39,9 @@ class NumberForms:
         for group in _GROUP.finditer(text):
             start, end = group.span()
             length = PARENTHESIS if text[start] == "(" else end - start
-            for position, form in self._by_length.get(length, ()):
+            forms = self._by_length.get(length, ())
+            WORK.units += len(forms)
+            for position, form in forms:
                 if start >= ends.get(position, 0) and (found := form.pattern.match(text, start)) is not None:
                     ends[position] = found.end()
                     yield form.name, found
