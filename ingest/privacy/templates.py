@@ -70,7 +70,7 @@ def template_of(endpoint: str) -> str:
     if _MARK.search(path):
         segments = _segments(path)
     else:
-        segments = [([segment], segment) for segment in _QUERY.sub("", path).split("/")]
+        segments = [([segment], segment) for segment in _QUERY.sub("", path).split("/", MOST_SEGMENTS)]
     named = []
     before = ""
     for texts, segment in segments[:MOST_SEGMENTS]:

@@ -40,7 +40,7 @@ from ingest.work import WORK
 from runtime.refusal import Refusal
 from schemas import compatibility, identifiers, joiners, placeholders, printed_values, visible_text
 
-BASE: Final = 1_000
+BASE: Final = 2_000
 TIMES: Final = 16
 MOST_GROWTH: Final = 64.0
 """Of the time of a text that is TIMES as long: 16 is linear, 256 is quadratic."""
