@@ -13,6 +13,7 @@ from html import unescape
 from typing import Final
 from urllib.parse import unquote
 
+from .character_tables import CharacterTable
 from .compatibility import nfkc
 from .printed_values import is_printed, is_unfilled, is_variable
 
@@ -189,19 +190,11 @@ def _is_invisible(character: str) -> bool:
     )
 
 
-class _VisibleCharacters(dict[int, int | None]):
-    """A table for `str.translate` that drops what cannot be seen, but for blanks; it remembers the first it met."""
-
-    _MOST = 10_000
-
-    def __missing__(self, code: int) -> int | None:
-        kept = None if code != ord(" ") and _is_invisible(chr(code)) else code
-        if len(self) < self._MOST:
-            self[code] = kept
-        return kept
+def _seen(character: str) -> str | None:
+    return None if character != " " and _is_invisible(character) else character
 
 
-_VISIBLE: Final = _VisibleCharacters()
+_VISIBLE: Final = CharacterTable(_seen)
 
 
 @lru_cache(maxsize=64)
@@ -212,12 +205,22 @@ def _visible(text: str) -> str:
 
 def _reduced(text: str) -> str:
     """Return the word inside: in lower case, without quotes and brackets around it, with `_` for other separators."""
-    word = _visible(text).casefold()
-    while len(word) > 1 and _WRAPPERS.get(word[0]) == word[-1]:
-        word = word[1:-1].strip()
+    word = _unwrapped(_visible(text).casefold())
     if word in _ARTEFACTS or word in _NOBODY:
         return word
     return _joined(word)
+
+
+def _unwrapped(word: str) -> str:
+    # a text for each pair of brackets would cost the square of their number
+    start, end = 0, len(word)
+    while end - start > 1 and _WRAPPERS.get(word[start]) == word[end - 1]:
+        start, end = start + 1, end - 1
+        while start < end and word[start].isspace():
+            start += 1
+        while start < end and word[end - 1].isspace():
+            end -= 1
+    return word[start:end]
 
 
 def _joined(word: str) -> str:

@@ -6,7 +6,8 @@ import re
 from operator import lt
 from typing import Final
 
-from ingest.privacy.context import AFTER, BEFORE, NINE_DIGITS
+from ingest.privacy.context import AFTER, BEFORE, has_nine_digits
+from ingest.privacy.number_forms import NumberForm, NumberForms
 from ingest.privacy.validators import is_valid
 
 _SEPARATOR: Final = r"(?:\s{1,2}|\s?[\-./_,:;|+~]{1,2}\s?)"
@@ -21,6 +22,7 @@ _GROUPED: Final = re.compile(
 )
 _IN_A_LIST: Final = re.compile(r"[,;|+]")
 _BARE: Final = re.compile(rf"{BEFORE}(?<!\d\.)\d{{14,16}}{AFTER}(?!\.\d)")
+_FORMS: Final = NumberForms((NumberForm("grouped", _GROUPED, (4, 6, 8)), NumberForm("bare", _BARE, range(14, 17))))
 _SHORTEST_LIST: Final = 3
 _DIGITS: Final = re.compile(r"\d+")
 _NO_DIGIT: Final = re.compile(r"\D+")
@@ -34,9 +36,8 @@ _NETWORK: Final = re.compile(
 
 def has_card(text: str) -> bool:
     """Return whether the text holds a card number, in groups or as a number of its own."""
-    return NINE_DIGITS.search(text) is not None and (
-        any(_is_card(_NO_DIGIT.sub("", found[0])) and not _is_list(found[0]) for found in _GROUPED.finditer(text))
-        or any(_is_card(found[0]) for found in _BARE.finditer(text))
+    return has_nine_digits(text) and any(
+        _is_card(_NO_DIGIT.sub("", found[0])) and not _is_list(found[0]) for _, found in _FORMS.matches(text)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 BEFORE: Final = r"(?:(?<![A-Za-z0-9])|(?<=[A-Za-z]{3})(?<![A-Fa-f]{3}))"
@@ -11,11 +12,12 @@ BEFORE: Final = r"(?:(?<![A-Za-z0-9])|(?<=[A-Za-z]{3})(?<![A-Fa-f]{3}))"
 AFTER: Final = r"(?:(?![A-Za-z0-9])|(?=[A-Za-z]{3})(?![A-Fa-f]{3}))"
 """End of a number, likewise."""
 
-NINE_DIGITS: Final = re.compile(r"\d(?:[\s_.\-/(),:;|+~]{0,4}\d){8}")
-"""What every card number and every phone number has, but a few with a country code."""
+_NINE_DIGITS: Final = re.compile(r"\d(?:[\s_.\-/(),:;|+~]{0,4}\d){8}")
 
 _REACH: Final = 40
-_WORD: Final = re.compile(r"([^\W\d_]{1,40}|§)\d?\.?[\s:=#/_\-(\[]{0,3}$")
+_WORD_BACKWARDS: Final = re.compile(r"\n?[\s:=#/_\-(\[]{0,3}\.?\d?([^\W\d_]{1,40}|§)")
+"""The last word of a text that is read from its end: forwards each place would be tried."""
+
 _LAST_HUMP: Final = re.compile(r"[A-Z][a-z]+$")
 _COUNTERS: Final = frozenset({"number", "num", "no", "nr", "nummer", "numero", "numéro", "número"})
 """Words between the name of a number and the number."""
@@ -30,8 +32,27 @@ _KNOWN_ID: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
-_CATALOGUE: Final = re.compile(r"(?i)\b10\.\d{4}|[a-z]{2}\W{0,3}\d")
-"""What every such id has: without it the longer pattern is not tried."""
+_CATALOGUES: Final = (
+    *(
+        "10.",
+        "isbn",
+        "issn",
+        "ismn",
+        "ean",
+        "upc",
+        "gtin",
+        "oclc",
+        "lccn",
+        "pmid",
+        "pmcid",
+        "asin",
+        "sku",
+        "hdl",
+        "ark",
+    ),
+    *("arxiv", "cas", "orcid", "loinc", "urn:"),
+)
+"""What every such id has one of: without it the longer pattern is not tried."""
 
 
 def words(text: str) -> frozenset[str]:
@@ -44,16 +65,31 @@ def words_before(text: str, position: int) -> frozenset[str]:
 
     In `phone number: 415` it is `phone`.
     """
-    before = text[max(0, position - _REACH) : position]
-    found = _WORD.search(before)
-    if found is not None and found[1].lower() in _COUNTERS:
-        found = _WORD.search(before[: found.start()]) or found
+    backwards = text[max(0, position - _REACH) : position][::-1]
+    found = _WORD_BACKWARDS.match(backwards)
+    if found is not None and found[1][::-1].lower() in _COUNTERS:
+        found = _WORD_BACKWARDS.match(backwards, found.end()) or found
     if found is None:
         return frozenset()
-    hump = _LAST_HUMP.search(found[1])
-    return frozenset({found[1].lower(), hump[0].lower()} if hump else {found[1].lower()})
+    word = found[1][::-1]
+    hump = _LAST_HUMP.search(word)
+    return frozenset({word.lower(), hump[0].lower()} if hump else {word.lower()})
+
+
+@lru_cache(maxsize=1)
+def has_nine_digits(text: str) -> bool:
+    """Return whether the text has what every card number and every phone number has, but a few with a country code."""
+    # asked several times of one text in a row
+    return _NINE_DIGITS.search(text) is not None
+
+
+def ending(text: str, end: int, characters: str, longest: int) -> str:
+    """Return what stands before a place of the text and is made of these characters, at most so many."""
+    before = text[max(0, end - longest) : end]
+    return before[len(before.rstrip(characters)) :]
 
 
 def without_known_ids(text: str) -> str:
     """Return the text without ids of well-known catalogues, whose digits say nothing about a person."""
-    return _KNOWN_ID.sub(" ", text) if _CATALOGUE.search(text) else text
+    lower = text.lower()
+    return _KNOWN_ID.sub(" ", text) if any(map(lower.__contains__, _CATALOGUES)) else text

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import string
 from base64 import b64decode
 from binascii import Error
 from typing import Final
 
-from ingest.privacy.context import words
+from ingest.privacy.context import ending, words
 from ingest.privacy.issued_tokens import has_issued_token
+from ingest.work import WORK
 
 _SCHEME: Final = re.compile(r"(?i)(?<![A-Za-z0-9])(bearer|basic|token)\s{1,3}([\w.~+/-]{12,512}={0,2})")
 _CREDENTIALS: Final = re.compile(rb"[^\s:]{1,128}:[\x20-\x7e]+")
@@ -16,8 +18,11 @@ _CREDENTIALS: Final = re.compile(rb"[^\s:]{1,128}:[\x20-\x7e]+")
 _NAMED_BY_HASH: Final = re.compile(r"(?i)(?:wordpress_(?:logged_in|sec)_|(?<![a-z0-9])s?sess)[0-9a-f]{3,64}=[^\s;]")
 """Cookies of WordPress and Drupal, whose names end in a hash."""
 
-_ASSIGNED: Final = re.compile(r"[\"']?\s{0,2}(=(?!=)|:)\s{0,2}[\"']?([^\s&;,\"']{6})")
-_NAME: Final = re.compile(r"[A-Za-z0-9_.\-\[\]]{1,40}$")
+_ASSIGNED: Final = re.compile(r"(=(?!=)|:)\s{0,2}[\"']?([^\s&;,\"']{6})")
+_UNITS_OF_A_NAME: Final = 5
+_CHARACTERS_OF_A_UNIT: Final = 8
+_OF_NAMES: Final = string.ascii_letters + string.digits + "_.-[]"
+_LONGEST_NAME: Final = 40
 _VALUE: Final = re.compile(r"[^\s&;,\"']{1,512}")
 _SECRET_NAMES: Final = (
     "password",
@@ -79,7 +84,7 @@ def has_secret(text: str) -> bool:
     return (
         has_issued_token(text)
         or ("=" in text and _NAMED_BY_HASH.search(text) is not None)
-        or any(_is_authorization(found) for found in _SCHEME.finditer(text))
+        or (len(text.split(None, 1)) > 1 and any(map(_is_authorization, _SCHEME.finditer(text))))
         or any(_is_named_secret(text, found) for found in _ASSIGNED.finditer(text))
     )
 
@@ -106,14 +111,16 @@ def _is_authorization(found: re.Match[str]) -> bool:
 
 
 def _is_named_secret(text: str, found: re.Match[str]) -> bool:
-    name_found = _NAME.search(text[max(0, found.start() - 40) : found.start()])
-    if name_found is None:
+    WORK.units += _UNITS_OF_A_NAME
+    name = _name_before(text, found.start())
+    if not name:
         return False
-    name = _PUNCTUATION.sub("", name_found[0]).lower()
+    name = _PUNCTUATION.sub("", name).lower()
     is_secret = name.endswith(_SECRET_NAMES) or name in _SHORT_NAMES
-    value = _VALUE.match(text, found.start(2))
+    value = _VALUE.match(text, found.start(2)) if is_secret or found[1] == "=" else None
     if value is None:
         return False
+    WORK.units += len(value[0]) // _CHARACTERS_OF_A_UNIT
     if found[1] == "=":
         if name in _NAMES_OF_MUCH:
             return _has_long_token(value[0])
@@ -124,6 +131,15 @@ def _is_named_secret(text: str, found: re.Match[str]) -> bool:
     is_words = _are_words(value[0]) or _VERSION.fullmatch(value[0]) is not None
     is_title = name in _NAMES_IN_TITLES and text[found.start(2) - 1] == " "
     return is_secret and not is_words and (not is_title or _is_token(value[0], _LEAST_IN_TITLE))
+
+
+def _name_before(text: str, end: int) -> str:
+    """Return the name that ends before a sign: two blanks, a quote before them and a line end may be between."""
+    for _ in range(2):
+        end -= text[max(0, end - 1) : end].isspace()
+    end -= text.endswith(("'", '"'), 0, end)
+    end -= text.endswith("\n", 0, end)
+    return ending(text, end, _OF_NAMES, _LONGEST_NAME)
 
 
 def _are_words(text: str) -> bool:

@@ -7,6 +7,7 @@ checksum, a registry or the words beside it decide. An alarm, not a proof: a nam
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -37,7 +38,8 @@ _SUSPICIOUS: Final = re.compile(
 _LENGTHS_OF_NUMBERS: Final = frozenset({14, 15, 16, 18})
 """A number alone is found only as a card or as a national id of such a length; most ids that are numbers are others."""
 
-_UNITS_OF_A_DIGIT: Final = 2
+_UNITS_OF_A_TEXT: Final = 40
+_NO_DIGITS: Final = dict.fromkeys(map(ord, string.digits))
 
 _OF_NUMBERS: Final[tuple[tuple[Personal, Callable[[str], bool]], ...]] = (
     (Personal.CARD, has_card),
@@ -56,21 +58,21 @@ def find_personal(text: str) -> Personal | None:
 @lru_cache(maxsize=65_536)
 def _find(text: str) -> Personal | None:
     # The same texts come again and again.
-    WORK.units += len(text) // 3
+    WORK.units += len(text) // 32 + 2
     if not _ODD.search(text) and not _SUSPICIOUS.search(text):
         return None
     if text.isdecimal() and len(text) not in _LENGTHS_OF_NUMBERS:
         return None
     WORK.candidates = 0
     candidate = plain(text)
-    WORK.units += len(text) + len(candidate)
+    WORK.units += _UNITS_OF_A_TEXT + len(candidate) // 2 + (0 if text.isascii() else len(text))
     if has_secret(candidate):
         return Personal.SECRET
     candidate = without_uuids(candidate)
     if has_email(candidate):
         return Personal.EMAIL
     candidate = without_known_ids(candidate)
-    WORK.units += _UNITS_OF_A_DIGIT * sum(map(str.isdecimal, candidate))
+    WORK.units += (len(candidate) - len(candidate.translate(_NO_DIGITS))) * 2 // 3
     return next((kind for kind, holds in _OF_NUMBERS if _holds(holds, candidate)), None)
 
 

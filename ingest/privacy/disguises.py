@@ -8,6 +8,7 @@ from html import unescape
 from typing import Final
 from urllib.parse import unquote
 
+from schemas.character_tables import CharacterTable
 from schemas.compatibility import nfkc
 
 _MOST_LAYERS: Final = 5
@@ -35,9 +36,9 @@ def plain(text: str) -> str:
         if decoded == text:
             break
         text = decoded
-    if not text.isascii():
-        text = "".join(map(_ascii_form, nfkc(text)))
-    return text
+    if text.isascii() or (text := nfkc(text)).isascii():
+        return text
+    return text.translate(_ASCII_FORMS)
 
 
 def _unescaped(text: str) -> str:
@@ -61,3 +62,6 @@ def _ascii_form(character: str) -> str:
             return str(unicodedata.decimal(character))
         case _:
             return "." if character in _FULL_STOPS else character
+
+
+_ASCII_FORMS: Final = CharacterTable(_ascii_form)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import string
 from typing import Final
 
-from ingest.privacy.context import words
+from ingest.privacy.context import ending, words
 
 _DOMAIN: Final = re.compile(
     r"@{1,4}(?:[^\s@/,;:()<>\[\]{}\"=|\\.&?#_]{1,63}\.{1,2}){1,8}([^\W\d_]{2,24}+(?!\d{1,2}(?!\d))|xn--[A-Za-z0-9-]{2,59})"
@@ -13,10 +14,12 @@ _DOMAIN: Final = re.compile(
 _QUOTED: Final = re.compile(r"\"[^\"]+\"$")
 _NO_PART_OF_LOCAL: Final = re.compile(r"[\s@/,;:()<>\[\]{}\"=|\\]")
 _LONGEST_LOCAL: Final = 64
+_ALPHANUMERIC: Final = string.ascii_letters + string.digits
 _ENDS_OF_LOCAL: Final = ("_", "-", "+")
 
 _OPAQUE_KEY: Final = re.compile(r"(?i)(?<![A-Za-z])(?:[a-z][a-z0-9-]{0,64}-v\d{1,9}|i4x|c4x|lb|lib):")
-_KEY_MARK: Final = re.compile(r"(?<=\+type)@|(?<=\+block)@|(?<=\+branch)@|(?<=\+version)@")
+_KEY_END: Final = re.compile(r"(?:-[Vv]\d{1,9}|[IiCc]4[Xx]|[Ll][Ii][Bb]?):")
+_KEY_MARK: Final = re.compile(r"@(?:(?<=\+type@)|(?<=\+block@)|(?<=\+branch@)|(?<=\+version@))")
 """The @ of Open edX: in `asset-v1:Org+Course+Run+type@asset+block@name.jpg` it separates parts."""
 
 _FILE_TYPES: Final = words(
@@ -41,6 +44,7 @@ _ITEM: Final = re.compile(r"(?i)(?:uid|id|event|course|assignment|item|quiz|acti
 _VERSION: Final = re.compile(r"@v?\d+\.\d+[.\-+]")
 """What follows the name of a package, as in `lodash@4.17.21-next.0`."""
 
+_BRACKET: Final = re.compile(r"[\[({<]")
 _DEFANGED: Final = re.compile(r"\s?[\[({<]\s?([.@])\s?[\])}>]\s?")
 """`ada[@]example[.]com`"""
 _SPELT_DOT: Final = re.compile(r"(?i)\s?[\[({<]\s?dot\s?[\])}>]\s?|(?<=@)([A-Za-z0-9-]{1,63})\s{1,3}dot\s{1,3}")
@@ -78,11 +82,15 @@ _SPELT: Final = re.compile(
     rf"[A-Za-z0-9]{_AT}{_HOST}(?:(?:\.|{_DOT}){_HOST}){{0,4}}(?:[.,]|{_DOT})(?i:{_COMMON_ENDINGS})(?![A-Za-z0-9])"
 )
 _SPOKEN: Final = re.compile(
-    rf"([A-Za-z0-9]{{1,64}})(?:\s{{1,3}}at(?:\s{{1,3}}{_HOST}\s{{1,3}}[\[({{<]?dot[\])}}>]?){{1,4}}\s{{1,3}}"
+    rf"(?<=[A-Za-z0-9])(?:\s{{1,3}}at(?:\s{{1,3}}{_HOST}\s{{1,3}}[\[({{<]?dot[\])}}>]?){{1,4}}\s{{1,3}}"
     r"|[_-]at(?:[_-][A-Za-z0-9]{1,63}[_-]dot){1,4}[_-])"
     rf"(?:{_COMMON_ENDINGS})(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
+_SPELT_AT: Final = re.compile(
+    r"[\s\[({<*|~+#!_\-](?i:at|a|ät|@|arroba|arobase|chiocciola|at[ \-]?sign)[\s\])}>*|~+#!_\-]"
+)
+"""What every address has whose @ is spelt: without it the longer patterns are not tried."""
 _STATED: Final = re.compile(
     rf"([a-z][a-z0-9._+\-]{{1,63}})\s{{1,3}}at\s{{1,3}}(?:[a-z0-9][a-z0-9\-]{{0,62}}\.){{1,4}}(?:{_COMMON_ENDINGS})"
 )
@@ -105,17 +113,34 @@ def has_email(text: str) -> bool:
     if "@" in text:
         if " " in text:
             text = _BESIDE_DOT.sub(r"\1.", _BESIDE_AT.sub(_closed_up, text))
-        text = _DEFANGED.sub(r"\1", _SPELT_DOT.sub(r"\1.", text))
-        if _OPAQUE_KEY.search(text):
+        if "dot" in text.lower():
+            text = _SPELT_DOT.sub(r"\1.", text)
+        if _BRACKET.search(text):
+            text = _DEFANGED.sub(r"\1", text)
+        if _KEY_END.search(text) and _OPAQUE_KEY.search(text):
             text = _KEY_MARK.sub("/", text)
-        if any(_is_address(text, found) for found in _DOMAIN.finditer(text)) or _COMMA.search(text):
+        if any(_is_address(text, found) for found in _DOMAIN.finditer(text)):
             return True
-    if _SPELT.search(text) is not None:
-        return True
-    stated = _STATED.fullmatch(text)
-    return any(
-        found[1].lower() not in _NO_LOCAL for found in (*_SPOKEN.finditer(text), *([] if stated is None else [stated]))
+        if ("," in text or ";" in text) and _COMMA.search(text):
+            return True
+    return _SPELT_AT.search(text) is not None and (
+        _SPELT.search(text) is not None or _is_spoken(text) or _is_stated(text)
     )
+
+
+def _is_spoken(text: str) -> bool:
+    end = -1
+    for found in _SPOKEN.finditer(text):
+        # behind an address there is only its own ending
+        if found.start() != end and ending(text, found.start(), _ALPHANUMERIC, _LONGEST_LOCAL).lower() not in _NO_LOCAL:
+            return True
+        end = found.end()
+    return False
+
+
+def _is_stated(text: str) -> bool:
+    stated = _STATED.fullmatch(text)
+    return stated is not None and stated[1].lower() not in _NO_LOCAL
 
 
 def _closed_up(found: re.Match[str]) -> str:

@@ -6,16 +6,22 @@ import re
 from typing import Final
 
 from ingest.privacy.context import AFTER, BEFORE, words, words_before
+from ingest.privacy.number_forms import NumberForm, NumberForms
 from ingest.privacy.validators import is_valid
 
 _IPV4: Final = re.compile(rf"{BEFORE}(?<!\d\.)(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?!\.\d){AFTER}")
-_IPV6: Final = re.compile(r"(?<![A-Za-z0-9.])[0-9A-Fa-f]{4}:(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]{0,4}(?![A-Za-z0-9:])")
+_FORMS: Final = NumberForms([NumberForm("ipv4", _IPV4, range(1, 4))])
+_IPV6: Final = re.compile(
+    r"[0-9A-Fa-f](?<![A-Za-z0-9.].)[0-9A-Fa-f]{3}:(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]{0,4}(?![A-Za-z0-9:])"
+)
 _NETWORK_PART: Final = re.compile(r":\d{2,5}(?!\d)|/(?:[89]|[12]\d|3[0-2])(?!\d)")
 """A port, or the length of a network's prefix."""
 _IN_URL: Final = re.compile(r"://(?:[^\s/@]{0,256}@)?$")
 _PRIVATE: Final = re.compile(r"192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.")
 _GLOBAL_IPV6: Final = re.compile(r"(?i)[23][0-9a-f]{3}:|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-f]:")
 _LEAST_GROUPS: Final = 3
+_DOTS: Final = 3
+_LEAST_COLONS: Final = 2
 _SMALL: Final = 32
 """Parts of versions and of the numbers of sections are smaller than this more often than not."""
 
@@ -34,10 +40,10 @@ _NUMBER_WORDS: Final = words(
 
 def has_ip_address(text: str) -> bool:
     """Return whether the text holds the address of a host, other than the local one."""
-    text = _JOINED_WORD.sub("ip ", text)
-    if "." in text and any(_is_host(text, found) for found in _IPV4.finditer(text)):
+    text = _JOINED_WORD.sub("ip ", text) if "p" in text.lower() else text
+    if text.count(".") >= _DOTS and any(_is_host(text, found) for _, found in _FORMS.matches(text)):
         return True
-    return ":" in text and any(_is_ipv6(found[0]) for found in _IPV6.finditer(text))
+    return text.count(":") >= _LEAST_COLONS and any(_is_ipv6(found[0]) for found in _IPV6.finditer(text))
 
 
 def _is_ipv6(address: str) -> bool:

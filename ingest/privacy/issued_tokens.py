@@ -8,9 +8,7 @@ from typing import Final
 _START: Final = r"(?<![A-Za-z0-9])"
 _END: Final = r"(?![A-Za-z0-9])"
 
-_EXACT: Final = re.compile(
-    rf"""
-    {_START}(?:
+_EXACT_FORMS: Final = rf"""
         eyJ[\w-]{{8,512}}\.[\w-]{{8}}                                          # a JSON Web Token
       | eyJrIjoi[A-Za-z0-9]{{40}}                                            # Grafana
       | ZXlK[A-Za-z0-9+/]{{40}}                                              # a JSON Web Token in base64
@@ -57,11 +55,28 @@ _EXACT: Final = re.compile(
       | xoxo-\d{{4,16}}-\d{{4,16}}-\d{{4,16}}-[A-Fa-f0-9]
       | ATATT3[\w=-]{{12}}
       | AGE-SECRET-KEY-1[0-9A-Z]{{20}}
-    )
-    """,
-    re.VERBOSE,
-)
-"""Forms that no word has."""
+"""
+"""Forms that no word has. Verbose, as the next two."""
+
+_PREFIXES: Final = r"""
+    gh[opsur]_|github_pat_|npm_|pypi-|hf_|do[opr]_v1_|shp(?:at|ss|ca|pa|tka)_|dckr_[po]at_|whsec_|gsk_|r8_
+    |sbp_|glsa_|lin_api_|ntn_|sntry[su]_|rubygems_|ph[cx]_|glc_|pul-|sgp_|nfp_|sb_secret_|duffel_(?:live|test)_
+    |shippo_(?:live|test)_|pplx-|xai-|sq0(?:atp|csp)-|hv[sb]\.|dp\.pt\.|GOCSPX-|PMAK-|NRAK-|rnd_|figd_|aio_
+"""
+"""Prefixes behind which a word may stand, as in `npm_configuration2024Guide`."""
+
+_PREFIXES_OF_SEVERAL: Final = r"""
+    gl(?:pat|dt|rt|ptt|cbt|ft|ffct|imt|oas|soat|agent)-|[sprk]k-(?:proj|ant|svcacct|admin|or|live|test)-
+    |lap[_-](?:live|test|proj|ant)[_-]|xox[abeprs][.-]|xapp-
+"""
+"""Prefixes behind which several words may stand, joined by hyphens."""
+
+_EXACT: Final = re.compile(f"{_START}(?:{_EXACT_FORMS})", re.VERBOSE)
+_PREFIXED: Final = re.compile(f"{_START}(?:{_PREFIXES})([A-Za-z0-9]{{12,512}})", re.VERBOSE)
+_SEVERAL: Final = re.compile(rf"{_START}(?:{_PREFIXES_OF_SEVERAL})([\w.-]{{8,512}})", re.VERBOSE)
+_ANY: Final = re.compile(f"{_START}(?:{_EXACT_FORMS}|{_PREFIXES}|{_PREFIXES_OF_SEVERAL})", re.VERBOSE)
+"""The beginning of any of them, so that most texts are read once."""
+
 
 _MARK: Final = re.compile(r"-----BEGIN |://|Q~|\||\.atlasv1\.|_mmk|-us\d|:AA|/webhook|\.slack\.com/")
 """What each of the forms without a prefix has, and other texts hardly ever: without it they are not tried."""
@@ -83,20 +98,6 @@ _MARKED: Final = re.compile(
     re.VERBOSE,
 )
 
-_PREFIXED: Final = re.compile(
-    rf"{_START}(?:gh[opsur]_|github_pat_|npm_|pypi-|hf_|do[opr]_v1_|shp(?:at|ss|ca|pa|tka)_|dckr_[po]at_|whsec_|gsk_|r8_"
-    r"|sbp_|glsa_|lin_api_|ntn_|sntry[su]_|rubygems_|ph[cx]_|glc_|pul-|sgp_|nfp_|sb_secret_|duffel_(?:live|test)_"
-    r"|shippo_(?:live|test)_|pplx-|xai-|sq0(?:atp|csp)-|hv[sb]\.|dp\.pt\.|GOCSPX-|PMAK-|NRAK-|rnd_|figd_|aio_)"
-    r"([A-Za-z0-9]{12,512})"
-)
-"""Prefixes behind which a word may stand, as in `npm_configuration2024Guide`."""
-
-_SEVERAL: Final = re.compile(
-    rf"{_START}(?:gl(?:pat|dt|rt|ptt|cbt|ft|ffct|imt|oas|soat|agent)-|[sprk]k-(?:proj|ant|svcacct|admin|or|live|test)-"
-    r"|lap[_-](?:live|test|proj|ant)[_-]|xox[abeprs][.-]|xapp-)([\w.-]{8,512})"
-)
-"""Prefixes behind which several words may stand, joined by hyphens."""
-
 _JOINTS: Final = re.compile(r"[\W_]+")
 _UNSPEAKABLE: Final = re.compile(r"(?i)[bcdfghjklmnpqrstvwxz]{6}")
 _DIGIT_IN_WORD: Final = re.compile(r"\d[a-z]")
@@ -109,14 +110,16 @@ _LEAST_PART: Final = 6
 
 def has_issued_token(text: str) -> bool:
     """Return whether the text holds a token that a known service gives out."""
-    return (
-        _EXACT.search(text) is not None
-        or (_MARK.search(text) is not None and _MARKED.search(text) is not None)
-        or any(_is_random(found[1]) for found in _PREFIXED.finditer(text))
-        or any(
-            len(part) >= _LEAST_PART and _is_random(part)
-            for found in _SEVERAL.finditer(text)
-            for part in _JOINTS.split(found[1])
+    return (_MARK.search(text) is not None and _MARKED.search(text) is not None) or (
+        _ANY.search(text) is not None
+        and (
+            _EXACT.search(text) is not None
+            or any(_is_random(found[1]) for found in _PREFIXED.finditer(text))
+            or any(
+                len(part) >= _LEAST_PART and _is_random(part)
+                for found in _SEVERAL.finditer(text)
+                for part in _JOINTS.split(found[1])
+            )
         )
     )
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from ingest.privacy.context import AFTER, BEFORE, words, words_before
+from ingest.privacy.number_forms import NumberForm, NumberForms
 from ingest.privacy.validators import is_valid
 
 _SEPARATED: Final = re.compile(r"[\s.\-/_:]")
@@ -21,6 +23,7 @@ _SSN: Final = re.compile(
     rf"{BEFORE}(?<!\d[ .\-/])(?!000|666|9)\d{{3}}([ .\-_/])(?!00)\d\d\1(?!0000)\d{{4}}(?![ .\-/]?\d){AFTER}"
 )
 _BARE_SSN: Final = re.compile(rf"{BEFORE}(?!000|666|9)\d{{3}}(?!00)\d\d(?!0000)\d{{4}}{AFTER}")
+_BARE_SSN_WORDS: Final = words("ssn social security")
 _DEPARTMENTS: Final = words(
     "accounting acct anth anthropology arab arabic arch art arts astr astronomy bio biol biology bus business"
     " calc calculus chem chemistry chin chinese civ class com comm comp cours course crn crs dance dept econ"
@@ -41,84 +44,115 @@ _COURSES: Final = words("cs ma ph en ge ee me ch ec ps st")
 """Departments of two letters that the numbers of National Insurance begin with too."""
 
 _NINO: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]([ \-]?)(\d\d)\1(\d\d)\1(\d\d)\1?[A-D]"
-    r"(?![A-Za-z0-9])",
-    re.IGNORECASE,
+    r"[A-CEGHJ-PR-TW-Za-ceghj-pr-tw-z](?<![A-Za-z0-9].)(?i:[A-CEGHJ-NPR-TW-Z]([ \-]?)(\d\d)\1(\d\d)\1(\d\d)\1?[A-D])"
+    r"(?![A-Za-z0-9])"
 )
+_NO_NINOS: Final = words("BG GB NK KN TN NT ZZ")
+"""What none begins with."""
 
 _CODICE_FISCALE: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:[A-Z]{3}[ .\-_/]?[A-Z]{3}[ .\-_/]?[\dLMNP-V]{2}[A-EHLMPRST][\dLMNP-V]{2}[ .\-_/]?"
-    r"[A-Z][\dLMNP-V]{3}[ .\-_/]?[A-Z]"
-    r"|[a-z]{6}\d\d[a-ehlmprst]\d\d[a-z]\d{3}[a-z])(?![A-Za-z0-9])"
+    r"[A-Z][A-Z]{2}(?<![A-Za-z0-9].{3})[ .\-_/]?[A-Z]{3}[ .\-_/]?[\dLMNP-V]{2}[A-EHLMPRST][\dLMNP-V]{2}[ .\-_/]?"
+    r"[A-Z][\dLMNP-V]{3}[ .\-_/]?[A-Z](?![A-Za-z0-9])",
+    re.DOTALL,
 )
 """Letters may stand for its digits, where two people would have the same."""
-
-_SIX_DIGITS: Final = re.compile(r"\d(?:[\s.\-/_:]?\d){5}")
-_SEVEN_DIGITS: Final = re.compile(r"\d(?:[\s.\-/_:]?\d){6}")
-
-_CHECKED: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
-    (
-        "nir",
-        re.compile(
-            rf"{BEFORE}(?<!\d[.\-/])[12]{_JOINT}\d\d{_JOINT}[01]\d{_JOINT}(?:\d\d|2[AB]){_JOINT}\d{{3}}{_JOINT}\d{{3}}"
-            rf"{_JOINT}\d\d{AFTER}"
-        ),
-    ),
-    ("dni", re.compile(rf"{BEFORE}(?<!\d[.\-/])\d{{8}}[ \-]?[A-Z](?![A-Za-z0-9])")),
-    ("dni", re.compile(rf"{BEFORE}\d\d\.\d{{3}}\.\d{{3}}[ \-]?[A-Z](?![A-Za-z0-9])")),
-    ("nie", re.compile(r"(?<![A-Za-z0-9])[XYZ][ \-]?\d{7}[ \-]?[A-Z](?![A-Za-z0-9])", re.IGNORECASE)),
-    ("cpf", re.compile(rf"{BEFORE}(?<!\d[.\-/])\d{{3}}([ .\-_])\d{{3}}\1\d{{3}}[ .\-/_]\d\d{AFTER}")),
-    (
-        "aadhaar",
-        re.compile(
-            rf"{BEFORE}(?<!\d[ .\-/])(?!20\d\d[.\-])[2-9]\d{{3}}([ .\-])\d{{4}}\1(?!(?:19|20)\d\d)\d{{4}}"
-            rf"(?![ .\-/]?\d){AFTER}"
-        ),
-    ),
-    (
-        "ric",
-        re.compile(rf"{BEFORE}[1-8]\d{{5}}(?:19\d\d|200\d|201\d)[01]\d[0-3]\d{{4}}[\dX](?![A-Za-z0-9])", re.IGNORECASE),
-    ),
+_SMALL_CODICE_FISCALE: Final = re.compile(
+    r"[a-z][a-z]{5}\d\d(?<![A-Za-z0-9].{8})[a-ehlmprst]\d\d[a-z]\d{3}[a-z](?![A-Za-z0-9])", re.DOTALL
 )
-"""Numbers with a checksum. In a resident id of China, a birthday of this decade is the date of an order instead."""
+_CODICI_FISCALI: Final = (_CODICE_FISCALE, _SMALL_CODICE_FISCALE)
+
+_DIGITS: Final = re.compile(r"\d(?:[\s.\-/_:]?\d){5,}+")
+_LEAST_DIGITS: Final = 6
+_LEAST_DIGITS_OF_IBAN: Final = 7
+_LEAST_DIGITS_OF_FORMS: Final = 8
+
+_NIE: Final = re.compile(r"[XYZxyz](?<![A-Za-z0-9].)(?i:[ \-]?\d{7}[ \-]?[A-Z])(?![A-Za-z0-9])")
+
+_FORMS: Final = NumberForms(
+    (
+        NumberForm("ssn", _SSN, (3,)),
+        NumberForm("ssn_called", _BARE_SSN, (9,)),
+        NumberForm("cpf_called", re.compile(rf"{BEFORE}\d{{11}}{AFTER}"), (11,)),
+        NumberForm(
+            "aadhaar_called",
+            re.compile(rf"{BEFORE}\d{{4}}{_JOINT}\d{{4}}{_JOINT}\d{{4}}{AFTER}"),
+            (4, 8, 12),
+        ),
+        NumberForm("dni_called", re.compile(rf"{BEFORE}\d{{8}}[ \-]?[A-Za-z](?![A-Za-z0-9])"), (8,)),
+        NumberForm(
+            "nir",
+            re.compile(
+                rf"{BEFORE}(?<!\d[.\-/])[12]{_JOINT}\d\d{_JOINT}[01]\d{_JOINT}(?:\d\d|2[AB]){_JOINT}\d{{3}}"
+                rf"{_JOINT}\d{{3}}{_JOINT}\d\d{AFTER}"
+            ),
+            (1, 3, 5, 6, 7, 10, 13, 15),
+        ),
+        NumberForm("dni", re.compile(rf"{BEFORE}(?<!\d[.\-/])\d{{8}}[ \-]?[A-Z](?![A-Za-z0-9])"), (8,)),
+        NumberForm("dni", re.compile(rf"{BEFORE}\d\d\.\d{{3}}\.\d{{3}}[ \-]?[A-Z](?![A-Za-z0-9])"), (2,)),
+        NumberForm(
+            "cpf", re.compile(rf"{BEFORE}(?<!\d[.\-/])\d{{3}}([ .\-_])\d{{3}}\1\d{{3}}[ .\-/_]\d\d{AFTER}"), (3,)
+        ),
+        NumberForm(
+            "aadhaar",
+            re.compile(
+                rf"{BEFORE}(?<!\d[ .\-/])(?!20\d\d[.\-])[2-9]\d{{3}}([ .\-])\d{{4}}\1(?!(?:19|20)\d\d)\d{{4}}"
+                rf"(?![ .\-/]?\d){AFTER}"
+            ),
+            (4,),
+        ),
+        NumberForm(
+            "ric",
+            re.compile(rf"{BEFORE}[1-8]\d{{5}}(?:19\d\d|200\d|201\d)[01]\d[0-3]\d{{4}}[\dXx](?![A-Za-z0-9])"),
+            (17, 18),
+        ),
+    )
+)
+"""In a resident id of China, a birthday of this decade is the date of an order instead."""
+
+_CALLED: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
+    "cpf_called": ("cpf", words("cpf")),
+    "aadhaar_called": ("aadhaar", words("aadhaar aadhar uid uidai")),
+    "dni_called": ("dni", words("dni nif")),
+}
+"""Forms that only count behind the name of the id: their checksum, and the names."""
 
 _DATED: Final = re.compile(r"(?:19|20)\d\d[01]\d[0-3]\d|[0-3]\d[01]\d(?:19|20)\d\d")
 
-_CALLED: Final[tuple[tuple[str, frozenset[str], re.Pattern[str]], ...]] = (
-    ("cpf", frozenset({"cpf"}), re.compile(rf"{BEFORE}\d{{11}}{AFTER}")),
-    (
-        "aadhaar",
-        frozenset({"aadhaar", "aadhar", "uid", "uidai"}),
-        re.compile(rf"{BEFORE}\d{{4}}{_JOINT}\d{{4}}{_JOINT}\d{{4}}{AFTER}"),
-    ),
-    ("dni", frozenset({"dni", "nif"}), re.compile(rf"{BEFORE}\d{{8}}[ \-]?[A-Za-z](?![A-Za-z0-9])")),
+_IBAN: Final = re.compile(
+    r"[A-Za-z\u0131](?i:[A-Z])\d\d(?<![A-Za-z0-9].{4})(?i:[ .\-_/]?[A-Z0-9]{1,4}){3,10}", re.DOTALL
 )
-"""Forms that only count behind the name of the id."""
-
-_IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d\d(?:[ .\-_/]?[A-Z0-9]{1,4}){3,10}", re.IGNORECASE)
+"""The capital of a small letter without a dot is one of ASCII."""
 _JOINTS: Final = re.compile(r"[ .\-_/]")
 _IBAN_LENGTHS: Final = range(15, 35)
 
 
 def has_national_id(text: str) -> bool:
     """Return whether the text holds a national id or an IBAN."""
-    if any(_is_checked("codice_fiscale", found[0]) for found in _CODICE_FISCALE.finditer(text)):
+    if any(_is_checked("codice_fiscale", found[0]) for form in _CODICI_FISCALI for found in form.finditer(text)):
         return True
-    if not _SIX_DIGITS.search(text):
-        return False
-    if any(_is_nino(text, found) for found in _NINO.finditer(text)):
-        return True
-    return _SEVEN_DIGITS.search(text) is not None and (
-        any(_is_ssn(text, found) for found in _SSN.finditer(text))
-        or any(words_before(text, found.start()) & {"ssn", "social", "security"} for found in _BARE_SSN.finditer(text))
-        or any(_is_checked(name, found[0]) for name, pattern in _CHECKED for found in pattern.finditer(text))
-        or any(
-            words_before(text, found.start()) & names and is_valid(name, _compact(found[0]))
-            for name, names, pattern in _CALLED
-            for found in pattern.finditer(text)
-        )
-        or any(_begins_with_iban(found[0]) for found in _IBAN.finditer(text))
+    digits = max((len(_SEPARATED.sub("", found[0])) for found in _DIGITS.finditer(text)), default=0)
+    return (
+        (digits >= _LEAST_DIGITS and any(_is_nino(text, found) for found in _NINO.finditer(text)))
+        or (digits >= _LEAST_DIGITS_OF_IBAN and _has_nie_or_iban(text))
+        or (digits >= _LEAST_DIGITS_OF_FORMS and any(_is_of_form(*each, text) for each in _FORMS.matches(text)))
     )
+
+
+def _has_nie_or_iban(text: str) -> bool:
+    return any(_is_checked("nie", found[0]) for found in _NIE.finditer(text)) or any(
+        _begins_with_iban(found[0]) for found in _IBAN.finditer(text)
+    )
+
+
+def _is_of_form(name: str, found: re.Match[str], text: str) -> bool:
+    if name == "ssn":
+        return _is_ssn(text, found)
+    if name == "ssn_called":
+        return bool(words_before(text, found.start()) & _BARE_SSN_WORDS)
+    if name in _CALLED:
+        checksum, names = _CALLED[name]
+        return bool(words_before(text, found.start()) & names) and is_valid(checksum, _compact(found[0]))
+    return _is_checked(name, found[0])
 
 
 def _is_ssn(text: str, found: re.Match[str]) -> bool:
@@ -144,6 +178,8 @@ def _is_department(word: str) -> bool:
 
 
 def _is_nino(text: str, found: re.Match[str]) -> bool:
+    if found[0][:2].upper() in _NO_NINOS:
+        return False
     # it has no checksum: joined it looks like the code of a course, in groups like one with a date
     if words_before(text, found.start()) & _NINO_WORDS:
         return True

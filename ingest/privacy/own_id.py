@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from ingest.work import WORK, is_odd
+from schemas.character_tables import CharacterTable
 from schemas.compatibility import nfkc
 from schemas.identifiers import UUID_FORM, session_uuid
 
@@ -91,23 +92,30 @@ def _key(user_id: str) -> str | None:
 
 
 def _canonical(text: str) -> str:
+    if not text.isascii():
+        text = nfkc(text)
     if text.isascii():
         separated = _SEPARATORS.sub("-", text.lower())
     else:
-        separated = "".join(one if _is_letter(one) else "-" for one in _folded(text))
-        separated = "-".join(part for part in separated.split("-") if part)
+        separated = "-".join(part for part in _folded(text).translate(_LETTERS).split("-") if part)
     return _BARE_UUID.sub(r"\1-\2-\3-\4-\5", f"-{separated.strip('-')}-")
 
 
-def _is_letter(character: str) -> bool:
+def _letter(character: str) -> str:
     # a mark belongs to its letter
-    return character.isalnum() or unicodedata.category(character)[0] == "M"
+    return character if character.isalnum() or unicodedata.category(character)[0] == "M" else "-"
 
 
-def _folded(text: str) -> str:
-    composed = nfkc(text)
-    visible = "".join(one for one in composed if unicodedata.category(one) != "Cf")
-    return unicodedata.normalize("NFKC", visible.casefold())
+def _without_formats(character: str) -> str | None:
+    return None if unicodedata.category(character) == "Cf" else character
+
+
+_LETTERS: Final = CharacterTable(_letter)
+_VISIBLE: Final = CharacterTable(_without_formats)
+
+
+def _folded(composed: str) -> str:
+    return unicodedata.normalize("NFKC", composed.translate(_VISIBLE).casefold())
 
 
 def _decoded(text: str) -> str:

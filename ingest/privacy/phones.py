@@ -7,15 +7,17 @@ from typing import Final
 
 import phonenumbers
 
-from ingest.privacy.context import AFTER, BEFORE, NINE_DIGITS, words, words_before
+from ingest.privacy.context import AFTER, BEFORE, has_nine_digits, words, words_before
+from ingest.privacy.number_forms import PARENTHESIS, NumberForm, NumberForms
 from ingest.privacy.validators import REGIONS, is_valid
 
 _PLUS: Final = re.compile(r"(?<![A-Za-z0-9+])\+[1-9](?:[\s().\-/_]{0,3}\d){6,14}(?!\d)")
 _ZEROS: Final = re.compile(
     rf"{BEFORE}(?<!\d[.\-/])00\s?([1-9]\d{{0,2}})(?:[ .\-/]{{1,2}}\(?\d{{1,10}}\)?){{1,6}}(?![.\-/]?\d)"
 )
+_INTERNATIONAL: Final = NumberForms([NumberForm("zeros", _ZEROS, range(2, 6))])
 _GAP: Final = re.compile(r"\d[^\dA-Za-z]{1,3}\d")
-_BARE: Final = re.compile(rf"{BEFORE}\d{{9,15}}{AFTER}")
+_BARE: Final = NumberForms([NumberForm("bare", re.compile(rf"{BEFORE}\d{{9,15}}{AFTER}"), range(9, 16))])
 _NO_DIGIT: Final = re.compile(r"\D")
 _LAST_GROUP: Final = re.compile(r"[\s().\-/_]{1,8}\d{1,15}$")
 
@@ -25,23 +27,23 @@ _JOINT: Final = r"(?: ?[.\-/_] ?| )"
 _OPEN: Final = r"(?:\) ?[\-/]? ?| ?[.\-/_] ?| )"
 """Between the area code, perhaps in parentheses, and the rest."""
 
-_FORMS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
-    (region, re.compile(f"{_START}(?:{form}){_END}"))
-    for region, form in (
-        ("us", rf"(?:1{_JOINT})?\(?[2-9]\d\d{_OPEN}[2-9]\d\d{_JOINT}\d{{4}}"),
-        ("us", r"(?:\([2-9]\d\d\) ?|[2-9]\d\d )[2-9]\d{6}"),
-        ("gb", rf"\(?0[1-9]\d{_OPEN}\d{{4}}{_JOINT}\d{{4}}"),
-        ("gb", rf"\(?0[1-9]\d\d{_OPEN}\d{{3}}{_JOINT}\d{{4}}"),
-        ("gb", rf"\(?0[1-9]\d{{3}}{_OPEN}\d{{3}}{_JOINT}?\d{{2,3}}"),
-        ("it", rf"3\d\d{_JOINT}\d{{3}}{_JOINT}?\d{{4}}"),
-        ("it", rf"3\d\d{_JOINT}\d\d{_JOINT}\d\d{_JOINT}\d{{3}}"),
-        ("it", rf"\(?0[1-9]\d{{0,2}}{_OPEN}[1-9]\d{{2,3}}{_JOINT}?\d{{3,5}}"),
-        ("de", r"\(?0[1-9]\d{1,4}(?:\) ?| ?[/\-] ?| )[1-9]\d{2,8}(?:[ \-]\d{1,5})?"),
-        ("de", r"\(?0[1-9]\d{1,3}(?:\) ?| ?[/\-] ?| )[1-9]\d{1,2}(?: \d{2,3}){2,3}"),
-        ("fr", rf"0[1-9](?:{_JOINT}\d\d){{4}}"),
-        ("es", rf"[6-9]\d\d{_JOINT}\d\d{_JOINT}\d\d{_JOINT}\d\d"),
-        ("es", rf"9\d{{1,2}}{_JOINT}\d{{2,3}}{_JOINT}\d\d{_JOINT}\d\d"),
-        ("es", r"[6-9]\d\d \d{3} (?!000)\d{3}(?<!\d00 \d00 \d00)"),
+_FORMS: Final = NumberForms(
+    NumberForm(region, re.compile(f"{_START}(?:{form}){_END}"), first_group)
+    for region, form, first_group in (
+        ("us", rf"(?:1{_JOINT})?\(?[2-9]\d\d{_OPEN}[2-9]\d\d{_JOINT}\d{{4}}", (PARENTHESIS, 1, 3)),
+        ("us", r"(?:\([2-9]\d\d\) ?|[2-9]\d\d )[2-9]\d{6}", (PARENTHESIS, 3)),
+        ("gb", rf"\(?0[1-9]\d{_OPEN}\d{{4}}{_JOINT}\d{{4}}", (PARENTHESIS, 3)),
+        ("gb", rf"\(?0[1-9]\d\d{_OPEN}\d{{3}}{_JOINT}\d{{4}}", (PARENTHESIS, 4)),
+        ("gb", rf"\(?0[1-9]\d{{3}}{_OPEN}\d{{3}}{_JOINT}?\d{{2,3}}", (PARENTHESIS, 5)),
+        ("it", rf"3\d\d{_JOINT}\d{{3}}{_JOINT}?\d{{4}}", (3,)),
+        ("it", rf"3\d\d{_JOINT}\d\d{_JOINT}\d\d{_JOINT}\d{{3}}", (3,)),
+        ("it", rf"\(?0[1-9]\d{{0,2}}{_OPEN}[1-9]\d{{2,3}}{_JOINT}?\d{{3,5}}", (PARENTHESIS, 2, 3, 4)),
+        ("de", r"\(?0[1-9]\d{1,4}(?:\) ?| ?[/\-] ?| )[1-9]\d{2,8}(?:[ \-]\d{1,5})?", (PARENTHESIS, 3, 4, 5, 6)),
+        ("de", r"\(?0[1-9]\d{1,3}(?:\) ?| ?[/\-] ?| )[1-9]\d{1,2}(?: \d{2,3}){2,3}", (PARENTHESIS, 3, 4, 5)),
+        ("fr", rf"0[1-9](?:{_JOINT}\d\d){{4}}", (2,)),
+        ("es", rf"[6-9]\d\d{_JOINT}\d\d{_JOINT}\d\d{_JOINT}\d\d", (3,)),
+        ("es", rf"9\d{{1,2}}{_JOINT}\d{{2,3}}{_JOINT}\d\d{_JOINT}\d\d", (2, 3)),
+        ("es", r"[6-9]\d\d \d{3} (?!000)\d{3}(?<!\d00 \d00 \d00)", (3,)),
     )
 )
 _LEAST_DIGITS: Final = 9
@@ -61,16 +63,16 @@ def has_phone(text: str) -> bool:
     """Return whether the text holds a phone number."""
     if "+" in text and any(_is_international(found[0]) for found in _PLUS.finditer(text)):
         return True
-    if not NINE_DIGITS.search(text):
+    if not has_nine_digits(text):
         return False
-    if any(_is_called_phone(text, found) for found in _BARE.finditer(text)):
+    if any(_is_called_phone(text, found) for _, found in _BARE.matches(text)):
         return True
     return _GAP.search(text) is not None and (
         any(
             int(found[1]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE and _is_international("+" + found[0][2:])
-            for found in _ZEROS.finditer(text)
+            for _, found in _INTERNATIONAL.matches(text)
         )
-        or any(_is_national(text, found, region) for region, form in _FORMS for found in form.finditer(text))
+        or any(_is_national(text, found, region) for region, found in _FORMS.matches(text))
     )
 
 

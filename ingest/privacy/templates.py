@@ -70,7 +70,7 @@ def template_of(endpoint: str) -> str:
     if _MARK.search(path):
         segments = _segments(path)
     else:
-        segments = [([segment], segment) for segment in _QUERY.sub("", path).split("/")]
+        segments = [([segment], segment) for segment in _QUERY.sub("", path).split("/", MOST_SEGMENTS)]
     named = []
     before = ""
     for texts, segment in segments[:MOST_SEGMENTS]:
@@ -84,21 +84,22 @@ def template_of(endpoint: str) -> str:
 def _segments(path: str) -> list[tuple[list[str], str]]:
     """Return each segment up to the query, and the texts between its placeholders."""
     segments: list[tuple[list[str], str]] = []
-    texts, segment = [""], ""
+    texts: list[list[str]] = [[]]
+    segment: list[str] = []
     for token in _TOKEN.finditer(path):
         kind, content = token.lastgroup, token[0]
         if kind == "end":
             break
         if kind == "slash":
-            segments.append((texts, segment))
-            texts, segment = [""], ""
+            segments.append((list(map("".join, texts)), "".join(segment)))
+            texts, segment = [[]], []
             continue
-        segment += content
+        segment.append(content)
         if kind == "placeholder":
-            texts.append("")
+            texts.append([])
         else:
-            texts[-1] += content
-    return [*segments, (texts, segment)]
+            texts[-1].append(content)
+    return [*segments, (list(map("".join, texts)), "".join(segment))]
 
 
 def _is_named(texts: list[str], segment: str, before: str) -> bool:

@@ -41,8 +41,8 @@ def _ip_address(address: str) -> bool:
 MOST_CANDIDATES: Final = 32
 """Of one text: no id and no name has so many numbers."""
 
-_UNITS_OF_A_PHONE: Final = 50
-_UNITS: Final = 10
+_UNITS_OF_A_PHONE: Final = 90
+_UNITS: Final = 15
 
 
 class TooManyCandidates(Exception):

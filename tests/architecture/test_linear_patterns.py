@@ -10,11 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.edge import _matcher
+from ingest.privacy.allow_list import LONGEST_TEXT, AllowList
+from runtime.errors import ConfigurationError
 from tests.support.pattern_ambiguity import ambiguities
 from tests.support.pattern_attacks import slowness
-from tests.support.pattern_walk import Found, all_patterns, inline_calls, modules
+from tests.support.pattern_walk import Found, all_patterns, compiled_in_functions, inline_calls, modules
 
 PATTERNS = all_patterns()
+
+COMPILED_IN_FUNCTIONS = {
+    "dashboard.edge._matcher": "of the templates of our own routes; one like them is timed",
+    "ingest.privacy.allow_list._compiled": "of operators; by its form it makes few attempts on a short text",
+}
 
 KNOWN_BAD = {
     "nested repeats": (r"(a+)+b", "search"),
@@ -83,6 +91,30 @@ def test_patterns_are_found_wherever_they_are_kept() -> None:
 
 def test_no_pattern_is_compiled_where_the_walk_does_not_see_it() -> None:
     assert inline_calls() == []
+
+
+def test_each_pattern_that_a_function_compiles_is_listed_with_its_reason() -> None:
+    assert compiled_in_functions() == COMPILED_IN_FUNCTIONS.keys()
+
+
+def test_the_matcher_of_a_route_is_linear() -> None:
+    matcher = _matcher("/api/{one}/of/{another}/end")
+
+    assert ambiguities(matcher) == []
+    assert slowness(matcher, "fullmatch") is None
+
+
+@pytest.mark.parametrize("pattern", ["[a-z]*[a-z]*[a-z]*x", "(?:a+)+x", "(a|b)*c", "a{1,99}a{1,99}a{1,99}x", r"(a)\1"])
+def test_operators_patterns_that_may_take_long_are_refused(pattern: str) -> None:
+    with pytest.raises(ConfigurationError, match="may take long"):
+        AllowList({"event_id": [pattern]}, frozenset({"event_id"}))
+
+
+def test_operators_patterns_are_tried_on_short_texts_only() -> None:
+    allowed = AllowList({"event_id": ["[a-z]+"]}, frozenset({"event_id"}))
+
+    assert allowed.allows("event_id", "a" * LONGEST_TEXT)
+    assert not allowed.allows("event_id", "a" * (LONGEST_TEXT + 1))
 
 
 def test_models_use_the_engine_that_is_linear() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import re
@@ -65,6 +66,26 @@ def inline_calls() -> list[str]:
         for module in modules()
         for found in call.finditer(Path(module.__file__ or "").read_text(encoding="utf-8"))
     ]
+
+
+def compiled_in_functions() -> set[str]:
+    """Return each function that compiles a pattern when it is called, by module and name."""
+    return {
+        f"{module.__name__}.{function.name}"
+        for module in modules()
+        for function in ast.walk(ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and any(map(_compiles, ast.walk(function)))
+    }
+
+
+def _compiles(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr="compile")):
+            return True
+        case ast.Call(args=arguments, func=ast.Name(id="map")):
+            # as in `map(re.compile, patterns)`
+            return any(ast.unparse(one) == "re.compile" for one in arguments)
+    return False
 
 
 def _inside(value: Any, depth: int) -> Iterator[tuple[re.Pattern[Any], str | None]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from random import Random
 from typing import Any
 
 import pytest
@@ -114,6 +115,16 @@ async def test_what_reading_leaves_is_enough_to_judge_some() -> None:
         assert not effort.is_over
 
     assert not isinstance(results[0], Rejection)
+
+
+async def test_a_full_batch_of_new_long_ids_is_taken_in_one_request() -> None:
+    numbers = Random(7)
+    names = (f"{numbers.getrandbits(128):032x}" for _ in range(2_500))
+    ids = [f"block-v1:OrgX+Course101+2026_T1+type@problem+block@{name}" for name in names]
+    before = WORK.units
+
+    assert [find_personal(one) for one in ids] == [None] * 2_500
+    assert WORK.units - before < BUDGET * 7 // 8
 
 
 @pytest.mark.parametrize(
