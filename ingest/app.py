@@ -132,9 +132,8 @@ async def _respond(send: Send, reply: Reply, request_id: str) -> None:
 def _headers(reply: Reply) -> Iterable[tuple[bytes, bytes]]:
     if not reply.headers:
         return _COMMON_HEADERS
-    return (
-        _HEADERS | {name.encode("latin-1"): value.encode("latin-1") for name, value in reply.headers.items()}
-    ).items()
+    own = {name.encode("latin-1"): value.encode("latin-1") for name, value in reply.headers.items()}
+    return (_HEADERS | own).items()
 
 
 def _dressed(send: Send, request_id: str) -> Send:

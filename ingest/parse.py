@@ -27,6 +27,7 @@ _EVENTS_KEY: Final = b'"events"'
 _MOST_BRACKETS: Final = MAX_BATCH_EVENTS
 _MOST_BRACES: Final = 3 * MAX_BATCH_EVENTS
 _MOST_COLONS: Final = 24 * MAX_BATCH_EVENTS
+_MOST_BYTES_A_QUOTE: Final = 12
 _MOST_BYTES_BEYOND_ASCII: Final = 64 * 1024
 _MOST_ESCAPES: Final = 8 * 1024
 _MOST_ENCODED: Final = 256
@@ -107,6 +108,8 @@ def _is_ordinary(body: bytes) -> bool:
         and body.count(b"{") <= _MOST_BRACES
         and body.count(b":") <= _MOST_COLONS
         and body.count(b"\\u") <= _MOST_ESCAPES
+        # texts as long as that take long to judge, and the parser judges ids
+        and len(body) <= body.count(b'"') * _MOST_BYTES_A_QUOTE
         and body.count(b"%") <= _MOST_ENCODED
         and body.count(b"&") <= _MOST_ENCODED
         and (body.isascii() or len(body) - len(body.decode(errors="replace")) <= _MOST_BYTES_BEYOND_ASCII)

@@ -33,24 +33,8 @@ _KNOWN_ID: Final = re.compile(
 )
 
 _CATALOGUES: Final = (
-    *(
-        "10.",
-        "isbn",
-        "issn",
-        "ismn",
-        "ean",
-        "upc",
-        "gtin",
-        "oclc",
-        "lccn",
-        "pmid",
-        "pmcid",
-        "asin",
-        "sku",
-        "hdl",
-        "ark",
-    ),
-    *("arxiv", "cas", "orcid", "loinc", "urn:"),
+    *("isbn", "issn", "ismn", "ean", "upc", "gtin", "oclc", "lccn", "pmid", "pmcid", "asin", "sku", "hdl", "ark"),
+    *("10.", "arxiv", "cas", "orcid", "loinc", "urn:"),
 )
 """What every such id has one of: without it the longer pattern is not tried."""
 

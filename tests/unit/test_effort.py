@@ -117,6 +117,17 @@ async def test_what_reading_leaves_is_enough_to_judge_some() -> None:
     assert not isinstance(results[0], Rejection)
 
 
+async def test_others_run_while_a_full_batch_of_long_user_ids_is_read() -> None:
+    event = {"event_type": "xp_earned", "properties": {"xp_amount": 5}}
+    body = json.dumps([event | {"user_id": f"{n} " + "ada lovelace " * 35} for n in range(1_800)]).encode()
+    steps = 0
+    async with Effort(asyncio.Lock(), len(body)) as effort:
+        for _ in batch_steps(body, effort):
+            steps += 1
+
+    assert steps >= 1_800
+
+
 async def test_a_full_batch_of_new_long_ids_is_taken_in_one_request() -> None:
     numbers = Random(7)
     names = (f"{numbers.getrandbits(128):032x}" for _ in range(2_500))
