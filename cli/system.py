@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Any
 
 from cli import dev_file, process_logins
 from cli.child import Child, Program, Say
@@ -18,6 +17,7 @@ from cli.programs import Addresses, Plan, Programs
 from cli.servers import KeptServer, Server
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
+from runtime.lifecycle import run_until_stopped
 from storage.migrate import upgrade
 from storage.roles import ROLES, make_logins
 from stream import permissions
@@ -59,7 +59,8 @@ class System:
             *self._start_children([*programs.workers(), programs.live_worker()]),
             *self._start_children([programs.ingest()]),
         ]
-        if not await self._unless(stop, _all_ready(services)):
+        await run_until_stopped(_all_ready(services), stop, self._watched)
+        if stop.is_set():
             return None
         where = DevFile(
             ingest_url=plan.ingest_url,
@@ -80,7 +81,7 @@ class System:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Wait until `stop` is set. Raises what a part failed with that starting it again does not mend."""
-        await self._unless(stop, asyncio.Event().wait())
+        await run_until_stopped(asyncio.Event().wait(), stop, self._watched)
 
     def hurry(self) -> None:
         """Make `stop` end by force what has not ended yet."""
@@ -130,20 +131,6 @@ class System:
 
     async def _stop_children(self, children: Sequence[Child]) -> None:
         await asyncio.gather(*(child.stop(self._hurry) for child in children))
-
-    async def _unless(self, stop: asyncio.Event, work: Coroutine[Any, Any, Any]) -> bool:
-        """Do the work; return whether it ended before `stop` was set. Raises what it or a watched part raises."""
-        working = asyncio.create_task(work)
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            ended, _ = await asyncio.wait((working, stopping, *self._watched), return_when=asyncio.FIRST_COMPLETED)
-            for task in ended:
-                task.result()
-            return working in ended
-        finally:
-            for task in (working, stopping):
-                task.cancel()
-            await asyncio.gather(working, stopping, return_exceptions=True)
 
 
 async def _addresses(valkey: Valkey | None, postgres: Postgres | None, redis_url: str, database_url: str) -> Addresses:

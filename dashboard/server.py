@@ -31,7 +31,7 @@ from storage.audit import append_entries
 from storage.event_search import STATEMENT_TIMEOUT, EventArchive
 from storage.pool import open_pool
 from storage.revision import head_revision
-from stream.api_keys import follow_keys
+from stream.api_keys import KeySync
 from stream.connection import connect
 from stream.health import ping
 from stream.lag import GroupLag, consistent_through, measure
@@ -63,8 +63,8 @@ async def serve(settings: Settings) -> None:
                     observer=ConnectionMetrics(),
                 ),
                 # without one of these answers would look ever staler, or keys live for ever: the process ends with it
-                services.freshness.keep(stop),
-                services.live.keep(stop),
+                services.freshness.run(stop),
+                services.live.run(stop),
                 *(follow(stop) for follow in services.followers),
             )
     events.process_stopped(_NAME)
@@ -126,7 +126,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             archive=EventArchive(archive),
             freshness=Freshness(sample, utc_now),
             gate=Gate(keys, tokens, settings.pseudonymizer()),
-            followers=[partial(follow_keys, redis, keys), *([key_set.follow] if key_set else [])],
+            followers=[KeySync(redis, keys).run, *([key_set.run] if key_set else [])],
             desk=PrivacyDesk(settings.database_dsn, redis, partitions, utc_now),
             audit=AuditTrail(partial(append_entries, log, retention=settings.audit_retention)),
             live=Hub(redis),

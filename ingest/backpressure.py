@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from runtime.errors import StreamUnavailable
-from runtime.lifecycle import wait
+from runtime.polling import poll
 from runtime.settings import Settings
 from stream.load import StreamLoad
 from telemetry import events as telemetry
@@ -78,10 +78,9 @@ class PressureGauge:
         else:
             self._set(judge(load, self._limits))
 
-    async def watch(self, stop: asyncio.Event) -> None:
-        """Look again and again until `stop` is set."""
-        while not await wait(stop, SAMPLE_INTERVAL.total_seconds()):
-            await self.sample()
+    async def run(self, stop: asyncio.Event) -> None:
+        """Take a sample at every interval until `stop` is set."""
+        await poll(self.sample, SAMPLE_INTERVAL, stop)
 
     def _set(self, pressure: Pressure | None) -> None:
         if pressure is not self.pressure:

@@ -30,12 +30,12 @@ from runtime.lifecycle import run_together, stop_on_signals
 from runtime.offline_docs import CONTENT_SECURITY_POLICY, documentation_files
 from runtime.settings import Durability, Settings
 from runtime.static_file import StaticFile
-from stream.api_keys import follow_keys
+from stream.api_keys import KeySync
 from stream.connection import Redis, connect
 from stream.health import append_only_file, ping
 from stream.load import measure_load
 from stream.producer import Producer
-from stream.tombstones import follow_tombstones
+from stream.tombstones import TombstoneSync
 from stream.unmapped import add_unmapped
 from telemetry import events as telemetry
 from telemetry.connections import ConnectionMetrics
@@ -57,7 +57,6 @@ async def serve(settings: Settings) -> None:
         gauge = open_gauge(settings, redis)
         keys = settings.access_keys()
         policy = acceptance_policy(settings)
-        followers = [follow_keys(redis, keys, stop), follow_tombstones(redis, policy.names.renew, stop)]
         unmapped = open_unmapped(redis)
         app = create_app(settings, redis, stop, gauge, keys, policy, unmapped)
         await gauge.sample()
@@ -72,9 +71,10 @@ async def serve(settings: Settings) -> None:
                     count_refusal=telemetry.request_refused,
                     observer=ConnectionMetrics(),
                 ),
-                gauge.watch(stop),
-                unmapped.keep_writing(stop),
-                *followers,
+                gauge.run(stop),
+                unmapped.run(stop),
+                KeySync(redis, keys).run(stop),
+                TombstoneSync(redis, policy.names.renew).run(stop),
             )
         finally:
             await redis.aclose()

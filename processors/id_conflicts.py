@@ -10,11 +10,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from processors.retry import until_available
 from runtime.errors import StorageUnavailable, StreamUnavailable
-from runtime.lifecycle import wait
+from runtime.polling import poll
 from storage.id_conflicts import ConflictKind, count_conflicts
 from storage.pool import Pool
 from storage.store_batch import Conflict
@@ -25,7 +26,7 @@ ROLLOUT: Final = timedelta(days=1)
 SKEW: Final = timedelta(minutes=10)
 """How long before a change is recorded events may have come under the new key, by the clock of their ingest process."""
 
-_PAUSE_SECONDS: Final = 1.0
+_INTERVAL: Final = timedelta(seconds=1)
 
 
 def kind_of(conflict: Conflict, key_changes: Sequence[datetime] | None) -> ConflictKind | None:
@@ -60,8 +61,7 @@ class ConflictCounter:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Count what was told, once a second, until `stop` is set. Call `count` when nothing more is told."""
-        while not await wait(stop, _PAUSE_SECONDS):
-            await self.count(stop)
+        await poll(partial(self.count, stop), _INTERVAL, stop)
 
     async def count(self, stop: asyncio.Event) -> None:
         """Count what was told. Waits while the database is away; once `stop` is set, it is lost instead."""

@@ -35,7 +35,7 @@ from stream.entry import Entry
 from stream.health import ping
 from stream.keys import LIVE_GROUP
 from stream.publisher import Publication, Published, Publisher
-from stream.tombstones import follow_tombstones, read_tombstones
+from stream.tombstones import TombstoneSync, read_tombstones
 from telemetry import events as telemetry
 from telemetry import logging
 from telemetry.exposition import publish_build
@@ -177,7 +177,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     try:
         with contextlib.suppress(StreamUnavailable):
             erased.renew(await until_available(partial(known_tombstones, redis), stop))
-        loops = [follow_tombstones(redis, erased.renew, stop)]
+        loops = [TombstoneSync(redis, erased.renew).run(stop)]
         for partition in range(settings.stream_partitions):
             consumer = Consumer(redis, partition, LIVE_GROUP, name, claim_idle_seconds=CLAIM_IDLE_SECONDS)
             outlet = Publisher(redis, partition, settings.live_history_events, settings.live_timeline_events)

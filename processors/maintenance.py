@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from processors.chore import Chore
@@ -15,6 +16,7 @@ from processors.retry import until_available
 from runtime.errors import DependencyUnavailable, StorageUnavailable
 from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals, wait
+from runtime.polling import poll
 from runtime.settings import Settings
 from storage.health import ping as ping_storage
 from storage.leadership import Leadership, leadership
@@ -113,15 +115,17 @@ async def _guard(term: Leadership, stop: asyncio.Event, over: asyncio.Event) -> 
 
 async def _repeat(chore: Chore, over: asyncio.Event) -> None:
     with _ending(over):
-        while not over.is_set():
-            started = time.monotonic()
-            try:
-                outcome = await chore.run()
-            except DependencyUnavailable as error:
-                telemetry.chore_failed(chore.name, error)
-            else:
-                telemetry.chore_done(chore.name, time.monotonic() - started, outcome)
-            await wait(over, chore.every.total_seconds())
+        await poll(partial(_take_turn, chore), chore.every, over)
+
+
+async def _take_turn(chore: Chore) -> None:
+    started = time.monotonic()
+    try:
+        outcome = await chore.run()
+    except DependencyUnavailable as error:
+        telemetry.chore_failed(chore.name, error)
+    else:
+        telemetry.chore_done(chore.name, time.monotonic() - started, outcome)
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ _PAGES_AT_ONCE: Final = 8
 
 
 class Hub:
-    """What subscribers stand before. Only `keep` moves it on."""
+    """What subscribers stand before. Only `run` moves it on."""
 
     def __init__(
         self,
@@ -116,15 +116,15 @@ class Hub:
 
     # What moves it on.
 
-    async def keep(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Follow the timeline until `stop` is set, through every outage of Redis; then tell all subscribers."""
         try:
-            await run_together(stop, self._follow(stop), self._take_turns(stop))
+            await run_together(stop, self._read_timeline(stop), self._take_turns(stop))
         finally:
             self.is_over = True
             self._turn()
 
-    async def _follow(self, stop: asyncio.Event) -> None:
+    async def _read_timeline(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             if not self._subscribers and self._follows:
                 self._follows = False

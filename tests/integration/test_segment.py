@@ -73,7 +73,7 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
 async def client_on(settings: Settings, redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
     stop, unmapped = asyncio.Event(), open_unmapped(redis)
     app = create_app(settings, redis, stop, unmapped=unmapped)
-    writing = asyncio.create_task(unmapped.keep_writing(stop))
+    writing = asyncio.create_task(unmapped.run(stop))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest", auth=(WRITE_KEY, "")) as client:
         yield client

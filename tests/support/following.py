@@ -140,7 +140,7 @@ async def following(
     redis = connection.connect(settings)
     async with open_services(settings) as opened:
         services = dataclasses.replace(opened, live=Hub(redis, pace, capacity, clock), live_places=Places(places))
-        loops = [services.live.keep(stop), *(follow(stop) for follow in services.followers)]
+        loops = [services.live.run(stop), *(follow(stop) for follow in services.followers)]
         keeping = asyncio.create_task(run_together(stop, *loops))
         async with served(create_app(services, stop), live=stop, **options) as place:
             yield Service(place, services, stop)

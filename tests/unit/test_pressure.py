@@ -62,7 +62,7 @@ async def test_a_gauge_looks_no_more_once_told_to_stop() -> None:
 
     stop = asyncio.Event()
     stop.set()
-    await PressureGauge(measure, LIMITS).watch(stop)
+    await PressureGauge(measure, LIMITS).run(stop)
 
 
 @pytest.mark.parametrize(
