@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from cli import lifeline
-from cli.backoff import Backoff
+from cli.backoff import RestartBackoff
 from cli.child_environment import inherited
 from cli.owned_files import open_for_us
 from runtime.errors import DependencyUnavailable
@@ -104,7 +104,7 @@ class Child:
             await asyncio.wait((self._task,))
 
     async def _keep_running(self) -> None:
-        backoff = Backoff()
+        backoff = RestartBackoff()
         while not self._stop.is_set():
             started = time.monotonic()
             self._process = await self._spawn()

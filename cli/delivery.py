@@ -30,6 +30,7 @@ from cli.ingest_answers import (
     read_answer,
 )
 from cli.target import BATCH_PATH
+from runtime.backoff import Backoff
 from runtime.clock import utc_now
 from schemas.verdicts import Verdict
 
@@ -53,8 +54,7 @@ class RetryPolicy:
 
         Never shorter than what the server asked for.
         """
-        backoff = min(self.first * 2.0 ** min(failures - 1, 30), self.longest)
-        return retry_after + backoff * (1 + luck) / 2
+        return retry_after + Backoff(self.first, self.longest).equal_jitter(failures, luck)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Protocol
 
-from cli.backoff import Backoff
+from cli.backoff import RestartBackoff
 from cli.child import Say
 from runtime.embedded.process import ServerFailed
 from runtime.lifecycle import wait
@@ -60,7 +60,7 @@ class KeptServer:
         await asyncio.to_thread(self._server.stop)
 
     async def _keep_running(self) -> None:
-        backoff = Backoff()
+        backoff = RestartBackoff()
         started = time.monotonic()
         while not await wait(self._stop, _LOOK_SECONDS):
             if self._server.pid is not None:
