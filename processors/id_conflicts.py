@@ -18,7 +18,7 @@ from runtime.errors import StorageUnavailable, StreamUnavailable
 from runtime.polling import poll
 from storage.id_conflicts import ConflictKind, count_conflicts
 from storage.pool import Pool
-from storage.store_batch import Conflict
+from storage.staged_batch import Conflict
 from telemetry import events as telemetry
 
 ROLLOUT: Final = timedelta(days=1)

@@ -20,7 +20,7 @@ from storage.failures import translated_errors
 from storage.pool import Connection
 from storage.residue import REDIS, STREAM, note_residue, places_of
 from storage.rollups import RETIRED, ROLLUPS
-from storage.store_batch import BATCH_LOCK
+from storage.staged_batch import BATCH_LOCK
 
 _STREAM: Final = "stream"
 _LIVE: Final = "live"

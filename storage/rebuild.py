@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from storage.failures import translated_errors
 from storage.pool import Connection
 from storage.rollups import ROLLUPS, Rollup
-from storage.store_batch import BATCH_LOCK
+from storage.staged_batch import BATCH_LOCK
 from storage.verify import TableDrift, expiry_cutoff, kept, verify_aggregates
 
 

@@ -19,7 +19,7 @@ from storage.partitions import partition_names
 from storage.pool import Connection
 from storage.retention_horizon import raise_horizon, remember_entries, remember_mapped_ids
 from storage.rollups import RETIRED, ROLLUPS
-from storage.store_batch import BATCH_LOCK
+from storage.staged_batch import BATCH_LOCK
 from storage.unscoped_ids import finish, remember_counterparts
 from storage.verify import expiry_cutoff
 

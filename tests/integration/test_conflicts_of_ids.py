@@ -22,7 +22,7 @@ from runtime.pseudonym_keys import with_new_key
 from runtime.settings import Settings
 from storage.id_conflicts import ConflictKind, forget_conflicts
 from storage.pool import open_pool
-from storage.store_batch import Conflict
+from storage.staged_batch import Conflict
 from stream.connection import Redis
 from stream.key_changes import read_key_changes
 from telemetry.metrics import ID_DIFFERENCES

@@ -20,7 +20,7 @@ from storage import partitions, retention
 from storage.batch import ReceivedEvent
 from storage.partition_weeks import GRACE
 from storage.pool import Pool, open_pool
-from storage.store_batch import BATCH_LOCK
+from storage.staged_batch import BATCH_LOCK
 from storage.verify import read_books
 from storage.writer import BatchWriter
 from stream.connection import Redis

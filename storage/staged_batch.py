@@ -32,18 +32,20 @@ one event under both of its ids at the same moment, and no unique index would te
 """
 
 LOCK: Final = f"""
-SELECT to_regprocedure('pg_temp.store_batch(smallint, text[], text[], uuid[])') IS NOT NULL AS is_prepared,
+SELECT to_regprocedure('pg_temp.apply_staged_batch(smallint, text[], text[], uuid[])') IS NOT NULL AS is_prepared,
        EXISTS (SELECT FROM unscoped_event_ids) AS has_unscoped_ids
 FROM pg_advisory_xact_lock_shared({BATCH_LOCK})
 """
 """Takes the lock, and says whether this session has the function and whether counterparts of ids are looked for."""
 
-STORE: Final = "SELECT stored, duplicate, suppressed, refused, conflicts FROM pg_temp.store_batch($1, $2, $3, $4)"
-"""Stores what is staged; gives one `Stored`. `$1`: the writer's slot, `$2`: types of events, all that are among it,
+APPLY: Final = (
+    "SELECT stored, duplicate, suppressed, refused, conflicts FROM pg_temp.apply_staged_batch($1, $2, $3, $4)"
+)
+"""Stores what is staged; gives one `Applied`. `$1`: the writer's slot, `$2`: types of events, all that are among it,
 `$3` and `$4`: entries and the other ids that their events may be stored under."""
 
 
-class Stored(NamedTuple):
+class Applied(NamedTuple):
     """What became of the staged entries; what is missing was settled by an earlier transaction."""
 
     stored: int
@@ -205,7 +207,7 @@ FROM settled JOIN repeats USING (stream_partition, entry_id)
 
 
 def read_conflicts(told: str | None) -> list[Conflict]:
-    """Return what `Stored.conflicts` says."""
+    """Return what `Applied.conflicts` says."""
     return [
         Conflict(source, stored_source, differs, _in_utc(first), _in_utc(last))
         for source, stored_source, differs, first, last in json.loads(told or "[]")
@@ -220,7 +222,7 @@ def prepare(insert: str = INSERT) -> str:
     """Return the statements that give a session its tables and the function."""
     rolled_up = "\n".join(map(_roll_up, ROLLUPS))
     return f"""{_TABLES}
-CREATE FUNCTION pg_temp.store_batch(
+CREATE FUNCTION pg_temp.apply_staged_batch(
     writer_slot smallint, event_types text[], other_entries text[], other_ids uuid[],
     OUT stored bigint, OUT duplicate bigint, OUT suppressed bigint, OUT refused text[], OUT conflicts text
 ) LANGUAGE plpgsql AS $function$
