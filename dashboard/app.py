@@ -20,6 +20,7 @@ from dashboard.openapi import describe
 from dashboard.services import Services
 from runtime.offline_docs import CONTENT_SECURITY_POLICY, documentation_files
 from runtime.static_file import StaticFile
+from telemetry.roles import Role
 from telemetry.status import status_routes
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
@@ -30,7 +31,7 @@ def create_app(services: Services, stop: asyncio.Event) -> ASGIApp:
     api = create_api()
     api.state.services = services
     document = describe(api)
-    api.router.routes.extend(status_routes(services.checks, stop=stop))
+    api.router.routes.extend(status_routes(Role.DASHBOARD, services.checks, stop=stop))
     api.add_route("/openapi.json", _json(document))
     for path, (media_type, content) in documentation_files(api.title).items():
         api.add_route(path, _file(media_type, content, CONTENT_SECURITY_POLICY))

@@ -21,7 +21,8 @@ from runtime.pseudonym import Pseudonymizer
 from runtime.refusal import Refusal
 from schemas.access import Scope
 from schemas.problem import ProblemError
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
+from telemetry.labels import AuthenticationFailure
 
 _REALM: Final = 'Bearer realm="analytics"'
 
@@ -72,7 +73,7 @@ class Gate:
         token = self.tokens.verify(presented) if self.tokens and authorization is not None else None
         if token is None:
             refusal = self.attempts.judge(address, _not_good())
-            telemetry.authentication_failed(refusal.code)
+            telemetry.authentication_failed(AuthenticationFailure(refusal.code))
             raise refusal
         return Learner(self.pseudonyms(token.subject), token.good_until)
 

@@ -20,7 +20,7 @@ from dashboard.key_set_document import LARGEST, parse_key_set
 from dashboard.learner_tokens import KeySet
 from runtime.errors import ConfigurationError, DependencyUnavailable
 from runtime.lifecycle import run_until_stopped, wait
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 REFRESH: Final = timedelta(minutes=5)
 COOLDOWN: Final = timedelta(minutes=1)

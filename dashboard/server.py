@@ -35,10 +35,12 @@ from stream.api_keys import KeySync
 from stream.connection import connect
 from stream.health import ping
 from stream.lag import GroupLag, consistent_through, measure
-from telemetry import events, metrics
+from telemetry import internal_events as telemetry
+from telemetry import metrics
 from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_build
 from telemetry.health import Check
+from telemetry.labels import PoolState
 
 _NAME: Final = "dashboard"
 _SEARCHES_AT_ONCE: Final = 2
@@ -48,7 +50,7 @@ async def serve(settings: Settings) -> None:
     """Answer until told to stop, finish what is in flight, return. Raises ConfigurationError or StorageUnavailable."""
     with stop_on_signals() as stop:
         async with open_services(settings) as services:
-            events.process_started(_NAME, publish_build())
+            telemetry.process_started(_NAME, publish_build())
             app = create_app(services, stop)
             # what there is by now stays; to look all of it through for garbage stops every answer for 80 ms
             gc.freeze()
@@ -59,7 +61,7 @@ async def serve(settings: Settings) -> None:
                     settings.listener(settings.dashboard_host, settings.dashboard_port),
                     stop,
                     websocket_path=SOCKET_PATH,
-                    count_refusal=events.request_refused,
+                    count_refusal=telemetry.request_refused,
                     observer=ConnectionMetrics(),
                 ),
                 # without one of these answers would look ever staler, or keys live for ever: the process ends with it
@@ -67,7 +69,7 @@ async def serve(settings: Settings) -> None:
                 services.live.run(stop),
                 *(follow(stop) for follow in services.followers),
             )
-    events.process_stopped(_NAME)
+    telemetry.process_stopped(_NAME)
 
 
 @asynccontextmanager
@@ -88,8 +90,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             same_statements=True,
         )
         stack.push_async_callback(pool.close)
-        metrics.POOL_CONNECTIONS.labels("idle").set_function(pool.get_idle_size)
-        metrics.POOL_CONNECTIONS.labels("used").set_function(lambda: pool.get_size() - pool.get_idle_size())
+        metrics.POOL_CONNECTIONS.labels(PoolState.IDLE).set_function(pool.get_idle_size)
+        metrics.POOL_CONNECTIONS.labels(PoolState.USED).set_function(lambda: pool.get_size() - pool.get_idle_size())
         # of its own, since that of the answers may only read
         log = await open_pool(
             settings.database_dsn,
@@ -160,5 +162,5 @@ async def _token_verifier(settings: Settings) -> tuple[TokenVerifier | None, Key
         await source.load()
     except KeySetUnavailable as error:
         # not ready until it was read
-        events.key_set_unreadable(error)
+        telemetry.key_set_unreadable(error)
     return TokenVerifier(keys.find, rules, source.want), source

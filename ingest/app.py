@@ -16,7 +16,7 @@ from ingest.endpoint import Endpoint, Reply
 from runtime.refusal import Refusal
 from runtime.request_id import new_request_id, request_id_of
 from schemas.problem import PROBLEM_MEDIA_TYPE
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 from telemetry import logging
 
 _UNMATCHED: Final = "unmatched"

@@ -9,7 +9,7 @@ from typing import Final, ParamSpec, TypeVar
 from ingest.effort import TOO_COSTLY
 from ingest.faults import Rejection
 from runtime.refusal import Refusal
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 DEFECT: Final = Rejection("defect", "", "A fault of this service; it has been logged. Send this event again.")
 """Stands for the judgement of an event that could not be judged. Its verdict is `retry`."""

@@ -24,13 +24,17 @@ from runtime.errors import StreamUnavailable
 from runtime.failed_attempts import FailedAttempts
 from runtime.refusal import Refusal
 from schemas.events import AnyEvent
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
+from telemetry.labels import AuthenticationFailure, BackpressureReason
 
 RETRY_AFTER_FAILURE: Final = range(1, 6)
 """Seconds; Redis may be back at any moment."""
 
 RETRY_UNDER_PRESSURE: Final = range(5, 16)
 """Seconds; workers have to store what waits."""
+
+_APPEND_REFUSALS: Final = {one.value: one for one in (BackpressureReason.QUEUE_FULL, BackpressureReason.NOT_DURABLE)}
+"""Failures of an append that have a reason of their own in the metric."""
 
 _EVENTS_A_TURN: Final = 256
 _UNITS_OF_AN_EVENT: Final = 20
@@ -58,9 +62,9 @@ class Intake:
         if self.gauge.pressure is not None:
             raise _not_now(self.gauge.pressure, RETRY_UNDER_PRESSURE)
         if self.policy.names.is_undecided:
-            raise _not_now("erasures_unknown", RETRY_AFTER_FAILURE)
+            raise _not_now(BackpressureReason.ERASURES_UNKNOWN, RETRY_AFTER_FAILURE)
         if self.queue.is_full:
-            raise _not_now("queue_full", RETRY_AFTER_FAILURE)
+            raise _not_now(BackpressureReason.QUEUE_FULL, RETRY_AFTER_FAILURE)
         return key
 
     def accept_one(self, parsed: AnyEvent | Rejection, key: ApiKey) -> Acceptance | Rejection:
@@ -116,8 +120,7 @@ class Intake:
             if events:
                 await self.queue.append(events)
         except StreamUnavailable as error:
-            own = error.reason in ("queue_full", "not_durable")
-            telemetry.ingest_refused(error.reason if own else "stream_unavailable")
+            telemetry.ingest_refused(_APPEND_REFUSALS.get(error.reason, BackpressureReason.STREAM_UNAVAILABLE))
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 error.reason,
@@ -134,9 +137,9 @@ class Intake:
         key = self.keys.verify(secret, utc_now())
         if key is None:
             if self.keys.is_undecided(secret):
-                raise _not_now("keys_unavailable", RETRY_AFTER_FAILURE)
+                raise _not_now(BackpressureReason.KEYS_UNAVAILABLE, RETRY_AFTER_FAILURE)
             refusal = self.attempts.judge(address, _no_good_key())
-            telemetry.authentication_failed(refusal.code)
+            telemetry.authentication_failed(AuthenticationFailure(refusal.code))
             raise refusal
         if "events:write" not in key.scopes:
             raise Refusal(HTTPStatus.FORBIDDEN, "missing_scope", "This key lacks the scope events:write.")
@@ -171,7 +174,7 @@ def _no_good_key() -> Refusal:
     )
 
 
-def _not_now(code: str, seconds: range) -> Refusal:
+def _not_now(code: BackpressureReason, seconds: range) -> Refusal:
     telemetry.ingest_refused(code)
     detail = "Nothing of this request was stored: send it again later."
     return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers=_come_back_in(seconds))

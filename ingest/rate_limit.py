@@ -11,7 +11,8 @@ from weakref import WeakKeyDictionary
 
 from runtime.access import ApiKey, RateLimit
 from runtime.refusal import Refusal
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
+from telemetry.labels import BackpressureReason
 
 _ROUNDING: Final = 1e-3
 """Of a token; who waited as long as told must not be a rounding error short."""
@@ -58,7 +59,7 @@ class RateLimiter:
         bucket = self._buckets.setdefault(key, TokenBucket(limit, now))
         seconds = bucket.take(count, now)
         if seconds:
-            telemetry.ingest_refused("rate_limited")
+            telemetry.ingest_refused(BackpressureReason.RATE_LIMITED)
             raise Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "rate_limited",

@@ -21,7 +21,7 @@ from ingest.verdict import edits, verdict
 from runtime.access import ApiKey, presented_key
 from runtime.refusal import Refusal
 from schemas.problem import ProblemError
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 TRACK: Final = "/api/analytics/events/track"
 BATCH: Final = "/api/analytics/events/batch"

@@ -37,10 +37,11 @@ from stream.load import measure_load
 from stream.producer import Producer
 from stream.tombstones import TombstoneSync
 from stream.unmapped import add_unmapped
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_build
 from telemetry.health import Check
+from telemetry.roles import Role
 from telemetry.status import status_routes
 
 LANES: Final = 4
@@ -60,7 +61,7 @@ async def serve(settings: Settings) -> None:
         unmapped = open_unmapped(redis)
         app = create_app(settings, redis, stop, gauge, keys, policy, unmapped)
         await gauge.sample()
-        telemetry.process_started("ingest", publish_build())
+        telemetry.process_started(Role.INGEST, publish_build())
         try:
             await run_together(
                 stop,
@@ -78,7 +79,7 @@ async def serve(settings: Settings) -> None:
             )
         finally:
             await redis.aclose()
-            telemetry.process_stopped("ingest")
+            telemetry.process_stopped(Role.INGEST)
 
 
 def acceptance_policy(settings: Settings) -> AcceptancePolicy:
@@ -139,7 +140,7 @@ def create_app(
         return StaticFile(document, media_type="application/json")
 
     routes = [
-        *status_routes(checks, stop=stop),
+        *status_routes(Role.INGEST, checks, stop=stop),
         Route("/openapi.json", describe, methods=["GET"]),
         *(
             Route(path, _file(*file), methods=["GET"])

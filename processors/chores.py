@@ -18,8 +18,9 @@ from stream import api_keys as stream_api_keys
 from stream import continuity, group_needs, groups, health, lag, trimmer
 from stream.connection import Redis
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 from telemetry import metrics
+from telemetry.labels import GroupKind
 
 IDLE_CONSUMER: Final = timedelta(hours=1)
 """After this a consumer without pending entries is a process that is gone."""
@@ -118,7 +119,15 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
 
     async def measure_lag() -> str:
         for stream, group in await groups_of(redis, streams):
-            publish_lag(stream, group, await lag.measure(redis, stream, group))
+            measured = await lag.measure(redis, stream, group)
+            telemetry.lag_measured(
+                stream_key(stream),
+                group,
+                undelivered=measured.undelivered,
+                pending=measured.pending,
+                seconds=measured.seconds,
+                length=measured.length,
+            )
         await measure_needs(redis, streams, ignored)
         metrics.STREAM_MEMORY.set((await health.memory(redis)).used)
         return "measured"
@@ -158,25 +167,15 @@ async def groups_of(redis: Redis, streams: Sequence[int]) -> list[tuple[int, str
     return [*((stream, STORE_GROUP) for stream in streams), *live]
 
 
-def publish_lag(stream: int, group: str, measured: lag.GroupLag) -> None:
-    """Set the lag metrics of a group."""
-    labels = (stream_key(stream), group)
-    metrics.LAG_KNOWN.labels(*labels).set(0 if measured.undelivered is None else 1)
-    metrics.LAG_ENTRIES.labels(*labels).set(measured.undelivered or 0)
-    metrics.LAG_SECONDS.labels(*labels).set(measured.seconds)
-    metrics.PENDING_ENTRIES.labels(*labels).set(measured.pending)
-    metrics.STREAM_LENGTH.labels(stream_key(stream)).set(measured.length)
-
-
 async def measure_needs(redis: Redis, streams: Sequence[int], ignored: Collection[str]) -> None:
     """Set the age of the oldest entry that each kind of group needs. Names of other people's groups are no labels.
 
     Raises StreamUnavailable.
     """
     for stream in streams:
-        ages = dict.fromkeys(metrics.GROUP_KINDS, 0.0)
+        ages = dict.fromkeys(GroupKind, 0.0)
         for need in await group_needs.read_needs(redis, stream):
-            kind = need.kind(ignored)
+            kind = GroupKind(need.kind(ignored))
             ages[kind] = max(ages[kind], need.held_seconds)
         for kind, age in ages.items():
             metrics.OLDEST_NEEDED.labels(stream_key(stream), kind).set(age)

@@ -14,6 +14,7 @@ from storage import residue
 from storage.pool import Pool
 from stream.connection import Redis
 from telemetry import metrics
+from telemetry.labels import ErasureStore
 
 
 def erasure_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
@@ -56,9 +57,9 @@ def erasure_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
 
 def publish_residue(left: Sequence[residue.Residue], now: datetime) -> None:
     """Set for how long bytes of erased learners have been in the files of each store."""
-    oldest = dict.fromkeys(metrics.STORES, now)
+    oldest = dict.fromkeys(ErasureStore, now)
     for place, since in left:
-        store = "redis" if place in residue.PLACES_IN_REDIS else "postgres"
+        store = ErasureStore.REDIS if place in residue.PLACES_IN_REDIS else ErasureStore.POSTGRES
         oldest[store] = min(oldest[store], since)
     for store, since in oldest.items():
         metrics.ERASURE_RESIDUE.labels(store).set((now - since).total_seconds())

@@ -19,7 +19,8 @@ from runtime.polling import poll
 from storage.id_conflicts import ConflictKind, count_conflicts
 from storage.pool import Pool
 from storage.staged_batch import Conflict
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
+from telemetry.labels import IdDifference
 
 ROLLOUT: Final = timedelta(days=1)
 """How long after a change of the key some ingest process may still use the one before."""
@@ -72,7 +73,7 @@ class ConflictCounter:
         kinds = (kind_of(conflict, changes) for conflict in told)
         counts = Counter(kind for kind in kinds if kind is not None)
         for kind, events in counts.items():
-            telemetry.event_ids_conflicted(kind.differs, kind.source, kind.stored_source, events)
+            telemetry.event_ids_conflicted(IdDifference(kind.differs), kind.source, kind.stored_source, events)
         try:
             await until_available(lambda: count_conflicts(self._pool, counts), stop)
         except StorageUnavailable as error:

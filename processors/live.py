@@ -36,10 +36,12 @@ from stream.health import ping
 from stream.keys import LIVE_GROUP
 from stream.publisher import Publication, Published, Publisher
 from stream.tombstones import TombstoneSync, read_tombstones
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 from telemetry import logging
 from telemetry.exposition import publish_build
 from telemetry.health import Check
+from telemetry.labels import LiveResult
+from telemetry.roles import Role
 from telemetry.status import status_application
 
 BATCH: Final = 500
@@ -89,7 +91,7 @@ class Prepared(NamedTuple):
     """Entries that are ready to be published."""
 
     publications: list[Publication]
-    withheld: Counter[str]
+    withheld: Counter[LiveResult]
     """Number of entries that are acknowledged and not published, by reason."""
     oldest: datetime | None
     """When the oldest event to publish was received."""
@@ -124,7 +126,11 @@ class LiveWorker:
         reach(Failpoint.AFTER_PUBLISH)
         self._source.settled([publication.entry_id for publication in prepared.publications])
         results = prepared.withheld + Counter(
-            published=done.published, duplicate=done.repeated, redelivered=done.settled_before
+            {
+                LiveResult.PUBLISHED: done.published,
+                LiveResult.DUPLICATE: done.repeated,
+                LiveResult.REDELIVERED: done.settled_before,
+            }
         )
         age = (utc_now() - prepared.oldest).total_seconds() if prepared.oldest else 0.0
         telemetry.events_published(results, time.perf_counter() - started, age)
@@ -136,7 +142,7 @@ def prepare(entries: Sequence[Entry], erased: Set[bytes]) -> Prepared:
     An entry that holds no valid event is only acknowledged: store workers park it.
     """
     publications: list[Publication] = []
-    withheld: Counter[str] = Counter()
+    withheld: Counter[LiveResult] = Counter()
     oldest: datetime | None = None
     for entry in entries:
         try:
@@ -144,11 +150,11 @@ def prepare(entries: Sequence[Entry], erased: Set[bytes]) -> Prepared:
             tail = message_tail(event)
         except MalformedEntry:
             publications.append(Publication(entry.id))
-            withheld["unreadable"] += 1
+            withheld[LiveResult.UNREADABLE] += 1
             continue
         if event.user_hash and bytes.fromhex(event.user_hash) in erased:
             publications.append(Publication(entry.id))
-            withheld["suppressed"] += 1
+            withheld[LiveResult.SUPPRESSED] += 1
             continue
         event_id = bytes.fromhex(event.event_id.replace("-", ""))
         publications.append(Publication(entry.id, event.event_type, event_id, tail))
@@ -183,10 +189,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             outlet = Publisher(redis, partition, settings.live_history_events, settings.live_timeline_events)
             loops.append(LiveWorker(consumer, outlet, erased).run(stop))
         if settings.metrics_port:
-            status = status_application([Check("redis", lambda: ping(redis))], stop=stop)
+            status = status_application(Role.LIVE_WORKER, [Check("redis", lambda: ping(redis))], stop=stop)
             loops.append(serve_http(status, settings.status_listener(), stop, count_refusal=telemetry.request_refused))
-        telemetry.process_started("live worker", publish_build())
+        telemetry.process_started(Role.LIVE_WORKER, publish_build())
         await run_together(stop, *loops)
     finally:
         await redis.aclose()
-        telemetry.process_stopped("live worker")
+        telemetry.process_stopped(Role.LIVE_WORKER)

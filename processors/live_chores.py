@@ -12,7 +12,7 @@ from stream.keys import LIVE_GROUP, stream_key
 from stream.lag import measure
 from stream.live_history import prune
 from stream.live_skip import skip_to_the_end
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 
 def live_chores(settings: Settings, redis: Redis) -> list[Chore]:

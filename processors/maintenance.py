@@ -23,9 +23,10 @@ from storage.leadership import Leadership, leadership
 from storage.pool import Pool, open_pool
 from stream.connection import connect
 from stream.health import ping as ping_stream
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 from telemetry.exposition import publish_build
 from telemetry.health import Check
+from telemetry.roles import Role
 from telemetry.status import status_application
 
 STAND_BY_SECONDS: Final = 5.0
@@ -53,14 +54,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     try:
         loops = [_lead_or_stand_by(pool, chores(settings, redis, pool), stop)]
         if settings.metrics_port:
-            status = status_application(checks, stop=stop)
+            status = status_application(Role.MAINTENANCE, checks, stop=stop)
             loops.append(serve_http(status, settings.status_listener(), stop, count_refusal=telemetry.request_refused))
-        telemetry.process_started("maintenance", publish_build())
+        telemetry.process_started(Role.MAINTENANCE, publish_build())
         await run_together(stop, *loops)
     finally:
         await pool.close()
         await redis.aclose()
-        telemetry.process_stopped("maintenance")
+        telemetry.process_stopped(Role.MAINTENANCE)
 
 
 async def _open_pool(settings: Settings, stop: asyncio.Event) -> Pool | None:

@@ -19,7 +19,7 @@ from processors.retry import until_available
 from runtime.errors import DeadLetterLimitReached, EventRejected, EventsBeforeHorizon
 from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
 from stream.entry import Entry
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 
 class Writer(Protocol):

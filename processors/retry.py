@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from runtime.backoff import Backoff
 from runtime.errors import DependencyUnavailable
 from runtime.lifecycle import wait
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 BACKOFF: Final = Backoff(first=0.1, longest=10.0)
 

@@ -41,11 +41,12 @@ from stream.entry import Entry
 from stream.health import ping as ping_stream
 from stream.key_changes import read_key_changes
 from stream.keys import STORE_GROUP
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 from telemetry import logging
 from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.labels import BatchStage
+from telemetry.roles import Role
 from telemetry.status import status_application
 
 _DECODED_AT_ONCE: Final = 100
@@ -165,7 +166,7 @@ class PartitionWorker:
         reach(Failpoint.AFTER_ACK)
         received = [datetime.fromisoformat(event.received_at) for _, event in batch.events]
         oldest_age = (committed_at - min(received)).total_seconds() if received else 0.0
-        telemetry.batch_committed(STORE_GROUP, counts._asdict(), batch.times, oldest_age)
+        telemetry.batch_committed(counts._asdict(), batch.times, oldest_age)
 
 
 async def serve(settings: Settings) -> None:
@@ -206,9 +207,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             isolating = PoisonIsolatingWriter(writer, partition, stop, Breaker(limits))
             loops.append(PartitionWorker(consumer, isolating, policy, settings.raw_retention).run(stop))
         if settings.metrics_port:
-            status = status_application(checks, stop=stop)
+            status = status_application(Role.WORKER, checks, stop=stop)
             loops.append(serve_http(status, settings.status_listener(), stop, count_refusal=telemetry.request_refused))
-        telemetry.process_started("worker", publish_build())
+        telemetry.process_started(Role.WORKER, publish_build())
         await run_together(stop, *loops)
     except* StorageUnavailable:
         # `stop` was set during an outage: the entries stay pending and go to the next worker
@@ -217,4 +218,4 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await conflicts.count(stop)
         await pool.close()
         await redis.aclose()
-        telemetry.process_stopped("worker")
+        telemetry.process_stopped(Role.WORKER)

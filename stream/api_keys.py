@@ -20,7 +20,7 @@ from runtime.polling import OutageReport, poll
 from schemas.access import ISSUED_KEYS, IssuedKey
 from stream.failures import translated_errors
 from stream.keys import API_KEYS
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 SYNC_INTERVAL: Final = timedelta(seconds=1)
 """How soon a process notices that a key was issued or revoked."""

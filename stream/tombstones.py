@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from runtime.polling import OutageReport, poll
 from stream.failures import translated_errors
 from stream.keys import TOMBSTONES
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 _BYTES: Final = 32
 _SYNC_INTERVAL: Final = timedelta(seconds=2)

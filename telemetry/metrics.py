@@ -1,25 +1,51 @@
 """Every metric, declared once with its kind, unit and meaning.
 
-Label values that are known beforehand start at zero, so that a rate exists before the first event. Memory, CPU and
-open files of the process come from the client library's own collectors.
+Series whose label values are known start at zero, so that a rate exists before the first event. `telemetry/roles.py`
+says which process exports which metric.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from itertools import product
 from typing import Final
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info, disable_created_metrics
+from prometheus_client.metrics import MetricWrapperBase
 
 from runtime.connection_refusal import REFUSALS
 from schemas.event_types import EventType
-from telemetry.labels import BatchStage
+from telemetry.labels import (
+    AuthenticationFailure,
+    BackpressureReason,
+    BatchStage,
+    ConnectionRefusal,
+    DeadLetterReason,
+    ErasureStore,
+    GroupKind,
+    IdDifference,
+    IngestOutcome,
+    KeyState,
+    LiveResult,
+    LiveTransport,
+    PoolState,
+    SegmentOutcome,
+    StoreResult,
+    TextOutcome,
+)
 
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _BATCH_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _END_TO_END_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 _SIZES: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)
 
+# the client has no types for this function
+_disable_created: Callable[[], None] = disable_created_metrics
+# a series with the creation time of each counter would double the number of series
+_disable_created()
+
 registry: Final = REGISTRY
+"""Holds every metric. A process exports a part of them."""
 
 BUILD = Info("analytics_build", "Version of this process.")
 
@@ -177,19 +203,9 @@ READ_ROUTES: Final = (
     "/api/analytics/privacy/users/{user_id}/export",
     "/api/analytics/privacy/jobs/{job_id}",
 )
-JWKS_STATES: Final = ("used", "skipped")
 READ_CODES: Final = ("200", "400", "401", "403", "422", "429", "500", "503")
 LIVE_ROUTE: Final = "/api/analytics/live"
 LIVE_CODES: Final = ("101", "401", "403", "422", "426", "429", "500", "503")
-CONNECTION_REFUSAL_REASONS: Final = ("total", "address", "idle_closed", "descriptors")
-LIVE_TRANSPORTS: Final = ("websocket", "sse")
-AUTHENTICATION_FAILURE_REASONS: Final = ("invalid_credentials", "too_many_failures")
-GROUPS: Final = ("store", "live")
-GROUP_KINDS: Final = (*GROUPS, "other", "ignored")
-"""`other`: groups that this system did not make; `ignored`: those among them that trimming does not wait for."""
-OUTCOMES: Final = ("accepted", "rejected", "retry")
-SEGMENT_OUTCOMES: Final = ("accepted", "rejected", "retry", "unknown_event", "ignored")
-PERSONAL_OUTCOMES: Final = ("rejected", "personal_data", "endpoint_template")
 DETECTORS: Final = (
     "luhn",
     "codice_fiscale",
@@ -209,85 +225,43 @@ DETECTORS: Final = (
     "phone_fr",
     "phone_es",
 )
-BACKPRESSURE_REASONS: Final = (
-    "queue_full",
-    "stream_unavailable",
-    "draining",
-    "not_durable",
-    "memory_short",
-    "stream_full",
-    "backlog_full",
-    "rate_limited",
-)
 FAILURES: Final = {
     "stream": ("connection", "timeout", "out_of_memory"),
     "storage": ("connection", "timeout", "missing_partition"),
 }
-DEAD_LETTER_REASONS: Final = (
-    "unknown_event_type",
-    "missing_field",
-    "invalid_field",
-    "invalid_text",
-    "event_id_time_out_of_range",
-    "before_retention_horizon",
-    "rejected_by_database",
-)
-RESULTS: Final = {
-    "store": ("stored", "duplicate", "suppressed", "dead_lettered", "redelivered"),
-    "live": ("published", "duplicate", "suppressed", "unreadable", "skipped", "redelivered"),
-}
-ID_DIFFERENCES: Final = ("event_type", "learner")
-POOL_STATES: Final = ("idle", "used")
-STORES: Final = ("redis", "postgres")
 
-for _route in INGEST_ROUTES:
-    INGEST_DURATION.labels(_route)
-    for _code in INGEST_CODES:
-        INGEST_REQUESTS.labels(_route, _code)
-for _route in READ_ROUTES:
-    READ_DURATION.labels(_route)
-    for _code in READ_CODES:
-        READ_REQUESTS.labels(_route, _code)
-READ_DURATION.labels(LIVE_ROUTE)
-for _code in LIVE_CODES:
-    READ_REQUESTS.labels(LIVE_ROUTE, _code)
-for _reason in CONNECTION_REFUSAL_REASONS:
-    REFUSED_CONNECTIONS.labels(_reason)
-for _transport in LIVE_TRANSPORTS:
-    for _metric in (LIVE_SUBSCRIBERS, LIVE_FRAMES, LIVE_MESSAGES):
-        _metric.labels(_transport)
-for _outcome in PERSONAL_OUTCOMES:
-    INGEST_PERSONAL.labels(_outcome)
-for _detector in DETECTORS:
-    DETECTOR_FAILURES.labels(_detector)
-for _outcome in OUTCOMES:
-    INGEST_EVENTS.labels(_outcome)
-for _outcome in SEGMENT_OUTCOMES:
-    SEGMENT_EVENTS.labels(_outcome)
-for _event_type in EventType:
-    INGEST_ACCEPTED.labels(_event_type.value)
-for _reason in BACKPRESSURE_REASONS:
-    INGEST_BACKPRESSURE.labels(_reason)
-for _reason in AUTHENTICATION_FAILURE_REASONS:
-    AUTHENTICATION_FAILURES.labels(_reason)
-for _refusal in REFUSALS:
-    REFUSED_REQUESTS.labels(_refusal.code)
-for _group in GROUPS:
-    END_TO_END.labels(_group)
-    for _result in RESULTS[_group]:
-        CONSUMED_EVENTS.labels(_group, _result)
-for _state in JWKS_STATES:
-    JWKS_KEYS.labels(_state)
-for _difference in ID_DIFFERENCES:
-    ID_CONFLICTS.labels(_difference)
-for _stage in BatchStage:
-    BATCH_DURATION.labels(_stage.value)
-for _state in POOL_STATES:
-    POOL_CONNECTIONS.labels(_state)
-for _store in STORES:
-    ERASURE_RESIDUE.labels(_store)
+
+def _start_at_zero(metric: MetricWrapperBase, *values: Iterable[str]) -> None:
+    """Create the series of every combination of label values."""
+    for combination in product(*values):
+        metric.labels(*combination)
+
+
+_start_at_zero(INGEST_DURATION, INGEST_ROUTES)
+_start_at_zero(INGEST_REQUESTS, INGEST_ROUTES, INGEST_CODES)
+_start_at_zero(INGEST_PERSONAL, TextOutcome)
+_start_at_zero(DETECTOR_FAILURES, DETECTORS)
+_start_at_zero(INGEST_EVENTS, IngestOutcome)
+_start_at_zero(INGEST_ACCEPTED, (one.value for one in EventType))
+_start_at_zero(INGEST_BACKPRESSURE, BackpressureReason)
+_start_at_zero(SEGMENT_EVENTS, SegmentOutcome)
+_start_at_zero(READ_DURATION, (*READ_ROUTES, LIVE_ROUTE))
+_start_at_zero(READ_REQUESTS, READ_ROUTES, READ_CODES)
+_start_at_zero(READ_REQUESTS, [LIVE_ROUTE], LIVE_CODES)
+_start_at_zero(AUTHENTICATION_FAILURES, AuthenticationFailure)
+_start_at_zero(REFUSED_REQUESTS, (one.code for one in REFUSALS))
+_start_at_zero(REFUSED_CONNECTIONS, ConnectionRefusal)
+_start_at_zero(LIVE_SUBSCRIBERS, LiveTransport)
+_start_at_zero(LIVE_FRAMES, LiveTransport)
+_start_at_zero(LIVE_MESSAGES, LiveTransport)
+_start_at_zero(JWKS_KEYS, KeyState)
+_start_at_zero(POOL_CONNECTIONS, PoolState)
+_start_at_zero(CONSUMED_EVENTS, [GroupKind.STORE], StoreResult)
+_start_at_zero(CONSUMED_EVENTS, [GroupKind.LIVE], LiveResult)
+_start_at_zero(END_TO_END, [GroupKind.STORE, GroupKind.LIVE])
+_start_at_zero(BATCH_DURATION, BatchStage)
+_start_at_zero(DEAD_LETTERS, DeadLetterReason)
+_start_at_zero(ID_CONFLICTS, IdDifference)
+_start_at_zero(ERASURE_RESIDUE, ErasureStore)
 for _dependency, _reasons in FAILURES.items():
-    for _reason in _reasons:
-        RETRIES.labels(_dependency, _reason)
-for _reason in DEAD_LETTER_REASONS:
-    DEAD_LETTERS.labels(_reason)
+    _start_at_zero(RETRIES, [_dependency], _reasons)

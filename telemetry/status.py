@@ -12,13 +12,18 @@ from starlette.routing import Route
 
 from telemetry.exposition import render
 from telemetry.health import Check, CheckResult, HealthReport, run_checks
+from telemetry.roles import Role, registry_of
 
 
-def status_routes(checks: Sequence[Check], *, stop: asyncio.Event) -> list[Route]:
-    """Return the three routes. Ready is who passes all checks and was not told to stop; alive is who answers."""
+def status_routes(role: Role, checks: Sequence[Check], *, stop: asyncio.Event) -> list[Route]:
+    """Return the routes for liveness, readiness and metrics.
+
+    A process is alive if it answers, and ready if it passes every check and `stop` is not set.
+    """
+    registry = registry_of(role)
 
     async def livez(_request: Request) -> Response:
-        # Nothing else is asked: an outage of a dependency must not cause restarts.
+        # dependencies are not checked: their outage must not cause restarts
         return _answer(HealthReport(ok=True, checks=[CheckResult(name="loop", ok=True, detail="turning")]))
 
     async def readyz(_request: Request) -> Response:
@@ -29,18 +34,18 @@ def status_routes(checks: Sequence[Check], *, stop: asyncio.Event) -> list[Route
         return _answer(report)
 
     async def metrics(_request: Request) -> Response:
-        # Rendering takes milliseconds of CPU, which requests should not wait for.
-        body, media_type = await asyncio.to_thread(render)
+        # rendering takes milliseconds of CPU, and other requests must not wait for it
+        body, media_type = await asyncio.to_thread(render, registry)
         return Response(body, headers={"content-type": media_type, "cache-control": "no-store"})
 
     endpoints: dict[str, Callable[[Request], object]] = {"/livez": livez, "/readyz": readyz, "/metrics": metrics}
     return [Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()]
 
 
-def status_application(checks: Sequence[Check], *, stop: asyncio.Event) -> Starlette:
-    """Return an application of nothing but the status routes, for processes without one of their own."""
-    application = Starlette(routes=status_routes(checks, stop=stop))
-    # a redirect to the path without its last slash would name whatever host the client said
+def status_application(role: Role, checks: Sequence[Check], *, stop: asyncio.Event) -> Starlette:
+    """Return an application of the status routes alone, for processes that serve nothing else."""
+    application = Starlette(routes=status_routes(role, checks, stop=stop))
+    # a redirect to the path without its last slash would repeat the Host header of the client
     application.router.redirect_slashes = False
     return application
 

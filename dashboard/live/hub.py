@@ -23,7 +23,7 @@ from runtime.lifecycle import run_together, wait
 from schemas.live import head_of
 from stream.connection import Redis
 from stream.timeline import HistoryGone, TimelineMessage, TimelinePage, last_message_id, read_timeline
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 RING_MESSAGES: Final = 10_000
 """Seconds to minutes of events: enough for a client that stumbles."""

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from dashboard.live.tally import Transport
 from runtime.network_site import site_of
 from runtime.refusal import Refusal
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ from runtime.access import ApiKey, presented_key
 from runtime.clock import utc_now
 from runtime.refusal import Refusal
 from schemas.events import AnyEvent
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
+from telemetry.labels import SegmentOutcome
 
 BATCH: Final = "/v1/batch"
 CALLS: Final = {call: f"/v1/{call}" for call in (TRACK, *UNSUPPORTED)}
@@ -39,10 +40,10 @@ ALIASES: Final = {f"/v1/{call[0]}": path for call, path in {"batch": BATCH, **CA
 """What clients call some of these paths, by it."""
 
 _OUTCOMES: Final = {
-    "unsupported_call": "ignored",
-    "unknown_event": "unknown_event",
-    DEFECT.code: "retry",
-    TOO_COSTLY.code: "retry",
+    "unsupported_call": SegmentOutcome.IGNORED,
+    "unknown_event": SegmentOutcome.UNKNOWN_EVENT,
+    DEFECT.code: SegmentOutcome.RETRY,
+    TOO_COSTLY.code: SegmentOutcome.RETRY,
 }
 """By code; any other is `rejected`."""
 
@@ -88,7 +89,7 @@ class SegmentRoutes:
             for translation, one in zip(translated, accepted_ones, strict=True)
         ]
         outcomes = Counter(map(_outcome, judged))
-        accepted = await self.intake.append(judged, ignored=outcomes["ignored"])
+        accepted = await self.intake.append(judged, ignored=outcomes[SegmentOutcome.IGNORED])
         telemetry.segment_judged(outcomes)
         async with self.intake.effort(b"") as effort:
             await effort.run(self._note_steps(messages, judged, effort))
@@ -96,7 +97,7 @@ class SegmentRoutes:
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE, TOO_COSTLY.code, TOO_COSTLY.detail, headers={"retry-after": "1"}
             )
-        if outcomes["retry"]:
+        if outcomes[SegmentOutcome.RETRY]:
             # these clients read the status alone; what is stored by now counts once when they send it again
             raise defect_refusal()
         told = enumerate(zip(messages, translated, judged, strict=True))
@@ -104,8 +105,8 @@ class SegmentRoutes:
             "success": True,
             "received": len(judged),
             "accepted": accepted,
-            "rejected": len(judged) - accepted - outcomes["ignored"],
-            "ignored": outcomes["ignored"],
+            "rejected": len(judged) - accepted - outcomes[SegmentOutcome.IGNORED],
+            "ignored": outcomes[SegmentOutcome.IGNORED],
             "results": [_told(index, *each) for index, each in told],
         }
         return Reply(HTTPStatus.OK, json.dumps(answer, separators=(",", ":")).encode())
@@ -142,15 +143,17 @@ class SegmentRoutes:
                 self.unmapped.note_call(message["type"])
 
 
-def _outcome(judged: Acceptance | Rejection) -> str:
-    return "accepted" if isinstance(judged, Acceptance) else _OUTCOMES.get(judged.code, "rejected")
+def _outcome(judged: Acceptance | Rejection) -> SegmentOutcome:
+    if isinstance(judged, Acceptance):
+        return SegmentOutcome.ACCEPTED
+    return _OUTCOMES.get(judged.code, SegmentOutcome.REJECTED)
 
 
 def _told(
     index: int, message: Any, translation: Translation | Rejection, judged: Acceptance | Rejection
 ) -> dict[str, Any]:
     told = verdict(index, judged)
-    if _outcome(judged) == "ignored":
+    if _outcome(judged) is SegmentOutcome.IGNORED:
         told["status"] = "ignored"
     if isinstance(judged, Acceptance) and isinstance(translation, Translation) and translation.edits:
         told["edits"] = [*translation.edits, *told.get("edits", [])]

@@ -14,7 +14,6 @@ import pytest
 from pydantic import ValidationError
 
 from ingest import faults
-from ingest.backpressure import Pressure
 from ingest.openapi import openapi, written
 from runtime import connection_refusal
 from runtime.refusal import Refusal
@@ -24,6 +23,7 @@ from schemas.event_types import EventType
 from schemas.events import EVENT
 from schemas.export import export, json_schemas
 from stream import failures
+from telemetry.labels import BackpressureReason
 from tests.corpus.evaluation import with_tables
 
 ROOT = Path(__file__).parents[2]
@@ -160,10 +160,9 @@ def codes_in_the_code() -> set[str]:
         of_events
         | of_content
         | codes_given_to("Refusal", 1)
-        | codes_given_to("_not_now", 0)
         | of_the_stream
         | {"too_many_failures", "tls_required"}
-        | set(Pressure)
+        | set(BackpressureReason) - {BackpressureReason.STREAM_UNAVAILABLE}
     )
 
 

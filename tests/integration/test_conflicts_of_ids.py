@@ -25,7 +25,7 @@ from storage.pool import open_pool
 from storage.staged_batch import Conflict
 from stream.connection import Redis
 from stream.key_changes import read_key_changes
-from telemetry.metrics import ID_DIFFERENCES
+from telemetry.labels import IdDifference
 from tests.support.access import PSEUDONYM_KEYS, READ_KEY
 from tests.support.checker import assert_nothing_lost
 from tests.support.events import NOW
@@ -94,7 +94,7 @@ def counted() -> Callable[[], dict[str, float]]:
     name = "analytics_event_id_conflicts_total"
 
     def now() -> dict[str, float]:
-        return {one: REGISTRY.get_sample_value(name, {"differs": one}) or 0.0 for one in ID_DIFFERENCES}
+        return {one: REGISTRY.get_sample_value(name, {"differs": one}) or 0.0 for one in IdDifference}
 
     before = now()
     return lambda: {one: value - before[one] for one, value in now().items() if value > before[one]}

@@ -31,6 +31,7 @@ from stream.diagnosis import judge_unmapped
 from stream.keys import UNMAPPED
 from stream.unmapped import KEPT, MOST_NAMES, OTHER, add_unmapped, read_unmapped
 from telemetry import metrics
+from telemetry.labels import SegmentOutcome
 from tests.support.access import READ_KEY, WRITE_KEY
 from tests.support.entries import stream_entries
 from tests.support.proxy import Fault, Proxy
@@ -88,7 +89,7 @@ async def client(settings: Settings, redis: Redis) -> AsyncIterator[httpx.AsyncC
 
 
 def outcomes() -> dict[str, float]:
-    return {name: metrics.SEGMENT_EVENTS.labels(name)._value.get() for name in metrics.SEGMENT_OUTCOMES}
+    return {name: metrics.SEGMENT_EVENTS.labels(name)._value.get() for name in SegmentOutcome}
 
 
 def grown(before: Mapping[str, float]) -> dict[str, float]:

@@ -11,7 +11,7 @@ from dashboard.live_routes import SOCKET_PATH
 from runtime.embedded import ports
 from runtime.http_server import serve_http
 from runtime.listener import Listener
-from telemetry import events
+from telemetry import internal_events
 from tests.support.waiting import eventually
 
 
@@ -26,7 +26,7 @@ async def served(app: Any, *, live: asyncio.Event | None = None, **options: Any)
     listener.check()
     path = SOCKET_PATH if live else None
     serving = asyncio.create_task(
-        serve_http(app, listener, stop, websocket_path=path, count_refusal=events.request_refused)
+        serve_http(app, listener, stop, websocket_path=path, count_refusal=internal_events.request_refused)
     )
 
     async def accepts() -> bool:

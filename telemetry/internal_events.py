@@ -11,7 +11,20 @@ from dataclasses import dataclass, field
 from runtime.errors import AnalyticsError, DependencyUnavailable
 from telemetry import logging, metrics
 from telemetry.labelled import labelled
-from telemetry.labels import BatchStage
+from telemetry.labels import (
+    AuthenticationFailure,
+    BackpressureReason,
+    BatchStage,
+    ChoreOutcome,
+    GroupKind,
+    IdDifference,
+    IngestOutcome,
+    KeyState,
+    LiveResult,
+    SegmentOutcome,
+    StoreResult,
+    TextOutcome,
+)
 
 _log = logging.get("analytics")
 
@@ -31,9 +44,9 @@ def process_stopped(service: str) -> None:
 def events_judged(accepted: int, rejected: int, retry: int = 0) -> None:
     """A request is about to be answered; what it had accepted is in the stream. `retry`: met a fault of ingest."""
     if rejected:
-        labelled(metrics.INGEST_EVENTS, "rejected").inc(rejected)
+        labelled(metrics.INGEST_EVENTS, IngestOutcome.REJECTED).inc(rejected)
     if retry:
-        labelled(metrics.INGEST_EVENTS, "retry").inc(retry)
+        labelled(metrics.INGEST_EVENTS, IngestOutcome.RETRY).inc(retry)
     metrics.INGEST_BATCH_EVENTS.observe(accepted + rejected + retry)
 
 
@@ -49,7 +62,7 @@ def request_answered(route: str, status: int, seconds: float) -> None:
     labelled(metrics.INGEST_DURATION, route).observe(seconds)
 
 
-def segment_judged(outcomes: Mapping[str, int]) -> None:
+def segment_judged(outcomes: Mapping[SegmentOutcome, int]) -> None:
     """Calls of a Segment client were answered; `outcomes` counts them by what became of each."""
     for outcome, count in outcomes.items():
         metrics.SEGMENT_EVENTS.labels(outcome).inc(count)
@@ -63,7 +76,7 @@ def sdk_dropped(source: str, count: int) -> None:
 def events_appended(types: Mapping[str, int], seconds: float) -> None:
     """One append took events of many requests, counted by type, to the stream."""
     count = sum(types.values())
-    labelled(metrics.INGEST_EVENTS, "accepted").inc(count)
+    labelled(metrics.INGEST_EVENTS, IngestOutcome.ACCEPTED).inc(count)
     for event_type, number in types.items():
         labelled(metrics.INGEST_ACCEPTED, event_type).inc(number)
     metrics.PUBLISH_DURATION.observe(seconds)
@@ -72,7 +85,7 @@ def events_appended(types: Mapping[str, int], seconds: float) -> None:
 
 def append_failed(error: DependencyUnavailable, count: int) -> None:
     """An append did not succeed; the senders of its events are told to retry."""
-    metrics.INGEST_EVENTS.labels("retry").inc(count)
+    metrics.INGEST_EVENTS.labels(IngestOutcome.RETRY).inc(count)
     metrics.RETRIES.labels(error.dependency, error.reason).inc()
     _log.warning("append_failed", reason=error.reason, detail=error.detail, events=count)
 
@@ -82,7 +95,7 @@ def events_held(count: Callable[[], int]) -> None:
     metrics.INGEST_HELD_EVENTS.set_function(count)
 
 
-def pressure_changed(pressure: str | None) -> None:
+def pressure_changed(pressure: BackpressureReason | None) -> None:
     """Ingest refuses events from now on, for this reason; None: it takes them again."""
     if pressure is None:
         _log.info("pressure_over")
@@ -93,9 +106,9 @@ def pressure_changed(pressure: str | None) -> None:
 def texts_judged(*, rejected: int, edited: Mapping[str, int]) -> None:
     """Texts of events were looked at: how many events were refused for one, and how many texts changed, by code."""
     if rejected:
-        metrics.INGEST_PERSONAL.labels("rejected").inc(rejected)
+        metrics.INGEST_PERSONAL.labels(TextOutcome.REJECTED).inc(rejected)
     for code, count in edited.items():
-        metrics.INGEST_PERSONAL.labels(code).inc(count)
+        metrics.INGEST_PERSONAL.labels(TextOutcome(code)).inc(count)
 
 
 def detector_failed(detector: str, error: str) -> None:
@@ -113,8 +126,8 @@ def load_unknown(error: DependencyUnavailable) -> None:
     _log.warning("load_unknown", reason=error.reason, detail=error.detail)
 
 
-def authentication_failed(reason: str) -> None:
-    """Credentials were not good (`invalid_credentials`), or were not even looked at (`too_many_failures`)."""
+def authentication_failed(reason: AuthenticationFailure) -> None:
+    """Credentials were refused."""
     metrics.AUTHENTICATION_FAILURES.labels(reason).inc()
 
 
@@ -125,8 +138,8 @@ def request_refused(code: str) -> None:
 
 def key_set_read(used: int, skipped: int) -> None:
     """The public keys of learners' tokens were read, and are other in number than before."""
-    metrics.JWKS_KEYS.labels("used").set(used)
-    metrics.JWKS_KEYS.labels("skipped").set(skipped)
+    metrics.JWKS_KEYS.labels(KeyState.USED).set(used)
+    metrics.JWKS_KEYS.labels(KeyState.SKIPPED).set(skipped)
     _log.info("key_set_read", used=used, skipped=skipped)
 
 
@@ -154,7 +167,7 @@ def unmapped_names_unwritten(error: DependencyUnavailable) -> None:
     _log.warning("unmapped_names_unwritten", reason=error.reason, detail=error.detail)
 
 
-def ingest_refused(reason: str) -> None:
+def ingest_refused(reason: BackpressureReason) -> None:
     """A request was answered with 429 or 503."""
     metrics.INGEST_BACKPRESSURE.labels(reason).inc()
 
@@ -173,34 +186,34 @@ class StageTimes:
         self.seconds[stage] = time.perf_counter() - started
 
 
-def batch_committed(group: str, counts: dict[str, int], times: StageTimes, oldest_age: float) -> None:
+def batch_committed(counts: Mapping[str, int], times: StageTimes, oldest_age: float) -> None:
     """A batch was stored and acknowledged; `oldest_age` is the age of its oldest event at the commit, in seconds."""
-    for result, count in counts.items():
-        metrics.CONSUMED_EVENTS.labels(group, result).inc(count)
-    metrics.REDELIVERED.inc(counts["redelivered"])
+    for result in StoreResult:
+        metrics.CONSUMED_EVENTS.labels(GroupKind.STORE, result).inc(counts[result])
+    metrics.REDELIVERED.inc(counts[StoreResult.REDELIVERED])
     metrics.BATCH_EVENTS.observe(sum(counts.values()))
     for stage, seconds in times.seconds.items():
-        metrics.BATCH_DURATION.labels(stage.value).observe(seconds)
-    metrics.END_TO_END.labels(group).observe(oldest_age)
-    metrics.LAST_COMMIT.labels(group).set_to_current_time()
+        metrics.BATCH_DURATION.labels(stage).observe(seconds)
+    metrics.END_TO_END.labels(GroupKind.STORE).observe(oldest_age)
+    metrics.LAST_COMMIT.labels(GroupKind.STORE).set_to_current_time()
     write_ms = round(times.seconds[BatchStage.WRITE] * 1000, 1)
-    _log.debug("batch_committed", group=group, write_ms=write_ms, **counts)
+    _log.debug("batch_committed", group=GroupKind.STORE.value, write_ms=write_ms, **counts)
 
 
-def events_published(results: Mapping[str, int], seconds: float, oldest_age: float) -> None:
+def events_published(results: Mapping[LiveResult, int], seconds: float, oldest_age: float) -> None:
     """A live worker settled entries; `oldest_age` is the seconds since the oldest of them was received."""
     for result, count in results.items():
-        metrics.CONSUMED_EVENTS.labels("live", result).inc(count)
+        metrics.CONSUMED_EVENTS.labels(GroupKind.LIVE, result).inc(count)
     metrics.BATCH_EVENTS.observe(sum(results.values()))
-    metrics.BATCH_DURATION.labels(BatchStage.PUBLISH.value).observe(seconds)
-    if results["published"]:
-        metrics.END_TO_END.labels("live").observe(oldest_age)
-    metrics.LAST_COMMIT.labels("live").set_to_current_time()
+    metrics.BATCH_DURATION.labels(BatchStage.PUBLISH).observe(seconds)
+    if results.get(LiveResult.PUBLISHED):
+        metrics.END_TO_END.labels(GroupKind.LIVE).observe(oldest_age)
+    metrics.LAST_COMMIT.labels(GroupKind.LIVE).set_to_current_time()
 
 
 def live_skipped(stream: str, count: int) -> None:
     """The live group was too far behind: so many entries are not published, and subscribers are told of a gap."""
-    metrics.CONSUMED_EVENTS.labels("live", "skipped").inc(count)
+    metrics.CONSUMED_EVENTS.labels(GroupKind.LIVE, LiveResult.SKIPPED).inc(count)
     _log.warning("live_skipped", stream=stream, count=count)
 
 
@@ -229,15 +242,18 @@ def retrying(error: DependencyUnavailable, attempt: int, wait: float) -> None:
     )
 
 
-def lag_measured(stream: str, group: str, *, entries: int | None, pending: int, seconds: float) -> None:
-    """A group's lag was looked up; `entries` is None when Redis cannot tell it."""
-    metrics.LAG_KNOWN.labels(stream, group).set(0 if entries is None else 1)
-    metrics.LAG_ENTRIES.labels(stream, group).set(math.nan if entries is None else entries)
+def lag_measured(
+    stream: str, group: str, *, undelivered: int | None, pending: int, seconds: float, length: int
+) -> None:
+    """The lag of a group was measured. `undelivered` is None if Redis cannot tell it; the metric is NaN then."""
+    metrics.STREAM_LENGTH.labels(stream).set(length)
+    metrics.LAG_KNOWN.labels(stream, group).set(0 if undelivered is None else 1)
+    metrics.LAG_ENTRIES.labels(stream, group).set(math.nan if undelivered is None else undelivered)
     metrics.PENDING_ENTRIES.labels(stream, group).set(pending)
     metrics.LAG_SECONDS.labels(stream, group).set(seconds)
 
 
-def event_ids_conflicted(differs: str, source: str, stored_source: str, count: int) -> None:
+def event_ids_conflicted(differs: IdDifference, source: str, stored_source: str, count: int) -> None:
     """Events of a service were dropped as duplicates of other events with their ids."""
     metrics.ID_CONFLICTS.labels(differs).inc(count)
     _log.warning("event_ids_conflicted", differs=differs, source=source, stored_source=stored_source, count=count)
@@ -286,14 +302,14 @@ def leadership_changed(*, leads: bool) -> None:
 
 def chore_done(chore: str, seconds: float, outcome: str) -> None:
     """A maintenance chore took its turn; `outcome` says in a few words what it did."""
-    metrics.CHORE_RUNS.labels(chore, "ok").inc()
+    metrics.CHORE_RUNS.labels(chore, ChoreOutcome.OK).inc()
     metrics.CHORE_DURATION.labels(chore).observe(seconds)
     _log.debug("chore_done", chore=chore, outcome=outcome)
 
 
 def chore_failed(chore: str, error: DependencyUnavailable) -> None:
     """A maintenance chore could not do its work and waits for its next turn."""
-    metrics.CHORE_RUNS.labels(chore, "failed").inc()
+    metrics.CHORE_RUNS.labels(chore, ChoreOutcome.FAILED).inc()
     _log.warning("chore_failed", chore=chore, reason=error.reason, detail=error.detail)
 
 
