@@ -15,8 +15,8 @@ from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.moment import parse_moment
 from cli.on_record import on_record
 from cli.output import counting_bar, say, show, show_json
-from processors.replay import Span
-from processors.replay import replay as replay_span
+from processors.repair.replay import Span
+from processors.repair.replay import replay as replay_span
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.lifecycle import stop_on_signals

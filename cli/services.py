@@ -44,9 +44,9 @@ def worker(
 ) -> None:
     """Read the stream and store or publish what it brings. Start as many as needed."""
     if group is Group.LIVE:
-        from processors.live import serve
+        from processors.live.worker import serve
     else:
-        from processors.worker import serve
+        from processors.store.worker import serve
 
     _run(serve)
 
@@ -60,7 +60,7 @@ def dashboard() -> None:
 
 def maintenance() -> None:
     """Keep house: partitions, retention, stream trimming, the hourly summary. One leads, the others stand by."""
-    from processors.maintenance import serve
+    from processors.maintenance.process import serve
 
     _run(serve)
 

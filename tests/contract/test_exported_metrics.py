@@ -27,9 +27,9 @@ PACKAGES = ("schemas", "runtime", "telemetry", "stream", "storage", "ingest", "p
 INTERNAL_EVENTS = "telemetry.internal_events"
 MAIN = {
     Role.INGEST: "ingest.server",
-    Role.WORKER: "processors.worker",
-    Role.LIVE_WORKER: "processors.live",
-    Role.MAINTENANCE: "processors.maintenance",
+    Role.WORKER: "processors.store.worker",
+    Role.LIVE_WORKER: "processors.live.worker",
+    Role.MAINTENANCE: "processors.maintenance.process",
     Role.DASHBOARD: "dashboard.server",
 }
 

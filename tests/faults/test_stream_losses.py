@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from cli.verify import Balance, read_balances
-from processors.chores import watch_stream
+from processors.maintenance.chores import watch_stream
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from storage.diagnosis import judge_losses

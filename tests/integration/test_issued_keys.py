@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from dashboard.server import open_services
 from ingest.routes import TRACK
 from ingest.server import create_app
-from processors.chores import stream_chores
+from processors.maintenance.chores import stream_chores
 from runtime import api_keys
 from runtime.lifecycle import run_together
 from runtime.settings import Settings

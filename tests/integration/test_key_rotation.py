@@ -15,7 +15,7 @@ from dashboard.server import open_services
 from ingest.accept import AcceptancePolicy
 from ingest.routes import BATCH
 from ingest.server import acceptance_policy, create_app
-from processors import maintenance
+from processors.maintenance import process as maintenance
 from runtime.errors import ConfigurationError
 from runtime.pseudonym_keys import parse_keys
 from runtime.settings import Settings

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from dashboard.server import open_services
 from ingest.routes import BATCH
 from ingest.server import create_app, open_unmapped
-from processors.chores import chores
+from processors.maintenance.chores import chores
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage.pool import open_pool

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from processors.chores import watch_stream
+from processors.maintenance.chores import watch_stream
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent

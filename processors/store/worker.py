@@ -17,14 +17,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
-from processors.batch import Batch, BatchPolicy
-from processors.breaker import Breaker, BreakerPolicy
 from processors.consumer_name import consumer_name
-from processors.decode import StorableRange, decode_entries
-from processors.id_conflicts import ConflictCounter
-from processors.poison_isolation import PoisonIsolatingWriter
 from processors.retry import until_available
 from processors.stage import Stage
+from processors.store.batch import Batch, BatchPolicy
+from processors.store.breaker import Breaker, BreakerPolicy
+from processors.store.decode import StorableRange, decode_entries
+from processors.store.id_conflicts import ConflictCounter
+from processors.store.poison_isolation import PoisonIsolatingWriter
 from runtime.clock import utc_now
 from runtime.errors import StorageUnavailable, StreamUnavailable
 from runtime.failpoints import Failpoint, reach

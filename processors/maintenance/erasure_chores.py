@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from processors import erasure, purge
-from processors.chore import Chore
-from processors.erasure_late import LateEvents
+from processors.maintenance import erasure, purge
+from processors.maintenance.chore import Chore
+from processors.maintenance.late_events import LateEvents
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage import residue

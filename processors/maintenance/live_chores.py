@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from processors.chore import Chore
+from processors.maintenance.chore import Chore
 from runtime.settings import Settings
 from stream.connection import Redis
 from stream.groups import has_group

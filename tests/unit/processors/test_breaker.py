@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.breaker import Breaker, BreakerPolicy, longest_run
+from processors.store.breaker import Breaker, BreakerPolicy, longest_run
 
 POLICY = BreakerPolicy(max_ratio=0.1, max_consecutive=5, window=200)
 GOOD = [False]

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from processors.erasure import remove_suppressed
+from processors.maintenance.erasure import remove_suppressed
 from storage.erasure import count_suppressed
 from storage.pool import Pool
 from storage.residue import SUPPRESSED, note_residue

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from processors.live import prepare
+from processors.live.worker import prepare
 from schemas.accepted import AcceptedEvent
 from schemas.event_types import EventType
 from schemas.live import UnknownEvent, XpEarnedEvent, head_of, message_tail, parse_message

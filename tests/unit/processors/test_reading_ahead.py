@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from processors.batch import BatchPolicy
-from processors.breaker import Breaker, BreakerPolicy
-from processors.poison_isolation import PoisonIsolatingWriter
-from processors.worker import PartitionWorker
+from processors.store.batch import BatchPolicy
+from processors.store.breaker import Breaker, BreakerPolicy
+from processors.store.poison_isolation import PoisonIsolatingWriter
+from processors.store.worker import PartitionWorker
 from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
 from stream.entry import Entry
 from tests.support.events import event

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from processors.erasure_late import FULL_PASS, OVERLAP, Look, Pass, next_pass
+from processors.maintenance.late_events import FULL_PASS, OVERLAP, Look, Pass, next_pass
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from processors.decode import StorableRange, decode_entries
+from processors.store.decode import StorableRange, decode_entries
 from runtime.failpoints import Failpoint, reach
 from schemas.dead_letter import NotKept, restore
 from schemas.stream_entry import WireEvent

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from processors.breaker import Breaker
-from processors.decode import dead_letter
 from processors.retry import until_available
+from processors.store.breaker import Breaker
+from processors.store.decode import dead_letter
 from runtime.errors import DeadLetterLimitReached, EventRejected, EventsBeforeHorizon
 from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
 from stream.entry import Entry

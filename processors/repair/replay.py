@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from processors.breaker import Breaker, BreakerPolicy
-from processors.decode import StorableRange, decode_entries
-from processors.poison_isolation import PoisonIsolatingWriter
+from processors.store.breaker import Breaker, BreakerPolicy
+from processors.store.decode import StorableRange, decode_entries
+from processors.store.poison_isolation import PoisonIsolatingWriter
 from storage.batch import BatchCounts
 from storage.writer import BatchWriter
 from stream.connection import Redis

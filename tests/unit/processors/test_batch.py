@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.batch import GATHER_MS, IDLE_BLOCK_MS, Batch, BatchPolicy, ReadPlan
+from processors.store.batch import GATHER_MS, IDLE_BLOCK_MS, Batch, BatchPolicy, ReadPlan
 from stream.entry import Entry
 
 POLICY = BatchPolicy(size=3, interval=10.0, linger_ms=50)

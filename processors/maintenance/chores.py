@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
-from processors.chore import Chore
-from processors.erasure_chores import erasure_chores
-from processors.live_chores import live_chores
+from processors.maintenance.chore import Chore
+from processors.maintenance.erasure_chores import erasure_chores
+from processors.maintenance.live_chores import live_chores
 from runtime.clock import utc_now
 from runtime.failpoints import Failpoint, reach
 from runtime.settings import Settings

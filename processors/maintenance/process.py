@@ -10,8 +10,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from processors.chore import Chore
-from processors.chores import chores
+from processors.maintenance.chore import Chore
+from processors.maintenance.chores import chores
 from processors.retry import until_available
 from runtime.errors import DependencyUnavailable, StorageUnavailable
 from runtime.http_server import serve_http

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.decode import StorableRange, decode_entries
+from processors.store.decode import StorableRange, decode_entries
 from schemas.accepted import AcceptedEvent
 from schemas.identifiers import canonical_event_id
 from schemas.stream_entry import encode

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
-from processors.batch import GATHER_MS, BatchPolicy
-from processors.breaker import Breaker, BreakerPolicy
-from processors.live import Erased, LiveWorker
-from processors.poison_isolation import PoisonIsolatingWriter
-from processors.worker import PartitionWorker
+from processors.live.worker import Erased, LiveWorker
+from processors.store.batch import GATHER_MS, BatchPolicy
+from processors.store.breaker import Breaker, BreakerPolicy
+from processors.store.poison_isolation import PoisonIsolatingWriter
+from processors.store.worker import PartitionWorker
 from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
 from stream.entry import Entry
 from stream.publisher import Publication, Published
