@@ -1,4 +1,4 @@
-"""The metrics in Prometheus' text format."""
+"""Metrics in the text format of Prometheus."""
 
 from __future__ import annotations
 

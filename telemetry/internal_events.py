@@ -1,4 +1,4 @@
-"""What happens inside, by name: one call is one log line and its metrics, per batch and never per event."""
+"""What happens inside a process, by name. One call writes one log line and its metrics, per batch, never per event."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def process_stopped(service: str) -> None:
 
 
 def events_judged(accepted: int, rejected: int, retry: int = 0) -> None:
-    """A request is about to be answered; what it had accepted is in the stream. `retry`: met a fault of ingest."""
+    """A request was processed; its accepted events are in the stream. `retry` events met a fault of ingest."""
     if rejected:
         labelled(metrics.INGEST_EVENTS, IngestOutcome.REJECTED).inc(rejected)
     if retry:
@@ -51,7 +51,7 @@ def events_judged(accepted: int, rejected: int, retry: int = 0) -> None:
 
 
 def defect_confined(error: Exception) -> None:
-    """A fault of ingest kept one event from being judged; its neighbours are stored."""
+    """A fault of ingest kept one event from being validated; its neighbours are stored."""
     metrics.INGEST_DEFECTS.inc()
     _log.error("defect_confined", exc_info=error)
 
@@ -63,18 +63,18 @@ def request_answered(route: str, status: int, seconds: float) -> None:
 
 
 def segment_judged(outcomes: Mapping[SegmentOutcome, int]) -> None:
-    """Calls of a Segment client were answered; `outcomes` counts them by what became of each."""
+    """Calls of a Segment client were answered; `outcomes` counts them by outcome."""
     for outcome, count in outcomes.items():
         metrics.SEGMENT_EVENTS.labels(outcome).inc(count)
 
 
 def sdk_dropped(source: str, count: int) -> None:
-    """A sender says how many events it dropped before they were sent; `source` is the name of its key."""
+    """A sender reports how many events it dropped before sending; `source` is the name of its key."""
     metrics.SDK_DROPPED.labels(source).inc(count)
 
 
 def events_appended(types: Mapping[str, int], seconds: float) -> None:
-    """One append took events of many requests, counted by type, to the stream."""
+    """Events of many requests, counted by type, were appended to the stream in one call of `seconds`."""
     count = sum(types.values())
     labelled(metrics.INGEST_EVENTS, IngestOutcome.ACCEPTED).inc(count)
     for event_type, number in types.items():
@@ -84,19 +84,19 @@ def events_appended(types: Mapping[str, int], seconds: float) -> None:
 
 
 def append_failed(error: DependencyUnavailable, count: int) -> None:
-    """An append did not succeed; the senders of its events are told to retry."""
+    """An append failed; the senders of its events are told to retry."""
     metrics.INGEST_EVENTS.labels(IngestOutcome.RETRY).inc(count)
     metrics.RETRIES.labels(error.dependency, error.reason).inc()
     _log.warning("append_failed", reason=error.reason, detail=error.detail, events=count)
 
 
 def events_held(count: Callable[[], int]) -> None:
-    """What tells, when somebody asks, how many accepted events wait for the stream's answer."""
+    """Set the function that returns how many accepted events wait for the reply of the stream."""
     metrics.INGEST_HELD_EVENTS.set_function(count)
 
 
 def pressure_changed(pressure: BackpressureReason | None) -> None:
-    """Ingest refuses events from now on, for this reason; None: it takes them again."""
+    """Ingest refuses events from now on for this reason; None: it accepts them again."""
     if pressure is None:
         _log.info("pressure_over")
     else:
@@ -104,7 +104,7 @@ def pressure_changed(pressure: BackpressureReason | None) -> None:
 
 
 def texts_judged(*, rejected: int, edited: Mapping[str, int]) -> None:
-    """Texts of events were looked at: how many events were refused for one, and how many texts changed, by code."""
+    """Texts were checked for personal data: the number of rejected events, and of changed texts by code."""
     if rejected:
         metrics.INGEST_PERSONAL.labels(TextOutcome.REJECTED).inc(rejected)
     for code, count in edited.items():
@@ -112,7 +112,7 @@ def texts_judged(*, rejected: int, edited: Mapping[str, int]) -> None:
 
 
 def detector_failed(detector: str, error: str) -> None:
-    """A validator of personal data raised an error of this type. Logged once for each validator, counted always."""
+    """A validator of personal data raised this type of error. All are counted, the first of a validator is logged."""
     metrics.DETECTOR_FAILURES.labels(detector).inc()
     if detector not in _failed_detectors:
         _failed_detectors.add(detector)
@@ -121,7 +121,7 @@ def detector_failed(detector: str, error: str) -> None:
 
 
 def load_unknown(error: DependencyUnavailable) -> None:
-    """Redis did not say how full it is."""
+    """Redis did not report its load."""
     metrics.RETRIES.labels(error.dependency, error.reason).inc()
     _log.warning("load_unknown", reason=error.reason, detail=error.detail)
 
@@ -132,37 +132,37 @@ def authentication_failed(reason: AuthenticationFailure) -> None:
 
 
 def request_refused(code: str) -> None:
-    """A request was refused before the application was given it. The server logs it, once a minute of each code."""
+    """The server refused a request before it reached the application. It logs each code once a minute."""
     labelled(metrics.REFUSED_REQUESTS, code).inc()
 
 
 def key_set_read(used: int, skipped: int) -> None:
-    """The public keys of learners' tokens were read, and are other in number than before."""
+    """The public keys of learners' tokens were read, and their number has changed."""
     metrics.JWKS_KEYS.labels(KeyState.USED).set(used)
     metrics.JWKS_KEYS.labels(KeyState.SKIPPED).set(skipped)
     _log.info("key_set_read", used=used, skipped=skipped)
 
 
 def key_set_unreadable(error: AnalyticsError) -> None:
-    """The public keys of learners' tokens cannot be read, or are not fit; those known stay in use."""
+    """The public keys of learners' tokens cannot be read or used; the known keys stay in use."""
     metrics.RETRIES.labels("jwks", "unreadable").inc()
     _log.warning("key_set_unreadable", detail=str(error))
 
 
 def api_keys_unreadable(error: DependencyUnavailable) -> None:
-    """The issued keys cannot be read: those known stay in force, also when one is revoked meanwhile."""
+    """The issued keys cannot be read: the known keys stay in force, even if one is revoked meanwhile."""
     metrics.RETRIES.labels(error.dependency, error.reason).inc()
     _log.warning("api_keys_unreadable", reason=error.reason, detail=error.detail)
 
 
 def tombstones_unreadable(error: DependencyUnavailable) -> None:
-    """Who is erased cannot be read: what was known of it is used on."""
+    """The tombstones cannot be read: the known ones stay in use."""
     metrics.RETRIES.labels(error.dependency, error.reason).inc()
     _log.warning("tombstones_unreadable", reason=error.reason, detail=error.detail)
 
 
 def unmapped_names_unwritten(error: DependencyUnavailable) -> None:
-    """The names nobody mapped cannot be written for `analytics doctor` to tell; they are kept for later."""
+    """The unmapped names cannot be written for `analytics doctor`; they are kept for later."""
     metrics.RETRIES.labels(error.dependency, error.reason).inc()
     _log.warning("unmapped_names_unwritten", reason=error.reason, detail=error.detail)
 
@@ -201,7 +201,7 @@ def batch_committed(counts: Mapping[str, int], times: StageTimes, oldest_age: fl
 
 
 def events_published(results: Mapping[LiveResult, int], seconds: float, oldest_age: float) -> None:
-    """A live worker settled entries; `oldest_age` is the seconds since the oldest of them was received."""
+    """A live worker settled entries; `oldest_age` is the age of the oldest published event, in seconds."""
     for result, count in results.items():
         metrics.CONSUMED_EVENTS.labels(GroupKind.LIVE, result).inc(count)
     metrics.BATCH_EVENTS.observe(sum(results.values()))
@@ -212,20 +212,20 @@ def events_published(results: Mapping[LiveResult, int], seconds: float, oldest_a
 
 
 def live_skipped(stream: str, count: int) -> None:
-    """The live group was too far behind: so many entries are not published, and subscribers are told of a gap."""
+    """The live group was too far behind: `count` entries are not published, and subscribers are told of a gap."""
     metrics.CONSUMED_EVENTS.labels(GroupKind.LIVE, LiveResult.SKIPPED).inc(count)
     _log.warning("live_skipped", stream=stream, count=count)
 
 
 def entries_parked(reasons: list[str]) -> None:
-    """Entries went to dead_letters, one reason each."""
+    """Entries were parked in dead_letters, one reason each."""
     for reason in reasons:
         metrics.DEAD_LETTERS.labels(reason).inc()
     _log.error("entries_parked", count=len(reasons), reasons=sorted(set(reasons)))
 
 
 def parking_stopped(excess: str, reasons: list[str]) -> None:
-    """A worker stops, since it would have to park too much."""
+    """A worker stops because it would have to park too much."""
     _log.error("parking_stopped", excess=excess, reasons=reasons)
 
 
@@ -254,13 +254,13 @@ def lag_measured(
 
 
 def event_ids_conflicted(differs: IdDifference, source: str, stored_source: str, count: int) -> None:
-    """Events of a service were dropped as duplicates of other events with their ids."""
+    """Events of a service were dropped as duplicates of different events with the same ids."""
     metrics.ID_CONFLICTS.labels(differs).inc(count)
     _log.warning("event_ids_conflicted", differs=differs, source=source, stored_source=stored_source, count=count)
 
 
 def key_changes_unknown(error: DependencyUnavailable) -> None:
-    """Redis did not say when the key of pseudonyms was changed: learners of conflicting events are not compared."""
+    """The times of key changes cannot be read from Redis: learners of conflicting events are not compared."""
     metrics.RETRIES.labels(error.dependency, error.reason).inc()
     _log.warning("key_changes_unknown", reason=error.reason, detail=error.detail)
 
@@ -271,61 +271,61 @@ def conflicts_uncounted(error: DependencyUnavailable, count: int) -> None:
 
 
 def entries_claimed(stream: str, count: int) -> None:
-    """Entries were taken over from a worker that was idle too long."""
+    """Entries were claimed from a worker that was idle too long."""
     metrics.CLAIMED.inc(count)
     _log.warning("entries_claimed", stream=stream, count=count)
 
 
 def entries_lost(stream: str, ids: list[str]) -> None:
-    """Entries were gone from the stream before they were settled: data loss."""
+    """Entries left the stream before they were settled: data loss."""
     metrics.LOST.inc(len(ids))
     _log.error("entries_lost", stream=stream, count=len(ids), first=ids[0], last=ids[-1])
 
 
 def group_recreated(stream: str, group: str) -> None:
-    """A consumer group was gone: Redis was emptied, or an older copy took over."""
+    """A missing consumer group was created again: Redis lost its data, or an older copy took over."""
     metrics.STREAM_RECREATED.inc()
     _log.error("group_recreated", stream=stream, group=group)
 
 
 def stream_went_back(stream: str, missing: int, after: str, before: str) -> None:
-    """A stream has less than it had: Redis was emptied, or an older copy took over."""
+    """A stream has fewer entries than before: Redis lost its data, or an older copy took over."""
     metrics.STREAM_REWINDS.inc()
     _log.error("stream_went_back", stream=stream, missing=missing, after=after, before=before)
 
 
 def leadership_changed(*, leads: bool) -> None:
-    """The maintenance process leads from now on, or no longer."""
+    """The maintenance process became the leader, or ceased to be."""
     metrics.IS_LEADER.set(1 if leads else 0)
     _log.info("leadership_changed", leads=leads)
 
 
 def chore_done(chore: str, seconds: float, outcome: str) -> None:
-    """A maintenance chore took its turn; `outcome` says in a few words what it did."""
+    """A maintenance chore ran; `outcome` summarises what it did."""
     metrics.CHORE_RUNS.labels(chore, ChoreOutcome.OK).inc()
     metrics.CHORE_DURATION.labels(chore).observe(seconds)
     _log.debug("chore_done", chore=chore, outcome=outcome)
 
 
 def chore_failed(chore: str, error: DependencyUnavailable) -> None:
-    """A maintenance chore could not do its work and waits for its next turn."""
+    """A maintenance chore failed and waits for its next turn."""
     metrics.CHORE_RUNS.labels(chore, ChoreOutcome.FAILED).inc()
     _log.warning("chore_failed", chore=chore, reason=error.reason, detail=error.detail)
 
 
 def live_subscribed(transport: str, change: int) -> None:
-    """A subscriber came (1) or left (-1)."""
+    """A subscriber connected (1) or left (-1)."""
     metrics.LIVE_SUBSCRIBERS.labels(transport).inc(change)
 
 
 def live_frames_sent(transport: str, frames: int, messages: int) -> None:
-    """So many frames left since the last time, with so many events."""
+    """Frames with events were sent since the last call."""
     metrics.LIVE_FRAMES.labels(transport).inc(frames)
     metrics.LIVE_MESSAGES.labels(transport).inc(messages)
 
 
 def live_subscriber_behind() -> None:
-    """A subscriber reads so slowly that its events come from Redis again."""
+    """A subscriber reads so slowly that its events must be read from Redis again."""
     metrics.LIVE_BEHIND.inc()
 
 
@@ -335,11 +335,11 @@ def live_subscriber_resynced() -> None:
 
 
 def live_history_gone(position: int, last: int) -> None:
-    """The timeline does not go on where it was read to: everybody who follows it is told of the gap."""
+    """The timeline does not continue where it was read to: all subscribers are told of the gap."""
     _log.warning("live_history_gone", position=position, last=last)
 
 
 def live_messages_unreadable(count: int) -> None:
-    """The timeline has messages that are not of our form; nobody is sent them."""
+    """The timeline holds messages in an unknown form; they are not sent."""
     metrics.LIVE_UNREADABLE.inc(count)
     _log.error("live_messages_unreadable", count=count)

@@ -1,4 +1,4 @@
-"""The series of a metric for some labels, kept: the client library checks labels and takes a lock to find it."""
+"""A cache of labelled series: to look one up, the client library checks the labels and takes a lock."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ Metric = TypeVar("Metric", bound=MetricWrapperBase)
 
 @cache
 def labelled(metric: Metric, *values: str) -> Metric:
-    """Return the series of these values, in the order the metric names its labels. They must be few, as ever."""
+    """Return the series of these label values, in the order of the label names. Their number must be bounded."""
     return metric.labels(*values)

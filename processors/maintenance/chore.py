@@ -1,4 +1,4 @@
-"""What a chore of maintenance is."""
+"""The type of a maintenance chore."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True)
 class Chore:
-    """A piece of maintenance and how often it is due."""
+    """A periodic piece of work. `run` returns a summary for the log; it may raise DependencyUnavailable."""
 
     name: str
     every: timedelta

@@ -1,4 +1,4 @@
-"""What maintenance does, one function per chore; each says in a few words what it did."""
+"""The chores of maintenance for the database and the streams."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from telemetry import metrics
 from telemetry.labels import GroupKind
 
 IDLE_CONSUMER: Final = timedelta(hours=1)
-"""After this a consumer without pending entries is a process that is gone."""
+"""After this idle time, a consumer without pending entries belongs to a process that has ended."""
 
 
 def chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
-    """Return every chore of the leader."""
+    """Return every chore of the leading process."""
     return [
         *database_chores(settings, pool),
         *stream_chores(settings, redis, pool),
@@ -37,7 +37,7 @@ def chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
 
 
 def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
-    """Return the chores that need nothing but Postgres."""
+    """Return the chores that need Postgres alone."""
 
     async def ensure_partitions() -> str:
         now = utc_now()
@@ -88,7 +88,7 @@ def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
 
 
 def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
-    """Return the chores that look after the streams."""
+    """Return the chores of the streams."""
     streams = range(settings.stream_partitions)
     ignored = settings.trim_ignore_groups
 
@@ -113,8 +113,8 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         await stream_api_keys.publish_keys(redis, keys)
         return f"published {len(keys)}"
 
-    async def watch_streams() -> str:
-        found = [await watch_stream(redis, pool, stream) for stream in streams]
+    async def check_streams() -> str:
+        found = [await check_stream(redis, pool, stream) for stream in streams]
         return f"found {sum(found)} losses"
 
     async def measure_lag() -> str:
@@ -136,19 +136,19 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         Chore("trim_streams", timedelta(minutes=1), trim_streams),
         Chore("remove_idle_consumers", timedelta(minutes=10), remove_idle_consumers),
         Chore("publish_keys", timedelta(seconds=5), publish_keys),
-        Chore("watch_streams", timedelta(seconds=5), watch_streams),
+        Chore("watch_streams", timedelta(seconds=5), check_streams),
         Chore("measure_lag", timedelta(seconds=5), measure_lag),
     ]
 
 
-async def watch_stream(redis: Redis, pool: Pool, stream: int) -> bool:
-    """Compare a stream with what it was the last time; record and say what it lost. Return whether it lost something.
+async def check_stream(redis: Redis, pool: Pool, stream: int) -> bool:
+    """Compare a stream with its last known position and record a loss; return whether there is one.
 
-    What was appended since the last time and lost is only known of as far as it was stored. Raises StreamUnavailable
-    and StorageUnavailable.
+    Entries that were appended since then and lost are known only if they were stored. Raises StreamUnavailable and
+    StorageUnavailable.
     """
     known = await losses.last_position(pool, stream)
-    # before the comparison: a loss in between is found the next time
+    # read before the comparison, so that a loss in between is found the next time
     position = await continuity.find_position(redis, stream)
     gap = await continuity.find_gap(redis, stream, continuity.Position(*known)) if known else None
     if gap is None:
@@ -162,15 +162,15 @@ async def watch_stream(redis: Redis, pool: Pool, stream: int) -> bool:
 
 
 async def groups_of(redis: Redis, streams: Sequence[int]) -> list[tuple[int, str]]:
-    """Return the groups to look after: that of live workers only where there are any. Raises StreamUnavailable."""
+    """Return stream and group of each of our groups; the live group only where it exists. Raises StreamUnavailable."""
     live = [(stream, LIVE_GROUP) for stream in streams if await groups.has_group(redis, stream, LIVE_GROUP)]
     return [*((stream, STORE_GROUP) for stream in streams), *live]
 
 
 async def measure_needs(redis: Redis, streams: Sequence[int], ignored: Collection[str]) -> None:
-    """Set the age of the oldest entry that each kind of group needs. Names of other people's groups are no labels.
+    """Set the age of the oldest entry that each kind of group needs. Raises StreamUnavailable.
 
-    Raises StreamUnavailable.
+    Names of groups of other systems are unbounded, so they are not used as label values.
     """
     for stream in streams:
         ages = dict.fromkeys(GroupKind, 0.0)

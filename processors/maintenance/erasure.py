@@ -1,4 +1,4 @@
-"""Carries out erasures: the tables first, in one transaction, then the stream, as far as every group has read it."""
+"""Carries out erasures: the tables first, in one transaction, then the entries that every group has settled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stream.live_history import remove_learner_messages
 
 
 async def publish_tombstones(redis: Redis, pool: Pool) -> bool:
-    """Let ingest know who is erased; return whether there was news. Raises StreamUnavailable, StorageUnavailable."""
+    """Publish the tombstones if their number changed; return whether it did. Raises DependencyUnavailable."""
     if await tombstones.published_tombstones(redis) == await erasure.count_tombstones(pool):
         return False
     await tombstones.publish_tombstones(redis, await erasure.read_tombstones(pool))
@@ -24,9 +24,9 @@ async def publish_tombstones(redis: Redis, pool: Pool) -> bool:
 
 
 async def carry_out(redis: Redis, pool: Pool, partitions: Iterable[int], ignored: Collection[str] = ()) -> int:
-    """Take every open erasure a step further; return how many are done. Groups that are `ignored` are not waited for.
+    """Advance every open erasure by one step; return how many are done. Raises DependencyUnavailable.
 
-    Raises DependencyUnavailable.
+    An erasure waits for every group to settle its entries, except for the `ignored` groups.
     """
     streams = list(partitions)
     for job in await erasure.open_jobs(pool):
@@ -36,7 +36,7 @@ async def carry_out(redis: Redis, pool: Pool, partitions: Iterable[int], ignored
     for job in await erasure.open_jobs(pool):
         sweeps = [await sweep_learner(redis, stream, job.user_hashes, ignored) for stream in streams]
         finished = not any(sweep.waiting for sweep in sweeps)
-        # last: by now live workers are done with every entry that was there
+        # last: by now live workers have settled every entry of the learner
         messages = await remove_learner_messages(redis, frozenset(job.user_hashes)) if finished else 0
         swept = erasure.Swept(sum(sweep.removed for sweep in sweeps), sum(sweep.left for sweep in sweeps), messages)
         await erasure.record_sweep(pool, job, swept, finished=finished)
@@ -45,12 +45,12 @@ async def carry_out(redis: Redis, pool: Pool, partitions: Iterable[int], ignored
 
 
 class LateRemoval(NamedTuple):
-    """What was done about what came of erased learners."""
+    """What was removed of events that arrived after an erasure."""
 
     removed: int
     """Entries and live messages."""
     waiting: int
-    """Entries that a group has not settled yet."""
+    """Entries that some group has not settled yet."""
 
 
 async def remove_suppressed(
@@ -61,14 +61,14 @@ async def remove_suppressed(
     *,
     erased_since: datetime | None = None,
 ) -> LateRemoval:
-    """Delete from the stream what came of erased learners since then, and live messages.
+    """Delete the entries of erased learners that were settled since `since`, and their live messages.
 
-    Entries that a group needs stay until it has settled them, unless the group is `ignored`. The messages are those of
-    learners who were erased since `erased_since`, or of all. Raises DependencyUnavailable.
+    An entry stays until every group but the `ignored` ones has settled it. Messages are those of learners erased since
+    `erased_since`; of all erased learners if it is None. Raises DependencyUnavailable.
     """
     suppressed = await erasure.suppressed_entries(pool, since)
     removals = [await remove_settled(redis, stream, ids, ignored) for stream, ids in suppressed.items()]
-    # of the seconds in which a live worker did not know yet
+    # published in the seconds before live workers knew of the erasure
     messages = await remove_learner_messages(redis, frozenset(await erasure.read_tombstones(pool, erased_since)))
     swept = erasure.Swept(sum(one.entries for one in removals), sum(one.left for one in removals), messages)
     waiting = sum(one.waiting for one in removals)

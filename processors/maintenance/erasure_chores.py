@@ -1,4 +1,4 @@
-"""The chores that carry out erasures, and purge the bytes that they leave in files."""
+"""The chores that carry out erasures and purge the bytes that erasures leave in files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from telemetry.labels import ErasureStore
 
 
 def erasure_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
-    """Return them."""
+    """Return the chores of erasure."""
     streams = range(settings.stream_partitions)
     ignored = settings.trim_ignore_groups
 
@@ -56,7 +56,7 @@ def erasure_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
 
 
 def publish_residue(left: Sequence[residue.Residue], now: datetime) -> None:
-    """Set for how long bytes of erased learners have been in the files of each store."""
+    """Set for how long bytes of erased learners have remained in the files of each store."""
     oldest = dict.fromkeys(ErasureStore, now)
     for place, since in left:
         store = ErasureStore.REDIS if place in residue.PLACES_IN_REDIS else ErasureStore.POSTGRES

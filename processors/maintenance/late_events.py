@@ -1,4 +1,4 @@
-"""Events that still come of erased learners: noticed within seconds of the commit that kept them out, and removed."""
+"""Removes events of erased learners that arrive after the erasure, within seconds of their suppression."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from storage.residue import SUPPRESSED, note_residue
 from stream.connection import Redis
 
 FULL_PASS: Final = timedelta(hours=1)
-"""Everything is looked at this often, whatever the books say."""
+"""How often everything is checked, whatever the books say."""
 
 OVERLAP: Final = timedelta(minutes=5)
-"""Longer than a batch takes: an entry is settled at the time its transaction began."""
+"""Longer than a batch takes: an entry counts as settled at the start of its transaction."""
 
 LIVE_WORKERS_KNOW: Final = timedelta(minutes=10)
-"""After this no live worker publishes events of a learner who was erased."""
+"""After this time, every live worker knows of an erasure."""
 
 
 class Look(NamedTuple):
     """What is known after a pass."""
 
     kept_out: int | None
-    """Entries that were ever kept out, all of which are removed; None when some were left."""
+    """Number of entries ever suppressed, all of which are removed; None if some are left."""
     at: datetime
-    """What was kept out before is removed, but for transactions that were under way."""
+    """Entries suppressed before are removed, except those of transactions in progress at that time."""
     full_at: datetime
-    """When everything was looked at last."""
+    """When everything was checked last."""
 
 
 class Pass(NamedTuple):
-    """What is to be looked at."""
+    """What to check."""
 
     since: datetime
     is_full: bool
 
 
 def next_pass(last: Look | None, kept_out: int, now: datetime, retention: timedelta) -> Pass | None:
-    """Return what is to be looked at, so many entries having ever been kept out; None: nothing is new. Pure."""
+    """Return what to check when `kept_out` entries were ever suppressed; None if nothing is new. Pure."""
     if last is None or now - last.full_at >= FULL_PASS:
         return Pass(now - retention, is_full=True)
     return None if kept_out == last.kept_out else Pass(last.at - OVERLAP, is_full=False)
 
 
 class LateEvents:
-    """Removes what came, as one leader of maintenance knows it."""
+    """Removes late events. Belongs to one leader of maintenance."""
 
     def __init__(self, redis: Redis, pool: Pool, retention: timedelta, ignored: Collection[str]) -> None:
-        """`retention` is that of the stream; groups that are `ignored` are not waited for."""
+        """`retention` is that of the stream. Entries are removed without waiting for the `ignored` groups."""
         self._redis = redis
         self._pool = pool
         self._retention = retention
@@ -59,16 +59,16 @@ class LateEvents:
         self._last: Look | None = None
 
     async def remove(self, now: datetime) -> int | None:
-        """Return how many entries and live messages were removed; None when nothing new was kept out.
+        """Return how many entries and live messages were removed; None if nothing new was suppressed.
 
-        Raises DependencyUnavailable; then the next call does it.
+        Raises DependencyUnavailable; the next call then removes them.
         """
         last, kept_out = self._last, await count_suppressed(self._pool)
         todo = next_pass(last, kept_out, now, self._retention)
         if todo is None:
             return None
         if last is not None and kept_out != last.kept_out:
-            # before the removal, which may have to wait
+            # noted before the removal, which may have to wait
             await note_residue(self._pool, [SUPPRESSED])
         erased_since = None if todo.is_full else now - LIVE_WORKERS_KNOW
         done = await remove_suppressed(self._redis, self._pool, todo.since, self._ignored, erased_since=erased_since)

@@ -1,4 +1,4 @@
-"""The chores that look after live events: what is too old or too late goes."""
+"""The chores of live events: old messages are removed, and a late live group skips entries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from telemetry import internal_events as telemetry
 
 
 def live_chores(settings: Settings, redis: Redis) -> list[Chore]:
-    """Return them."""
+    """Return the chores of live events."""
 
     async def prune_live_history() -> str:
         return f"removed {await prune(redis, settings.event_retention)}"
@@ -32,9 +32,9 @@ def live_chores(settings: Settings, redis: Redis) -> list[Chore]:
 
 
 async def skip_if_late(redis: Redis, stream: int, longest_seconds: float) -> int:
-    """Let the live group go on at the end of a stream it is too late for; return how many entries it missed.
+    """Move the live group to the end of a stream if it is further behind; return how many entries it missed.
 
-    A group that stands still would keep its entries from trimming. Raises StreamUnavailable.
+    The entries that a stalled group needs are not trimmed, so it must not stall for ever. Raises StreamUnavailable.
     """
     if not await has_group(redis, stream, LIVE_GROUP):
         return 0

@@ -1,4 +1,4 @@
-"""The maintenance process: one of them leads and does the chores, the others stand by to take over."""
+"""The maintenance process: one process leads and runs the chores, the others stand by."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ LONGEST_STATEMENT: Final = timedelta(minutes=30)
 
 
 class _Over(Exception):
-    """Ends the tasks of a term: leadership was lost, or the process is to stop."""
+    """Ends the tasks of a term: leadership was lost, or the process must stop."""
 
 
 async def serve(settings: Settings) -> None:
-    """Keep house until SIGTERM or SIGINT."""
+    """Run maintenance until SIGTERM or SIGINT."""
     with stop_on_signals() as stop:
         await run(settings, stop)
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Keep house until `stop` is set; a defect in a chore ends the process and is raised."""
+    """Run maintenance until `stop` is set. A defect in a chore ends the process and is raised."""
     redis = connect(settings)
     pool = await _open_pool(settings, stop)
     if pool is None:
@@ -131,7 +131,7 @@ async def _take_turn(chore: Chore) -> None:
 
 @contextlib.contextmanager
 def _ending(over: asyncio.Event) -> Iterator[None]:
-    """Say that the term is over. A cancelled chore may end with its connection's error, so each loop needs the word."""
+    """Set `over` at the end of the block: a cancelled chore may end with the error of its connection instead."""
     try:
         yield
     finally:

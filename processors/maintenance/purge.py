@@ -1,4 +1,4 @@
-"""Purges the bytes that erasures leave in the files of Redis and Postgres, and in the streams."""
+"""Purges the bytes that erasures leave in the files of Redis and Postgres."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _PATIENCE_SECONDS: Final = 5.0
 
 
 async def purge_redis(redis: Redis, pool: Pool, every: timedelta, stream_retention: timedelta) -> bool:
-    """Have Redis write its files anew, if something was removed and the last time is `every` ago; return whether.
+    """Rewrite the files of Redis if something was removed and the last rewrite is `every` ago; return whether it was.
 
     Raises DependencyUnavailable.
     """
-    # the last neighbour of a removed entry may have come much later, and stays as long again
+    # the last neighbour of a removed entry may be up to one retention younger, and stays for one retention
     await residue.forget_stream(pool, 2 * stream_retention)
     if not await residue.begin_purge(pool, residue.REDIS, every):
         return False
@@ -31,13 +31,13 @@ async def purge_redis(redis: Redis, pool: Pool, every: timedelta, stream_retenti
 
 
 async def purge_postgres(pool: Pool, every: timedelta) -> bool:
-    """Take the purge of Postgres' files a step further, or begin one that is due; return whether one was finished.
+    """Advance the purge of Postgres' files, or begin one that is due; return whether one was finished.
 
-    Tables first, each locked while it is written anew; then the log. Raises StorageUnavailable.
+    Tables come first, each locked while it is rewritten; then the log. Raises StorageUnavailable.
     """
     await residue.begin_purge(pool, residue.LOG, every)
     tables = await residue.tables_to_purge(pool)
-    if tables and not await _nobody_sees_what_is_gone(pool):
+    if tables and not await _older_transactions_end(pool):
         return False
     for table in tables:
         await residue.purge_table(pool, table)
@@ -48,8 +48,8 @@ async def purge_postgres(pool: Pool, every: timedelta) -> bool:
     return True
 
 
-async def _nobody_sees_what_is_gone(pool: Pool) -> bool:
-    """Wait a little for the transactions that run now; return whether all have ended."""
+async def _older_transactions_end(pool: Pool) -> bool:
+    """Wait up to five seconds for the transactions that run now; return whether all have ended."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     older = await residue.older_transactions(pool)
     while older and time.monotonic() < deadline:

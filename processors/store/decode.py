@@ -1,4 +1,4 @@
-"""Turns stream entries into events to store and dead letters. Pure."""
+"""Decodes stream entries into events and dead letters. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RESERVED: Final = str(RESERVED_FLOOR)[:4]
 
 
 class StorableRange(NamedTuple):
-    """The times, in Unix milliseconds, of UUIDv7 keys that a partition is kept for."""
+    """The times of UUIDv7 keys for which a partition is kept, in Unix milliseconds."""
 
     lowest: int
     highest: int
@@ -30,12 +30,12 @@ class StorableRange(NamedTuple):
         return cls(unix_milliseconds(lowest), unix_milliseconds(now + AHEAD - timedelta(weeks=1)))
 
     def holds(self, event_id: str) -> bool:
-        """Whether an event with this key can be stored."""
+        """Whether a partition exists for this key."""
         return event_id.startswith(_RESERVED) or self.lowest <= milliseconds_of(event_id) <= self.highest
 
 
 def decode_entries(entries: Sequence[Entry], storable: StorableRange) -> tuple[list[ReceivedEvent], list[DeadLetter]]:
-    """Return the events of `entries` and a dead letter for each that is none; together as many as entries."""
+    """Return the event of each entry that holds a valid one, and a dead letter for every other entry."""
     events: list[ReceivedEvent] = []
     letters: list[DeadLetter] = []
     for entry in entries:
@@ -53,5 +53,5 @@ def decode_entries(entries: Sequence[Entry], storable: StorableRange) -> tuple[l
 
 
 def dead_letter(entry: Entry, reason: str, detail: str, event_id: UUID | None = None) -> DeadLetter:
-    """Return the dead letter of an entry, with what may be kept of its fields."""
+    """Return the dead letter of an entry, with the fields that may be kept."""
     return DeadLetter(entry.id, reason, detail, scrub(entry.fields), event_id)

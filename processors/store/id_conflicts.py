@@ -1,6 +1,6 @@
-"""Counts duplicates that are other events than the stored ones: the id that their sender chose is not its own.
+"""Counts duplicates that differ from the stored event: two senders, or two events of one sender, share an id.
 
-The store tells them after its commit; here they are put into the metric and into the counts that `analytics doctor`
+The writer reports conflicts after its commit. They are added to the metric and to the counts that `analytics doctor`
 reads. A crash in between loses a count, never an event.
 """
 
@@ -23,17 +23,17 @@ from telemetry import internal_events as telemetry
 from telemetry.labels import IdDifference
 
 ROLLOUT: Final = timedelta(days=1)
-"""How long after a change of the key some ingest process may still use the one before."""
+"""For how long after a change of the key an ingest process may still use the previous one."""
 SKEW: Final = timedelta(minutes=10)
-"""How long before a change is recorded events may have come under the new key, by the clock of their ingest process."""
+"""For how long before a change is recorded events may carry the new key: clocks of ingest processes differ."""
 
 _INTERVAL: Final = timedelta(seconds=1)
 
 
 def kind_of(conflict: Conflict, key_changes: Sequence[datetime] | None) -> ConflictKind | None:
-    """Return what kind of conflict it is, None when it need not be one. Pure.
+    """Return the kind of a conflict; None if it may not be one. Pure.
 
-    Two pseudonyms are two learners only if both are of one key. `key_changes` is None when they are not known.
+    Two pseudonyms mean two learners only if both were made with one key. `key_changes` is None if unknown.
     """
     if conflict.differs_in_type:
         return ConflictKind(conflict.source, conflict.stored_source, "event_type")
@@ -45,39 +45,39 @@ def kind_of(conflict: Conflict, key_changes: Sequence[datetime] | None) -> Confl
 
 
 class ConflictCounter:
-    """Gathers conflicts and counts them from time to time.
+    """Gathers conflicts and counts them once a second.
 
-    What it holds is bounded by what a worker stores in a second: when the database is away, workers store nothing.
+    Its memory is bounded by what a worker stores in a second: during an outage of the database, nothing is stored.
     """
 
     def __init__(self, pool: Pool, key_changes: Callable[[], Awaitable[Sequence[datetime]]]) -> None:
-        """`key_changes` returns when the key of pseudonyms was changed; it raises StreamUnavailable."""
+        """`key_changes` returns when the key of pseudonyms was changed. It may raise StreamUnavailable."""
         self._pool = pool
         self._key_changes = key_changes
-        self._told: list[Conflict] = []
+        self._gathered: list[Conflict] = []
 
     def add(self, conflicts: Sequence[Conflict]) -> None:
-        """Take conflicts to count; never blocks."""
-        self._told.extend(conflicts)
+        """Add conflicts to count. Does not block."""
+        self._gathered.extend(conflicts)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Count what was told, once a second, until `stop` is set. Call `count` when nothing more is told."""
+        """Count once a second until `stop` is set. Call `count` once no more conflicts are added."""
         await poll(partial(self.count, stop), _INTERVAL, stop)
 
     async def count(self, stop: asyncio.Event) -> None:
-        """Count what was told. Waits while the database is away; once `stop` is set, it is lost instead."""
-        if not self._told:
+        """Count the gathered conflicts. Waits out an outage of the database; once `stop` is set, drops them instead."""
+        if not self._gathered:
             return
-        told, self._told = self._told, []
+        gathered, self._gathered = self._gathered, []
         changes = await self._changes()
-        kinds = (kind_of(conflict, changes) for conflict in told)
+        kinds = (kind_of(conflict, changes) for conflict in gathered)
         counts = Counter(kind for kind in kinds if kind is not None)
         for kind, events in counts.items():
             telemetry.event_ids_conflicted(IdDifference(kind.differs), kind.source, kind.stored_source, events)
         try:
             await until_available(lambda: count_conflicts(self._pool, counts), stop)
         except StorageUnavailable as error:
-            telemetry.conflicts_uncounted(error, len(told))
+            telemetry.conflicts_uncounted(error, len(gathered))
 
     async def _changes(self) -> Sequence[datetime] | None:
         try:
