@@ -14,6 +14,7 @@ from ingest.faults import Rejection
 from ingest.learner_names import LearnerNames
 from ingest.privacy import own_id
 from ingest.privacy.firewall import Edit, Firewall
+from ingest.work import WORK
 from schemas.envelope_fields import OpaqueSession
 from schemas.events import AnyEvent
 from schemas.identifiers import canonical_event_id, is_reserved, milliseconds_of, time_of, unix_milliseconds
@@ -27,6 +28,10 @@ _UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9._:+~/-]+")
 _DIGIT: Final = re.compile(r"[1-9]")
 """No artefact is plain and has a digit but zero."""
+
+_UNITS_OF_AN_ID: Final = 15
+"""To validate an id of a sender's own form, and to map it."""
+_CHARACTERS_OF_A_UNIT: Final = 8
 
 _IS_OWN: Final = "This is the user_id of this event; send an id of its own."
 _OWN_EVENT_ID: Final = Rejection("personal_data", "/event_id", _IS_OWN)
@@ -91,6 +96,7 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
         refused = _refused_id(sent_id, event.user_id, policy.firewall)
         if refused is not None:
             return refused
+        WORK.units += _UNITS_OF_AN_ID
         event_id, id_time = _identity(sent_id, source)
     if id_time is not None and not arrival.oldest_id <= id_time <= arrival.newest_id:
         detail = "The time inside this UUIDv7 is too old or in the future."
@@ -102,7 +108,11 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
     occurred_at = _in_utc(stated)
     if not arrival.oldest <= occurred_at <= arrival.newest:
         return _out_of_window(occurred_at, policy, arrival)
-    session_id = str(policy.names.session(session.name)) if isinstance(session, OpaqueSession) else session or ""
+    if isinstance(session, OpaqueSession):
+        WORK.units += _UNITS_OF_AN_ID + len(session.name) // _CHARACTERS_OF_A_UNIT
+        session_id = str(policy.names.session(session.name))
+    else:
+        session_id = session or ""
     user_id = event.user_id
     own = own_id.search_key(user_id)
     if own is not None and own[1:-1] in (event_id, session_id):

@@ -13,7 +13,7 @@ from typing import Final, Self, TypeVar
 from ingest.faults import Rejection
 from ingest.work import WORK
 
-BUDGET: Final = 400_000
+BUDGET: Final = 200_000
 """Units one request may cause; what is left of it then is to be sent again."""
 
 SLICE: Final = 4_000

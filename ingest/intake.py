@@ -33,7 +33,7 @@ RETRY_UNDER_PRESSURE: Final = range(5, 16)
 """Seconds; workers have to store what waits."""
 
 _EVENTS_A_TURN: Final = 256
-_UNITS_OF_AN_EVENT: Final = 20
+_UNITS_OF_AN_EVENT: Final = 8
 
 
 @dataclass(frozen=True)

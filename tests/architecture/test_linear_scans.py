@@ -116,6 +116,10 @@ SCANS: Final[dict[str, tuple[Scan, tuple[str, ...]]]] = {
         disguises.plain,
         ("%25", "&amp;", "&", "%", "\u2167", "\ufdfa", "\u0345", "\\u0040", "&#"),
     ),
+    "privacy.disguises.without_digests": (
+        disguises.without_digests,
+        ("a", "1", "0123456789abcdef" * 2, "1" * 31 + "-"),
+    ),
     "privacy.disguises.without_uuids": (disguises.without_uuids, ("a", "12345678-1234-", "1")),
     "privacy.emails.has_email": (
         emails.has_email,
