@@ -11,8 +11,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ingest.defects import defect_refusal
 from ingest.endpoint import Endpoint, Reply
+from ingest.rejection import defect_refusal
 from runtime.refusal import Refusal
 from runtime.request_id import new_request_id, request_id_of
 from schemas.problem import PROBLEM_MEDIA_TYPE

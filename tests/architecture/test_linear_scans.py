@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 
 from dashboard.percent_encoding import is_readable
-from ingest.elements import read_document
+from ingest.parsing.json_elements import read_document
 from ingest.privacy import (
     allow_list,
     cards,

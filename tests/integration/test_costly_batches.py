@@ -23,7 +23,8 @@ from cli.delivery import Courier
 from cli.journal import FileJournal, Progress
 from cli.sending import InputSender
 from cli.target import Target
-from ingest.effort import BUDGET, TOO_COSTLY
+from ingest.effort import BUDGET
+from ingest.rejection import TOO_COSTLY
 from ingest.segment.routes import BATCH as SEGMENT_BATCH
 from ingest.server import create_app
 from runtime.settings import Settings

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ingest.effort import Effort
-from ingest.faults import Rejection
-from ingest.parse import batch_steps
+from ingest.parsing.batch import parse_batch
+from ingest.rejection import Rejection
 from runtime.refusal import Refusal
 from schemas.limits import MAX_EVENT_BYTES
 
@@ -21,7 +21,7 @@ CUTS = '}, {"event_type": '
 async def parsed(body: str) -> list[Any]:
     encoded = body.encode()
     async with Effort(asyncio.Lock(), len(encoded)) as effort:
-        return await effort.run(batch_steps(encoded, effort))
+        return await effort.run(parse_batch(encoded, effort))
 
 
 def view(material_id: str, **others: object) -> dict[str, Any]:

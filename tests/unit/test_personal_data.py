@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from cli.demo_traffic import demo_events
 from examples.epm.to_events import events, read_rows, shift_of
-from ingest.accept import Acceptance, Arrival, accept
-from ingest.faults import Rejection
+from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.privacy.detectors import Personal, _find, find_personal
 from ingest.privacy.disguises import without_digests
 from ingest.privacy.firewall import HASHED, REDACTED, Action, Edit, Firewall
 from ingest.privacy.templates import template_of
+from ingest.rejection import Rejection
 from ingest.server import acceptance_policy
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer

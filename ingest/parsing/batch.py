@@ -14,10 +14,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter, ValidationError
 
-from ingest.defects import confined
-from ingest.effort import LARGE_BYTES, TOO_COSTLY, Effort, Steps, at_once
-from ingest.elements import TOO_LARGE, read_document
-from ingest.faults import Rejection, find_unstorable, from_validation, pointer
+from ingest.effort import LARGE_BYTES, Effort, Steps, run_at_once
+from ingest.parsing.faults import find_unstorable, from_validation, pointer
+from ingest.parsing.json_elements import TOO_LARGE, read_document
+from ingest.rejection import TOO_COSTLY, Rejection, isolate_defect
 from ingest.work import WORK, is_odd
 from runtime.refusal import Refusal
 from schemas.events import EVENT, MODELS, PROPERTIES, AnyEvent
@@ -56,7 +56,7 @@ _ARRAY: Final = TypeAdapter(Annotated[list[AnyEvent], FailFast()])
 
 
 def parse_event(body: bytes) -> AnyEvent | Rejection:
-    """Return the event in a body, or what is wrong with it. Raises Refusal when the body is no JSON or too large."""
+    """Return the event in a body, or why it is rejected. Raises Refusal if the body is not JSON or is too large."""
     if len(body) > MAX_EVENT_BYTES:
         raise Refusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "event_too_large", f"An event may have {MAX_EVENT_BYTES} bytes."
@@ -64,45 +64,45 @@ def parse_event(body: bytes) -> AnyEvent | Rejection:
     try:
         return EVENT.validate_json(body)
     except ValidationError:
-        return judge(at_once(load_steps(body)))
+        return validate_event(run_at_once(parse_json(body)))
 
 
-def batch_steps(body: bytes, effort: Effort) -> Steps[list[AnyEvent | Rejection]]:
-    """Return each event of a batch, or what is wrong with it. Raises Refusal when there is no batch to judge.
+def parse_batch(body: bytes, effort: Effort) -> Steps[list[AnyEvent | Rejection]]:
+    """Return each event of a batch, or why it is rejected. Raises Refusal if the body is not a batch.
 
-    Events that are left when the effort is over are TOO_COSTLY.
+    The events that remain when half of the budget is used up are TOO_COSTLY.
     """
-    events = yield from _good_events(body)
+    events = yield from _parse_valid_batch(body)
     if events is None:
         events = []
-        for raw in _events_of((yield from load_steps(body))):
-            events.append(TOO_COSTLY if effort.is_half_over else confined(judge, raw))
+        for raw in _events_of((yield from parse_json(body))):
+            events.append(TOO_COSTLY if effort.is_half_over else isolate_defect(validate_event, raw))
             yield
     check_count(events)
     return events
 
 
 def check_count(events: Sequence[Any]) -> None:
-    """Raise Refusal for a batch of none, or of more than one may have."""
+    """Raise Refusal if a batch is empty or has more than MAX_BATCH_EVENTS events."""
     if not events:
         raise Refusal(HTTPStatus.BAD_REQUEST, "empty_batch", "The batch has no events.")
     if len(events) > MAX_BATCH_EVENTS:
         raise _too_many()
 
 
-def _good_events(body: bytes) -> Steps[list[AnyEvent | Rejection] | None]:
-    """Return the events of a batch without a fault; None for any other."""
+def _parse_valid_batch(body: bytes) -> Steps[list[AnyEvent | Rejection] | None]:
+    """Return the events of a batch in which every event is valid; None for any other body."""
     if body.count(_EVENTS_KEY) > 1 or not _is_ordinary(body):
-        # Of a key that is given twice a parser keeps the last: the events of the first would be lost.
+        # of a key that is given twice the parser keeps the last: the events of the first would be lost
         return None
     events: list[AnyEvent | Rejection] = []
-    for part in _parts(body):
+    for part in _split(body):
         if len(part) > _PART_BYTES + MAX_EVENT_BYTES:
             return None
         try:
             good = _ARRAY.validate_json(part)
-        # what is wrong, a fault of ours too, is told of its own event when each is parsed alone
-        except Exception:  # noqa: BLE001 - comes again there
+        # event by event the fault comes up again, a defect of ours too, and is reported for its own event
+        except Exception:  # noqa: BLE001 - raised again there
             return None
         events += good
         WORK.units += _UNITS_OF_A_GOOD_EVENT * len(good) + len(part) // 32
@@ -110,8 +110,8 @@ def _good_events(body: bytes) -> Steps[list[AnyEvent | Rejection] | None]:
     return events
 
 
-def _parts(body: bytes) -> Iterator[bytes]:
-    """Return the batch as several arrays of events. A body that is no batch has a part that is no array of events."""
+def _split(body: bytes) -> Iterator[bytes]:
+    """Split a batch into arrays of events. If the body is not a batch, some part is not an array of events."""
     envelope = _ENVELOPE.match(body)
     if envelope is None:
         yield body
@@ -124,14 +124,14 @@ def _parts(body: bytes) -> Iterator[bytes]:
         rest = rest[:-1]
     start = envelope.end()
     while (cut := _BETWEEN_EVENTS.search(rest, start + _PART_BYTES)) is not None:
-        # a cut inside an event, in a text or in an array, leaves it open
+        # a cut inside an event leaves a text or a bracket open, so that the part is not JSON
         yield b"[" + rest[start : cut.start() + 1] + b"]"
         start = cut.end()
     yield b"[" + rest[start:]
 
 
 def _is_ordinary(body: bytes) -> bool:
-    """Return whether few characters of the body are beyond ASCII or encoded."""
+    """Return whether the body is small, or few of its characters are beyond ASCII or encoded."""
     return len(body) <= LARGE_BYTES or (
         body.count(b"\\u") <= _MOST_ESCAPES
         and body.count(b"%") <= _MOST_ENCODED
@@ -153,8 +153,8 @@ def _events_of(document: Any) -> list[Any]:
     return events
 
 
-def judge(raw: Any) -> AnyEvent | Rejection:
-    """Return parsed JSON as an event, or what is wrong with it: as strictly as the text of it would be."""
+def validate_event(raw: Any) -> AnyEvent | Rejection:
+    """Return parsed JSON as an event, or why it is rejected. As strict as the parser of text."""
     if isinstance(raw, Rejection):
         return raw
     if not isinstance(raw, dict):
@@ -178,7 +178,7 @@ def _odd_characters(raw: dict[str, Any]) -> int:
 
 
 def _crowded(raw: dict[str, Any]) -> Rejection | None:
-    """Return the first unknown key of an event that has too many: each costs the parser a fault of its own."""
+    """Reject the first unknown key of an event with too many keys: each would cost the parser a fault."""
     for place, members in (("", raw), ("/properties", raw.get("properties"))):
         if isinstance(members, dict) and len(members) > _MOST_KEYS:
             unknown = next(name for name in members if name not in _KNOWN_KEYS)
@@ -188,12 +188,12 @@ def _crowded(raw: dict[str, Any]) -> Rejection | None:
     return None
 
 
-def load_steps(body: bytes, key: str = "events") -> Steps[Any]:
-    """Parse JSON leniently, so that what is wrong inside one event can be told of that event. Raises Refusal.
+def parse_json(body: bytes, key: str = "events") -> Steps[Any]:
+    """Return the parsed JSON of a body. A fault inside one element becomes the Rejection of that element.
 
-    `key`: what a batch has its events under, which may not be there twice.
+    `key`: the name of the array of events in an object; it may occur once. Raises Refusal.
     """
-    # Bytes that are not UTF-8 become lone surrogates, which no event may hold.
+    # bytes that are not UTF-8 become lone surrogates, which no event may hold
     text = body.decode("utf-8", "surrogateescape")
     try:
         return (yield from read_document(text, key))

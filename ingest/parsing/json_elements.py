@@ -1,7 +1,7 @@
-"""Reads a body of JSON element by element, so that a bad one costs its neighbours nothing. Yields where others may run.
+"""Reads a JSON document element by element, so that a bad element costs its neighbours nothing.
 
-The parser is given at most the size of an event at a time. An element that is larger, nests deeper or has longer
-numbers than it can take is passed over by its brackets alone, and stands as the reason.
+The parser gets at most the size of an event at a time. An element that is larger or nests deeper is skipped by counting
+brackets, and a Rejection takes its place. The readers are generators that yield where other requests may run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import Any, Final
 
 from ingest.effort import Steps
-from ingest.faults import Rejection
+from ingest.rejection import Rejection
 from ingest.work import WORK
 from runtime.refusal import Refusal
 from schemas.limits import MAX_BATCH_EVENTS, MAX_DEPTH, MAX_EVENT_BYTES
@@ -24,26 +24,26 @@ TOO_LARGE: Final = Rejection("event_too_large", "", f"An event may have {MAX_EVE
 TOO_DEEP: Final = Rejection("nesting_too_deep", "", f"An event may nest {MAX_DEPTH} levels.")
 
 _PIECES: Final = (4_096, MAX_EVENT_BYTES)
-"""Characters the parser is given: what most events need, and what the largest may have."""
+"""Sizes of the text that the parser gets, in characters: enough for most events, and the largest event."""
 _MOST_NAMES: Final = 1_000
-"""At the top of a document; each costs a turn of the reader."""
+"""Maximum number of names at the top of a document."""
 
 _CHUNK: Final = 32_768
-"""Characters passed over between two turns of others."""
+"""Characters that are skipped between two yields."""
 
 _DECODE: Final[Callable[..., tuple[Any, int]]] = json.JSONDecoder().raw_decode
 _LONGEST_NUMBER: Final = 25
-"""Digits beyond which an integer is nobody's count."""
+"""Maximum digits of an integer; a longer one is read as infinity."""
 _SPACE: Final = re.compile(r"[ \t\n\r]*+")
 _SCALAR: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[-+.0-9A-Za-z]++', re.DOTALL)
 _DEPTH: Final = bytes(1 if one in b"[{" else 255 if one in b"]}" else 0 for one in range(256))
-"""What each byte adds to the depth, as a signed byte."""
+"""The change of depth at each byte, as a signed byte."""
 
 
 def read_document(text: str, key: str) -> Steps[Any]:
-    """Return a document whose elements are at its top, or in the array of an object under `key`.
+    """Return a document whose elements are its top-level array, or the array under `key` of its top-level object.
 
-    Raises Refusal when the key is there twice, and JSONDecodeError. Of too many elements one more than allowed is read.
+    Reads at most MAX_BATCH_EVENTS + 1 elements. Raises JSONDecodeError, and Refusal if the key occurs twice.
     """
     document: Any
     start = _after_space(text, 0)
@@ -103,7 +103,7 @@ def _object(text: str, start: int, key: str) -> Steps[tuple[dict[str, Any], int]
 
 
 def _value(text: str, at: int) -> Steps[tuple[Any, int]]:
-    """Return what begins at a place, or the Rejection that stands for it, and where it ends."""
+    """Return the value that begins at a position, or a Rejection in its place, and the position behind it."""
     for size in _PIECES:
         piece = text[at : at + size]
         try:
@@ -119,7 +119,7 @@ def _value(text: str, at: int) -> Steps[tuple[Any, int]]:
             return value, at + end
     end = yield from _end(text, at)
     if end - at <= _PIECES[-1]:
-        # what is wrong with it
+        # small enough for the parser, which names the fault
         try:
             _decoded(text[at : max(end, at + 1)])
         except json.JSONDecodeError as error:
@@ -135,7 +135,7 @@ def _decoded(piece: str) -> tuple[Any, int]:
     except json.JSONDecodeError:
         raise
     except ValueError:
-        # an integer longer than Python takes
+        # an integer with more digits than Python converts
         return _DECODE_LONG_NUMBERS(piece)
 
 
@@ -147,7 +147,7 @@ _DECODE_LONG_NUMBERS: Final[Callable[..., tuple[Any, int]]] = json.JSONDecoder(p
 
 
 def _end(text: str, start: int) -> Steps[int]:
-    """Return where the element that begins at a place ends, the end of the text when it does not."""
+    """Return the position behind the element that begins at a position; the end of the text if the element is open."""
     if text[start : start + 1] not in ("[", "{"):
         scalar = _SCALAR.match(text, start)
         return start if scalar is None else scalar.end()
@@ -155,7 +155,7 @@ def _end(text: str, start: int) -> Steps[int]:
     while start < len(text):
         stop = start + size
         while text[stop - 1 : stop] == "\\":
-            # what it escapes comes with it
+            # an escape sequence is not cut in two
             stop += 1
         parts = text[start:stop].replace("\\\\", "__").replace('\\"', "__").split('"')
         for string in range(0 if is_in_string else 1, len(parts), 2):

@@ -1,14 +1,15 @@
-"""What can be wrong with one event, as a stable code, a JSON Pointer and a text that repeats no value."""
+"""Finds what is wrong with one event: a stable code, a JSON Pointer, and a text that repeats no value."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import ValidationError
 
+from ingest.rejection import Rejection
 from ingest.work import WORK
 from schemas.limits import MAX_DEPTH
 from schemas.problem import told_name
@@ -25,24 +26,14 @@ _TYPES: Final = {
     "string_unicode": ("invalid_text", "The text is not valid Unicode."),
     "placeholder_id": ("placeholder_id", "This id stands for nobody; send the real one."),
 }
-"""Codes and texts of pydantic's error types that have their own; the others follow from the type's ending."""
-
+"""Codes and texts for types of pydantic's errors. The code of any other type follows from its ending."""
 
 _LARGEST_NUMBER: Final = 10**25
-"""Beyond it an integer is nobody's count."""
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """Why one event is not accepted."""
-
-    code: str
-    pointer: str
-    detail: str
+"""A count is smaller."""
 
 
 def from_validation(error: ValidationError) -> Rejection:
-    """Return the first fault pydantic found; pointers leave out the tag of the union."""
+    """Return the first fault that pydantic found. The pointer leaves out the tag of the union."""
     fault = first_fault(error)
     location = fault.location[1:]
     if fault.kind.startswith("union_tag"):
@@ -60,12 +51,15 @@ def _code(kind: str) -> str:
 
 
 def pointer(location: Sequence[int | str]) -> str:
-    """Return the JSON Pointer (RFC 6901) of a place; a name that could be personal is not told."""
+    """Return the JSON Pointer (RFC 6901) of a location. A name that could be personal is replaced."""
     return "".join(f"/{told_name(str(part))}" for part in location)
 
 
 def find_unstorable(value: Any, location: tuple[int | str, ...] = ()) -> Rejection | None:
-    """Return the first value in parsed JSON that no event can hold: too deep, no text or no number."""
+    """Return a rejection for the first value in parsed JSON that no event can hold; None if there is none.
+
+    Such a value is nested too deep, a text with NUL or lone surrogates, or a number that is not finite or is too large.
+    """
     if isinstance(value, dict | list):
         return _find_in_container(value, location)
     if isinstance(value, str):
