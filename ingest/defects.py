@@ -8,8 +8,8 @@ from typing import Final, ParamSpec, TypeVar
 
 from ingest.effort import TOO_COSTLY
 from ingest.faults import Rejection
-from runtime.refusal import Refusal
 from telemetry import events as telemetry
+from web.problems import Refusal
 
 DEFECT: Final = Rejection("defect", "", "A fault of this service; it has been logged. Send this event again.")
 """Stands for the judgement of an event that could not be judged. Its verdict is `retry`."""

@@ -18,13 +18,13 @@ from ingest.effort import TOO_COSTLY, Effort, Steps
 from ingest.faults import Rejection
 from ingest.rate_limit import RateLimiter
 from ingest.work import WORK
-from runtime.access import AccessKeys, ApiKey
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
-from runtime.failed_attempts import FailedAttempts
-from runtime.refusal import Refusal
 from schemas.events import AnyEvent
 from telemetry import events as telemetry
+from web.credentials import AccessKeys, ApiKey
+from web.failed_attempts import FailedAttempts
+from web.problems import Refusal
 
 RETRY_AFTER_FAILURE: Final = range(1, 6)
 """Seconds; Redis may be back at any moment."""
@@ -135,7 +135,7 @@ class Intake:
         if key is None:
             if self.keys.is_undecided(secret):
                 raise _not_now("keys_unavailable", RETRY_AFTER_FAILURE)
-            refusal = self.attempts.judge(address, _no_good_key())
+            refusal = self.attempts.count_failure(address, _no_good_key())
             telemetry.authentication_failed(refusal.code)
             raise refusal
         if "events:write" not in key.scopes:

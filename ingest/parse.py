@@ -18,9 +18,9 @@ from ingest.effort import LARGE_BYTES, TOO_COSTLY, Effort, Steps, at_once
 from ingest.elements import TOO_LARGE, read_document
 from ingest.faults import Rejection, find_unstorable, from_validation, pointer
 from ingest.work import WORK, is_odd
-from runtime.refusal import Refusal
 from schemas.events import EVENT, MODELS, PROPERTIES, AnyEvent
 from schemas.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES
+from web.problems import Refusal
 
 _EVENTS_KEY: Final = b'"events"'
 

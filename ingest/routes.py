@@ -18,10 +18,10 @@ from ingest.faults import Rejection
 from ingest.intake import Intake
 from ingest.parse import batch_steps, parse_event
 from ingest.verdict import edits, verdict
-from runtime.access import ApiKey, presented_key
-from runtime.refusal import Refusal
 from schemas.problem import ProblemError
 from telemetry import events as telemetry
+from web.credentials import ApiKey, presented_key
+from web.problems import Refusal
 
 TRACK: Final = "/api/analytics/events/track"
 BATCH: Final = "/api/analytics/events/batch"
