@@ -15,7 +15,6 @@ from cli.dev_file import DATA_DIR, DataDir, settings_of
 from cli.on_record import on_record
 from cli.output import Column, Row, note, show, show_json, show_table
 from cli.pseudonym_rotation import rotate_pseudonym
-from runtime import api_keys
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError, StreamUnavailable
 from runtime.secret_strength import require_strong
@@ -25,6 +24,7 @@ from storage.api_keys import KeyRecord, add_key, keys_in_force, list_keys, revok
 from storage.pool import Connection
 from stream.api_keys import publish_keys
 from stream.connection import connect as connect_stream
+from web import api_key_format
 
 app = typer.Typer(no_args_is_help=True, help="Issue, list and revoke API keys; rotate the key of pseudonyms.")
 app.command()(rotate_pseudonym)
@@ -46,7 +46,7 @@ def create(
 ) -> None:
     """Issue a key and print it: it is shown this once, and stored nowhere. It works within seconds."""
     settings = settings_of(data_dir)
-    key = api_keys.mint()
+    key = api_key_format.mint()
     rights = {
         "source": source,
         "scopes": scope,
@@ -94,10 +94,10 @@ def _issued(key: str, settings: Settings, rights: Mapping[str, object]) -> Issue
         raise ConfigurationError("ANALYTICS_API_KEY_SECRET is not set; make one with `openssl rand -hex 32`")
     secret = settings.api_key_secret.get_secret_value().encode()
     require_strong("ANALYTICS_API_KEY_SECRET", secret, dev=settings.environment == "dev")
-    key_id = api_keys.key_id(key)
+    key_id = api_key_format.key_id(key)
     assert key_id is not None
     try:
-        facts = {"key_id": key_id, "digest": api_keys.digest(key, secret).hex()}
+        facts = {"key_id": key_id, "digest": api_key_format.digest(key, secret).hex()}
         return IssuedKey.model_validate(facts | dict(rights))
     except ValidationError as error:
         faults = "; ".join(" ".join(map(str, (*fault["loc"], fault["msg"]))) for fault in error.errors())
@@ -128,7 +128,7 @@ async def _list(settings: Settings) -> list[KeyRecord]:
 
 async def _revoke(settings: Settings, key_id: str) -> bool:
     # what is no id may be anything, the key itself too
-    async with on_record(settings, f"keys revoke {key_id}" if api_keys.is_id(key_id) else "keys revoke"):
+    async with on_record(settings, f"keys revoke {key_id}" if api_key_format.is_id(key_id) else "keys revoke"):
         return await _end(settings, key_id)
 
 

@@ -17,13 +17,13 @@ from ingest.effort import Effort, Steps
 from ingest.rate_limit import RateLimiter
 from ingest.rejection import TOO_COSTLY, Rejection, is_retryable, isolate_defect
 from ingest.work import WORK
-from runtime.access import AccessKeys, ApiKey
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
-from runtime.failed_attempts import FailedAttempts
-from runtime.refusal import Refusal
 from schemas.events import AnyEvent
 from telemetry import events as telemetry
+from web.credentials import AccessKeys, ApiKey
+from web.failed_attempts import FailedAttempts
+from web.problems import Refusal
 
 RETRY_AFTER_FAILURE: Final = range(1, 6)
 """Range of Retry-After in seconds: Redis may be back at any moment."""
@@ -132,7 +132,7 @@ class Intake:
         if key is None:
             if self.keys.is_undecided(secret):
                 raise _unavailable("keys_unavailable", RETRY_AFTER_FAILURE)
-            refusal = self.attempts.judge(address, _invalid_key())
+            refusal = self.attempts.count_failure(address, _invalid_key())
             telemetry.authentication_failed(refusal.code)
             raise refusal
         if "events:write" not in key.scopes:

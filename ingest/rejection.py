@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, ParamSpec, TypeVar
 
-from runtime.refusal import Refusal
 from telemetry import events as telemetry
+from web.problems import Refusal
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from ingest.intake import Intake
 from ingest.parsing.batch import parse_batch, parse_event
 from ingest.rejection import Rejection, defect_refusal, is_defect, is_retryable
 from ingest.verdict import edits, verdict
-from runtime.access import ApiKey, presented_key
-from runtime.refusal import Refusal
 from schemas.problem import ProblemError
 from telemetry import events as telemetry
+from web.credentials import ApiKey, presented_key
+from web.problems import Refusal
 
 TRACK: Final = "/api/analytics/events/track"
 BATCH: Final = "/api/analytics/events/batch"

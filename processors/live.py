@@ -25,7 +25,6 @@ from processors.retry import until_available
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from runtime.failpoints import Failpoint, reach
-from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
 from schemas.live import message_tail
@@ -41,6 +40,8 @@ from telemetry import logging
 from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.status import status_application
+from web.server.http_server import serve_http
+from web.server.listener import status_listener
 
 BATCH: Final = 500
 """Most entries of one script; bounds how long it keeps Redis from everybody else."""
@@ -176,7 +177,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             loops.append(LiveWorker(consumer, outlet, erased, stop).run())
         if settings.metrics_port:
             status = status_application([Check("redis", lambda: ping(redis))], stop=stop)
-            loops.append(serve_http(status, settings.status_listener(), stop, count_refusal=telemetry.request_refused))
+            loops.append(serve_http(status, status_listener(settings), stop))
         telemetry.process_started("live worker", publish_build())
         await run_together(stop, *loops)
     finally:

@@ -29,7 +29,6 @@ from processors.store import BatchStore
 from runtime.clock import utc_now
 from runtime.errors import StorageUnavailable, StreamUnavailable
 from runtime.failpoints import Failpoint, reach
-from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
 from storage.health import ping as ping_storage
@@ -45,6 +44,8 @@ from telemetry import logging
 from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.status import status_application
+from web.server.http_server import serve_http
+from web.server.listener import status_listener
 
 _DECODED_AT_ONCE: Final = 100
 """Entries; a fraction of a millisecond."""
@@ -193,7 +194,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             loops.append(PartitionWorker(consumer, store, policy, settings.raw_retention, stop).run())
         if settings.metrics_port:
             status = status_application(checks, stop=stop)
-            loops.append(serve_http(status, settings.status_listener(), stop, count_refusal=telemetry.request_refused))
+            loops.append(serve_http(status, status_listener(settings), stop))
         telemetry.process_started("worker", publish_build())
         await run_together(stop, *loops)
     except* StorageUnavailable:

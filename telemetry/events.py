@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from runtime.errors import AnalyticsError, DependencyUnavailable
@@ -114,6 +114,12 @@ def load_unknown(error: DependencyUnavailable) -> None:
 def authentication_failed(reason: str) -> None:
     """Credentials were not good (`invalid_credentials`), or were not even looked at (`too_many_failures`)."""
     metrics.AUTHENTICATION_FAILURES.labels(reason).inc()
+
+
+def prepare_refusal_codes(codes: Iterable[str]) -> None:
+    """Export the counter of each code, also while it is 0."""
+    for code in codes:
+        labelled(metrics.REFUSED_REQUESTS, code)
 
 
 def request_refused(code: str) -> None:

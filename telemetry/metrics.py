@@ -10,7 +10,6 @@ from typing import Final
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
 
-from runtime.connection_refusal import REFUSALS
 from schemas.event_types import EventType
 
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -270,8 +269,6 @@ for _reason in BACKPRESSURE_REASONS:
     INGEST_BACKPRESSURE.labels(_reason)
 for _reason in AUTHENTICATION_FAILURE_REASONS:
     AUTHENTICATION_FAILURES.labels(_reason)
-for _refusal in REFUSALS:
-    REFUSED_REQUESTS.labels(_refusal.code)
 for _group in GROUPS:
     END_TO_END.labels(_group)
     for _result in RESULTS[_group]:

@@ -19,9 +19,9 @@ from ingest.parsing.faults import find_unstorable, from_validation, pointer
 from ingest.parsing.json_elements import TOO_LARGE, read_document
 from ingest.rejection import TOO_COSTLY, Rejection, isolate_defect
 from ingest.work import WORK, is_odd
-from runtime.refusal import Refusal
 from schemas.events import EVENT, MODELS, PROPERTIES, AnyEvent
 from schemas.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES
+from web.problems import Refusal
 
 _EVENTS_KEY: Final = b'"events"'
 

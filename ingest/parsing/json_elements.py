@@ -17,8 +17,8 @@ from typing import Any, Final
 from ingest.effort import Steps
 from ingest.rejection import Rejection
 from ingest.work import WORK
-from runtime.refusal import Refusal
 from schemas.limits import MAX_BATCH_EVENTS, MAX_DEPTH, MAX_EVENT_BYTES
+from web.problems import Refusal
 
 TOO_LARGE: Final = Rejection("event_too_large", "", f"An event may have {MAX_EVENT_BYTES} bytes.")
 TOO_DEEP: Final = Rejection("nesting_too_deep", "", f"An event may nest {MAX_DEPTH} levels.")

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from ingest.effort import Steps
 from ingest.parsing.batch import check_count, parse_json
-from runtime.refusal import Refusal
 from schemas.limits import MAX_BATCH_EVENTS
 from schemas.verdicts import Edit
+from web.problems import Refusal
 
 TRACK: Final = "track"
 UNSUPPORTED: Final = ("identify", "page", "screen", "group", "alias")

@@ -27,11 +27,11 @@ from ingest.segment.timestamps import clock_ahead
 from ingest.segment.translate import Translation, translate
 from ingest.segment.unmapped import UnmappedNames, is_harmless
 from ingest.verdict import verdict
-from runtime.access import ApiKey, presented_key
 from runtime.clock import utc_now
-from runtime.refusal import Refusal
 from schemas.events import AnyEvent
 from telemetry import events as telemetry
+from web.credentials import ApiKey, presented_key
+from web.problems import Refusal
 
 BATCH: Final = "/v1/batch"
 CALLS: Final = {call: f"/v1/{call}" for call in (TRACK, *UNSUPPORTED)}

@@ -37,8 +37,8 @@ from ingest.privacy import (
 )
 from ingest.segment import timestamps, unmapped
 from ingest.work import WORK
-from runtime.refusal import Refusal
 from schemas import compatibility, identifiers, joiners, placeholders, printed_values, visible_text
+from web.problems import Refusal
 
 BASE: Final = 2_000
 TIMES: Final = 16

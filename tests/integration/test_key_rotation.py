@@ -29,6 +29,7 @@ from tests.support.reading import HEATMAP, OVERVIEW, PROGRESS, READER, answer, b
 from tests.support.terminal import Operator
 from tests.support.waiting import eventually
 from tests.support.working import working
+from web.credentials import configured_keys
 
 
 async def send(settings: Settings, redis: Redis, *xp: int, user: str = "anna") -> None:
@@ -220,6 +221,6 @@ def test_secrets_that_were_not_drawn_are_refused_in_production_only() -> None:
     with pytest.raises(ConfigurationError, match="ANALYTICS_JWT_SECRET is an example"):
         in_production.learner_secret()
     with pytest.raises(ConfigurationError, match="ANALYTICS_API_KEY_SECRET is an example"):
-        in_production.access_keys()
+        configured_keys(in_production)
     assert in_dev.learner_secret() == "changeme" * 8
-    assert in_dev.access_keys().takes_issued
+    assert configured_keys(in_dev).takes_issued

@@ -11,8 +11,8 @@ import pytest
 from ingest.effort import Effort
 from ingest.parsing.batch import parse_batch
 from ingest.rejection import Rejection
-from runtime.refusal import Refusal
 from schemas.limits import MAX_EVENT_BYTES
+from web.problems import Refusal
 
 CUTS = '}, {"event_type": '
 """What stands between two events."""

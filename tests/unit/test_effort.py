@@ -16,7 +16,7 @@ from ingest.privacy.personal import Personal
 from ingest.privacy.validators import MOST_CANDIDATES
 from ingest.rejection import TOO_COSTLY, Rejection
 from ingest.work import WORK
-from runtime.refusal import Refusal
+from web.problems import Refusal
 
 
 async def parsed(body: bytes) -> list[Any]:
