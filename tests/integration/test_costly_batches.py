@@ -19,9 +19,9 @@ import pytest
 from studyin_analytics import Client
 from uuid_utils.compat import uuid7
 
-from cli.delivery import Courier
-from cli.journal import FileJournal, Progress
-from cli.sending import InputSender
+from cli.sending.delivery import Courier
+from cli.sending.input_sender import InputSender
+from cli.sending.journal import FileJournal, Progress
 from cli.target import Target
 from ingest.effort import BUDGET
 from ingest.rejection import TOO_COSTLY

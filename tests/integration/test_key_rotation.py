@@ -10,7 +10,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from cli import dev_access
+from cli.local import dev_access
 from dashboard.server import open_services
 from ingest.acceptance.accept import AcceptancePolicy
 from ingest.routes import BATCH

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.demo_traffic import demo_events
+from cli.demo.traffic import demo_events
 from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.rejection import Rejection
 from ingest.server import acceptance_policy

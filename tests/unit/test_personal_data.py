@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cli.demo_traffic import demo_events
+from cli.demo.traffic import demo_events
 from examples.epm.to_events import events, read_rows, shift_of
 from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.privacy.detectors import Personal, _find, find_personal
