@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from runtime.lifecycle import run_until_stopped, stop_on_signals
 
 T = TypeVar("T")
+
+INTERRUPTED: Final = 130
+"""Exit code after SIGINT or SIGTERM, as in shells."""
 
 
 async def unless_interrupted(work: Coroutine[Any, Any, T]) -> T | None:

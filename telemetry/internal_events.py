@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from runtime.errors import AnalyticsError, DependencyUnavailable
@@ -129,6 +129,12 @@ def load_unknown(error: DependencyUnavailable) -> None:
 def authentication_failed(reason: AuthenticationFailure) -> None:
     """Credentials were refused."""
     metrics.AUTHENTICATION_FAILURES.labels(reason).inc()
+
+
+def prepare_refusal_codes(codes: Iterable[str]) -> None:
+    """Export the counter of each code, also while it is 0."""
+    for code in codes:
+        labelled(metrics.REFUSED_REQUESTS, code)
 
 
 def request_refused(code: str) -> None:

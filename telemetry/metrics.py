@@ -13,7 +13,6 @@ from typing import Final
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
-from runtime.connection_refusal import REFUSALS
 from schemas.event_types import EventType
 from telemetry.labels import (
     AuthenticationFailure,
@@ -254,7 +253,6 @@ _start_at_zero(READ_DURATION, (*READ_ROUTES, LIVE_ROUTE))
 _start_at_zero(READ_REQUESTS, READ_ROUTES, READ_CODES)
 _start_at_zero(READ_REQUESTS, [LIVE_ROUTE], LIVE_CODES)
 _start_at_zero(AUTHENTICATION_FAILURES, AuthenticationFailure)
-_start_at_zero(REFUSED_REQUESTS, (one.code for one in REFUSALS))
 _start_at_zero(REFUSED_CONNECTIONS, ConnectionRefusal)
 _start_at_zero(LIVE_SUBSCRIBERS, LiveTransport)
 _start_at_zero(LIVE_FRAMES, LiveTransport)

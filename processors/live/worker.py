@@ -24,7 +24,6 @@ from processors.stage import Stage
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from runtime.failpoints import Failpoint, reach
-from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
 from schemas.live import message_tail
@@ -43,6 +42,8 @@ from telemetry.health import Check
 from telemetry.labels import LiveResult
 from telemetry.roles import Role
 from telemetry.status import status_application
+from web.server.http_server import serve_http
+from web.server.listener import status_listener
 
 BATCH: Final = 500
 """Maximum number of entries of one script call: bounds how long the call blocks Redis."""
@@ -190,7 +191,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             loops.append(LiveWorker(consumer, outlet, erased).run(stop))
         if settings.metrics_port:
             status = status_application(Role.LIVE_WORKER, [Check("redis", lambda: ping(redis))], stop=stop)
-            loops.append(serve_http(status, settings.status_listener(), stop, count_refusal=telemetry.request_refused))
+            loops.append(serve_http(status, status_listener(settings), stop))
         telemetry.process_started(Role.LIVE_WORKER, publish_build())
         await run_together(stop, *loops)
     finally:

@@ -14,7 +14,6 @@ from processors.maintenance.chore import Chore
 from processors.maintenance.chores import chores
 from processors.retry import until_available
 from runtime.errors import DependencyUnavailable, StorageUnavailable
-from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.polling import poll
 from runtime.settings import Settings
@@ -28,6 +27,8 @@ from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.roles import Role
 from telemetry.status import status_application
+from web.server.http_server import serve_http
+from web.server.listener import status_listener
 
 STAND_BY_SECONDS: Final = 5.0
 LONGEST_STATEMENT: Final = timedelta(minutes=30)
@@ -55,7 +56,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         loops = [_lead_or_stand_by(pool, chores(settings, redis, pool), stop)]
         if settings.metrics_port:
             status = status_application(Role.MAINTENANCE, checks, stop=stop)
-            loops.append(serve_http(status, settings.status_listener(), stop, count_refusal=telemetry.request_refused))
+            loops.append(serve_http(status, status_listener(settings), stop))
         telemetry.process_started(Role.MAINTENANCE, publish_build())
         await run_together(stop, *loops)
     finally:

@@ -28,7 +28,6 @@ from processors.store.poison_isolation import PoisonIsolatingWriter
 from runtime.clock import utc_now
 from runtime.errors import StorageUnavailable, StreamUnavailable
 from runtime.failpoints import Failpoint, reach
-from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
 from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
@@ -48,6 +47,8 @@ from telemetry.health import Check
 from telemetry.labels import BatchStage
 from telemetry.roles import Role
 from telemetry.status import status_application
+from web.server.http_server import serve_http
+from web.server.listener import status_listener
 
 _DECODED_AT_ONCE: Final = 100
 """Entries decoded before other tasks may run: a fraction of a millisecond."""
@@ -208,7 +209,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             loops.append(PartitionWorker(consumer, isolating, policy, settings.raw_retention).run(stop))
         if settings.metrics_port:
             status = status_application(Role.WORKER, checks, stop=stop)
-            loops.append(serve_http(status, settings.status_listener(), stop, count_refusal=telemetry.request_refused))
+            loops.append(serve_http(status, status_listener(settings), stop))
         telemetry.process_started(Role.WORKER, publish_build())
         await run_together(stop, *loops)
     except* StorageUnavailable:

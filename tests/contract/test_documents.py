@@ -13,10 +13,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ingest import faults
 from ingest.openapi import openapi, written
-from runtime import connection_refusal
-from runtime.refusal import Refusal
+from ingest.parsing import faults
 from runtime.settings import Settings
 from runtime.settings_table import with_table
 from schemas.event_types import EventType
@@ -25,6 +23,8 @@ from schemas.export import export, json_schemas
 from stream import failures
 from telemetry.labels import BackpressureReason
 from tests.corpus.evaluation import with_tables
+from web.problems import Refusal
+from web.server import protocol_errors
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -179,5 +179,5 @@ def test_every_refusal_of_a_connection_is_documented_and_no_other() -> None:
     text = (DOCS / "api.md").read_text(encoding="utf-8")
     text = text.partition("## Every request")[2].partition("## Sending events")[0]
     documented = set(re.findall(r"^\| (\d{3}) \| `([a-z_]+)` \|", text, flags=re.MULTILINE))
-    refusals = [one for one in vars(connection_refusal).values() if isinstance(one, Refusal)]
+    refusals = [one for one in vars(protocol_errors).values() if isinstance(one, Refusal)]
     assert documented == {(str(one.status.value), one.code) for one in refusals}

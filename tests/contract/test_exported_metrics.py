@@ -15,15 +15,15 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from dashboard.live.tally import Transport
-from runtime.connection_limits import RefusalReason
 from storage.batch import BatchCounts
 from storage.id_conflicts import Difference
 from telemetry import labels, metrics
 from telemetry.exposition import render
 from telemetry.roles import EXPORTED, Role, registry_of
+from web.server.connection_limits import RefusalReason
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("schemas", "runtime", "telemetry", "stream", "storage", "ingest", "processors", "dashboard", "cli")
+PACKAGES = ("schemas", "runtime", "telemetry", "web", "stream", "storage", "ingest", "processors", "dashboard", "cli")
 INTERNAL_EVENTS = "telemetry.internal_events"
 MAIN = {
     Role.INGEST: "ingest.server",
@@ -58,10 +58,14 @@ def metrics_in(tree: ast.AST) -> set[str]:
     return {name for name in attributes(tree, "metrics") if isinstance(getattr(metrics, name, None), MetricWrapperBase)}
 
 
-def aliases_of_internal_events(tree: ast.AST) -> Iterator[str]:
+def internal_events_in(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == INTERNAL_EVENTS:
+            yield from (name.name for name in node.names)
         if isinstance(node, ast.ImportFrom) and node.module == "telemetry":
-            yield from (name.asname or name.name for name in node.names if name.name == "internal_events")
+            for name in node.names:
+                if name.name == "internal_events":
+                    yield from attributes(tree, name.asname or name.name)
 
 
 def changed_by(module: str) -> set[str]:
@@ -69,8 +73,7 @@ def changed_by(module: str) -> set[str]:
     changing = {
         node.name: metrics_in(node) for node in syntax(INTERNAL_EVENTS).body if isinstance(node, ast.FunctionDef)
     }
-    called = set().union(*(attributes(tree, alias) for alias in aliases_of_internal_events(tree)))
-    return metrics_in(tree).union(*(changing.get(name, set()) for name in called))
+    return metrics_in(tree).union(*(changing.get(name, set()) for name in internal_events_in(tree)))
 
 
 def changeable(role: Role) -> set[str]:

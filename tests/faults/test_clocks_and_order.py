@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from cli.demo_learners import DEMO_USER
+from cli.demo.learners import DEMO_USER
 from dashboard.server import open_services
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
