@@ -7,10 +7,13 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from typing import TypeVar
+
+from prometheus_client.metrics import MetricWrapperBase
 
 from runtime.errors import AnalyticsError, DependencyUnavailable
 from telemetry import logging, metrics
-from telemetry.labelled import labelled
 from telemetry.labels import (
     AuthenticationFailure,
     BackpressureReason,
@@ -26,9 +29,20 @@ from telemetry.labels import (
     TextOutcome,
 )
 
+Metric = TypeVar("Metric", bound=MetricWrapperBase)
+
 _log = logging.get("analytics")
 
 _failed_detectors: set[str] = set()
+
+
+@cache
+def labelled(metric: Metric, *values: str) -> Metric:
+    """Return the series of these label values, cached: to look one up, the client library checks labels and locks.
+
+    The number of combinations must be bounded.
+    """
+    return metric.labels(*values)
 
 
 def process_started(service: str, release: str) -> None:
