@@ -1,9 +1,9 @@
-"""Stores one batch for certain: retries what may succeed later, parks the events the database refuses.
+"""Writes a batch whatever it holds: waits out outages and parks the events that the database refuses.
 
-    write -> refused? find the first event that is, make it a dead letter -> write again
-          -> before the horizon of retention? make those dead letters -> write again
+    write -> an event is refused: find it, make it a dead letter, write again
+          -> events precede the retention horizon: make them dead letters, write again
 
-Finding it takes a binary search of trials that are taken back, so what is parked is committed with its neighbours.
+The refused event is found by a binary search of rehearsals, so it is parked in the transaction that stores the others.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from processors.breaker import Breaker
 from processors.decode import dead_letter
 from processors.retry import until_available
 from runtime.errors import DeadLetterLimitReached, EventRejected, EventsBeforeHorizon
-from storage.writer import BatchCounts, DeadLetter, ReceivedEvent
-from stream.consumer import Entry
+from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
+from stream.entry import Entry
 from telemetry import events as telemetry
 
 
 class Writer(Protocol):
-    """Whatever stores a batch in one transaction."""
+    """Stores a batch in one transaction."""
 
     async def write(
         self, partition: int, events: Sequence[ReceivedEvent], dead_letters: Sequence[DeadLetter]
@@ -31,11 +31,11 @@ class Writer(Protocol):
         """Store all or nothing. Raises StorageUnavailable, EventRejected or EventsBeforeHorizon."""
 
     async def rehearse(self, partition: int, events: Sequence[ReceivedEvent]) -> None:
-        """Do what `write` does and take it back. Raises StorageUnavailable or EventRejected."""
+        """Do what `write` does and roll back. Raises StorageUnavailable or EventRejected."""
 
 
-class BatchStore:
-    """Writes batches of one partition."""
+class PoisonIsolatingWriter:
+    """Writes the batches of one partition."""
 
     def __init__(self, writer: Writer, partition: int, stop: asyncio.Event, breaker: Breaker) -> None:
         self._writer = writer
@@ -43,25 +43,25 @@ class BatchStore:
         self._stop = stop
         self._breaker = breaker
 
-    async def store(
+    async def write(
         self,
         events: Sequence[ReceivedEvent],
         letters: Sequence[DeadLetter],
         entries: Mapping[str, Entry],
     ) -> BatchCounts:
-        """Store events and dead letters in one transaction; `entries` are theirs, by id, in the stream's order.
+        """Store events and dead letters in one transaction; return their counts.
 
-        While the database is away it waits for ever; once told to stop, raises StorageUnavailable instead. Each event
-        the database refuses is parked, at the cost of log2(n) + 1 transactions, rounded up; events before the horizon
-        of retention are parked at the cost of one more. Raises DeadLetterLimitReached when too much would be parked;
-        events before the horizon do not count, as no release and no outage can cause them. Nothing is stored when it
-        raises, unless a commit's answer was lost.
+        `entries` holds the entries of the events and letters by id, in the order of the stream. During an outage of the
+        database it retries until `stop` is set, then raises StorageUnavailable. It parks an event that the database
+        refuses at the cost of ceil(log2(n)) + 1 transactions, and events before the retention horizon at the cost of
+        one. Raises DeadLetterLimitReached when too much would be parked; events before the horizon do not count, as
+        neither a release nor an outage causes them. Nothing is stored when it raises, unless a commit's reply was lost.
         """
         events, letters = list(events), list(letters)
         late: list[DeadLetter] = []
         accepted = 0
         while True:
-            parked = self._judge(letters, entries)
+            parked = self._check_limits(letters, entries)
             try:
                 counts = await self._write(events, [*letters, *late])
             except EventsBeforeHorizon as horizon:
@@ -71,7 +71,7 @@ class BatchStore:
             except EventRejected as rejection:
                 if not events:
                     raise
-                # All were accepted a moment ago, and are refused now: look again from the first.
+                # all were accepted before and are refused now: search from the first again
                 accepted = 0 if accepted == len(events) else accepted
                 accepted, cause = await self._first_refused(events, accepted, rejection)
                 letters.append(_refused(events.pop(accepted), cause, entries))
@@ -82,11 +82,11 @@ class BatchStore:
             telemetry.entries_parked([letter.reason for letter in [*letters, *late]])
         return counts
 
-    def _judge(self, letters: Sequence[DeadLetter], entries: Mapping[str, Entry]) -> list[bool]:
-        """Return which entries are parked, as far as it is known. Raises DeadLetterLimitReached."""
+    def _check_limits(self, letters: Sequence[DeadLetter], entries: Mapping[str, Entry]) -> list[bool]:
+        """Return for each entry whether it is one of `letters`. Raises DeadLetterLimitReached."""
         ids = {letter.entry_id for letter in letters}
         parked = [entry_id in ids for entry_id in entries]
-        excess = self._breaker.judge(parked)
+        excess = self._breaker.exceeded_limit(parked)
         if excess is not None:
             reasons = sorted({letter.reason for letter in letters})
             telemetry.parking_stopped(excess, reasons)
@@ -99,9 +99,9 @@ class BatchStore:
     async def _first_refused(
         self, events: Sequence[ReceivedEvent], accepted: int, rejection: EventRejected
     ) -> tuple[int, EventRejected]:
-        """Return where the first event is that is refused after all before it are accepted, and why.
+        """Return the index of the first event that is refused, and why.
 
-        All of them together were refused for `rejection`, the first `accepted` of them are known to be good.
+        All events together were refused with `rejection`; the first `accepted` of them are known to be accepted.
         """
         refused = len(events)
         while refused - accepted > 1:
