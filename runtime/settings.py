@@ -9,12 +9,10 @@ from urllib.parse import quote
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from runtime.access import AccessKeys, ApiKey
 from runtime.api_key_setting import ApiKeySetting
 from runtime.encrypted_servers import require_encrypted_postgres, require_encrypted_redis
 from runtime.errors import ConfigurationError
 from runtime.ignored_groups import ignorable, split_names
-from runtime.listener import Listener
 from runtime.origins import allowed_origin
 from runtime.pseudonym import Pseudonymizer
 from runtime.pseudonym_keys import parse_keys
@@ -318,28 +316,6 @@ class Settings(BaseSettings):
         """Whether a Redis without one is not to be trusted with events."""
         return self.environment == "production" and self.durability != "memory"
 
-    def listener(self, host: str, port: int) -> Listener:
-        """Return how to listen there. Raises ConfigurationError when TLS is required and nothing gives it."""
-        listener = self._listener(host, port)
-        listener.check()
-        return listener
-
-    def status_listener(self) -> Listener:
-        """Return how to listen for probes and Prometheus, which are told nothing personal."""
-        return self._listener(self.metrics_host, self.metrics_port)
-
-    def _listener(self, host: str, port: int) -> Listener:
-        return Listener(
-            host,
-            port,
-            certificate=self.tls_cert_file,
-            key=self.tls_key_file,
-            trusted_proxies=self.trusted_proxies,
-            requires_tls=self.require_tls,
-            max_connections=self.max_connections,
-            max_connections_per_address=self.max_connections_per_address,
-        )
-
     @property
     def event_retention(self) -> timedelta:
         """How long a processed event stays in Redis."""
@@ -376,16 +352,11 @@ class Settings(BaseSettings):
             self._strong("ANALYTICS_PSEUDONYM_KEYS", key)
         return Pseudonymizer(keys)
 
-    def access_keys(self) -> AccessKeys:
-        """Return the API keys this process accepts; issued ones come later. Raises ConfigurationError."""
-        secret = self.api_key_secret
-        return AccessKeys(
-            (
-                (setting.key.get_secret_value(), ApiKey(setting.source, setting.scopes, setting.rate_limit()))
-                for setting in self.api_keys
-            ),
-            self._strong("ANALYTICS_API_KEY_SECRET", secret.get_secret_value().encode()) if secret else None,
-        )
+    def issued_key_secret(self) -> bytes | None:
+        """Return the secret that issued keys are hashed with, None without one. Raises ConfigurationError if weak."""
+        if self.api_key_secret is None:
+            return None
+        return self._strong("ANALYTICS_API_KEY_SECRET", self.api_key_secret.get_secret_value().encode())
 
     def learner_secret(self) -> str | None:
         """Return the HS256 secret of learners' tokens, None without one. Raises ConfigurationError for a weak one."""

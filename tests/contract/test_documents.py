@@ -13,11 +13,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ingest import faults
 from ingest.backpressure import Pressure
 from ingest.openapi import openapi, written
-from runtime import connection_refusal
-from runtime.refusal import Refusal
+from ingest.parsing import faults
 from runtime.settings import Settings
 from runtime.settings_table import with_table
 from schemas.event_types import EventType
@@ -25,6 +23,8 @@ from schemas.events import EVENT
 from schemas.export import export, json_schemas
 from stream import failures
 from tests.corpus.evaluation import with_tables
+from web.problems import Refusal
+from web.server import protocol_errors
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -181,7 +181,7 @@ def codes_in_the_code() -> set[str]:
         of_events
         | of_content
         | codes_given_to("Refusal", 1)
-        | codes_given_to("_not_now", 0)
+        | codes_given_to("_unavailable", 0)
         | of_the_stream
         | {"too_many_failures", "tls_required"}
         | set(Pressure)
@@ -201,5 +201,5 @@ def test_every_refusal_of_a_connection_is_documented_and_no_other() -> None:
     text = (DOCS / "api.md").read_text(encoding="utf-8")
     text = text.partition("## Every request")[2].partition("## Sending events")[0]
     documented = set(re.findall(r"^\| (\d{3}) \| `([a-z_]+)` \|", text, flags=re.MULTILINE))
-    refusals = [one for one in vars(connection_refusal).values() if isinstance(one, Refusal)]
+    refusals = [one for one in vars(protocol_errors).values() if isinstance(one, Refusal)]
     assert documented == {(str(one.status.value), one.code) for one in refusals}
