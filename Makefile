@@ -50,6 +50,7 @@ bench: $(INSTALLED) ## measure how fast each stage is, beside the limit of what 
 
 docs: $(INSTALLED) ## write the documents that are made from the code
 	$(BIN)/python -m schemas.export docs/schemas
+	$(BIN)/python -m schemas.event_table docs/api.md
 	$(BIN)/python -m ingest.openapi > docs/openapi-ingest.json
 	$(BIN)/python -m dashboard.openapi > docs/openapi-dashboard.json
 	$(BIN)/python -m runtime.settings_table README.md

@@ -16,8 +16,8 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from starlette.datastructures import QueryParams
 
 from runtime.refusal import Refusal
+from schemas.catalogue import EventType
 from schemas.envelope_fields import AskedSessionId, AskedUserId, Timestamp
-from schemas.event_types import EventType
 from schemas.problem import ProblemError, told_name
 
 MAX_DAYS: Final = 3_650

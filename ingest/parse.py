@@ -19,7 +19,8 @@ from ingest.elements import TOO_LARGE, read_document
 from ingest.faults import Rejection, find_unstorable, from_validation, pointer
 from ingest.work import WORK, is_odd
 from runtime.refusal import Refusal
-from schemas.events import EVENT, MODELS, PROPERTIES, AnyEvent
+from schemas.catalogue import CATALOGUE
+from schemas.events import EVENT, MODELS, AnyEvent
 from schemas.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES
 
 _EVENTS_KEY: Final = b'"events"'
@@ -35,7 +36,9 @@ _MOST_ENCODED: Final = 256
 
 _MOST_KEYS: Final = 32
 _KNOWN_KEYS: Final = frozenset(
-    name for model in (*MODELS.values(), *PROPERTIES.values()) for name in model.model_fields
+    name
+    for model in (*MODELS.values(), *(kind.properties for kind in CATALOGUE.values()))
+    for name in model.model_fields
 )
 _UNITS_OF_AN_EVENT: Final = 15
 

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from schemas.dead_letter import scrub
+from schemas.entry import MalformedEntry, read
 from schemas.identifiers import RESERVED_FLOOR, milliseconds_of, unix_milliseconds
-from schemas.stream_entry import MalformedEntry, read
 from storage.partitions import AHEAD, GRACE
 from storage.writer import DeadLetter, ReceivedEvent
 from stream.consumer import Entry

@@ -28,8 +28,8 @@ from runtime.failpoints import Failpoint, reach
 from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
+from schemas.entry import MalformedEntry, read
 from schemas.live import message_tail
-from schemas.stream_entry import MalformedEntry, read
 from stream.connection import Redis, connect
 from stream.consumer import Consumer, Entry
 from stream.health import ping

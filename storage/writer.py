@@ -15,7 +15,7 @@ import asyncpg
 
 from runtime.errors import EventsBeforeHorizon
 from runtime.failpoints import Failpoint, reach
-from schemas.stream_entry import WireEvent
+from schemas.entry import WireEvent
 from storage.failures import translated_errors
 from storage.pool import Connection
 from storage.store_batch import COLUMNS, LOCK, STORE, Conflict, Stored, prepare, read_conflicts

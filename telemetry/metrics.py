@@ -11,7 +11,7 @@ from typing import Final
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
 
 from runtime.connection_refusal import REFUSALS
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _BATCH_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

@@ -15,7 +15,7 @@ from ingest.privacy.id_form import LONGEST_STORED, PLAIN_STARTS, digest_of, is_d
 from ingest.privacy.templates import template_of
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
-from schemas.properties import Identifier, Label, Properties
+from schemas.catalogue.property_types import Identifier, Label, Properties
 
 REDACTED: Final = "[redacted]"
 HASHED: Final = "hashed-"

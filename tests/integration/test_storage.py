@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from runtime.errors import EventRejected, StorageUnavailable
 from schemas.accepted import AcceptedEvent
+from schemas.entry import encode
 from schemas.identifiers import canonical_event_id
-from schemas.stream_entry import encode
 from storage import partitions, rebuild, retention, summary, verify
 from storage.pool import open_pool
 from storage.rollups import ROLLUPS
