@@ -20,7 +20,7 @@ CONFIRMED_BY = (
     "tests/contract",
     "tests/integration/test_counters.py",
     "tests/sdk/test_trackers.py",
-    "tests/unit/test_demo_traffic.py",
+    "tests/unit/cli/test_demo_traffic.py",
 )
 
 
