@@ -13,7 +13,7 @@ from typing import Final
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 from telemetry.labels import (
     AuthenticationFailure,
     BackpressureReason,
