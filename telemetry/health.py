@@ -12,7 +12,7 @@ from runtime.errors import DependencyUnavailable
 
 
 class CheckResult(BaseModel):
-    """The result of one check."""
+    """What one check found."""
 
     name: str
     ok: bool
@@ -20,7 +20,7 @@ class CheckResult(BaseModel):
 
 
 class HealthReport(BaseModel):
-    """The results of all checks."""
+    """What all checks found."""
 
     ok: bool
     checks: list[CheckResult]
