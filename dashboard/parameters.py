@@ -17,7 +17,7 @@ from starlette.datastructures import QueryParams
 
 from schemas.catalogue import EventType
 from schemas.envelope_fields import AskedSessionId, AskedUserId, Timestamp
-from schemas.problem import ProblemError, told_name
+from schemas.problem import ProblemError, safe_name
 from web.problems import Refusal
 
 MAX_DAYS: Final = 3_650
@@ -67,7 +67,7 @@ def refuse_repeated(query: QueryParams) -> None:
         return
     counts = Counter(name for name, _ in given if name not in _REPEATABLE)
     faults = [
-        ProblemError(code="repeated_parameter", parameter=told_name(name), detail="Give this parameter once.")
+        ProblemError(code="repeated_parameter", parameter=safe_name(name), detail="Give this parameter once.")
         for name, count in counts.items()
         if count > 1
     ]

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-from schemas.problem import ProblemError, told_name
+from schemas.problem import ProblemError, safe_name
 from web.problems import Refusal
 
 _BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -38,7 +38,7 @@ def refuse_unreadable(raw_path: bytes, path_parameters: Mapping[str, object], qu
         names += _unreadable(query.split(b"&"))
     if names:
         faults = [
-            ProblemError(code="invalid_encoding", parameter=told_name(name), detail="Send it as percent-encoded UTF-8.")
+            ProblemError(code="invalid_encoding", parameter=safe_name(name), detail="Send it as percent-encoded UTF-8.")
             for name in names
         ]
         raise Refusal(

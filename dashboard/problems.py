@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from runtime.errors import DependencyUnavailable
-from schemas.problem import PROBLEM_MEDIA_TYPE, Problem, ProblemError, told_name
+from schemas.problem import PROBLEM_MEDIA_TYPE, Problem, ProblemError, safe_name
 from telemetry import logging
 from web.problems import Refusal
 
@@ -78,7 +78,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 def _fault(fault: Mapping[str, Any]) -> ProblemError:
     # ("query", name) of a parameter; its value stays with the sender
-    name = told_name(str(fault["loc"][1])) if len(fault["loc"]) > 1 else None
+    name = safe_name(str(fault["loc"][1])) if len(fault["loc"]) > 1 else None
     return ProblemError(code=fault["type"], parameter=name, detail=fault["msg"])
 
 

@@ -27,7 +27,7 @@ from runtime.settings import Settings
 from schemas.entry import decode
 from schemas.identifiers import canonical_event_id
 from stream.connection import connect
-from stream.diagnosis import judge_unmapped
+from stream.diagnosis import check_unmapped
 from stream.keys import UNMAPPED
 from stream.unmapped import KEPT, MOST_NAMES, OTHER, add_unmapped, read_unmapped
 from telemetry import metrics
@@ -296,7 +296,7 @@ async def test_a_bad_mapping_file_stops_the_start(settings: Settings, redis: Red
 
 
 async def test_the_doctor_tells_the_names_nobody_mapped(client: httpx.AsyncClient, redis: Redis) -> None:
-    assert judge_unmapped(await read_unmapped(redis, utc_now())).status == "ok"
+    assert check_unmapped(await read_unmapped(redis, utc_now())).status == "ok"
     batch = [track(event="Quiz Started"), track(event="Quiz Started"), track(event=CANARY), track(type="identify")]
     await client.post(BATCH, json={"batch": batch})
 
@@ -304,7 +304,7 @@ async def test_the_doctor_tells_the_names_nobody_mapped(client: httpx.AsyncClien
         return len(await read_unmapped(redis, utc_now())) == 3
 
     await eventually(is_written)
-    finding = judge_unmapped(await read_unmapped(redis, utc_now()))
+    finding = check_unmapped(await read_unmapped(redis, utc_now()))
     assert finding.status == "warn"
     assert "Quiz Started (2x, last " in finding.detail
     assert "identify() (1x, last" in finding.detail

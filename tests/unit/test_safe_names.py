@@ -11,7 +11,7 @@ from ingest.parsing.faults import from_validation, pointer
 from ingest.privacy.detectors import find_personal
 from schemas.catalogue.property_types import Properties
 from schemas.events import EVENT, MODELS
-from schemas.problem import told_name
+from schemas.problem import safe_name
 from tests.corpus.evaluation import generated
 from tests.corpus.personal_forms import KINDS
 
@@ -28,7 +28,7 @@ PERSONAL = [
 
 @pytest.mark.parametrize("name", [*PERSONAL, "ada_at_example.com", "a" * 65, "x" * 20, "", "a b", "\u00fc"])
 def test_a_name_that_could_be_personal_is_told_as_a_question_mark(name: str) -> None:
-    assert told_name(name) == "?"
+    assert safe_name(name) == "?"
     assert pointer(("properties", name)) == "/properties/?"
 
 
@@ -37,20 +37,20 @@ def test_a_name_that_could_be_personal_is_told_as_a_question_mark(name: str) -> 
     ["material_id", "x-request-id", "filter.name", "durationSeconds", "sha256", "v2", "_id", "2499"],
 )
 def test_a_name_of_a_program_is_told(name: str) -> None:
-    assert told_name(name) == name
+    assert safe_name(name) == name
 
 
 def test_every_name_of_ours_is_told() -> None:
     names = {name for model in (*MODELS.values(), *Properties.__subclasses__()) for name in model.model_fields}
     assert len(names) > 30
-    assert [name for name in names if told_name(name) != name] == []
+    assert [name for name in names if safe_name(name) != name] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_that_the_detectors_find_is_told(kind: str) -> None:
     found = [text for text in generated(kind, KINDS[kind], seed="names") if find_personal(text) is not None]
     assert len(found) > 900
-    assert [text for text in found if told_name(text) != "?"] == []
+    assert [text for text in found if safe_name(text) != "?"] == []
 
 
 @pytest.mark.parametrize("name", PERSONAL)
@@ -65,7 +65,7 @@ def test_the_rejection_of_an_event_repeats_no_such_name(name: str) -> None:
 
 @given(st.text(max_size=80))
 def test_a_told_name_is_short_plain_text(name: str) -> None:
-    told = told_name(name)
+    told = safe_name(name)
     assert told in (name, "?")
     assert len(told) <= 64
     assert told.isascii()
