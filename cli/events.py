@@ -17,7 +17,7 @@ from cli.learner_ids import learner_id
 from cli.moment import option_moment
 from cli.on_record import on_record
 from cli.output import Column, Row, say, show_json_text, show_table
-from dashboard.event_answers import shown_in, span_of, stored_event
+from dashboard.answers.event_page import shown_in, span_of, stored_event
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings

@@ -1,18 +1,14 @@
-"""Puts ingest together and serves it."""
+"""Assembles ingest and serves it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Final
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from ingest.accept import AcceptancePolicy
-from ingest.app import IngestApp, answer_defect
+from ingest.app import build_application
 from ingest.append_queue import AppendQueue
 from ingest.backpressure import Limits, PressureGauge
 from ingest.intake import Intake
@@ -21,7 +17,7 @@ from ingest.openapi import openapi
 from ingest.privacy.firewall import Action, Firewall
 from ingest.routes import EventRoutes
 from ingest.segment.mapping import read_mapping
-from ingest.segment.routes import ALIASES, SegmentRoutes
+from ingest.segment.routes import SegmentRoutes
 from ingest.segment.unmapped import UnmappedNames
 from runtime.clock import utc_now
 from runtime.lifecycle import run_together, stop_on_signals
@@ -37,12 +33,11 @@ from telemetry import events as telemetry
 from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_build
 from telemetry.health import Check
-from telemetry.status import status_routes
 from web.credentials import AccessKeys, configured_keys
-from web.documentation import CONTENT_SECURITY_POLICY, documentation_files
+from web.documentation import documentation_routes
 from web.server.http_server import serve_http
 from web.server.listener import public_listener
-from web.static_file import StaticFile
+from web.status import status_routes
 
 LANES: Final = 4
 """Appends under way at once: while one waits for the disk of Redis, the next is made ready."""
@@ -113,7 +108,7 @@ def create_app(
     keys: AccessKeys | None = None,
     policy: AcceptancePolicy | None = None,
     unmapped: UnmappedNames | None = None,
-) -> IngestApp:
+) -> ASGIApp:
     """Return the application; nothing is sent to Redis yet. Raises ConfigurationError.
 
     `gauge` is watched by whoever gives it; without one only Redis itself refuses. `keys` and `policy` are kept up to
@@ -133,28 +128,11 @@ def create_app(
     checks = [Check("redis", lambda: ping(redis))]
     if settings.needs_append_only_file:
         checks.append(Check("append_only_file", lambda: append_only_file(redis)))
-    document = JSONResponse(openapi()).body
-
-    async def describe(_request: Request) -> Response:
-        return StaticFile(document, media_type="application/json")
-
-    routes = [
-        *status_routes(checks, stop=stop),
-        Route("/openapi.json", describe, methods=["GET"]),
-        *(
-            Route(path, _file(*file), methods=["GET"])
-            for path, file in documentation_files("StudyIn Analytics, ingest").items()
-        ),
-    ]
-    endpoints = {**EventRoutes(intake).endpoints, **segment.endpoints}
-    others = Starlette(routes=routes, exception_handlers={Exception: answer_defect})
-    others.router.redirect_slashes = False
-    return IngestApp(endpoints, others, frozenset(route.path for route in routes), ALIASES)
-
-
-def _file(media_type: str, content: bytes) -> Callable[[Request], Awaitable[Response]]:
-    async def answer(_request: Request) -> Response:
-        headers = {"content-type": media_type, "content-security-policy": CONTENT_SECURITY_POLICY}
-        return StaticFile(content, headers=headers)
-
-    return answer
+    return build_application(
+        [
+            *EventRoutes(intake).routes,
+            *segment.routes,
+            *status_routes(checks, stop=stop, is_counted=False),
+            *documentation_routes(openapi(), is_counted=False),
+        ]
+    )

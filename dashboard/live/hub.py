@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from dashboard.live.event_filter import EventFilter
 from dashboard.live.frames import Events
 from dashboard.live.pace import Pace
 from dashboard.live.ring import Ring, RingMessage, Selection, select
 from dashboard.live.tally import Tally
-from dashboard.live.wanted import Wanted
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from runtime.lifecycle import run_together, wait
@@ -65,7 +65,7 @@ class Hub:
         self._anchoring = asyncio.Lock()
         self._pages = asyncio.Semaphore(_PAGES_AT_ONCE)
         self._turned = asyncio.Event()
-        self._made: dict[tuple[Wanted, int], tuple[Events | None, int]] = {}
+        self._made: dict[tuple[EventFilter, int], tuple[Events | None, int]] = {}
 
     # What subscribers ask.
 
@@ -99,7 +99,7 @@ class Hub:
         """Whether everything behind the cursor is in the ring."""
         return self._ring.covers(cursor)
 
-    def take(self, cursor: int, wanted: Wanted) -> tuple[Events | None, int]:
+    def take(self, cursor: int, wanted: EventFilter) -> tuple[Events | None, int]:
         """Return what comes next behind a cursor that is covered, if anything, and the cursor after it."""
         place = wanted, cursor
         found = self._made.get(place)
@@ -107,7 +107,7 @@ class Hub:
             found = self._made[place] = _events(self._ring.select(cursor, wanted))
         return found
 
-    async def page(self, cursor: int, wanted: Wanted) -> tuple[Events | None, int]:
+    async def page(self, cursor: int, wanted: EventFilter) -> tuple[Events | None, int]:
         """Return the same of any cursor, from Redis. Raises HistoryGone or StreamUnavailable."""
         async with self._pages:
             page = await read_timeline(self._redis, cursor, _CATCH_UP_PAGE)

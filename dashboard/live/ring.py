@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from dashboard.live.wanted import Wanted
+from dashboard.live.event_filter import EventFilter
 from schemas.live import MAX_FRAME_EVENTS, MessageHead
 
 MAX_FRAME_BYTES: Final = 64 * 1024
@@ -62,13 +62,13 @@ class Ring:
         """Whether everything behind the cursor is here."""
         return self.floor <= cursor <= self.end
 
-    def select(self, cursor: int, wanted: Wanted) -> Selection:
+    def select(self, cursor: int, wanted: EventFilter) -> Selection:
         """Return what comes next behind a cursor that is covered."""
         start = bisect_right(self._ids, cursor)
         return select(self._messages[start:], wanted, self.end)
 
 
-def select(messages: Iterable[RingMessage], wanted: Wanted, end: int) -> Selection:
+def select(messages: Iterable[RingMessage], wanted: EventFilter, end: int) -> Selection:
     """Return what one frame holds of the messages; `end` is the cursor behind all of them."""
     taken: list[RingMessage] = []
     size = 0

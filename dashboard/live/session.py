@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dashboard.live import frames
+from dashboard.live.event_filter import EventFilter
 from dashboard.live.frames import Frame
 from dashboard.live.hub import Hub
-from dashboard.live.places import Holder
-from dashboard.live.wanted import Wanted
+from dashboard.live.subscriber_limits import Holder
 from runtime.errors import StreamUnavailable
 from stream.timeline import HistoryGone
 from telemetry import events as telemetry
@@ -31,7 +31,7 @@ class End(Enum):
 class Subscription:
     """What somebody subscribed to."""
 
-    wanted: Wanted
+    wanted: EventFilter
     after: int | None
     """Id of the last message it knows; None: it wants what comes from now on."""
     is_still_good: Callable[[], bool]

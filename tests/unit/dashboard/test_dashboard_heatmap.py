@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from dashboard.learner_answers import heatmap
-from dashboard.windows import DayWindow
+from dashboard.answers.learner import heatmap
+from dashboard.answers.windows import DayWindow
 from schemas.answers import DaysMeta, HeatmapDay, LearningHeatmap
 from storage.answers import LearnerDay, LearnerRecord
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.levels import LevelCurve, Standing, standing
+from dashboard.answers.levels import LevelCurve, Standing, standing
 
 CURVE = LevelCurve(base=100, growth=100)
 curves = st.builds(LevelCurve, base=st.integers(1, 10_000), growth=st.integers(0, 10_000))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.percentiles import GAMMA, percentiles, representative
+from dashboard.answers.percentiles import GAMMA, percentiles, representative
 
 PERCENTS = (0, 1, 50, 95, 99, 100)
 latencies = st.floats(0.001, 86_400_000, allow_nan=False)

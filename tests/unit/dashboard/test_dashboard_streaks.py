@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.streaks import Streaks, streaks
+from dashboard.answers.streaks import Streaks, streaks
 
 REFERENCE_DAY = date(2026, 3, 2)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.windows import BUCKET, DayWindow, complete_from, date_in, last_days, last_hours
+from dashboard.answers.windows import BUCKET, DayWindow, complete_from, date_in, last_days, last_hours
 
 HALF_PAST_ELEVEN_AT_NIGHT = datetime(2026, 11, 18, 23, 30, tzinfo=UTC)
 
