@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from cli.demo_traffic import demo_events
-from ingest.accept import Acceptance, Arrival, accept
+from cli.demo.traffic import demo_events
+from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent

@@ -28,7 +28,7 @@ from bench.servers import BATCH_SIZE, fresh_directory, verify
 from bench.settled import POLL_SECONDS, Poll, backlog_at, latencies, percentile, watched
 from bench.size import Size
 from bench.system import running
-from cli.dev_file import DevFile
+from cli.local.dev_file import DevFile
 from runtime.settings import Settings
 from storage.verify import read_books
 from stream.connection import Redis, connect

@@ -19,7 +19,7 @@ import asyncpg
 
 from bench.backlog import PSEUDONYM_KEYS, backlog, typed
 from bench.servers import Servers
-from cli.demo_learners import DEMO_USER
+from cli.demo.learners import DEMO_USER
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.identifiers import RESERVED_FLOOR

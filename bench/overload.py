@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from bench.soak.faults import resident_bytes
 from bench.system import running
-from cli import dev_file
+from cli.local import dev_file
 from runtime.settings import Settings
 from stream.books import read_stream_books
 from stream.connection import Redis, connect

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cli.demo_traffic import demo_events
+from cli.demo.traffic import demo_events
 from schemas.event_types import EventType
 
 MARK: Final = b"5eed5eed"

@@ -19,8 +19,8 @@ from typing import Final
 import httpx
 
 from bench.system import running
-from cli import dev_file
-from cli.dev_access import keep_access
+from cli.local import dev_file
+from cli.local.dev_access import keep_access
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
 from stream.books import read_stream_books

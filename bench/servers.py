@@ -17,7 +17,7 @@ from typing import Any, Final
 import httpx
 
 from bench.backlog import PSEUDONYM_KEYS
-from cli.dev_access import DevAccess, keep_access
+from cli.local.dev_access import DevAccess, keep_access
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey

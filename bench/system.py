@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from cli import dev_file
+from cli.local import dev_file
 
 _POLL_SECONDS = 0.1
 

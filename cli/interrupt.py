@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from runtime.lifecycle import stop_on_signals
 
 T = TypeVar("T")
+
+INTERRUPTED: Final = 130
+"""Exit code after SIGINT or SIGTERM, as in shells."""
 
 
 async def unless_interrupted(work: Coroutine[Any, Any, T]) -> T | None:

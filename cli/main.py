@@ -13,30 +13,30 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from cli import lifeline
+from cli.local.parent_watch import exit_with_parent
 from cli.output import note, say, show, show_traceback
 from cli.output_streams import any_output
 from cli.proxies import spare_loopback
 from runtime.errors import AnalyticsError, ConfigurationError, DependencyUnavailable
 
 _COMMANDS: Final = {
-    "up": "cli.up:up",
-    "ingest": "cli.services:ingest",
-    "worker": "cli.services:worker",
-    "dashboard": "cli.services:dashboard",
-    "maintenance": "cli.services:maintenance",
-    "doctor": "cli.doctor:doctor",
-    "send": "cli.send:send",
-    "events": "cli.events:events",
-    "tail": "cli.tail:tail",
-    "verify": "cli.verify:verify",
-    "rebuild": "cli.rebuild:rebuild",
-    "replay": "cli.replay:replay",
-    "demo": "cli.demo:demo",
-    "migrate": "cli.migrate:app",
-    "dlq": "cli.dlq:app",
-    "privacy": "cli.privacy:app",
-    "keys": "cli.keys:app",
+    "up": "cli.commands.up:up",
+    "ingest": "cli.commands.services:ingest",
+    "worker": "cli.commands.services:worker",
+    "dashboard": "cli.commands.services:dashboard",
+    "maintenance": "cli.commands.services:maintenance",
+    "doctor": "cli.commands.doctor:doctor",
+    "send": "cli.commands.send:send",
+    "events": "cli.commands.events:events",
+    "tail": "cli.commands.tail:tail",
+    "verify": "cli.commands.verify:verify",
+    "rebuild": "cli.commands.rebuild:rebuild",
+    "replay": "cli.commands.replay:replay",
+    "demo": "cli.commands.demo:demo",
+    "migrate": "cli.commands.migrate:app",
+    "dlq": "cli.commands.dlq:app",
+    "privacy": "cli.commands.privacy:app",
+    "keys": "cli.commands.keys:app",
 }
 """Where each command, or group of commands, is found."""
 
@@ -79,7 +79,7 @@ def _options(
 
 def main() -> None:
     """Run the command named by the arguments; never returns."""
-    lifeline.follow()
+    exit_with_parent()
     spare_loopback()
     sys.excepthook = show_traceback
     with any_output():

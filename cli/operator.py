@@ -9,7 +9,7 @@ from typing import Final
 _LONGEST: Final = 64
 
 
-def operator() -> str:
+def current_operator() -> str:
     """Return whose command it is, as the audit log names them: the account of the process, at most 64 characters."""
     uid = os.getuid()
     try:

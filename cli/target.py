@@ -9,7 +9,7 @@ from typing import Annotated
 import httpx
 import typer
 
-from cli import dev_file
+from cli.local import dev_file
 from cli.proxies import needs_no_proxy
 from runtime.errors import ConfigurationError
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from ingest.defects import defect_refusal
+from ingest.rejection import defect_refusal
 from telemetry import events as telemetry
 from telemetry import logging
 from web.middleware import ProblemMiddleware, RequestContextMiddleware

@@ -7,12 +7,12 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from ingest.accept import AcceptancePolicy
+from ingest.acceptance.accept import AcceptancePolicy
+from ingest.acceptance.learner_pseudonyms import LearnerPseudonyms
 from ingest.app import build_application
 from ingest.append_queue import AppendQueue
 from ingest.backpressure import Limits, PressureGauge
 from ingest.intake import Intake
-from ingest.learner_names import LearnerNames
 from ingest.openapi import openapi
 from ingest.privacy.firewall import Action, Firewall
 from ingest.routes import EventRoutes
@@ -53,7 +53,7 @@ async def serve(settings: Settings) -> None:
         gauge = open_gauge(settings, redis)
         keys = configured_keys(settings)
         policy = acceptance_policy(settings)
-        followers = [follow_keys(redis, keys, stop), follow_tombstones(redis, policy.names.renew, stop)]
+        followers = [follow_keys(redis, keys, stop), follow_tombstones(redis, policy.pseudonyms.renew, stop)]
         unmapped = open_unmapped(redis)
         app = create_app(settings, redis, stop, gauge, keys, policy, unmapped)
         await gauge.sample()
@@ -81,7 +81,7 @@ def acceptance_policy(settings: Settings) -> AcceptancePolicy:
     pseudonymizer = settings.pseudonymizer()
     actions = {name: Action(action) for name, action in settings.pii_actions.items()}
     return AcceptancePolicy(
-        LearnerNames(pseudonymizer), Firewall(actions, pseudonymizer, settings.pii_allow), settings.raw_retention
+        LearnerPseudonyms(pseudonymizer), Firewall(actions, pseudonymizer, settings.pii_allow), settings.raw_retention
     )
 
 

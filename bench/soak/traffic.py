@@ -14,7 +14,7 @@ from uuid import UUID
 
 import httpx
 
-from cli.demo_traffic import demo_events
+from cli.demo.traffic import demo_events
 from schemas.identifiers import canonical_event_id
 
 BATCH: Final = 50

@@ -7,12 +7,12 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from typing import Final, NamedTuple, get_args, get_type_hints
 
-from ingest.faults import Rejection
 from ingest.privacy import own_id
 from ingest.privacy.allow_list import AllowList
 from ingest.privacy.detectors import Personal, find_personal
 from ingest.privacy.id_form import LONGEST_STORED, PLAIN_STARTS, digest_of, is_digest, stands_for_nothing
 from ingest.privacy.templates import template_of
+from ingest.rejection import Rejection
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
 from schemas.properties import Identifier, Label, Properties
@@ -94,16 +94,16 @@ class Firewall:
         edits: list[Edit] = []
         for name in free_texts(type(properties)):
             text: str | None = getattr(properties, name)
-            judged = None if text is None else self._judge(name, text, own)
-            if judged is None:
+            inspected = None if text is None else self._inspect_text(name, text, own)
+            if inspected is None:
                 continue
-            if isinstance(judged, Rejection):
-                return judged
-            changed[name], edit = judged
+            if isinstance(inspected, Rejection):
+                return inspected
+            changed[name], edit = inspected
             edits.append(edit)
         return (properties.model_copy(update=changed) if changed else properties), tuple(edits)
 
-    def _judge(self, name: str, text: str, own: str | None) -> tuple[str, Edit] | Rejection | None:
+    def _inspect_text(self, name: str, text: str, own: str | None) -> tuple[str, Edit] | Rejection | None:
         if name == _ENDPOINT:
             return _template(text, own)
         read = _read(text)

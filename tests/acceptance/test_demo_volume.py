@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cli import dev_file
+from cli.local import dev_file
 from schemas.identifiers import canonical_event_id
 from tests.support.waiting import eventually
 

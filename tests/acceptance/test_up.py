@@ -14,9 +14,9 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from cli import dev_file
-from cli.dev_file import DevFile
-from cli.process_logins import postgres_password_variable, redis_password_variable
+from cli.local import dev_file
+from cli.local.dev_file import DevFile
+from cli.local.process_logins import postgres_password_variable, redis_password_variable
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from storage.roles import ROLES, login_of

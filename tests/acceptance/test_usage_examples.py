@@ -14,7 +14,7 @@ import pytest
 from studyin_analytics import AnalyticsTracker, EventType, get_event_bus
 from studyin_analytics.schemas.live import XpEarnedEvent
 
-from cli import dev_file
+from cli.local import dev_file
 from tests.support.system import running_system
 from tests.support.waiting import eventually
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 
 from dashboard.percent_encoding import is_readable
-from ingest.elements import read_document
+from ingest.parsing.json_elements import read_document
 from ingest.privacy import (
     allow_list,
     cards,
@@ -115,6 +115,10 @@ SCANS: Final[dict[str, tuple[Scan, tuple[str, ...]]]] = {
     "privacy.disguises.plain": (
         disguises.plain,
         ("%25", "&amp;", "&", "%", "\u2167", "\ufdfa", "\u0345", "\\u0040", "&#"),
+    ),
+    "privacy.disguises.without_digests": (
+        disguises.without_digests,
+        ("a", "1", "0123456789abcdef" * 2, "1" * 31 + "-"),
     ),
     "privacy.disguises.without_uuids": (disguises.without_uuids, ("a", "12345678-1234-", "1")),
     "privacy.emails.has_email": (

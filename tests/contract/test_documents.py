@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ingest import faults
 from ingest.backpressure import Pressure
 from ingest.openapi import openapi
+from ingest.parsing import faults
 from runtime.settings import Settings
 from runtime.settings_table import with_table
 from schemas.event_types import EventType
@@ -161,7 +161,7 @@ def codes_in_the_code() -> set[str]:
         of_events
         | of_content
         | codes_given_to("Refusal", 1)
-        | codes_given_to("_not_now", 0)
+        | codes_given_to("_unavailable", 0)
         | of_the_stream
         | {"too_many_failures", "tls_required"}
         | set(Pressure)

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from cli.verify import Balance, read_balances
+from cli.commands.verify import Balance, read_balances
 from processors.chores import watch_stream
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from cli.delivery import Courier
+from cli.sending.delivery import Courier
 from ingest.backpressure import PressureGauge
 from ingest.intake import RETRY_UNDER_PRESSURE
 from ingest.routes import BATCH, TRACK

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from cli import dev_file
-from cli.dev_file import DevFile
+from cli.local import dev_file
+from cli.local.dev_file import DevFile
 from tests.support.scripted_ingest import Event, Saying, ScriptedIngest, accept_all, verdicts
 from tests.support.waiting import eventually
 

@@ -11,8 +11,8 @@ import pytest
 from bench.backlog import PSEUDONYM_KEYS
 from bench.fill import fill, known_learners, make_base
 from bench.servers import Servers
-from cli.dev_access import keep_access
-from cli.verify import read_balances
+from cli.commands.verify import read_balances
+from cli.local.dev_access import keep_access
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.identifiers import is_reserved, milliseconds_of, unix_milliseconds

@@ -20,8 +20,8 @@ import httpx
 import pytest
 from studyin_analytics import Client
 
-from cli.dlq_retry import retry_letters
-from cli.event_file import digest
+from cli.commands.dlq_retry import retry_letters
+from cli.sending.event_file import digest
 from ingest.routes import BATCH
 from ingest.server import create_app
 from runtime.clock import utc_now

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.child import Child, Program
+from cli.local.supervised_process import Program, SupervisedProcess
 from runtime.errors import ConfigurationError
 from tests.support.up import up
 from tests.support.waiting import eventually
@@ -69,7 +69,7 @@ def test_a_start_refuses_a_file_that_is_not_ours_alone(
     assert (victim.read_text(), file.read_text()) == (PRECIOUS, PRECIOUS)
 
 
-async def started(child: Child) -> None:
+async def started(child: SupervisedProcess) -> None:
     await asyncio.wait_for(child.start(), 10)
 
 
@@ -81,7 +81,7 @@ def test_a_child_is_not_started_when_its_log_is_not_ours_alone(
     os.truncate(victim, size)
     log = tmp_path / "ingest.log"
     why = trap(log, victim)
-    child = Child(Program("ingest", ("--version",), {}), tmp_path, lambda _text: None)
+    child = SupervisedProcess(Program("ingest", ("--version",), {}), tmp_path, lambda _text: None)
 
     with pytest.raises(ConfigurationError, match=f"ingest.log: {why}"):
         asyncio.run(started(child))

@@ -7,9 +7,9 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-from cli.dev_file import DevFile
-from cli.doctor import judge_logins
-from cli.process_logins import database_urls, missing_passwords, redis_urls
+from cli.commands.doctor import judge_logins
+from cli.local.dev_file import DevFile
+from cli.local.process_logins import database_urls, missing_passwords, redis_urls
 from runtime.settings import Settings
 from storage.roles import ROLES, login_of
 from stream.permissions import RULES

@@ -16,11 +16,11 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.delivery import Courier, RetryPolicy
-from cli.event_lines import EventFileDamaged
-from cli.ingest_answers import IngestUnavailable
-from cli.journal import FileJournal, Progress
-from cli.sending import InputSender
+from cli.sending.delivery import Courier, RetryPolicy
+from cli.sending.event_lines import EventFileDamaged
+from cli.sending.ingest_answers import IngestUnavailable
+from cli.sending.input_sender import InputSender
+from cli.sending.journal import FileJournal, Progress
 from cli.target import Target
 from runtime.errors import ConfigurationError
 from tests.support.scripted_ingest import Event, Saying, Script, ScriptedIngest, accept_all, verdicts

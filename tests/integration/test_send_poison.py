@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.delivery import Courier, RetryPolicy
-from cli.ingest_answers import IngestUnavailable
+from cli.sending.delivery import Courier, RetryPolicy
+from cli.sending.ingest_answers import IngestUnavailable
 from cli.target import Target
 from tests.support.scripted_ingest import Event, Saying, Script, ScriptedIngest, accept_all, verdicts
 

@@ -19,9 +19,11 @@ from schemas.accepted import AcceptedEvent
 from schemas.identifiers import canonical_event_id
 from schemas.stream_entry import encode
 from storage import partitions, rebuild, retention, summary, verify
+from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
+from storage.partition_weeks import GRACE
 from storage.pool import open_pool
 from storage.rollups import ROLLUPS
-from storage.writer import BatchCounts, BatchWriter, DeadLetter, ReceivedEvent
+from storage.writer import BatchWriter
 from tests.support.events import NOW, accepted_events, event, learner, uuid7
 
 MONTH = timedelta(days=30)
@@ -276,7 +278,7 @@ async def test_retention_drops_raw_events_and_keeps_their_aggregates(pool: async
     await BatchWriter(pool, 0).write(0, received([*old, mapped]), [])
     expected = await contents(pool)
 
-    later = NOW + QUARTER + partitions.GRACE + timedelta(days=7)
+    later = NOW + QUARTER + GRACE + timedelta(days=7)
     await partitions.ensure_partitions(pool, later, QUARTER)
     gone = await retention.drop_expired(pool, later, QUARTER)
 

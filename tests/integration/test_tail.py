@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import dev_file
+from cli.local import dev_file
 from tests.support.scripted_live import Refusal, Script, ScriptedLive, Visit, message
 from tests.support.waiting import eventually
 

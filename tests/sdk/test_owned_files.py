@@ -13,7 +13,7 @@ from studyin_analytics import ConfigurationError, SyncAnalyticsTracker, dead_let
 from studyin_analytics.owned_files import open_owned
 from studyin_analytics.spool import FILE_NAME, Spool
 
-from cli.journal import FileJournal, Progress, StreamJournal
+from cli.sending.journal import FileJournal, Progress, StreamJournal
 
 STRANGER = 12_345
 WHY = "it is a symbolic link|it belongs to another user|it has a second name|it is no regular file"

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from cli import dev_file
+from cli.local import dev_file
 from runtime.settings import Settings
 from stream.connection import connect
 from stream.lag import measure

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-from cli.demo_traffic import demo_events
-from ingest.accept import Acceptance, Arrival, accept
+from cli.demo.traffic import demo_events
+from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent

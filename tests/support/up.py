@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx
 
-from cli import dev_file
-from cli.dev_file import DevFile
+from cli.local import dev_file
+from cli.local.dev_file import DevFile
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from tests.support import processes

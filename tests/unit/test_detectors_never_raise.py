@@ -9,11 +9,11 @@ from random import Random
 
 import pytest
 
-from ingest.accept import Acceptance, Arrival, accept
-from ingest.faults import Rejection
+from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.privacy import validators
 from ingest.privacy.detectors import _find
 from ingest.privacy.firewall import _read
+from ingest.rejection import Rejection
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.events import EVENT

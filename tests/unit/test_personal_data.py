@@ -14,13 +14,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cli.demo_traffic import demo_events
+from cli.demo.traffic import demo_events
 from examples.epm.to_events import events, read_rows, shift_of
-from ingest.accept import Acceptance, Arrival, accept
-from ingest.faults import Rejection
+from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.privacy.detectors import Personal, _find, find_personal
+from ingest.privacy.disguises import without_digests
 from ingest.privacy.firewall import HASHED, REDACTED, Action, Edit, Firewall
 from ingest.privacy.templates import template_of
+from ingest.rejection import Rejection
 from ingest.server import acceptance_policy
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
@@ -165,6 +166,29 @@ def test_what_reads_like_a_number_in_a_uuid_is_one_elsewhere() -> None:
 def test_an_id_that_only_contains_a_uuid_is_looked_at(shape: str) -> None:
     event_id = shape.format("019a1b2c-3d4e-7f60-8abc-0123456789ab", EMAIL)
     assert find_personal(event_id) is Personal.EMAIL
+
+
+@pytest.mark.parametrize("digits", ["4" * 31 + "a", "d41d8cd98f00b204e9800998ecf8427e", "9" * 20 + "c0ffee" * 7])
+@pytest.mark.parametrize(
+    ("shape", "found"),
+    [
+        ("block@{}", None),
+        ("{} ada@example.com", Personal.EMAIL),
+        ("ada.{}@example.com", Personal.EMAIL),
+        ("{}/+14155552671", Personal.PHONE),
+        ("4111 1111 1111 1111 {}", Personal.CARD),
+        ("password={}", Personal.SECRET),
+    ],
+)
+def test_a_digest_in_hexadecimal_is_nobody_and_hides_nobody(shape: str, found: Personal | None, digits: str) -> None:
+    assert find_personal(shape.format(digits)) is found
+
+
+@pytest.mark.parametrize(
+    "text", ["+14155552671" + "a" * 24, "4111111111111111" * 2, "DE89370400440532013000" + "a" * 12]
+)
+def test_a_number_beside_hexadecimal_letters_is_judged_as_before(text: str) -> None:
+    assert without_digests(text) == text
 
 
 def test_an_event_id_that_only_contains_a_uuid_is_refused() -> None:

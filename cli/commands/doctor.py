@@ -1,0 +1,166 @@
+"""`analytics doctor`: looks at every dependency and setting, and says the fix."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.local import dev_file
+from cli.local.dev_file import DATA_DIR, DataDir, DevFile, settings_of
+from cli.output import coloured, joined, show, show_json
+from runtime.clock import utc_now
+from runtime.diagnosis import Finding, judge
+from runtime.errors import ConfigurationError, DependencyUnavailable
+from runtime.settings import Settings
+
+UNHEALTHY = 3
+BAD_SETTINGS = 2
+
+_SETTINGS = "settings"
+_LEAST_DISK_BYTES = 2 * 1024**3
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Check each dependency and setting, and say the fix. Exit code 3 when a check fails, 2 for bad settings."""
+    findings = asyncio.run(_look(data_dir))
+    failed = {finding.name for finding in findings if finding.status == "fail"}
+    healthy = not failed
+    if as_json:
+        show_json({"healthy": healthy, "checks": [asdict(finding) for finding in findings]})
+    else:
+        _print(findings)
+    if not healthy:
+        raise typer.Exit(BAD_SETTINGS if _SETTINGS in failed else UNHEALTHY)
+
+
+async def _look(data_dir: Path) -> list[Finding]:
+    try:
+        settings = settings_of(data_dir)
+    except ConfigurationError as error:
+        return [Finding(_SETTINGS, "fail", str(error), "mend the variable it names")]
+    return [
+        *judge_secrets(settings),
+        judge_allowed_ids(settings),
+        *judge_logins(dev_file.read(data_dir)),
+        *await _diagnose_redis(settings),
+        *await _diagnose_postgres(settings),
+        _judge_disk(data_dir),
+    ]
+
+
+def judge_secrets(settings: Settings) -> list[Finding]:
+    """Judge the secrets: each service needs its own, and says so when it starts without."""
+    try:
+        settings.pseudonymizer()
+        pseudonyms = Finding("settings.pseudonym_keys", "ok", "set")
+    except ConfigurationError as error:
+        pseudonyms = Finding("settings.pseudonym_keys", "warn", str(error), "ingest and dashboard need it")
+    keys = len(settings.api_keys)
+    return [
+        pseudonyms,
+        judge(
+            "settings.api_keys",
+            keys > 0,
+            f"{keys} keys",
+            "set ANALYTICS_API_KEYS, else nobody may send or read",
+            otherwise="warn",
+        ),
+        judge(
+            "settings.jwt_secret",
+            settings.jwt_secret is not None,
+            "set" if settings.jwt_secret else "not set",
+            "set ANALYTICS_JWT_SECRET, else no learner may read",
+            otherwise="warn",
+        ),
+    ]
+
+
+def judge_logins(running: DevFile | None) -> list[Finding]:
+    """Judge whether each process of a system run by `analytics up` has its own login; nothing when none runs."""
+    if running is None:
+        return []
+    shared = running.shared_logins
+    return [
+        judge(
+            "up.logins",
+            not shared,
+            "processes share the login of REDIS_URL or DATABASE_URL" if shared else "one each",
+            f"set {shared} for `analytics up`, see docs/privacy.md",
+            otherwise="warn",
+        )
+    ]
+
+
+def judge_allowed_ids(settings: Settings) -> Finding:
+    """List the forms of ids that ingest does not look at for personal data."""
+    from ingest.privacy.firewall import allow_list
+
+    try:
+        allow_list(settings.pii_allow)
+    except ConfigurationError as error:
+        return Finding("settings.pii_allow", "fail", str(error), "ingest does not start with it")
+    listed = [f"{field}: {' '.join(patterns)}" for field, patterns in sorted(settings.pii_allow.items())]
+    return Finding("settings.pii_allow", "ok", "; ".join(listed) or "none")
+
+
+async def _diagnose_redis(settings: Settings) -> list[Finding]:
+    from stream.connection import connect
+    from stream.diagnosis import diagnose
+
+    redis = connect(settings)
+    try:
+        findings = await diagnose(
+            redis,
+            settings.stream_partitions,
+            utc_now(),
+            settings.claim_idle_seconds,
+            settings.durability,
+            settings.trim_ignore_groups,
+        )
+    except DependencyUnavailable as error:
+        return [Finding("redis.reachable", "fail", str(error), "is it running, and is REDIS_URL right?")]
+    finally:
+        await redis.aclose()
+    return [Finding("redis.reachable", "ok", "answers"), *findings]
+
+
+async def _diagnose_postgres(settings: Settings) -> list[Finding]:
+    from storage.diagnosis import diagnose
+
+    try:
+        findings = await diagnose(settings.database_dsn, settings.db_pool_size, utc_now(), settings.raw_retention)
+    except ConfigurationError as error:
+        return [Finding("postgres.reachable", "fail", str(error), "every process but ingest needs it")]
+    except DependencyUnavailable as error:
+        return [Finding("postgres.reachable", "fail", str(error), "is it running, and is DATABASE_URL right?")]
+    return [Finding("postgres.reachable", "ok", "answers"), *findings]
+
+
+def _judge_disk(data_dir: Path) -> Finding:
+    place = data_dir if data_dir.exists() else Path.cwd()
+    free = shutil.disk_usage(place).free
+    return judge(
+        "disk.free",
+        free >= _LEAST_DISK_BYTES,
+        f"{free / 1024**3:.1f} GiB free at {place}",
+        "make room: full disks stop Redis and Postgres",
+        otherwise="warn",
+    )
+
+
+def _print(findings: list[Finding]) -> None:
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        status = coloured(f"{finding.status:5}", _COLOURS[finding.status])
+        show(joined(status, f"{finding.name:{width}}  {finding.detail}"))
+        if finding.fix:
+            show(coloured(f"{'':{width + 7}}{finding.fix}", "italic"))

@@ -1,0 +1,153 @@
+"""`analytics replay`: stores again what the stream still has, after a database was restored from a backup."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from cli.audited import audited
+from cli.database import require_this_revision
+from cli.local.dev_file import DATA_DIR, DataDir, settings_of
+from cli.output import counting_bar, say, show, show_json
+from cli.time_options import parse_time
+from processors.replay import Span
+from processors.replay import replay as replay_span
+from runtime.clock import utc_now
+from runtime.errors import ConfigurationError
+from runtime.lifecycle import stop_on_signals
+from runtime.settings import Settings
+from storage.batch import BatchCounts
+from storage.pool import open_pool
+from storage.retention_horizon import read_horizon
+from storage.writer import BatchWriter
+from stream.connection import Redis, connect
+from stream.history import read_history, trimmed_through
+from telemetry import logging
+
+BATCH_SIZE = 1_000
+_WRITER_SLOT = 0
+_NOTHING = BatchCounts(0, 0, 0, 0, 0)
+
+Start = Annotated[str, typer.Option("--from", help="From when on: 90m, 7d, or a time (UTC); the backup's or earlier.")]
+End = Annotated[str | None, typer.Option("--to", help="Until when; now, if not given.")]
+Partition = Annotated[int | None, typer.Option(min=0, help="Only this partition of the stream.")]
+
+
+@dataclass
+class Outcome:
+    """What became of the entries."""
+
+    entries: int = 0
+    counts: BatchCounts = _NOTHING
+    gaps: dict[int, datetime] = field(default_factory=dict)
+    """Partitions that may lack entries of the span: they were trimmed up to this moment."""
+    interrupted: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a program reads it."""
+        gaps = [{"partition": number, "trimmed_through": at.isoformat()} for number, at in self.gaps.items()]
+        return {"entries": self.entries, **self.counts._asdict(), "gaps": gaps, "interrupted": self.interrupted}
+
+
+def replay(
+    start: Start,
+    end: End = None,
+    partition: Partition = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing; count the entries.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Store again what the stream still has of a time; what the database has already changes nothing.
+
+    Exit code 1 when it was interrupted, or when the stream no longer reaches back to --from; 2 when raw events of that
+    time were removed, since they cannot be told from events that were never stored.
+    """
+    settings = settings_of(data_dir)
+    logging.configure(settings)
+    now = utc_now()
+    since, until = parse_time("--from", start, now), now if end is None else parse_time("--to", end, now)
+    if partition is not None and partition >= settings.stream_partitions:
+        raise ConfigurationError(f"--partition is {partition}; there are {settings.stream_partitions}, counted from 0")
+    partitions = range(settings.stream_partitions) if partition is None else [partition]
+    spans = [Span(number, since, until, BATCH_SIZE) for number in partitions]
+    outcome = asyncio.run(_replay_audited(settings, spans, now, dry_run=dry_run))
+    _report(outcome, as_json=as_json, dry_run=dry_run)
+    if outcome.gaps or outcome.interrupted:
+        raise typer.Exit(1)
+
+
+async def _replay_audited(settings: Settings, spans: list[Span], now: datetime, *, dry_run: bool) -> Outcome:
+    async with audited(settings, "replay --dry-run" if dry_run else "replay"):
+        return await _replay(settings, spans, now, dry_run=dry_run)
+
+
+async def _replay(settings: Settings, spans: list[Span], now: datetime, *, dry_run: bool) -> Outcome:
+    outcome = Outcome()
+    async with AsyncExitStack() as stack:
+        stop = stack.enter_context(stop_on_signals())
+        redis = connect(settings)
+        stack.push_async_callback(redis.aclose)
+        pool = await open_pool(settings.database_dsn, size=1, application_name="analytics-replay")
+        stack.push_async_callback(pool.close)
+        async with pool.acquire() as connection:
+            await require_this_revision(connection)
+            require_after_horizon(spans, await read_horizon(connection), now - settings.raw_retention)
+        writer = BatchWriter(pool, _WRITER_SLOT)
+        bar = stack.enter_context(counting_bar())
+        for span in spans:
+            gone = await trimmed_through(redis, span.partition)
+            if gone is not None and gone > span.start:
+                outcome.gaps[span.partition] = gone
+            total = await _count(redis, span)
+            if dry_run:
+                outcome.entries += total
+                continue
+            task = bar.add_task(f"partition {span.partition}", total=total)
+            async for counts in replay_span(redis, writer, span, now, settings.raw_retention, stop):
+                outcome.counts = BatchCounts(*map(sum, zip(outcome.counts, counts, strict=True)))
+                outcome.entries += sum(counts)
+                bar.advance(task, sum(counts))
+        outcome.interrupted = stop.is_set()
+    return outcome
+
+
+def require_after_horizon(spans: list[Span], removed_before: datetime, expired_before: datetime) -> None:
+    """Raise ConfigurationError when a span begins where raw events were removed, or may be at any moment."""
+    horizon = max(removed_before, expired_before)
+    # a --from that is given to the minute
+    earliest = horizon.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    if all(span.start >= horizon for span in spans):
+        return
+    why = (
+        "raw events of that time were removed (ANALYTICS_RAW_RETENTION_DAYS), so what was counted could not be told"
+        " from what is missing"
+        if removed_before >= expired_before
+        else "events of that time are older than ANALYTICS_RAW_RETENTION_DAYS, and would not stay"
+    )
+    raise ConfigurationError(
+        f"--from lies before {horizon:%Y-%m-%d %H:%M:%S} UTC: {why}; give --from {earliest:%Y-%m-%dT%H:%M} or later"
+    )
+
+
+async def _count(redis: Redis, span: Span) -> int:
+    pages = read_history(redis, span.partition, span.start, span.end, 10 * span.batch_size)
+    return sum([len(page) async for page in pages])
+
+
+def _report(outcome: Outcome, *, as_json: bool, dry_run: bool) -> None:
+    for number, at in outcome.gaps.items():
+        say(f"partition {number} was trimmed: entries appended before {at:%Y-%m-%d %H:%M:%S} UTC may be missing")
+    if outcome.interrupted:
+        say("interrupted; the same command starts again, and nothing counts twice")
+    if as_json:
+        show_json(outcome.as_json() | {"dry_run": dry_run})
+    elif dry_run:
+        show(f"{outcome.entries:,} entries would be stored again")
+    else:
+        counts = [f"{count:,} {name}" for name, count in outcome.counts._asdict().items()]
+        show(", ".join([f"{outcome.entries:,} entries", *counts]))

@@ -1,0 +1,1 @@
+"""Synthetic learners and the traffic they cause."""

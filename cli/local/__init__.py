@@ -1,0 +1,1 @@
+"""The system that `analytics up` runs on one machine: embedded servers, supervised processes, their secrets."""

@@ -1,0 +1,121 @@
+"""The processes of a system run by `analytics up`, and the settings each is given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.local.dev_access import DevAccess
+from cli.local.inherited_environment import proxy_variables
+from cli.local.supervised_process import Program
+from runtime.embedded import ports
+from runtime.settings import Settings
+from storage.roles import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run and where."""
+
+    data_dir: Path
+    ingest_port: int
+    dashboard_port: int
+    workers: int
+    demo: bool
+    settings: Settings
+    """Of the caller's environment: a server it names is used, one it does not name is embedded."""
+
+    @property
+    def logs(self) -> Path:
+        """Where every process writes its log."""
+        return self.data_dir / "logs"
+
+    @property
+    def ingest_url(self) -> str:
+        """Where events go."""
+        return f"http://{ports.LOOPBACK}:{self.ingest_port}"
+
+    @property
+    def dashboard_url(self) -> str:
+        """Where answers come from."""
+        return f"http://{ports.LOOPBACK}:{self.dashboard_port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where each kind of process finds the servers, under a login that may do what it needs and no more."""
+
+    redis: Callable[[str], str]
+    """By name of the user, as `stream.permissions` has them."""
+    database: Callable[[Role], str]
+
+
+class Programs:
+    """Makes each program of one system."""
+
+    def __init__(self, plan: Plan, access: DevAccess, addresses: Addresses) -> None:
+        """Keep what the programs' settings need."""
+        self._plan = plan
+        self._access = access
+        self._addresses = addresses
+        self._shared = {
+            "ANALYTICS_ENVIRONMENT": os.environ.get("ANALYTICS_ENVIRONMENT", "dev"),
+            "ANALYTICS_LOG_FORMAT": os.environ.get("ANALYTICS_LOG_FORMAT", "json"),
+        }
+
+    def ingest(self) -> Program:
+        """Return the service that accepts events; it has no address of Postgres."""
+        settings = {
+            **self._access.of_ingest(),
+            "REDIS_URL": self._addresses.redis("ingest"),
+            "ANALYTICS_INGEST_PORT": str(self._plan.ingest_port),
+        }
+        return _program(("ingest",), self._shared, settings, self._plan.ingest_url, "ingest")
+
+    def dashboard(self) -> Program:
+        """Return the service that answers."""
+        settings = {
+            **self._servers("dashboard", "reader"),
+            **self._access.of_dashboard(),
+            # it may fetch the keys of learners' tokens
+            **proxy_variables(os.environ),
+            "ANALYTICS_DASHBOARD_PORT": str(self._plan.dashboard_port),
+        }
+        return _program(("dashboard",), self._shared, settings, self._plan.dashboard_url, "dashboard")
+
+    def workers(self) -> list[Program]:
+        """Return the store workers."""
+        names = [f"worker-{number}" for number in range(1, self._plan.workers + 1)]
+        return [
+            self._background(("worker", "--group", "store"), self._servers("worker", "writer"), name) for name in names
+        ]
+
+    def live_worker(self) -> Program:
+        """Return the live worker; it has no address of Postgres."""
+        settings = {"REDIS_URL": self._addresses.redis("live")}
+        return self._background(("worker", "--group", "live"), settings, "worker-live")
+
+    def maintenance(self) -> Program:
+        """Return the housekeeper."""
+        settings = self._servers("maintenance", "maintenance")
+        return self._background(("maintenance",), settings, "maintenance")
+
+    def demo(self) -> Program:
+        """Return the sender of synthetic traffic; it finds the system by its dev.json."""
+        return Program("demo", ("demo", "--data-dir", str(self._plan.data_dir)), self._shared)
+
+    def _background(self, arguments: tuple[str, ...], servers: Mapping[str, str], name: str) -> Program:
+        port = ports.any_free()
+        settings = {**servers, "ANALYTICS_METRICS_PORT": str(port)}
+        return _program(arguments, self._shared, settings, f"http://{ports.LOOPBACK}:{port}", name)
+
+    def _servers(self, command: str, role: Role) -> dict[str, str]:
+        return {"REDIS_URL": self._addresses.redis(command), "DATABASE_URL": self._addresses.database(role)}
+
+
+def _program(
+    arguments: tuple[str, ...], shared: Mapping[str, str], settings: Mapping[str, str], url: str, name: str
+) -> Program:
+    return Program(name, arguments, {**shared, **settings}, f"{url}/readyz")

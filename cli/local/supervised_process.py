@@ -1,0 +1,158 @@
+"""One supervised process of ours: started, started again when it ends by itself, stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from cli.local import parent_watch
+from cli.local.backoff import Backoff
+from cli.local.inherited_environment import inherited_environment
+from cli.local.owned_files import open_for_us
+from runtime.errors import DependencyUnavailable
+from runtime.lifecycle import wait
+
+GRACE_SECONDS = 30.0
+READY_SECONDS = 60.0
+_POLL_SECONDS = 0.1
+_LONGEST_LOG_BYTES = 10 * 1024**2
+_BAD_SETTINGS = 2
+
+Say = Callable[[str], None]
+
+
+class ServiceFailed(DependencyUnavailable):
+    """A process of ours did not become ready; the detail ends with the end of its log."""
+
+    dependency = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run."""
+
+    name: str
+    arguments: tuple[str, ...]
+    """Of `analytics`."""
+    environment: Mapping[str, str]
+    """Beside what every process inherits: every secret it has."""
+    ready_url: str | None = None
+    """Answers 200 when the process does its work; None: it has no such page."""
+
+
+class SupervisedProcess:
+    """Runs a program until told to stop. Its output goes to a log file."""
+
+    def __init__(self, program: Program, log_directory: Path, say: Say) -> None:
+        """`say` is told, in one sentence, whenever the process ends by itself."""
+        self._program = program
+        self._log = log_directory / f"{program.name}.log"
+        self._say = say
+        self._stop = asyncio.Event()
+        self._process: asyncio.subprocess.Process | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._was_ready = False
+
+    @property
+    def name(self) -> str:
+        """What the process is called."""
+        return self._program.name
+
+    def start(self) -> asyncio.Task[None]:
+        """Start; return the task that keeps the process running.
+
+        It ends after `stop`, with ServiceFailed, or with ConfigurationError when the log is not ours to write.
+        """
+        self._task = asyncio.create_task(self._run(), name=f"keep {self.name}")
+        return self._task
+
+    async def until_ready(self) -> None:
+        """Wait until the process does its work. Raises ServiceFailed when that takes too long."""
+        if self._program.ready_url is None:
+            return
+        deadline = time.monotonic() + READY_SECONDS
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+            while not await _answers(client, self._program.ready_url):
+                if time.monotonic() > deadline:
+                    raise ServiceFailed("not ready", f"{self.name} after {READY_SECONDS:.0f} s: {self._log_tail()}")
+                await asyncio.sleep(_POLL_SECONDS)
+        self._was_ready = True
+
+    async def stop(self, hurry: asyncio.Event) -> None:
+        """Ask the process to finish its work and end; end it by force after the grace, or once `hurry` is set."""
+        self._stop.set()
+        process = self._process
+        if process is not None and process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            ended = asyncio.ensure_future(process.wait())
+            impatient = asyncio.ensure_future(hurry.wait())
+            await asyncio.wait((ended, impatient), timeout=GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            impatient.cancel()
+            if process.returncode is None:
+                self._say(f"{self.name} is ended by force")
+                process.kill()
+            await ended
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+
+    async def _run(self) -> None:
+        backoff = Backoff()
+        while not self._stop.is_set():
+            started = time.monotonic()
+            self._process = await self._spawn()
+            code = await self._process.wait()
+            if self._stop.is_set():
+                return
+            if code == _BAD_SETTINGS and not self._was_ready:
+                raise ServiceFailed("bad settings", f"{self.name}: {self._log_tail()}")
+            backoff = backoff.after(time.monotonic() - started)
+            self._say(f"{self.name} {self._how_it_ended(code)}; starting again in {backoff.delay:g} s")
+            await wait(self._stop, backoff.delay)
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        with os.fdopen(self._open_log(), "ab") as log:
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "cli.main",
+                *self._program.arguments,
+                env={**inherited_environment(os.environ), **self._program.environment, parent_watch.VARIABLE: "stdin"},
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=asyncio.subprocess.STDOUT,
+                # the terminal's Ctrl-C is for the supervisor alone, which stops the rest in order
+                start_new_session=True,
+            )
+
+    def _open_log(self) -> int:
+        descriptor = open_for_us(self._log, os.O_APPEND)
+        if os.fstat(descriptor).st_size <= _LONGEST_LOG_BYTES:
+            return descriptor
+        os.close(descriptor)
+        self._log.replace(self._log.with_suffix(".log.1"))
+        return open_for_us(self._log, os.O_APPEND)
+
+    def _how_it_ended(self, code: int) -> str:
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with code {code}: {self._log_tail(1)}"
+
+    def _log_tail(self, lines: int = 5) -> str:
+        text = self._log.read_text(errors="replace").strip() if self._log.exists() else ""
+        return f"{' | '.join(text.splitlines()[-lines:]) or 'no output'} (see {self._log})"
+
+
+async def _answers(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        response = await client.get(url)
+    except httpx.TransportError:
+        return False
+    return response.status_code == httpx.codes.OK
