@@ -1,6 +1,6 @@
-"""Reads a JWKS document (RFC 7517) as it comes from elsewhere: each key that can be used, and how many cannot. Pure.
+"""Parses JWKS documents (RFC 7517). Pure.
 
-A key that is not of a kind this service knows ends nothing: it is skipped, and the keys beside it are used.
+Unsupported keys are skipped and counted. The other keys of the document are used.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pydantic_core import from_json
 from dashboard.access.learner_tokens import KeysById, VerificationKey
 from runtime.errors import ConfigurationError
 
-LARGEST: Final = 1024**2
-"""Bytes of a document."""
+MAX_BYTES: Final = 1024**2
+"""Maximum size of a document."""
 
 _ALGORITHMS: Final = frozenset({"RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"})
-"""For public keys. A symmetric key among them would let whoever can read the set sign with it."""
+"""Algorithms of public keys. Anyone who can read the set could sign with a symmetric key."""
 
 _RSA_BITS: Final = range(2048, 8192 + 1)
-"""The least as RFC 7518, section 3.3, has it; the most keeps the check of a signature below a millisecond."""
+"""Minimum of RFC 7518, section 3.3. The maximum keeps the verification of a signature below a millisecond."""
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -35,7 +35,7 @@ _Word = Annotated[str, Field(max_length=512)]
 
 
 class _Member(BaseModel):
-    """What is looked at of a key; anything else, a private part too, goes no further."""
+    """The members of a key that are used. Others are dropped, including private parts."""
 
     model_config = ConfigDict(strict=True)
 
@@ -52,17 +52,17 @@ class _Member(BaseModel):
 
 
 class KeySetContent(NamedTuple):
-    """What a document holds."""
+    """The content of a document."""
 
     keys: KeysById
     skipped: int
-    """Members that are no keys, or keys that cannot be used here."""
+    """Number of members that are not supported keys."""
 
 
 def parse_key_set(text: bytes) -> KeySetContent:
-    """Return the keys that verify signatures. Raises ConfigurationError for what is no key set, or has none of them."""
-    if len(text) > LARGEST:
-        raise ConfigurationError(f"the JWKS has more than {LARGEST:,} bytes")
+    """Return the keys that verify signatures. Raises ConfigurationError for an invalid or empty document."""
+    if len(text) > MAX_BYTES:
+        raise ConfigurationError(f"the JWKS has more than {MAX_BYTES:,} bytes")
     try:
         document = from_json(text.removeprefix(_BYTE_ORDER_MARK), allow_inf_nan=False)
     except ValueError:
@@ -85,13 +85,13 @@ def _usable(members: Sequence[object]) -> KeysById:
         except (ValidationError, jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError, KeyError, OverflowError):
             continue
         if key is not None:
-            # of several with one name the first
+            # the first of several keys with one name
             keys.setdefault((known.kid, key.algorithm), key)
     return keys
 
 
 def _key(member: _Member) -> VerificationKey | None:
-    """Return the key, None for one that is not used here. Raises errors of PyJWT and cryptography."""
+    """Return the key; None for an unsupported one. Raises errors of PyJWT and cryptography."""
     if member.key_ops is not None and "verify" not in member.key_ops:
         return None
     if member.alg is not None and member.alg not in _ALGORITHMS:

@@ -1,6 +1,6 @@
-"""Where the public keys of learners' tokens come from: a file or an https address, read again and again.
+"""Reads the public keys of learner tokens from a file or an https address, and refreshes them.
 
-Whatever is found there, the process goes on: the keys that were read last stay in use for a day at most.
+When a refresh fails, the previous keys stay in use for up to a day.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from dashboard.access.key_set_document import LARGEST, parse_key_set
+from dashboard.access.key_set_document import MAX_BYTES, parse_key_set
 from dashboard.access.learner_tokens import KeySet
 from runtime.errors import ConfigurationError, DependencyUnavailable
 from telemetry import events as telemetry
 
 REFRESH: Final = timedelta(minutes=5)
 COOLDOWN: Final = timedelta(minutes=1)
-"""Least time between two readings, however many tokens name keys that are not known."""
+"""Minimum time between two refreshes, also when tokens name unknown keys."""
 
 KEPT: Final = timedelta(days=1)
-"""How long keys stay in use that could not be read again: one that was withdrawn is good for no longer."""
+"""Maximum use of keys without a successful refresh, so that withdrawn keys expire."""
 
 _PATIENCE_SECONDS: Final = 5.0
-"""For each step of a request."""
+"""Timeout of each step of a request."""
 
 _LONGEST_SECONDS: Final = 15.0
-"""For the whole of it."""
+"""Timeout of a whole request."""
 
 
-# a few compressed bytes may stand for very many
+# a compressed answer may expand without limit
 _PLAIN: Final = {"accept-encoding": "identity"}
 
 
 class KeySetUnavailable(DependencyUnavailable):
-    """The JWKS could not be read; the keys known before stay in use."""
+    """The JWKS cannot be read. The previous keys stay in use."""
 
     dependency = "jwks"
 
 
 class KeySetSource:
-    """Keeps a key set as its source has it."""
+    """Keeps a key set current with its source."""
 
     def __init__(self, location: str, keys: KeySet, clock: Callable[[], float] = time.monotonic) -> None:
-        """`location`: a path, or a URL whose scheme is https; `clock` counts seconds.
+        """`location`: a path or an https URL. `clock` is monotonic, in seconds.
 
-        Raises ConfigurationError for another scheme and for what is no URL.
+        Raises ConfigurationError for another scheme or an invalid URL.
         """
         scheme, separator, _ = location.partition("://")
         if separator and not (scheme == "https" and _is_url(location)):
@@ -65,22 +65,22 @@ class KeySetSource:
         self._wanted = asyncio.Event()
 
     def want(self) -> None:
-        """Read again soon: a token named a key that is not known."""
+        """Request a refresh: a token named an unknown key."""
         self._wanted.set()
 
     async def check(self) -> str:
-        """Return that there are keys. Raises KeySetUnavailable when there are none."""
+        """Return the state for readiness. Raises KeySetUnavailable without keys."""
         if self._loaded_at is None:
             raise KeySetUnavailable("not_loaded", "the JWKS has not been read yet, or not for a day")
         return "loaded"
 
     async def load(self) -> None:
-        """Read once. Raises KeySetUnavailable, also for a set without a key that can be used."""
-        # what is read may be as old as the request: the keys are kept for a day from here on
+        """Read once. Raises KeySetUnavailable, also for a set without supported keys."""
+        # the answer may be as old as the request: keys are kept for a day from here
         begun_at = self._clock()
         text = await self._fetch() if self._is_address else await asyncio.to_thread(self._read)
         try:
-            # thousands of keys fit into a document
+            # in a thread: a document may hold thousands of keys
             keys, skipped = await asyncio.to_thread(parse_key_set, text)
         except ConfigurationError as error:
             raise KeySetUnavailable("unfit", str(error)) from None
@@ -91,7 +91,7 @@ class KeySetSource:
             telemetry.key_set_read(len(keys), skipped)
 
     async def follow(self, stop: asyncio.Event) -> None:
-        """Read now and then until `stop` is set, sooner when a key is wanted. A reading under way ends with `stop`."""
+        """Refresh periodically until `stop` is set, and earlier on request. `stop` cancels a refresh under way."""
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -115,11 +115,11 @@ class KeySetSource:
 
     def _read(self) -> bytes:
         try:
-            # to open a pipe would wait for its other end
+            # non-blocking: opening a pipe would wait for its writer
             with open(self._location, "rb", opener=_open_at_once) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise KeySetUnavailable("unreadable", "it is not a file")
-                return file.read(LARGEST + 1)
+                return file.read(MAX_BYTES + 1)
         except OSError as error:
             raise KeySetUnavailable("unreadable", error.strerror or "") from None
         except ValueError:
@@ -138,9 +138,9 @@ class KeySetSource:
                     raise KeySetUnavailable("unreadable", "the JWKS is compressed, which was not asked for")
                 async for part in response.aiter_raw():
                     content += part
-                    if len(content) > LARGEST:
+                    if len(content) > MAX_BYTES:
                         raise KeySetUnavailable("too_large")
-        # OSError: certificates of authorities that cannot be read, and TLS
+        # OSError: unreadable CA certificates, and TLS errors
         except (httpx.HTTPError, TimeoutError, OSError) as error:
             raise KeySetUnavailable("connection", type(error).__name__) from None
         return bytes(content)
@@ -158,7 +158,7 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 async def _unless(stopping: asyncio.Task[bool], work: Coroutine[Any, Any, None]) -> None:
-    """Do the work; cancel it once `stopping` is done."""
+    """Run the work. Cancel it when `stopping` is done."""
     working = asyncio.create_task(work)
     try:
         await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,7 +1,7 @@
-"""Learners' tokens (JWT, RFC 7519): whose they are, when they are good. Pure; the keys come from elsewhere.
+"""Verifies the tokens of learners (JWT, RFC 7519). Pure.
 
-What RFC 8725 asks for: the algorithm is the key's, never the token's own choice; a key that a token names must be
-known; no header of the token (`jku`, `jwk`, `x5u`) brings or fetches a key.
+As RFC 8725 requires, the key determines the algorithm, not the token. A token may only name a known key. No header of a
+token (`jku`, `jwk`, `x5u`) supplies a key or fetches one.
 """
 
 from __future__ import annotations
@@ -16,63 +16,63 @@ from pydantic import TypeAdapter, ValidationError
 
 from schemas.envelope_fields import UserId
 
-LONGEST: Final = 4096
-"""Characters of a token; a longer one is not looked into."""
+MAX_LENGTH: Final = 4096
+"""Maximum characters of a token. Longer tokens are rejected without parsing."""
 
 _MALFORMED: Final = (TypeError, ValueError, OverflowError, RecursionError)
-"""What PyJWT lets through of a header that is too deep, and of claims of another type than it expects."""
+"""Errors that PyJWT does not translate, for deep headers and claims of unexpected types."""
 _USER_ID: Final[TypeAdapter[str]] = TypeAdapter(UserId)
-"""Takes a whole number for its decimal text, as ingest does."""
+"""Accepts a whole number as its decimal text, as ingest does."""
 _FAR: Final = datetime(9000, 1, 1, tzinfo=UTC)
-"""An end beyond it is none: the calendar ends soon after."""
+"""Maximum end of a token. Later ends are close to the end of the calendar."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """What a token must say besides its learner and its end."""
+    """Required claims of a token besides its learner and its end."""
 
     issuer: str | None = None
-    """Its `iss`; None: anybody's."""
+    """Required `iss`; None: any."""
     audience: str | None = None
-    """In its `aud`; None: a token for an audience is refused."""
+    """Required in `aud`; None: tokens with an audience are rejected."""
     leeway: timedelta = timedelta(0)
-    """How far the issuer's clock may be off."""
+    """Maximum deviation of the issuer's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A key and the one algorithm it is for."""
+    """A key and its algorithm."""
 
     key: Any
     algorithm: str
 
 
 KeysById = Mapping[tuple[str | None, str], VerificationKey]
-"""By `kid` and algorithm: keys of different kinds may share an id (RFC 7517, section 4.5)."""
+"""By `kid` and algorithm: keys of different types may share an id (RFC 7517, section 4.5)."""
 
 
 KeyFinder = Callable[[str | None, str], VerificationKey | None]
-"""Returns the key of a `kid` (None: the token names none) for an algorithm, or None when it is not known."""
+"""Returns the key of a `kid` for an algorithm; None if unknown. A `kid` of None: the token names no key."""
 
 
 def shared_secret(secret: str) -> KeyFinder:
-    """Return a finder of one HS256 secret, whatever name a token gives it."""
+    """Return a finder of one HS256 secret, for any `kid`."""
     key = VerificationKey(secret, "HS256")
     return lambda _kid, _algorithm: key
 
 
 class KeySet:
-    """Public keys by their ids and algorithms, replaced as a whole."""
+    """Public keys by id and algorithm. The set is replaced as a whole."""
 
     def __init__(self) -> None:
         self._keys: KeysById = {}
 
     def replace(self, keys: KeysById) -> None:
-        """Use these keys from now on."""
+        """Replace all keys."""
         self._keys = keys
 
     def find(self, kid: str | None, algorithm: str) -> VerificationKey | None:
-        """Return the key with this id for the algorithm; without an id, the only key there is."""
+        """Return the key with this id and algorithm. Without an id, return the only key of the set."""
         if kid is None and len(self._keys) == 1:
             return next(iter(self._keys.values()))
         return self._keys.get((kid, algorithm))
@@ -80,33 +80,33 @@ class KeySet:
 
 @dataclass(frozen=True, slots=True)
 class LearnerToken:
-    """What a good token says."""
+    """The claims of a valid token."""
 
     subject: str
-    """The raw id of the learner."""
+    """Raw id of the learner."""
     good_until: datetime
-    """From when on it is refused, leeway included."""
+    """When the token expires, including leeway."""
 
 
 class TokenVerifier:
-    """Decides whose token it is, and until when."""
+    """Verifies tokens."""
 
     def __init__(
         self, find_key: KeyFinder, rules: TokenRules, on_unknown_key: Callable[[], None] = lambda: None
     ) -> None:
-        """`on_unknown_key` is told of each token that names a key nobody knows; it must cost nothing."""
+        """`on_unknown_key` is called for each token with an unknown key. It must be cheap."""
         self._find_key = find_key
         self._rules = rules
         self._on_unknown_key = on_unknown_key
 
     def subject(self, token: str) -> str | None:
-        """Return the raw id of the learner; None when the token is not good, for whatever reason."""
+        """Return the raw id of the learner; None for an invalid token."""
         verified = self.verify(token)
         return verified.subject if verified else None
 
     def verify(self, token: str) -> LearnerToken | None:
-        """Return what the token says; None when it is not good, for whatever reason."""
-        if len(token) > LONGEST:
+        """Return the claims of the token; None for an invalid token."""
+        if len(token) > MAX_LENGTH:
             return None
         try:
             header = jwt.get_unverified_header(token)
@@ -118,7 +118,7 @@ class TokenVerifier:
                 token,
                 key.key,
                 algorithms=[key.algorithm],
-                # some issuers write a number for `sub`: what an id is, is said in one place
+                # some issuers send a number as `sub`; UserId validates it
                 options={"require": ["exp", "sub"], "verify_sub": False},
                 issuer=self._rules.issuer,
                 audience=self._rules.audience,
@@ -131,5 +131,5 @@ class TokenVerifier:
 
 
 def _moment(seconds: Any) -> datetime:
-    # what PyJWT takes: whatever int() does
+    # as PyJWT does
     return datetime.fromtimestamp(min(int(seconds), _FAR.timestamp()), UTC)

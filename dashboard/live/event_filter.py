@@ -1,4 +1,4 @@
-"""Which messages a subscriber gets. Pure."""
+"""Filter of the messages of a subscriber. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas.live import MessageHead
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Messages of these types and about these learners; None: of all. Equal ones share what is made for them."""
+    """Selects messages by type and learner; None: all. Subscribers with equal filters share frames."""
 
     types: frozenset[str] | None = None
     users: frozenset[str] | None = None
@@ -18,11 +18,11 @@ class EventFilter:
 
     @classmethod
     def of(cls, types: frozenset[str] | None, pseudonyms: Iterable[bytes] | None) -> EventFilter:
-        """Return what is wanted by pseudonyms as they are stored."""
+        """Return the filter for stored pseudonyms."""
         return cls(types, None if pseudonyms is None else frozenset(one.hex() for one in pseudonyms))
 
     def takes(self, message: MessageHead) -> bool:
-        """Whether a message is among them; one about nobody is about none of the learners."""
+        """Whether the filter selects a message. A message without a learner matches no learner."""
         if self.types is not None and message.event_type not in self.types:
             return False
         return self.users is None or message.user_hash in self.users

@@ -1,4 +1,4 @@
-"""Limits live connections: of the process, of one caller, of one network address."""
+"""Limits of live connections: per process, per caller, per network address."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from web.problems import Refusal
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who asks for a place."""
+    """Whom a connection is counted for."""
 
     caller: Hashable
-    """Equal for every credential of one learner, and for every use of one key."""
+    """Equal for all tokens of one learner, and for all uses of one key."""
     address: str | None
 
 
 class SubscriberLimits:
-    """The live connections of this process. WebSockets and Server-Sent Events share them."""
+    """Counts the live connections of this process. WebSockets and Server-Sent Events share the limits."""
 
     def __init__(self, limit: int, per_caller: int | None = None, per_address: int | None = None) -> None:
-        """Set the caps; None: no cap."""
+        """Set the limits; None: no limit."""
         self._limit = limit
         self._per_caller = per_caller
         self._per_address = per_address
@@ -37,7 +37,7 @@ class SubscriberLimits:
         self._sites: Counter[str] = Counter()
 
     def check(self, holder: Holder) -> None:
-        """Raise Refusal when there is no place: 429 for this caller or address, 503 for anybody."""
+        """Raise Refusal at a limit: 429 for this caller or address, 503 for the process."""
         if self._per_caller is not None and self._callers[holder.caller] >= self._per_caller:
             raise _refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
@@ -59,7 +59,7 @@ class SubscriberLimits:
 
     @contextlib.contextmanager
     def taken(self, transport: Transport, holder: Holder) -> Iterator[Callable[[], None]]:
-        """Hold a place until the block ends or the function it gives is called. Raises Refusal (429 or 503)."""
+        """Count a connection until the block ends or the yielded function is called. Raises Refusal (429 or 503)."""
         self.check(holder)
         self._change(holder, 1)
         telemetry.live_subscribed(transport, 1)

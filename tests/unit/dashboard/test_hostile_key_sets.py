@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from prometheus_client import REGISTRY
 
-from dashboard.access.key_set_document import LARGEST, parse_key_set
+from dashboard.access.key_set_document import MAX_BYTES, parse_key_set
 from dashboard.access.key_set_source import KEPT, KeySetSource, KeySetUnavailable
 from dashboard.access.learner_tokens import KeySet, TokenRules, TokenVerifier, shared_secret
 from runtime.errors import ConfigurationError
@@ -132,7 +132,7 @@ NO_SETS = {
     "keys that are no list": b'{"keys":{"kty":"RSA"}}',
     "an empty set": b'{"keys":[]}',
     "only keys of other kinds": json.dumps({"keys": list(SKIPPED.values())}).encode(),
-    "too much": b" " * LARGEST + b'{"keys":[]}',
+    "too much": b" " * MAX_BYTES + b'{"keys":[]}',
 }
 
 
