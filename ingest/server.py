@@ -40,14 +40,14 @@ from web.server.listener import public_listener
 from web.status import status_routes
 
 LANES: Final = 4
-"""Appends under way at once: while one waits for the disk of Redis, the next is made ready."""
+"""Concurrent appends. While one waits for the disk of Redis, the next one is prepared."""
 
 CONFIRMING_LANES: Final = 8
-"""The same where each waits for a replica too, or a disk of its own accord; these take many together."""
+"""Concurrent appends that wait for a replica or a disk. Each carries many events."""
 
 
 async def serve(settings: Settings) -> None:
-    """Serve ingest until SIGTERM or SIGINT; requests in flight are finished. Raises ConfigurationError."""
+    """Serve ingest until SIGTERM or SIGINT, then finish the requests in flight. Raises ConfigurationError."""
     with stop_on_signals() as stop:
         redis = connect(settings)
         gauge = open_gauge(settings, redis)
@@ -77,7 +77,7 @@ async def serve(settings: Settings) -> None:
 
 
 def acceptance_policy(settings: Settings) -> AcceptancePolicy:
-    """Return what holds for every event. Raises ConfigurationError."""
+    """Return the acceptance policy of the settings. Raises ConfigurationError."""
     pseudonymizer = settings.pseudonymizer()
     actions = {name: Action(action) for name, action in settings.pii_actions.items()}
     return AcceptancePolicy(
@@ -86,17 +86,17 @@ def acceptance_policy(settings: Settings) -> AcceptancePolicy:
 
 
 def lanes_of(durability: Durability) -> int:
-    """Return how many appends should be under way at once."""
+    """Return the number of concurrent appends."""
     return CONFIRMING_LANES if durability in ("local", "replica") else LANES
 
 
 def open_gauge(settings: Settings, redis: Redis) -> PressureGauge:
-    """Return a gauge of this Redis that has not looked yet."""
+    """Return a pressure gauge of this Redis, without a sample."""
     return PressureGauge(lambda: measure_load(redis, settings.stream_partitions), Limits.of(settings))
 
 
 def open_unmapped(redis: Redis) -> UnmappedNames:
-    """Return the gathered names of this Redis; nothing is written yet."""
+    """Return the collector of unmapped names, with nothing written."""
     return UnmappedNames(lambda counts: add_unmapped(redis, counts, utc_now()))
 
 
@@ -109,10 +109,10 @@ def create_app(
     policy: AcceptancePolicy | None = None,
     unmapped: UnmappedNames | None = None,
 ) -> ASGIApp:
-    """Return the application; nothing is sent to Redis yet. Raises ConfigurationError.
+    """Return the application. Sends nothing to Redis yet. Raises ConfigurationError.
 
-    `gauge` is watched by whoever gives it; without one only Redis itself refuses. `keys` and `policy` are kept up to
-    date, and `unmapped` is written, by whoever gives them; without, those of the settings hold and nothing is written.
+    The caller samples `gauge`, keeps `keys` and `policy` current, and writes `unmapped`. Defaults: a gauge without
+    samples, the keys and the policy of the settings, and names that are never written.
     """
     changed_key = settings.pseudonymizer().changed_key
     producer = Producer(redis, settings.stream_partitions, settings.durability, changed_key=changed_key)

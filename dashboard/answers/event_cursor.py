@@ -1,8 +1,8 @@
-"""Where the next page of a search begins, as a text its caller hands back. Pure.
+"""Cursors of event searches: where the next page begins. Pure.
 
-A cursor holds the window of the first page, so that pages do not move while time goes on and events come in, and a
-digest over all of the search, by which a damaged one and one of another search are told. It holds no secret and opens
-nothing: who hands it back is asked for credentials as for the first page.
+A cursor holds the window of the first page, so that pages stay stable while events arrive. A digest of the search
+detects damaged cursors and cursors of other searches. A cursor holds no secret and grants nothing: every page needs
+credentials.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _VERSION: Final = b"events/1"
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The window of a search and the place of the last event that was given."""
+    """The window of a search, and the place of the last event of a page."""
 
     since: datetime
     until: datetime
@@ -33,11 +33,11 @@ class Cursor:
     digest: bytes
 
     def belongs_to(self, search: EventSearch) -> bool:
-        """Whether it was made for this search, and is whole."""
+        """Whether the cursor is undamaged and of this search."""
         return cursor_of(search, self.behind) == self
 
     def __str__(self) -> str:
-        """Return it as it is sent."""
+        """Return the text of the cursor."""
         moments = map(_microseconds, (self.since, self.until, self.behind.occurred_at))
         packed = _FORM.pack(*moments, self.behind.event_id.bytes, self.digest)
         return base64.urlsafe_b64encode(packed).decode()
@@ -49,7 +49,7 @@ def cursor_of(search: EventSearch, behind: Place) -> Cursor:
         *(str(_microseconds(moment)) for moment in (search.since, search.until, behind.occurred_at)),
         behind.event_id.hex,
         ",".join(sorted(search.types or ())),
-        # the newest name: the others are those of former keys
+        # the newest pseudonym; the others belong to former keys
         search.user_hashes[0].hex() if search.user_hashes else "",
         search.session_id.hex if search.session_id else "",
     )
@@ -58,7 +58,7 @@ def cursor_of(search: EventSearch, behind: Place) -> Cursor:
 
 
 def parse_cursor(text: str) -> Cursor:
-    """Return the cursor that `str` wrote. Raises ValueError."""
+    """Return the cursor of a text. Raises ValueError."""
     try:
         packed = base64.b64decode(text.encode(), altchars=b"-_", validate=True)
         *moments, event_id, digest = _FORM.unpack(packed)

@@ -1,4 +1,4 @@
-"""From XP to levels."""
+"""Levels from XP. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LevelCurve:
 
     def level(self, total_xp: int) -> int:
         """Return the highest level whose threshold `total_xp`, 0 or more, reaches."""
-        # no level beyond this costs less than `base`
+        # each level costs at least `base`
         candidates = range(1, total_xp // self.base + 2)
         return bisect_right(candidates, total_xp, key=self.threshold)
 
@@ -39,9 +39,9 @@ class Standing:
 
 
 def standing(curve: LevelCurve, total_xp: int, highest_level: int | None) -> Standing:
-    """Place a learner: by the curve, or at the highest level that was reported where that is higher."""
+    """Return the standing of a learner: the level of the curve, or the highest reported level if that is higher."""
     level = max(curve.level(total_xp), highest_level or 1)
     floor, ceiling = curve.threshold(level), curve.threshold(level + 1)
-    # a reported level can be ahead of the XP
+    # a reported level may exceed the level of the XP
     gained = max(total_xp - floor, 0)
     return Standing(level, floor, ceiling, 100 * gained / (ceiling - floor))

@@ -11,15 +11,15 @@ GAMMA = 1.02
 
 
 def representative(bucket: int) -> float:
-    """Return the value, in ms, whose greatest relative error in the bucket is least: (GAMMA-1)/(GAMMA+1), below 1 %."""
+    """Return the value of a bucket, in ms. Its maximum relative error is minimal: (GAMMA-1)/(GAMMA+1), below 1 %."""
     return 2 * GAMMA**bucket / (GAMMA + 1)
 
 
 def percentiles(counts: Mapping[int, int], percents: Iterable[int]) -> Iterator[float | None]:
-    """Yield each percentile of the values in the buckets, None when there are none.
+    """Yield each percentile of the values in the buckets; None without values.
 
-    As percentile_cont: rank p/100 * (n-1), linear between its two neighbours. Each neighbour is within 1 % of the
-    exact one, so the result is as well.
+    As percentile_cont: rank p/100 * (n-1), with linear interpolation. Each neighbour is within 1 % of the exact
+    value, so the result is too.
     """
     buckets = sorted(bucket for bucket, count in counts.items() if count)
     ends = list(accumulate(counts[bucket] for bucket in buckets))
@@ -28,7 +28,7 @@ def percentiles(counts: Mapping[int, int], percents: Iterable[int]) -> Iterator[
 
 
 def _percentile(buckets: list[int], ends: list[int], percent: int) -> float:
-    # integers: a rank of a float is off from 2^53 values on
+    # integers: a float rank is inexact from 2^53 values
     rank, hundredths = divmod(percent * (ends[-1] - 1), 100)
     below = _value_at(buckets, ends, rank)
     if not hundredths:

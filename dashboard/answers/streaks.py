@@ -1,4 +1,4 @@
-"""Runs of consecutive active days."""
+"""Runs of consecutive active days. Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Streaks:
 
 
 def streaks(active_dates: Iterable[date], reference_day: date) -> Streaks:
-    """Measure the runs in distinct dates, oldest first, none of them after the reference day.
+    """Return the runs in distinct dates, oldest first, none after the reference day.
 
-    The last run is current when it ends on the reference day or the day before: the day is not over.
+    The last run is current if it ends on the reference day or the day before, because the day is not over.
     """
     run = longest = 0
     last: date | None = None

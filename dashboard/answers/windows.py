@@ -1,4 +1,4 @@
-"""What part of time an answer is about."""
+"""Time windows of answers. Pure."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class DayWindow:
         return self.first <= day <= self.last
 
     def __iter__(self) -> Iterator[date]:
-        """Return every date, oldest first."""
+        """Yield every date, oldest first."""
         return map(date.fromordinal, range(self.first.toordinal(), self.last.toordinal() + 1))
 
 
 @dataclass(frozen=True, slots=True)
 class TimeWindow:
-    """Moments from `start` on, before `end`, cut into equal steps; the last step may reach beyond the end."""
+    """The time from `start`, included, to `end`, excluded, in equal steps. The last step may exceed the end."""
 
     start: datetime
     end: datetime
@@ -50,21 +50,21 @@ def date_in(zone: tzinfo, now: datetime) -> date:
 
 
 def last_days(reference_day: date, days: int) -> DayWindow:
-    """Return the `days` dates up to the reference day, which is included."""
+    """Return the last `days` dates, including the reference day."""
     return DayWindow(reference_day - timedelta(days=days - 1), reference_day)
 
 
 def last_hours(now: datetime, hours: int) -> TimeWindow:
-    """Return the last `hours` hours in whole buckets, the first and the running one included.
+    """Return the last `hours` hours in whole buckets, including the first and the current one.
 
-    Steps are of a bucket up to a day, of an hour beyond.
+    Up to a day, a step is one bucket. Beyond, a step is one hour.
     """
     start, running = _bucket(now - timedelta(hours=hours)), _bucket(now)
     return TimeWindow(start, running + BUCKET, BUCKET if hours <= 24 else timedelta(hours=1))
 
 
 def complete_from(window: TimeWindow, oldest_kept: datetime) -> datetime | None:
-    """Return from when on the window is complete, or None when all of it is."""
+    """Return the time from which the window is complete; None if all of it is."""
     return oldest_kept if window.start < oldest_kept else None
 
 

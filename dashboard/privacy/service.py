@@ -1,4 +1,4 @@
-"""What is done for the learner's rights. Rare, and nothing but this writes: so each request has its own connection."""
+"""Export and erasure of one learner's data. These requests are rare: each opens its own database connection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NEXT: Final = b",\n"
 
 
 class PrivacyService:
-    """Takes requests about one learner's data. Every method raises StorageUnavailable."""
+    """Exports and erases the data of one learner. Every method raises StorageUnavailable."""
 
     def __init__(
         self, database_url: str, redis: Redis, partitions: Iterable[int], clock: Callable[[], datetime]
@@ -35,25 +35,25 @@ class PrivacyService:
         self._clock = clock
 
     async def erase(self, pseudonyms: Sequence[bytes], requested_by: str) -> ErasureReceipt:
-        """Keep the learner out from now on; maintenance removes the rest."""
+        """Reject further events of the learner and return the job. Maintenance removes the stored data."""
         async with self._connection() as connection:
             return receipt_of(await request_erasure(connection, pseudonyms, requested_by))
 
     async def receipt(self, job_id: UUID) -> ErasureReceipt | None:
-        """Return how far an erasure is, None when there is none with this id."""
+        """Return the state of an erasure; None for an unknown id."""
         async with self._connection() as connection:
             job = await read_job(connection, job_id)
         return receipt_of(job) if job else None
 
     async def export(self, pseudonyms: Sequence[bytes]) -> AsyncGenerator[bytes, None]:
-        """Return the pieces of a JSON document, `LearnerExport`: everything that is held on the learner.
+        """Return the pieces of a JSON document, `LearnerExport`: all data about the learner.
 
-        They are read as they are asked for, a page at a time. Raises StreamUnavailable too; so may each piece, and then
-        the document has no end.
+        Each piece is read when it is requested. Raises StreamUnavailable too; so may each piece, and then the
+        document is incomplete.
         """
         async with self._connection() as connection:
             erased = await erased_at(connection, pseudonyms)
-            # the record of this answer is written before its pieces are read, and is none of them
+            # the audit entry of this export is written before its pieces are read, and is not part of it
             last_audited = await last_audit_entry(connection)
         await ping(self._redis)
         return self._pieces(pseudonyms, erased, last_audited)
@@ -63,7 +63,7 @@ class PrivacyService:
     ) -> AsyncGenerator[bytes, None]:
         names = [one.hex() for one in pseudonyms]
         head = to_json({"generated_at": self._clock(), "pseudonyms": names, "erased_at": erased})
-        # the stream first: what is stored meanwhile is in both, not in neither
+        # the stream first: an event that is stored meanwhile is in both parts, not missing
         yield head.removesuffix(b"}") + b',\n"stream":['
         separator = b""
         for partition in self._partitions:
@@ -73,7 +73,7 @@ class PrivacyService:
         yield b'],\n"live":['
         separator, known = b"", set[bytes]()
         async for _, message in find_learner_messages(self._redis, frozenset(pseudonyms)):
-            # one may be in two places; its id is enough to know it again
+            # a message may be in two histories; its id identifies it
             identity = message.partition(b",")[0]
             if identity not in known:
                 known.add(identity)
@@ -110,7 +110,7 @@ def _entry(entry: Entry) -> bytes:
 
 
 def receipt_of(job: ErasureJob) -> ErasureReceipt:
-    """Return what may be told of an erasure: not whose it is."""
+    """Return the receipt of an erasure. It does not name the learner."""
     return ErasureReceipt(
         job_id=job.job_id,
         state=job.state,

@@ -1,4 +1,4 @@
-"""A JSON document that is sent while it is read: never more of it is in memory than the reader has yet to take."""
+"""A JSON document that is sent while it is read. Only the unsent part of one piece is in memory."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _log: Final = logging.get("dashboard")
 
 
 class StreamedDocument(StreamingResponse):
-    """An answer in pieces. The next one is read once the connection has taken the one before.
+    """An answer in pieces. The next piece is read after the connection has accepted the previous one.
 
-    When a piece cannot be read the connection ends without the end of the answer: a part never looks like the whole.
+    When a piece cannot be read, the connection is closed before the end of the answer, so that clients notice.
     """
 
     media_type = "application/json"
@@ -28,7 +28,7 @@ class StreamedDocument(StreamingResponse):
         self._pieces = pieces
 
     async def stream_response(self, send: Send) -> None:
-        """Send it; return without its end when it has none."""
+        """Send the pieces. Return without the end of the body when a piece cannot be read."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async with contextlib.aclosing(self._pieces) as pieces:
             try:

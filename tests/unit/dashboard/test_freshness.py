@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dashboard.freshness import Freshness
-from dashboard.health import describe_lag, judge_revision
+from dashboard.health import check_revision, describe_lag
 from runtime.errors import StorageUnavailable, StreamUnavailable
 from stream.lag import GroupLag
 from telemetry import metrics
@@ -61,10 +61,10 @@ async def test_freshness_is_kept_until_it_is_told_to_stop() -> None:
 
 
 def test_a_schema_behind_the_code_is_not_ready_one_ahead_is() -> None:
-    assert judge_revision("0007", "0007") == "0007"
-    assert judge_revision("0008", "0007") == "0008"
+    assert check_revision("0007", "0007") == "0007"
+    assert check_revision("0008", "0007") == "0008"
     with pytest.raises(StorageUnavailable, match="analytics migrate"):
-        judge_revision("0006", "0007")
+        check_revision("0006", "0007")
 
 
 def lag(undelivered: int | None, seconds: float) -> GroupLag:
