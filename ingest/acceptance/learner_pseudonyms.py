@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
+from ingest.work import LONGEST_CACHED
 from runtime.pseudonym import Pseudonymizer
 
 _LEARNERS: Final = 16_384
@@ -38,7 +39,7 @@ class LearnerPseudonyms:
 
     def pseudonym_for(self, user_id: str) -> str:
         """Return the pseudonym of a raw id, in hexadecimal digits."""
-        return self._cached(user_id)
+        return self._cached(user_id) if len(user_id) <= LONGEST_CACHED else self._pseudonym(user_id)
 
     def session_uuid(self, session_id: str) -> UUID:
         """Return the UUID under which a session is stored."""

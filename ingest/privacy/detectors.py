@@ -22,7 +22,7 @@ from ingest.privacy.national_ids import has_national_id
 from ingest.privacy.personal import Personal
 from ingest.privacy.phones import has_phone
 from ingest.privacy.validators import TooManyCandidates
-from ingest.work import WORK
+from ingest.work import LONGEST_CACHED, WORK
 
 __all__ = ["Personal", "find_personal"]
 
@@ -51,13 +51,13 @@ _OF_NUMBERS: Final[tuple[tuple[Personal, Callable[[str], bool]], ...]] = (
 
 def find_personal(text: str) -> Personal | None:
     """Return what of a person the text may hold, None when nothing was found. Never raises."""
-    # most ids of events are one, and each comes once
-    return None if is_uuid(text) else _find(text)
+    if is_uuid(text):
+        # most ids of events are UUIDs, and each occurs once
+        return None
+    return _find_recent(text) if len(text) <= LONGEST_CACHED else _find(text)
 
 
-@lru_cache(maxsize=65_536)
 def _find(text: str) -> Personal | None:
-    # The same texts come again and again.
     WORK.units += len(text) // 8 + 2
     if not _ODD.search(text) and not _SUSPICIOUS.search(text):
         return None
@@ -74,6 +74,9 @@ def _find(text: str) -> Personal | None:
     candidate = without_digests(without_known_ids(candidate))
     WORK.units += len(candidate) // 6 + (len(candidate) - len(candidate.translate(_NO_DIGITS))) // 3
     return next((kind for kind, holds in _OF_NUMBERS if _holds(holds, candidate)), None)
+
+
+_find_recent: Final = lru_cache(maxsize=32_768)(_find)
 
 
 def _holds(holds: Callable[[str], bool], candidate: str) -> bool:

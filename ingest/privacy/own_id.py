@@ -14,7 +14,7 @@ from html import unescape
 from typing import Final
 from urllib.parse import unquote
 
-from ingest.work import WORK, is_odd
+from ingest.work import LONGEST_CACHED, WORK, is_odd
 from schemas.character_tables import CharacterTable
 from schemas.compatibility import nfkc
 from schemas.identifiers import UUID_FORM, session_uuid
@@ -37,10 +37,11 @@ _SEPARATORS: Final = re.compile(r"[^a-z0-9]+")
 _BARE_UUID: Final = re.compile(r"(?<=-)([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})(?=-)")
 
 
-@lru_cache(maxsize=16_384)
 def search_key(user_id: str | None) -> str | None:
     """Return the id as it is looked for in a `searchable_text`; None when it is not looked for."""
-    return None if user_id is None else _key(user_id)
+    if user_id is None:
+        return None
+    return _recent_key(user_id) if len(user_id) <= LONGEST_CACHED else _key(user_id)
 
 
 def searchable_text(text: str) -> str:
@@ -89,6 +90,9 @@ def _key(user_id: str) -> str | None:
     # as it was sent only where decoding leaves too little
     keys = (_canonical(form) for form in dict.fromkeys((decoded, user_id)))
     return next((key for key in keys if len(key) >= SHORTEST + 2), None)
+
+
+_recent_key: Final = lru_cache(maxsize=16_384)(_key)
 
 
 def _units_of(text: str) -> int:

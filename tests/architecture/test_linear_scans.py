@@ -261,12 +261,12 @@ def seconds(scan: Scan, text: str, rounds: int) -> float:
 
 def forget() -> None:
     for cached in (
-        detectors._find,
-        templates.template_of,
-        templates._is_name,
+        detectors._find_recent,
+        templates._recent_template,
+        templates._is_recent_name,
         placeholders._visible,
         context.has_nine_digits,
-        own_id.search_key,
+        own_id._recent_key,
     ):
         cached.cache_clear()
 

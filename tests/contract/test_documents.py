@@ -38,8 +38,8 @@ def test_the_committed_openapi_document_is_current() -> None:
 
 
 def test_the_table_of_settings_is_current_and_explains_each() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert readme == with_table(readme), "run: make docs"
+    page = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    assert page == with_table(page), "run: make docs"
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
@@ -56,6 +56,27 @@ def test_no_document_links_to_a_file_that_is_not_there() -> None:
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_no_document_links_to_a_section_that_is_not_there() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}#{section}"
+        for page in (ROOT / "README.md", *DOCS.rglob("*.md"))
+        for target, section in re.findall(r"\]\(([^)#:]*\.md|)#([^)]+)\)", page.read_text(encoding="utf-8"))
+        if section not in anchors(page.parent / target if target else page)
+    ]
+    assert broken == []
+
+
+def test_the_index_names_every_document() -> None:
+    index = (DOCS / "README.md").read_text(encoding="utf-8")
+    pages = [path.name for path in DOCS.iterdir() if path.suffix in (".md", ".json") and path.name != "README.md"]
+    assert [name for name in pages if f"({name}" not in index] == []
 
 
 def test_every_test_that_a_document_names_is_there() -> None:

@@ -72,6 +72,12 @@ def test_a_key_past_its_limit_is_told_when_and_another_is_not_touched() -> None:
         limiter.charge(limited, 25)
 
 
+def test_a_pause_earns_no_more_than_one_burst() -> None:
+    bucket = TokenBucket(RateLimit(10, 100), 0.0)
+    assert bucket.take(100, 1_000.0) == 0
+    assert bucket.take(1, 1_000.0) == 1
+
+
 def test_a_batch_that_never_fits_is_told_so_and_costs_nothing() -> None:
     limiter = RateLimiter(Clock())
     key = ApiKey("service", SCOPES, RateLimit(10, 100))
