@@ -74,7 +74,7 @@ def _operation(question: Question[Any]) -> tuple[dict[str, Any], dict[str, Any]]
     if question.header is not None:
         parameters.append(_header(question.header))
     answer = {} if question.answer is None else json_response("Successful Response", question.answer.__name__)
-    operation = {
+    operation: dict[str, Any] = {
         "operationId": question.operation,
         "summary": question.operation.replace("_", " ").title(),
         "description": inspect.getdoc(question.function),
