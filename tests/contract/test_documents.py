@@ -167,11 +167,10 @@ def test_a_sender_with_the_schema_judges_as_ingest_does(tmp_path: Path, event: d
 
 
 def codes_given_to(function: str, position: int) -> set[str]:
-    """Return the literal codes that the sources of ingest and of the stream pass to `function`."""
+    """Return the literal codes that the sources of ingest, of the stream and of the router pass to `function`."""
     calls = [
         node
-        for package in ("ingest", "stream")
-        for path in (ROOT / package).rglob("*.py")
+        for path in (*(ROOT / "ingest").rglob("*.py"), *(ROOT / "stream").rglob("*.py"), ROOT / "web" / "routing.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function
     ]
