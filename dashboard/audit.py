@@ -16,7 +16,7 @@ from dashboard.percent_encoding import is_readable
 from dashboard.services import Services
 from runtime.errors import DependencyUnavailable, StorageUnavailable
 from schemas.envelope_fields import AskedUserId
-from storage.audit import AuditEntry
+from storage.privacy.audit import AuditEntry
 from web.problems import Refusal
 
 MAX_WAITING: Final = 10_000

@@ -17,14 +17,14 @@ from dashboard.live.subscriber_limits import SubscriberLimits
 from dashboard.privacy.service import PrivacyService
 from dashboard.shared_answers import SharedAnswers
 from schemas.accepted import AcceptedEvent
-from storage.answers import LearnerRecord, SystemRecord
-from storage.audit import AuditEntry
-from storage.event_search import EventSearch, Place
+from storage.answers.aggregates import LearnerRecord, SystemRecord
+from storage.answers.event_search import EventSearch, Place
+from storage.privacy.audit import AuditEntry
 from telemetry.health import Check
 
 
 class Aggregates(Protocol):
-    """Aggregates: `storage.answers.Answers`. Both methods raise StorageUnavailable."""
+    """Aggregates: `storage.answers.aggregates.Answers`. Both methods raise StorageUnavailable."""
 
     async def learner(
         self, pseudonyms: Sequence[bytes], today: date, days: int, now: datetime, session_timeout: timedelta
@@ -36,7 +36,7 @@ class Aggregates(Protocol):
 
 
 class Archive(Protocol):
-    """Stored events: `storage.event_search.EventArchive`."""
+    """Stored events: `storage.answers.event_search.EventArchive`."""
 
     async def page(self, search: EventSearch, limit: int, behind: Place | None = None) -> list[AcceptedEvent]:
         """Return the newest events behind a place. Raises SearchTooWide and StorageUnavailable."""

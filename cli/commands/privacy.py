@@ -23,8 +23,8 @@ from dashboard.privacy.service import PrivacyService
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.privacy import ErasureReceipt
-from storage.audit import AuditEntry, read_entries
-from storage.holdings import Holding, Keeping, read_holdings
+from storage.privacy.audit import AuditEntry, read_entries
+from storage.privacy.holdings import Holding, Keeping, read_holdings
 from stream.connection import connect as connect_stream
 
 app = typer.Typer(no_args_is_help=True, help="What is held on learners: see it, remove it.")

@@ -8,7 +8,7 @@ from dashboard.answers.percentiles import percentiles
 from dashboard.answers.small_groups import GroupFigures
 from dashboard.answers.windows import TimeWindow
 from schemas.answers import EndpointMetrics, HoursMeta, LatencyMs, RequestStep, SystemMetrics
-from storage.answers import StepTotals, SystemRecord
+from storage.answers.aggregates import StepTotals, SystemRecord
 
 
 def summarize(record: SystemRecord, window: TimeWindow, meta: HoursMeta, groups: GroupFigures) -> SystemMetrics:

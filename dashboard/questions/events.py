@@ -13,7 +13,7 @@ from dashboard.questions.parameters import EventQuery
 from dashboard.questions.question import Answer, Inquiry, json_reply
 from dashboard.services import Services
 from schemas.answers import EventPage, WindowMeta
-from storage.event_search import SearchTooWide, place_of
+from storage.answers.event_search import SearchTooWide, place_of
 from web.problems import Refusal
 
 

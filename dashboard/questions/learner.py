@@ -9,7 +9,7 @@ from dashboard.answers.windows import DayWindow, date_in, last_days
 from dashboard.questions.parameters import LastMonth, LastYear, zone
 from dashboard.questions.question import Answer, Inquiry, json_reply
 from schemas.answers import DaysMeta
-from storage.answers import LearnerRecord
+from storage.answers.aggregates import LearnerRecord
 
 
 @dataclass(frozen=True, slots=True)

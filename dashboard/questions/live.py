@@ -15,7 +15,7 @@ from dashboard.live.session import Subscription
 from dashboard.live.subscriber_limits import Holder
 from dashboard.questions.parameters import LiveQuery
 from dashboard.questions.question import Answer, Inquiry
-from storage.audit import EVERYBODY
+from storage.privacy.audit import EVERYBODY
 from web.problems import Refusal
 
 SOCKET_PATH: Final = "/api/analytics/live"

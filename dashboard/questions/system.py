@@ -12,7 +12,7 @@ from dashboard.questions.parameters import LastDay
 from dashboard.questions.question import Answer, Inquiry, json_reply
 from dashboard.services import Services
 from schemas.answers import HoursMeta
-from storage.verify import expiry_cutoff
+from storage.batches.verify import expiry_cutoff
 
 
 async def system_metrics(inquiry: Inquiry[LastDay]) -> Answer:
