@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from runtime.errors import StorageUnavailable
-from storage.failures import translated_errors
-from storage.pool import Connection
-from storage.pool import connect as connect_to_server
-from storage.revision import head_revision, revision_of
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
+from storage.database.pool import connect as connect_to_server
+from storage.database.revision import head_revision, revision_of
 
 
 async def connect(database_url: str, *, application_name: str) -> Connection:

@@ -197,18 +197,7 @@ INGEST_ROUTES: Final = (
     "/v1/alias",
 )
 INGEST_CODES: Final = ("200", "202", "207", "400", "401", "403", "413", "415", "422", "429", "500", "503")
-READ_ROUTES: Final = (
-    "/api/analytics/learning/overview",
-    "/api/analytics/learning/heatmap",
-    "/api/analytics/gamification/progress",
-    "/api/analytics/system/metrics",
-    "/api/analytics/live/sse",
-    "/api/analytics/privacy/users/{user_id}",
-    "/api/analytics/privacy/users/{user_id}/export",
-    "/api/analytics/privacy/jobs/{job_id}",
-)
 READ_CODES: Final = ("200", "400", "401", "403", "422", "429", "500", "503")
-LIVE_ROUTE: Final = "/api/analytics/live"
 LIVE_CODES: Final = ("101", "401", "403", "422", "426", "429", "500", "503")
 DETECTORS: Final = (
     "luhn",
@@ -249,9 +238,6 @@ _start_at_zero(INGEST_EVENTS, IngestOutcome)
 _start_at_zero(INGEST_ACCEPTED, (one.value for one in EventType))
 _start_at_zero(INGEST_BACKPRESSURE, BackpressureReason)
 _start_at_zero(SEGMENT_EVENTS, SegmentOutcome)
-_start_at_zero(READ_DURATION, (*READ_ROUTES, LIVE_ROUTE))
-_start_at_zero(READ_REQUESTS, READ_ROUTES, READ_CODES)
-_start_at_zero(READ_REQUESTS, [LIVE_ROUTE], LIVE_CODES)
 _start_at_zero(AUTHENTICATION_FAILURES, AuthenticationFailure)
 _start_at_zero(REFUSED_CONNECTIONS, ConnectionRefusal)
 _start_at_zero(LIVE_SUBSCRIBERS, LiveTransport)

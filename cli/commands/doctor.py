@@ -14,7 +14,7 @@ from cli.local import dev_file
 from cli.local.dev_file import DATA_DIR, DataDir, DevFile, settings_of
 from cli.output import coloured, joined, show, show_json
 from runtime.clock import utc_now
-from runtime.diagnosis import Finding, judge
+from runtime.diagnosis import Finding, check
 from runtime.errors import ConfigurationError, DependencyUnavailable
 from runtime.settings import Settings
 
@@ -48,16 +48,16 @@ async def _look(data_dir: Path) -> list[Finding]:
     except ConfigurationError as error:
         return [Finding(_SETTINGS, "fail", str(error), "mend the variable it names")]
     return [
-        *judge_secrets(settings),
-        judge_allowed_ids(settings),
-        *judge_logins(dev_file.read(data_dir)),
+        *check_secrets(settings),
+        check_allowed_ids(settings),
+        *check_logins(dev_file.read(data_dir)),
         *await _diagnose_redis(settings),
         *await _diagnose_postgres(settings),
-        _judge_disk(data_dir),
+        _check_disk(data_dir),
     ]
 
 
-def judge_secrets(settings: Settings) -> list[Finding]:
+def check_secrets(settings: Settings) -> list[Finding]:
     """Judge the secrets: each service needs its own, and says so when it starts without."""
     try:
         settings.pseudonymizer()
@@ -67,14 +67,14 @@ def judge_secrets(settings: Settings) -> list[Finding]:
     keys = len(settings.api_keys)
     return [
         pseudonyms,
-        judge(
+        check(
             "settings.api_keys",
             keys > 0,
             f"{keys} keys",
             "set ANALYTICS_API_KEYS, else nobody may send or read",
             otherwise="warn",
         ),
-        judge(
+        check(
             "settings.jwt_secret",
             settings.jwt_secret is not None,
             "set" if settings.jwt_secret else "not set",
@@ -84,13 +84,13 @@ def judge_secrets(settings: Settings) -> list[Finding]:
     ]
 
 
-def judge_logins(running: DevFile | None) -> list[Finding]:
+def check_logins(running: DevFile | None) -> list[Finding]:
     """Judge whether each process of a system run by `analytics up` has its own login; nothing when none runs."""
     if running is None:
         return []
     shared = running.shared_logins
     return [
-        judge(
+        check(
             "up.logins",
             not shared,
             "processes share the login of REDIS_URL or DATABASE_URL" if shared else "one each",
@@ -100,7 +100,7 @@ def judge_logins(running: DevFile | None) -> list[Finding]:
     ]
 
 
-def judge_allowed_ids(settings: Settings) -> Finding:
+def check_allowed_ids(settings: Settings) -> Finding:
     """List the forms of ids that ingest does not look at for personal data."""
     from ingest.privacy.firewall import allow_list
 
@@ -145,10 +145,10 @@ async def _diagnose_postgres(settings: Settings) -> list[Finding]:
     return [Finding("postgres.reachable", "ok", "answers"), *findings]
 
 
-def _judge_disk(data_dir: Path) -> Finding:
+def _check_disk(data_dir: Path) -> Finding:
     place = data_dir if data_dir.exists() else Path.cwd()
     free = shutil.disk_usage(place).free
-    return judge(
+    return check(
         "disk.free",
         free >= _LEAST_DISK_BYTES,
         f"{free / 1024**3:.1f} GiB free at {place}",

@@ -16,12 +16,12 @@ from cli.interrupt import INTERRUPTED, unless_interrupted
 from cli.local.dev_file import DATA_DIR, DataDir, settings_of
 from cli.output import Column, Row, say, show_json_text, show_table
 from cli.time_options import parse_time
-from dashboard.event_answers import shown_in, span_of, stored_event
+from dashboard.answers.event_page import shown_in, span_of, stored_event
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
 from schemas.answers import StoredEvent
-from storage.event_search import EventSearch, read_pages
+from storage.answers.event_search import EventSearch, read_pages
 
 _PAGE: Final = 500
 _WIDTH: Final = 200

@@ -19,12 +19,12 @@ from cli.local.dev_file import DATA_DIR, DataDir, settings_of
 from cli.operator import current_operator
 from cli.output import Column, Row, ask, note, show_json, show_json_text, show_table
 from cli.time_options import parse_time
-from dashboard.privacy_desk import PrivacyDesk
+from dashboard.privacy.service import PrivacyService
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.privacy import ErasureReceipt
-from storage.audit import AuditEntry, read_entries
-from storage.holdings import Holding, Keeping, read_holdings
+from storage.privacy.audit import AuditEntry, read_entries
+from storage.privacy.holdings import Holding, Keeping, read_holdings
 from stream.connection import connect as connect_stream
 
 app = typer.Typer(no_args_is_help=True, help="What is held on learners: see it, remove it.")
@@ -142,7 +142,7 @@ async def _erase(settings: Settings, user_id: str, *, wait: bool) -> ErasureRece
         return receipt
 
 
-async def _receipt(desk: PrivacyDesk, job_id: UUID) -> ErasureReceipt:
+async def _receipt(desk: PrivacyService, job_id: UUID) -> ErasureReceipt:
     receipt = await desk.receipt(job_id)
     assert receipt is not None
     return receipt
@@ -160,10 +160,10 @@ async def _export(settings: Settings, user_id: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _desk(settings: Settings) -> AsyncIterator[PrivacyDesk]:
+async def _desk(settings: Settings) -> AsyncIterator[PrivacyService]:
     redis = connect_stream(settings)
     try:
-        yield PrivacyDesk(settings.database_dsn, redis, range(settings.stream_partitions), utc_now)
+        yield PrivacyService(settings.database_dsn, redis, range(settings.stream_partitions), utc_now)
     finally:
         await redis.aclose()
 

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from processors.store.breaker import Breaker, BreakerPolicy
 from processors.store.decode import StorableRange, decode_entries
 from processors.store.poison_isolation import PoisonIsolatingWriter
-from storage.batch import BatchCounts
-from storage.writer import BatchWriter
+from storage.batches.batch import BatchCounts
+from storage.batches.writer import BatchWriter
 from stream.connection import Redis
 from stream.history import read_history
 

@@ -16,9 +16,9 @@ from typing import Final
 from processors.retry import until_available
 from runtime.errors import StorageUnavailable, StreamUnavailable
 from runtime.polling import poll
-from storage.id_conflicts import ConflictKind, count_conflicts
-from storage.pool import Pool
-from storage.staged_batch import Conflict
+from storage.batches.id_conflicts import ConflictKind, count_conflicts
+from storage.batches.staged_batch import Conflict
+from storage.database.pool import Pool
 from telemetry import internal_events as telemetry
 from telemetry.labels import IdDifference
 

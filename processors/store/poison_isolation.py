@@ -17,7 +17,7 @@ from processors.retry import until_available
 from processors.store.breaker import Breaker
 from processors.store.decode import dead_letter
 from runtime.errors import DeadLetterLimitReached, EventRejected, EventsBeforeHorizon
-from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
+from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
 from stream.entry import Entry
 from telemetry import internal_events as telemetry
 

@@ -7,11 +7,11 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-from cli.commands.doctor import judge_logins
+from cli.commands.doctor import check_logins
 from cli.local.dev_file import DevFile
 from cli.local.process_logins import database_urls, missing_passwords, redis_urls
 from runtime.settings import Settings
-from storage.roles import ROLES, login_of
+from storage.database.roles import ROLES, login_of
 from stream.permissions import RULES
 
 RUNNING = DevFile("http://i", "http://d", "w", "r", "a", "j", "postgresql://p", "redis://r")
@@ -45,8 +45,8 @@ def test_what_is_shared_is_said_by_doctor_while_the_system_runs() -> None:
     assert len(shared) == len(RULES) + len(ROLES) - len(given)
     assert missing_passwords({}, redis=False, postgres=False) == []
 
-    assert judge_logins(None) == []
-    [own] = judge_logins(RUNNING)
+    assert check_logins(None) == []
+    [own] = check_logins(RUNNING)
     assert (own.name, own.status) == ("up.logins", "ok")
-    [found] = judge_logins(replace(RUNNING, shared_logins=", ".join(shared)))
+    [found] = check_logins(replace(RUNNING, shared_logins=", ".join(shared)))
     assert (found.status, "POSTGRES_MAINTENANCE_PASSWORD" in found.fix) == ("warn", True)

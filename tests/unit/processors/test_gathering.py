@@ -11,7 +11,7 @@ from processors.store.batch import GATHER_MS, BatchPolicy
 from processors.store.breaker import Breaker, BreakerPolicy
 from processors.store.poison_isolation import PoisonIsolatingWriter
 from processors.store.worker import PartitionWorker
-from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
+from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
 from stream.entry import Entry
 from stream.publisher import Publication, Published
 from tests.support.events import event
