@@ -10,9 +10,9 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 
 from runtime.embedded.ports import LOOPBACK
-from runtime.http_server import serve_http
 from runtime.lifecycle import stop_on_signals
-from runtime.listener import Listener
+from web.server.http_server import serve_http
+from web.server.listener import Listener
 
 _BODY: Final = b'{"accepted":1}'
 _HEADERS: Final = [(b"content-type", b"application/json"), (b"content-length", str(len(_BODY)).encode())]

@@ -18,9 +18,9 @@ from dashboard.edge import Edge
 from dashboard.live_routes import SOCKET_PATH
 from dashboard.openapi import describe
 from dashboard.services import Services
-from runtime.offline_docs import CONTENT_SECURITY_POLICY, documentation_files
-from runtime.static_file import StaticFile
 from telemetry.status import status_routes
+from web.documentation import CONTENT_SECURITY_POLICY, documentation_files
+from web.static_file import StaticFile
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
 

@@ -19,9 +19,9 @@ from dashboard.callers import Caller, Learner
 from dashboard.percent_encoding import is_readable
 from dashboard.services import services_of
 from runtime.errors import DependencyUnavailable, StorageUnavailable
-from runtime.refusal import Refusal
 from schemas.envelope_fields import AskedUserId
 from storage.audit import AuditEntry
+from web.problems import Refusal
 
 MOST_WAITING: Final = 10_000
 """Entries; more are refused, and with them their answers."""

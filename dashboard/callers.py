@@ -14,14 +14,14 @@ from typing import Final
 from uuid import UUID
 
 from dashboard.learner_tokens import TokenVerifier
-from runtime.access import AccessKeys, ApiKey, presented_key
 from runtime.clock import utc_now
-from runtime.failed_attempts import FailedAttempts
 from runtime.pseudonym import Pseudonymizer
-from runtime.refusal import Refusal
 from schemas.access import Scope
 from schemas.problem import ProblemError
 from telemetry import events as telemetry
+from web.credentials import AccessKeys, ApiKey, presented_key
+from web.failed_attempts import FailedAttempts
+from web.problems import Refusal
 
 _REALM: Final = 'Bearer realm="analytics"'
 
@@ -71,7 +71,7 @@ class Gate:
             )
         token = self.tokens.verify(presented) if self.tokens and authorization is not None else None
         if token is None:
-            refusal = self.attempts.judge(address, _not_good())
+            refusal = self.attempts.count_failure(address, _not_good())
             telemetry.authentication_failed(refusal.code)
             raise refusal
         return Learner(self.pseudonyms(token.subject), token.good_until)

@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.problems import problem_response
 from runtime.origins import authority_of
-from runtime.refusal import Refusal
-from runtime.request_id import request_id_of
 from telemetry import logging, metrics
+from web.problems import Refusal
+from web.request_id import request_id_of
 
 _UNMATCHED: Final = "unmatched"
 

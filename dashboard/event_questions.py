@@ -10,9 +10,9 @@ from uuid import UUID
 
 from dashboard.event_cursor import Cursor, parse_cursor
 from dashboard.parameters import SomeEvents
-from runtime.refusal import Refusal
 from schemas.problem import ProblemError
 from storage.event_search import EventSearch, Place
+from web.problems import Refusal
 
 _UNLESS_SAID: Final = timedelta(hours=24)
 _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)

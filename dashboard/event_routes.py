@@ -18,9 +18,9 @@ from dashboard.parameters import SomeEvents
 from dashboard.problems import described
 from dashboard.routes import SECURITY, AnyCaller, SomeServices
 from dashboard.services import Services
-from runtime.refusal import Refusal
 from schemas.answers import EventPage, WindowMeta
 from storage.event_search import SearchTooWide, place_of
+from web.problems import Refusal
 
 router = APIRouter(
     prefix="/api/analytics", responses=described(), dependencies=SECURITY, tags=["events"], route_class=AuditedRoute

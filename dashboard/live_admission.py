@@ -20,8 +20,8 @@ from dashboard.parameters import LiveFilter
 from dashboard.routes import identify
 from dashboard.services import Services, services_of
 from runtime.origins import authority_of
-from runtime.refusal import Refusal
 from storage.audit import EVERYBODY
+from web.problems import Refusal
 
 SUBPROTOCOL: Final = "analytics.v1"
 _CREDENTIAL: Final = "bearer."

@@ -14,7 +14,7 @@ from dashboard.live_sse import MEDIA_TYPE, LiveEventStream
 from dashboard.parameters import LiveFilter, MessageId
 from dashboard.problems import described
 from dashboard.routes import SECURITY, AnyCaller, SomeServices
-from runtime.refusal import Refusal
+from web.problems import Refusal
 
 SOCKET_PATH: Final = "/api/analytics/live"
 

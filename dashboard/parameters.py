@@ -15,10 +15,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError, PydanticKnownError
 from starlette.datastructures import QueryParams
 
-from runtime.refusal import Refusal
 from schemas.envelope_fields import AskedSessionId, AskedUserId, Timestamp
 from schemas.event_types import EventType
 from schemas.problem import ProblemError, told_name
+from web.problems import Refusal
 
 MAX_DAYS: Final = 3_650
 MAX_HOURS: Final = 720

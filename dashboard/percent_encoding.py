@@ -11,8 +11,8 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-from runtime.refusal import Refusal
 from schemas.problem import ProblemError, told_name
+from web.problems import Refusal
 
 _BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 

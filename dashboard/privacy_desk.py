@@ -15,7 +15,7 @@ from storage.erasure import ErasureJob, read_job, request_erasure
 from storage.learner_data import erased_at, last_audit_entry, learner_pages
 from storage.pool import Connection, connect
 from stream.connection import Redis
-from stream.consumer import Entry
+from stream.entry import Entry
 from stream.health import ping
 from stream.learner_entries import find_learner_entries
 from stream.live_history import find_learner_messages

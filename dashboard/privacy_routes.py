@@ -13,9 +13,9 @@ from dashboard.callers import require
 from dashboard.problems import described
 from dashboard.routes import SECURITY, AnyCaller, SomeServices
 from dashboard.streamed_document import StreamedDocument
-from runtime.refusal import Refusal
 from schemas.envelope_fields import AskedUserId
 from schemas.privacy import ErasureReceipt, LearnerExport
+from web.problems import Refusal
 
 router = APIRouter(
     prefix="/api/analytics/privacy",

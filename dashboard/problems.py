@@ -14,9 +14,9 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from runtime.errors import DependencyUnavailable
-from runtime.refusal import Refusal
 from schemas.problem import PROBLEM_MEDIA_TYPE, Problem, ProblemError, told_name
 from telemetry import logging
+from web.problems import Refusal
 
 _DESCRIPTIONS: Final = {
     401: "No valid credentials.",

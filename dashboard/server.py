@@ -23,7 +23,6 @@ from dashboard.live_routes import SOCKET_PATH
 from dashboard.privacy_desk import PrivacyDesk
 from dashboard.services import Services
 from runtime.clock import utc_now
-from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals
 from runtime.settings import Settings
 from storage.answers import Answers
@@ -39,6 +38,9 @@ from telemetry import events, metrics
 from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_build
 from telemetry.health import Check
+from web.credentials import configured_keys
+from web.server.http_server import serve_http
+from web.server.listener import public_listener
 
 _NAME: Final = "dashboard"
 _SEARCHES_AT_ONCE: Final = 2
@@ -56,10 +58,9 @@ async def serve(settings: Settings) -> None:
                 stop,
                 serve_http(
                     app,
-                    settings.listener(settings.dashboard_host, settings.dashboard_port),
+                    public_listener(settings, settings.dashboard_host, settings.dashboard_port),
                     stop,
                     websocket_path=SOCKET_PATH,
-                    count_refusal=events.request_refused,
                     observer=ConnectionMetrics(),
                 ),
                 # without one of these answers would look ever staler, or keys live for ever: the process ends with it
@@ -73,7 +74,7 @@ async def serve(settings: Settings) -> None:
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Connect what the routes need, for as long as the block runs. Raises ConfigurationError or StorageUnavailable."""
-    keys = settings.access_keys()
+    keys = configured_keys(settings)
     tokens, key_set = await _token_verifier(settings)
     partitions = range(settings.stream_partitions)
     async with AsyncExitStack() as stack:

@@ -11,13 +11,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ingest.defects import defect_refusal
 from ingest.endpoint import Endpoint, Reply
-from runtime.refusal import Refusal
-from runtime.request_id import new_request_id, request_id_of
+from ingest.rejection import defect_refusal
 from schemas.problem import PROBLEM_MEDIA_TYPE
 from telemetry import events as telemetry
 from telemetry import logging
+from web.problems import Refusal
+from web.request_id import new_request_id, request_id_of
 
 _UNMATCHED: Final = "unmatched"
 

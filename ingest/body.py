@@ -10,8 +10,8 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from runtime.refusal import Refusal
 from schemas.limits import MAX_BODY_BYTES
+from web.problems import Refusal
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _MOST_MEMBERS: Final = 100

@@ -1,7 +1,7 @@
-"""How much work one request may cause, and when others get their turn meanwhile.
+"""Limits the work of one request and lets other requests run meanwhile.
 
-Work is counted in units of about a microsecond, by what was done and never by a clock: the same request always costs
-the same. It is counted where it is done, for the whole process; a request takes the difference.
+Work is counted in units of about a microsecond, by what is done and never by a clock: a request always costs the same.
+`ingest/work.py` counts for the whole process; a request takes the difference.
 """
 
 from __future__ import annotations
@@ -10,32 +10,24 @@ import asyncio
 from collections.abc import Generator
 from typing import Final, Self, TypeVar
 
-from ingest.faults import Rejection
 from ingest.work import WORK
 
-BUDGET: Final = 400_000
-"""Units one request may cause; what is left of it then is to be sent again."""
+BUDGET: Final = 200_000
+"""Maximum work of one request, in units. Its remaining events must be sent again."""
 
 SLICE: Final = 4_000
-"""Units after which other requests get their turn."""
+"""Work after which other requests get their turn, in units."""
 
 LARGE_BYTES: Final = 64 * 1024
-"""Bodies above it are read one at a time."""
-
-TOO_COSTLY: Final = Rejection(
-    "too_costly",
-    "",
-    "The events before this one took too much work to check. Send this event again, in a smaller batch.",
-)
-"""Stands for the judgement of an event that was not judged. Its verdict is `retry`."""
+"""Size above which bodies are read one at a time."""
 
 T = TypeVar("T")
 Steps = Generator[None, None, T]
-"""Work that yields wherever others may run."""
+"""Work that yields wherever other requests may run, and returns its result."""
 
 
-def at_once(steps: Steps[T]) -> T:
-    """Return what the steps return; nobody else runs meanwhile. For what is little."""
+def run_at_once(steps: Steps[T]) -> T:
+    """Run little work without a pause. Return its result; no other request runs meanwhile."""
     while True:
         try:
             next(steps)
@@ -45,10 +37,10 @@ def at_once(steps: Steps[T]) -> T:
 
 
 class Effort:
-    """The work of one request so far."""
+    """Counts the work of one request and pauses it. An asynchronous context manager."""
 
     def __init__(self, turns: asyncio.Lock, size: int) -> None:
-        """Take the bytes of the body. `turns` is held by a request whose work is long: one at a time has it."""
+        """Take the size of the body in bytes, and the lock that one request with much work holds at a time."""
         self._turns = turns
         self._size = size
         self._is_holding = False
@@ -57,21 +49,21 @@ class Effort:
 
     @property
     def due(self) -> int:
-        """The units of WORK at which it is the turn of others."""
+        """The reading of WORK at which other requests get their turn."""
         return self._mark + SLICE
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left of the budget."""
+        """Whether the budget is used up."""
         return self._spent + WORK.units - self._mark >= BUDGET
 
     @property
     def is_half_over(self) -> bool:
-        """Whether no more may be read: the other half is for what was, so that something of each request gets on."""
+        """Whether half of the budget is used up. Reading stops there: each request must make some progress."""
         return self._spent + WORK.units - self._mark >= BUDGET // 2
 
     async def run(self, steps: Steps[T]) -> T:
-        """Return what the steps return; others run between them whenever it is their turn."""
+        """Run the steps and return their result. Other requests run between them whenever a slice is used up."""
         while True:
             try:
                 next(steps)
@@ -82,7 +74,7 @@ class Effort:
                 await self._let_others_run()
 
     async def __aenter__(self) -> Self:
-        """Wait for a turn when the body is large: what is read of many at a time would fill the memory."""
+        """Wait for the lock if the body is large: many large bodies at a time would fill the memory."""
         if self._size > LARGE_BYTES:
             await self._turns.acquire()
             self._is_holding = True
@@ -90,7 +82,7 @@ class Effort:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Let the next long request go on."""
+        """Release the lock."""
         if self._is_holding:
             self._turns.release()
             self._is_holding = False

@@ -1,4 +1,4 @@
-"""What every route does with events: lets their sender in, decides what is stored, and appends it."""
+"""What every route does with events: authenticates the sender, decides what is stored, and appends it."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-from ingest.accept import Acceptance, AcceptancePolicy, Arrival, accept
+from ingest.acceptance.accept import Acceptance, AcceptancePolicy, Arrival, Outcome, accept
 from ingest.append_queue import AppendQueue
 from ingest.backpressure import PressureGauge
-from ingest.defects import comes_again, confined
-from ingest.effort import TOO_COSTLY, Effort, Steps
-from ingest.faults import Rejection
+from ingest.effort import Effort, Steps
 from ingest.rate_limit import RateLimiter
+from ingest.rejection import TOO_COSTLY, Rejection, is_retryable, isolate_defect
 from ingest.work import WORK
-from runtime.access import AccessKeys, ApiKey
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
-from runtime.failed_attempts import FailedAttempts
-from runtime.refusal import Refusal
 from schemas.events import AnyEvent
 from telemetry import events as telemetry
+from web.credentials import AccessKeys, ApiKey
+from web.failed_attempts import FailedAttempts
+from web.problems import Refusal
 
 RETRY_AFTER_FAILURE: Final = range(1, 6)
-"""Seconds; Redis may be back at any moment."""
+"""Range of Retry-After in seconds: Redis may be back at any moment."""
 
 RETRY_UNDER_PRESSURE: Final = range(5, 16)
-"""Seconds; workers have to store what waits."""
+"""Range of Retry-After in seconds: workers need time to store the backlog."""
 
 _EVENTS_A_TURN: Final = 256
-_UNITS_OF_AN_EVENT: Final = 20
+_UNITS_OF_AN_EVENT: Final = 8
 
 
 @dataclass(frozen=True)
 class Intake:
-    """Takes events from any route to the stream; one for all routes, so that their limits are shared."""
+    """Takes events from any route to the stream. All routes share one, and so its limits."""
 
     keys: AccessKeys
     policy: AcceptancePolicy
@@ -47,46 +46,44 @@ class Intake:
     limiter: RateLimiter = field(default_factory=RateLimiter)
     attempts: FailedAttempts = field(default_factory=FailedAttempts)
     turns: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by the request whose work is long."""
+    """Held by the one request that does much work."""
 
     def admit(self, secret: str | None, address: str | None) -> ApiKey:
-        """Return the key that was presented, None for none, when events are welcome. Raises Refusal.
+        """Return the API key that was presented. Raises Refusal if it is not valid or events cannot be taken now.
 
-        Ask before the body is read: a stranger costs next to nothing, and so does what cannot be taken now.
+        Call it before the body is read: then a request that is refused costs almost nothing.
         """
         key = self._authenticate(secret, address)
         if self.gauge.pressure is not None:
-            raise _not_now(self.gauge.pressure, RETRY_UNDER_PRESSURE)
-        if self.policy.names.is_undecided:
-            raise _not_now("erasures_unknown", RETRY_AFTER_FAILURE)
+            raise _unavailable(self.gauge.pressure, RETRY_UNDER_PRESSURE)
+        if self.policy.pseudonyms.is_undecided:
+            raise _unavailable("erasures_unknown", RETRY_AFTER_FAILURE)
         if self.queue.is_full:
-            raise _not_now("queue_full", RETRY_AFTER_FAILURE)
+            raise _unavailable("queue_full", RETRY_AFTER_FAILURE)
         return key
 
-    def accept_one(self, parsed: AnyEvent | Rejection, key: ApiKey) -> Acceptance | Rejection:
-        """Return an event as it is stored, or why it is not. Raises Refusal beyond the key's limit.
+    def accept_one(self, parsed: AnyEvent | Rejection, key: ApiKey) -> Outcome:
+        """Return the outcome of the only event of a request. Raises Refusal beyond the rate limit of the key.
 
-        The event is DEFECT when it meets a fault of this service. One event is little work, whatever its texts.
+        One event is little work, whatever its texts.
         """
         self.limiter.charge(key, 1)
         if isinstance(parsed, Rejection):
             return parsed
-        return confined(accept, parsed, self.policy, key.source, Arrival.at(utc_now(), self.policy))
+        return isolate_defect(accept, parsed, self.policy, key.source, Arrival.at(utc_now(), self.policy))
 
     def effort(self, body: bytes) -> Effort:
-        """Return the effort of a request with that body, for as long as its events are judged."""
+        """Return a counter of the work on a request with this body."""
         return Effort(self.turns, len(body))
 
-    def accept_steps(
-        self, parsed: Sequence[AnyEvent | Rejection], key: ApiKey, effort: Effort
-    ) -> Steps[list[Acceptance | Rejection]]:
-        """Return each event of a request as it is stored, or why it is not. Raises Refusal beyond the key's limit.
+    def accept_all(self, parsed: Sequence[AnyEvent | Rejection], key: ApiKey, effort: Effort) -> Steps[list[Outcome]]:
+        """Return the outcome of each event of a request. Raises Refusal beyond the rate limit of the key.
 
-        An event that meets a fault of this service is DEFECT, one that is left when the effort is over TOO_COSTLY.
+        An event on which this service fails is DEFECT. Events that remain when the budget is used up are TOO_COSTLY.
         """
         self.limiter.charge(key, len(parsed))
         arrival = Arrival.at(utc_now(), self.policy)
-        judged: list[Acceptance | Rejection] = []
+        outcomes: list[Outcome] = []
         for start in range(0, len(parsed), _EVENTS_A_TURN):
             part, is_over, due = parsed[start : start + _EVENTS_A_TURN], effort.is_over, effort.due
             for one in part:
@@ -94,24 +91,24 @@ class Intake:
                     yield
                     is_over, due = effort.is_over, effort.due
                 if isinstance(one, Rejection):
-                    judged.append(one)
+                    outcomes.append(one)
                 elif is_over:
-                    judged.append(TOO_COSTLY)
+                    outcomes.append(TOO_COSTLY)
                 else:
                     try:
-                        judged.append(accept(one, self.policy, key.source, arrival))
-                    # to confine each costs the good ones; only one that met a fault is judged again
-                    except Exception:  # noqa: BLE001 - comes again here, where it is confined
-                        judged.append(confined(accept, one, self.policy, key.source, arrival))
+                        outcomes.append(accept(one, self.policy, key.source, arrival))
+                    # isolation costs time, so only an event that raised is accepted again within it
+                    except Exception:  # noqa: BLE001 - raised again within isolation
+                        outcomes.append(isolate_defect(accept, one, self.policy, key.source, arrival))
             WORK.units += len(part) * _UNITS_OF_AN_EVENT
-        return judged
+        return outcomes
 
-    async def append(self, judged: Sequence[Acceptance | Rejection], ignored: int = 0) -> int:
-        """Append what was accepted; return how many that are. Raises Refusal: then the sender must repeat them.
+    async def append(self, outcomes: Sequence[Outcome], ignored: int = 0) -> int:
+        """Append the accepted events and return their number. Raises Refusal: then the sender must send them again.
 
-        `ignored`: how many of the others were no events, so that they do not count as rejected.
+        `ignored`: the number of outcomes that are not about events, which do not count as rejected.
         """
-        events = [one.event for one in judged if isinstance(one, Acceptance)]
+        events = [one.event for one in outcomes if isinstance(one, Acceptance)]
         try:
             if events:
                 await self.queue.append(events)
@@ -122,20 +119,20 @@ class Intake:
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 error.reason,
                 "The events may not have been stored: send them again with the same event_ids.",
-                headers=_come_back_in(RETRY_AFTER_FAILURE),
-                event_ids=[one.event.event_id if isinstance(one, Acceptance) else None for one in judged],
+                headers=_retry_after(RETRY_AFTER_FAILURE),
+                event_ids=[one.event.event_id if isinstance(one, Acceptance) else None for one in outcomes],
             ) from error
-        confined(_count, judged, len(events), ignored)
+        isolate_defect(_count, outcomes, len(events), ignored)
         return len(events)
 
     def _authenticate(self, secret: str | None, address: str | None) -> ApiKey:
         if secret is None:
-            raise _no_good_key()
+            raise _invalid_key()
         key = self.keys.verify(secret, utc_now())
         if key is None:
             if self.keys.is_undecided(secret):
-                raise _not_now("keys_unavailable", RETRY_AFTER_FAILURE)
-            refusal = self.attempts.judge(address, _no_good_key())
+                raise _unavailable("keys_unavailable", RETRY_AFTER_FAILURE)
+            refusal = self.attempts.count_failure(address, _invalid_key())
             telemetry.authentication_failed(refusal.code)
             raise refusal
         if "events:write" not in key.scopes:
@@ -143,16 +140,16 @@ class Intake:
         return key
 
 
-def _count(judged: Sequence[Acceptance | Rejection], accepted: int, ignored: int) -> None:
-    retry = sum(map(comes_again, judged)) if accepted < len(judged) else 0
-    telemetry.events_judged(accepted, len(judged) - accepted - ignored - retry, retry)
-    _count_texts(judged)
+def _count(outcomes: Sequence[Outcome], accepted: int, ignored: int) -> None:
+    retry = sum(map(is_retryable, outcomes)) if accepted < len(outcomes) else 0
+    telemetry.events_judged(accepted, len(outcomes) - accepted - ignored - retry, retry)
+    _count_texts(outcomes)
 
 
-def _count_texts(judged: Sequence[Acceptance | Rejection]) -> None:
+def _count_texts(outcomes: Sequence[Outcome]) -> None:
     refused = 0
     edits: list[str] = []
-    for one in judged:
+    for one in outcomes:
         if isinstance(one, Acceptance):
             if one.edits:
                 edits.extend(edit.code for edit in one.edits)
@@ -162,7 +159,7 @@ def _count_texts(judged: Sequence[Acceptance | Rejection]) -> None:
         telemetry.texts_judged(rejected=refused, edited=Counter(edits))
 
 
-def _no_good_key() -> Refusal:
+def _invalid_key() -> Refusal:
     return Refusal(
         HTTPStatus.UNAUTHORIZED,
         "invalid_key",
@@ -171,12 +168,12 @@ def _no_good_key() -> Refusal:
     )
 
 
-def _not_now(code: str, seconds: range) -> Refusal:
+def _unavailable(code: str, seconds: range) -> Refusal:
     telemetry.ingest_refused(code)
     detail = "Nothing of this request was stored: send it again later."
-    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers=_come_back_in(seconds))
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers=_retry_after(seconds))
 
 
-def _come_back_in(seconds: range) -> dict[str, str]:
-    # Spread, so that senders do not all come back at once.
+def _retry_after(seconds: range) -> dict[str, str]:
+    # spread, so that senders do not all come back at once
     return {"retry-after": str(random.choice(seconds))}

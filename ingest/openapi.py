@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from ingest.parse import EventBatch
+from ingest.parsing.batch import EventBatch
 from ingest.routes import BATCH, DROPPED, TRACK
 from ingest.segment import routes as segment
 from ingest.segment.messages import SegmentBatch, SegmentReply

@@ -9,9 +9,9 @@ from http import HTTPStatus
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from runtime.access import ApiKey, RateLimit
-from runtime.refusal import Refusal
 from telemetry import events as telemetry
+from web.credentials import ApiKey, RateLimit
+from web.problems import Refusal
 
 _ROUNDING: Final = 1e-3
 """Of a token; who waited as long as told must not be a rounding error short."""

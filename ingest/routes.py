@@ -12,16 +12,15 @@ from pydantic_core import to_json
 from starlette.types import Receive
 
 from ingest.body import read_body
-from ingest.defects import comes_again, defect_refusal, is_defect
 from ingest.endpoint import Endpoint, Reply
-from ingest.faults import Rejection
 from ingest.intake import Intake
-from ingest.parse import batch_steps, parse_event
+from ingest.parsing.batch import parse_batch, parse_event
+from ingest.rejection import Rejection, defect_refusal, is_defect, is_retryable
 from ingest.verdict import edits, verdict
-from runtime.access import ApiKey, presented_key
-from runtime.refusal import Refusal
 from schemas.problem import ProblemError
 from telemetry import events as telemetry
+from web.credentials import ApiKey, presented_key
+from web.problems import Refusal
 
 TRACK: Final = "/api/analytics/events/track"
 BATCH: Final = "/api/analytics/events/batch"
@@ -65,13 +64,13 @@ class EventRoutes:
         key = self._admit(headers, address)
         body = await read_body(headers, receive)
         async with self.intake.effort(body) as effort:
-            parsed = await effort.run(batch_steps(body, effort))
-            judged = await effort.run(self.intake.accept_steps(parsed, key, effort))
+            parsed = await effort.run(parse_batch(body, effort))
+            judged = await effort.run(self.intake.accept_all(parsed, key, effort))
         accepted = await self.intake.append(judged)
         # Not before: a sender that is refused comes again, with the same number.
         if DROPPED in headers:
             telemetry.sdk_dropped(key.source, dropped_events(headers[DROPPED]))
-        retry = sum(map(comes_again, judged)) if accepted < len(judged) else 0
+        retry = sum(map(is_retryable, judged)) if accepted < len(judged) else 0
         counts = {"received": len(judged), "accepted": accepted, "rejected": len(judged) - accepted - retry}
         answer = {
             **counts,

@@ -11,25 +11,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ingest.accept import AcceptancePolicy
+from ingest.acceptance.accept import AcceptancePolicy
+from ingest.acceptance.learner_pseudonyms import LearnerPseudonyms
 from ingest.app import IngestApp, answer_defect
 from ingest.append_queue import AppendQueue
 from ingest.backpressure import Limits, PressureGauge
 from ingest.intake import Intake
-from ingest.learner_names import LearnerNames
 from ingest.openapi import openapi
 from ingest.privacy.firewall import Action, Firewall
 from ingest.routes import EventRoutes
 from ingest.segment.mapping import read_mapping
 from ingest.segment.routes import ALIASES, SegmentRoutes
 from ingest.segment.unmapped import UnmappedNames
-from runtime.access import AccessKeys
 from runtime.clock import utc_now
-from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals
-from runtime.offline_docs import CONTENT_SECURITY_POLICY, documentation_files
 from runtime.settings import Durability, Settings
-from runtime.static_file import StaticFile
 from stream.api_keys import follow_keys
 from stream.connection import Redis, connect
 from stream.health import append_only_file, ping
@@ -42,6 +38,11 @@ from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.status import status_routes
+from web.credentials import AccessKeys, configured_keys
+from web.documentation import CONTENT_SECURITY_POLICY, documentation_files
+from web.server.http_server import serve_http
+from web.server.listener import public_listener
+from web.static_file import StaticFile
 
 LANES: Final = 4
 """Appends under way at once: while one waits for the disk of Redis, the next is made ready."""
@@ -55,9 +56,9 @@ async def serve(settings: Settings) -> None:
     with stop_on_signals() as stop:
         redis = connect(settings)
         gauge = open_gauge(settings, redis)
-        keys = settings.access_keys()
+        keys = configured_keys(settings)
         policy = acceptance_policy(settings)
-        followers = [follow_keys(redis, keys, stop), follow_tombstones(redis, policy.names.renew, stop)]
+        followers = [follow_keys(redis, keys, stop), follow_tombstones(redis, policy.pseudonyms.renew, stop)]
         unmapped = open_unmapped(redis)
         app = create_app(settings, redis, stop, gauge, keys, policy, unmapped)
         await gauge.sample()
@@ -67,9 +68,8 @@ async def serve(settings: Settings) -> None:
                 stop,
                 serve_http(
                     app,
-                    settings.listener(settings.ingest_host, settings.ingest_port),
+                    public_listener(settings, settings.ingest_host, settings.ingest_port),
                     stop,
-                    count_refusal=telemetry.request_refused,
                     observer=ConnectionMetrics(),
                 ),
                 gauge.watch(stop),
@@ -86,7 +86,7 @@ def acceptance_policy(settings: Settings) -> AcceptancePolicy:
     pseudonymizer = settings.pseudonymizer()
     actions = {name: Action(action) for name, action in settings.pii_actions.items()}
     return AcceptancePolicy(
-        LearnerNames(pseudonymizer), Firewall(actions, pseudonymizer, settings.pii_allow), settings.raw_retention
+        LearnerPseudonyms(pseudonymizer), Firewall(actions, pseudonymizer, settings.pii_allow), settings.raw_retention
     )
 
 
@@ -124,7 +124,7 @@ def create_app(
     queue = AppendQueue(producer, lanes=lanes_of(settings.durability))
     telemetry.events_held(lambda: queue.held_events)
     intake = Intake(
-        keys or settings.access_keys(),
+        keys or configured_keys(settings),
         policy or acceptance_policy(settings),
         queue,
         gauge or open_gauge(settings, redis),

@@ -1,23 +1,22 @@
-"""What a sender is told of one event, as the body of an answer has it. Pure."""
+"""The verdict on one event, as the body of an answer has it. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ingest.accept import Acceptance
-from ingest.defects import comes_again
-from ingest.faults import Rejection
+from ingest.acceptance.accept import Acceptance, Outcome
+from ingest.rejection import Rejection, is_retryable
 
 
-def verdict(index: int, judged: Acceptance | Rejection) -> dict[str, Any]:
+def verdict(index: int, outcome: Outcome) -> dict[str, Any]:
     """Return the entry of `results` for the event at a position."""
-    if isinstance(judged, Rejection):
-        facts = {"code": judged.code, "pointer": judged.pointer, "detail": judged.detail}
-        return {"index": index, "status": "retry" if comes_again(judged) else "rejected", **facts}
-    accepted = {"index": index, "event_id": judged.event.event_id, "status": "accepted"}
-    return {**accepted, **edits(judged)} if judged.edits else accepted
+    if isinstance(outcome, Rejection):
+        facts = {"code": outcome.code, "pointer": outcome.pointer, "detail": outcome.detail}
+        return {"index": index, "status": "retry" if is_retryable(outcome) else "rejected", **facts}
+    accepted = {"index": index, "event_id": outcome.event.event_id, "status": "accepted"}
+    return {**accepted, **edits(outcome)} if outcome.edits else accepted
 
 
 def edits(accepted: Acceptance) -> dict[str, Any]:
-    """Return what is stored otherwise than it was sent; nothing when nothing is."""
+    """Return the member `edits`: fields that were changed before storage. Empty if there are none."""
     return {"edits": [edit._asdict() for edit in accepted.edits]} if accepted.edits else {}

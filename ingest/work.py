@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+LONGEST_CACHED: Final = 128
+"""Maximum length of a text whose results are cached, in characters. It bounds the memory that senders can fill."""
+
 
 def is_odd(text: str) -> bool:
     """Return whether a text costs by the character: beyond ASCII, or encoded."""

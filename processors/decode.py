@@ -10,9 +10,9 @@ from uuid import UUID
 from schemas.dead_letter import scrub
 from schemas.identifiers import RESERVED_FLOOR, milliseconds_of, unix_milliseconds
 from schemas.stream_entry import MalformedEntry, read
-from storage.partitions import AHEAD, GRACE
-from storage.writer import DeadLetter, ReceivedEvent
-from stream.consumer import Entry
+from storage.batch import DeadLetter, ReceivedEvent
+from storage.partition_weeks import AHEAD, GRACE
+from stream.entry import Entry
 
 _RESERVED: Final = str(RESERVED_FLOOR)[:4]
 

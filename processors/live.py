@@ -1,11 +1,10 @@
-"""The live worker: read, decode, publish.
+"""The live worker: publishes events to subscribers.
 
-    while not told to stop:   read -> decode -> one script that publishes and acknowledges
-                              '---- the next ones'
+    read -> decode -> one script that publishes and acknowledges
 
-The first entry after a pause is published at once; what comes meanwhile goes together. It needs no database, and
-publishes an entry once however often it is delivered. What it is too late for is skipped by maintenance: live events
-are worth little when they are old, and all are stored anyway.
+While entries are published, the next ones are read. The first entry after a pause is published at once; entries that
+arrive meanwhile are published together. An entry is published once however often it is delivered. Maintenance skips
+entries that are too old. The live worker needs no database.
 """
 
 from __future__ import annotations
@@ -17,21 +16,21 @@ from collections import Counter
 from collections.abc import Sequence, Set
 from datetime import datetime
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from processors.background import Background
 from processors.consumer_name import consumer_name
 from processors.retry import until_available
+from processors.stage import Stage
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from runtime.failpoints import Failpoint, reach
-from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
 from schemas.live import message_tail
 from schemas.stream_entry import MalformedEntry, read
 from stream.connection import Redis, connect
-from stream.consumer import Consumer, Entry
+from stream.consumer import Consumer
+from stream.entry import Entry
 from stream.health import ping
 from stream.keys import LIVE_GROUP
 from stream.publisher import Publication, Published, Publisher
@@ -41,94 +40,104 @@ from telemetry import logging
 from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.status import status_application
+from web.server.http_server import serve_http
+from web.server.listener import status_listener
 
 BATCH: Final = 500
-"""Most entries of one script; bounds how long it keeps Redis from everybody else."""
+"""Maximum number of entries of one script call: bounds how long the call blocks Redis."""
 
 CLAIM_IDLE_SECONDS: Final = 10.0
-"""Idle time after which another live worker's entry is taken over. Taking one from a worker that lives is harmless."""
+"""Idle time after which an entry of another live worker is claimed. To claim one of a running worker is harmless."""
 
 _BLOCK_MS: Final = 1_000
 
 _GATHER_SECONDS: Final = 0.005
-"""After a read that took all there was: a read and a script cost about the same for one entry and for many."""
+"""Pause after a read that emptied the stream: a read and a script cost the same for one entry and for many."""
 
 
 class Source(Protocol):
     """Where entries come from."""
 
     async def join(self) -> None:
-        """Make ready for reading. Raises StreamUnavailable."""
+        """Prepare for reading. Raises StreamUnavailable."""
 
     async def read(self, count: int, block_ms: int) -> list[Entry]:
-        """Return entries; none after `block_ms` without any. Raises StreamUnavailable."""
+        """Return up to `count` entries; none if none arrive within `block_ms`. Raises StreamUnavailable."""
 
     def settled(self, ids: Sequence[str]) -> None:
-        """Take note that entries were acknowledged."""
+        """Record that the script acknowledged entries."""
 
 
 class Outlet(Protocol):
     """Where messages go."""
 
     async def publish(self, publications: Sequence[Publication]) -> Published:
-        """Publish each once and acknowledge all. Raises StreamUnavailable."""
+        """Publish each event once and acknowledge every entry. Raises StreamUnavailable."""
 
 
 class Erased:
-    """Who is erased, as far as it is known here; their events are not published."""
+    """The erased learners known to this process. Their events are not published."""
 
     def __init__(self) -> None:
         self.user_hashes: Set[bytes] = frozenset()
 
     def renew(self, user_hashes: Set[bytes]) -> None:
-        """Know these from now on."""
+        """Replace the known learners."""
         self.user_hashes = user_hashes
+
+
+class Prepared(NamedTuple):
+    """Entries that are ready to be published."""
+
+    publications: list[Publication]
+    withheld: Counter[str]
+    """Number of entries that are acknowledged and not published, by reason."""
+    oldest: datetime | None
+    """When the oldest event to publish was received."""
 
 
 class LiveWorker:
     """Publishes the entries of one partition."""
 
-    def __init__(self, source: Source, outlet: Outlet, erased: Erased, stop: asyncio.Event) -> None:
+    def __init__(self, source: Source, outlet: Outlet, erased: Erased) -> None:
         self._source = source
         self._outlet = outlet
         self._erased = erased
-        self._stop = stop
 
-    async def run(self) -> None:
-        """Work until told to stop; what is in hand then is published, or stays pending for the next worker."""
-        # raised only once told to stop
+    async def run(self, stop: asyncio.Event) -> None:
+        """Publish entries until `stop` is set, then those in hand. What cannot be published stays pending."""
+        # raised only once `stop` is set
         with contextlib.suppress(StreamUnavailable):
-            await until_available(self._source.join, self._stop)
-            async with Background.open() as background:
-                while not self._stop.is_set():
-                    entries = await until_available(lambda: self._source.read(BATCH, _BLOCK_MS), self._stop)
+            await until_available(self._source.join, stop)
+            async with Stage[Prepared](partial(self._publish, stop)) as publishing:
+                while not stop.is_set():
+                    entries = await until_available(lambda: self._source.read(BATCH, _BLOCK_MS), stop)
                     if entries:
                         reach(Failpoint.AFTER_READ)
-                        prepared = prepare(entries, self._erased.user_hashes)
-                        await background.run(self._settle([entry.id for entry in entries], *prepared))
+                        await publishing.submit(prepare(entries, self._erased.user_hashes))
                         if len(entries) < BATCH:
-                            await wait(self._stop, _GATHER_SECONDS)
-                    await background.look()
+                            await wait(stop, _GATHER_SECONDS)
+                    await publishing.check()
 
-    async def _settle(
-        self, ids: Sequence[str], publications: Sequence[Publication], results: Counter[str], oldest: datetime | None
-    ) -> None:
+    async def _publish(self, stop: asyncio.Event, prepared: Prepared) -> None:
         started = time.perf_counter()
-        done = await until_available(lambda: self._outlet.publish(publications), self._stop)
+        done = await until_available(lambda: self._outlet.publish(prepared.publications), stop)
         reach(Failpoint.AFTER_PUBLISH)
-        self._source.settled(ids)
-        results.update(published=done.published, duplicate=done.repeated, redelivered=done.settled_before)
-        age = (utc_now() - oldest).total_seconds() if oldest else 0.0
+        self._source.settled([publication.entry_id for publication in prepared.publications])
+        results = prepared.withheld + Counter(
+            published=done.published, duplicate=done.repeated, redelivered=done.settled_before
+        )
+        age = (utc_now() - prepared.oldest).total_seconds() if prepared.oldest else 0.0
         telemetry.events_published(results, time.perf_counter() - started, age)
 
 
-def prepare(entries: Sequence[Entry], erased: Set[bytes]) -> tuple[list[Publication], Counter[str], datetime | None]:
-    """Return what becomes of each entry, how many are not published and why, and when the oldest other was received.
+def prepare(entries: Sequence[Entry], erased: Set[bytes]) -> Prepared:
+    """Return what to do with each entry. Pure.
 
-    An entry that is no event is only acknowledged: store workers park it. Pure.
+    An entry that holds no valid event is only acknowledged: store workers park it.
     """
     publications: list[Publication] = []
-    results: Counter[str] = Counter()
+    withheld: Counter[str] = Counter()
     oldest: datetime | None = None
     for entry in entries:
         try:
@@ -136,21 +145,21 @@ def prepare(entries: Sequence[Entry], erased: Set[bytes]) -> tuple[list[Publicat
             tail = message_tail(event)
         except MalformedEntry:
             publications.append(Publication(entry.id))
-            results["unreadable"] += 1
+            withheld["unreadable"] += 1
             continue
         if event.user_hash and bytes.fromhex(event.user_hash) in erased:
             publications.append(Publication(entry.id))
-            results["suppressed"] += 1
+            withheld["suppressed"] += 1
             continue
         event_id = bytes.fromhex(event.event_id.replace("-", ""))
         publications.append(Publication(entry.id, event.event_type, event_id, tail))
         received = datetime.fromisoformat(event.received_at)
         oldest = min(oldest, received) if oldest else received
-    return publications, results, oldest
+    return Prepared(publications, withheld, oldest)
 
 
 async def known_tombstones(redis: Redis) -> Set[bytes]:
-    """Return who is erased; nobody when that was never published. Raises StreamUnavailable."""
+    """Return the erased learners; none if they were never published. Raises StreamUnavailable."""
     return await read_tombstones(redis) or frozenset()
 
 
@@ -161,7 +170,7 @@ async def serve(settings: Settings) -> None:
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Run a live worker until `stop` is set; a defect in any of its loops ends all and is raised."""
+    """Run a live worker until `stop` is set. A defect in one of its loops ends all of them and is raised."""
     name = consumer_name()
     logging.bind(consumer=name)
     redis = connect(settings, blocking=True)
@@ -173,10 +182,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         for partition in range(settings.stream_partitions):
             consumer = Consumer(redis, partition, LIVE_GROUP, name, claim_idle_seconds=CLAIM_IDLE_SECONDS)
             outlet = Publisher(redis, partition, settings.live_history_events, settings.live_timeline_events)
-            loops.append(LiveWorker(consumer, outlet, erased, stop).run())
+            loops.append(LiveWorker(consumer, outlet, erased).run(stop))
         if settings.metrics_port:
             status = status_application([Check("redis", lambda: ping(redis))], stop=stop)
-            loops.append(serve_http(status, settings.status_listener(), stop, count_refusal=telemetry.request_refused))
+            loops.append(serve_http(status, status_listener(settings), stop))
         telemetry.process_started("live worker", publish_build())
         await run_together(stop, *loops)
     finally:

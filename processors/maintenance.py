@@ -13,7 +13,6 @@ from processors.chore import Chore
 from processors.chores import chores
 from processors.retry import until_available
 from runtime.errors import DependencyUnavailable, StorageUnavailable
-from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
 from storage.health import ping as ping_storage
@@ -25,6 +24,8 @@ from telemetry import events as telemetry
 from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.status import status_application
+from web.server.http_server import serve_http
+from web.server.listener import status_listener
 
 STAND_BY_SECONDS: Final = 5.0
 LONGEST_STATEMENT: Final = timedelta(minutes=30)
@@ -52,7 +53,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         loops = [_lead_or_stand_by(pool, chores(settings, redis, pool), stop)]
         if settings.metrics_port:
             status = status_application(checks, stop=stop)
-            loops.append(serve_http(status, settings.status_listener(), stop, count_refusal=telemetry.request_refused))
+            loops.append(serve_http(status, status_listener(settings), stop))
         telemetry.process_started("maintenance", publish_build())
         await run_together(stop, *loops)
     finally:

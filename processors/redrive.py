@@ -16,7 +16,7 @@ from schemas.stream_entry import WireEvent
 from storage.dead_letters import Letter, LetterId, mark_retried
 from storage.pool import Connection
 from stream.connection import Redis
-from stream.consumer import Entry
+from stream.entry import Entry
 from stream.lookup import find_entries
 from stream.producer import Producer
 

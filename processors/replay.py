@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 
 from processors.breaker import Breaker, BreakerPolicy
 from processors.decode import StorableRange, decode_entries
-from processors.store import BatchStore
-from storage.writer import BatchCounts, BatchWriter
+from processors.poison_isolation import PoisonIsolatingWriter
+from storage.batch import BatchCounts
+from storage.writer import BatchWriter
 from stream.connection import Redis
 from stream.history import read_history
 
@@ -40,9 +41,9 @@ async def replay(
     Raises StreamUnavailable, and StorageUnavailable when told to stop during an outage.
     """
     storable = StorableRange.around(now, raw_retention)
-    store = BatchStore(writer, span.partition, stop, Breaker(_NO_LIMITS))
+    isolating = PoisonIsolatingWriter(writer, span.partition, stop, Breaker(_NO_LIMITS))
     async for entries in read_history(redis, span.partition, span.start, span.end, span.batch_size):
         events, letters = decode_entries(entries, storable)
-        yield await store.store(events, letters, {entry.id: entry for entry in entries})
+        yield await isolating.write(events, letters, {entry.id: entry for entry in entries})
         if stop.is_set():
             return

@@ -1,11 +1,10 @@
-"""The store worker: read, decode, write, acknowledge.
+"""The store worker: moves entries of the stream into the database, batch by batch.
 
-    while not told to stop:   read -> batch until full or old -> decode -> one transaction -> acknowledge
-                              '---- the next batch ----------------------'   '-- the one before --'
+    collect -> decode -> write, one transaction -> acknowledge
 
-While the database stores a batch, the next one is read and decoded, and the one before is acknowledged; never are two
-of a partition stored at once, and never is one acknowledged before it is stored. At the end it stops reading, writes
-what is in hand, acknowledges, closes. What it cannot write stays pending in the stream and goes to the next worker.
+Batches overlap: while one is written, the next one is collected and decoded, and the one before is acknowledged. Within
+a partition, batches are written one at a time, and an entry is acknowledged only after the commit of its batch. Entries
+that cannot be written stay pending in the stream and go to the next worker.
 """
 
 from __future__ import annotations
@@ -14,29 +13,30 @@ import asyncio
 import contextlib
 import time
 import zlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from processors.background import Background
 from processors.batch import Batch, BatchPolicy
 from processors.breaker import Breaker, BreakerPolicy
 from processors.consumer_name import consumer_name
 from processors.decode import StorableRange, decode_entries
 from processors.id_conflicts import ConflictCounter
+from processors.poison_isolation import PoisonIsolatingWriter
 from processors.retry import until_available
-from processors.store import BatchStore
+from processors.stage import Stage
 from runtime.clock import utc_now
 from runtime.errors import StorageUnavailable, StreamUnavailable
 from runtime.failpoints import Failpoint, reach
-from runtime.http_server import serve_http
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
+from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
 from storage.health import ping as ping_storage
 from storage.pool import open_pool
-from storage.writer import BatchCounts, BatchWriter, DeadLetter, ReceivedEvent
+from storage.writer import BatchWriter
 from stream.connection import connect
-from stream.consumer import Consumer, Entry
+from stream.consumer import Consumer
+from stream.entry import Entry
 from stream.health import ping as ping_stream
 from stream.key_changes import read_key_changes
 from stream.keys import STORE_GROUP
@@ -44,124 +44,139 @@ from telemetry import events as telemetry
 from telemetry import logging
 from telemetry.exposition import publish_build
 from telemetry.health import Check
+from telemetry.labels import BatchStage
 from telemetry.status import status_application
+from web.server.http_server import serve_http
+from web.server.listener import status_listener
 
 _DECODED_AT_ONCE: Final = 100
-"""Entries; a fraction of a millisecond."""
+"""Entries decoded before other tasks may run: a fraction of a millisecond."""
 
 
 class Source(Protocol):
     """Where entries come from."""
 
     async def join(self) -> None:
-        """Make ready for reading. Raises StreamUnavailable."""
+        """Prepare for reading. Raises StreamUnavailable."""
 
     async def read(self, count: int, block_ms: int) -> list[Entry]:
-        """Return entries; none after `block_ms` without any. Raises StreamUnavailable."""
+        """Return up to `count` entries; none if none arrive within `block_ms`. Raises StreamUnavailable."""
 
     async def acknowledge(self, ids: Sequence[str]) -> None:
         """Settle entries for good. Raises StreamUnavailable."""
 
 
+class DecodedBatch(NamedTuple):
+    """The entries of a batch, by id in the order of the stream, and the event or dead letter of each."""
+
+    entries: dict[str, Entry]
+    events: list[ReceivedEvent]
+    letters: list[DeadLetter]
+    times: telemetry.StageTimes
+
+
+class WrittenBatch(NamedTuple):
+    """A batch that was committed."""
+
+    batch: DecodedBatch
+    counts: BatchCounts
+    committed_at: datetime
+
+
 class PartitionWorker:
-    """Moves the entries of one partition into the database, batch by batch."""
+    """Moves the entries of one partition into the database."""
 
     def __init__(
-        self,
-        source: Source,
-        store: BatchStore,
-        policy: BatchPolicy,
-        raw_retention: timedelta,
-        stop: asyncio.Event,
+        self, source: Source, writer: PoisonIsolatingWriter, policy: BatchPolicy, raw_retention: timedelta
     ) -> None:
         self._source = source
-        self._store = store
-        self._batch = Batch(policy)
+        self._writer = writer
+        self._policy = policy
         self._raw_retention = raw_retention
-        self._stop = stop
+        self._writing = Stage(self._write)
+        self._acknowledging = Stage(self._acknowledge)
 
-    async def run(self) -> None:
-        """Work until told to stop, then finish what is in hand.
+    async def run(self, stop: asyncio.Event) -> None:
+        """Process batches until `stop` is set, then finish those in hand.
 
-        Raises StorageUnavailable if that cannot be stored, and DeadLetterLimitReached; the entries then stay pending.
+        Raises StorageUnavailable if they cannot be written, and DeadLetterLimitReached; the entries then stay pending.
         """
         with contextlib.suppress(StreamUnavailable):
-            await until_available(self._source.join, self._stop)
-        async with Background.open() as acknowledging, Background.open() as storing:
-            while not self._stop.is_set():
-                plan = self._batch.next_read(time.monotonic())
-                if plan.pause_ms and await wait(self._stop, plan.pause_ms / 1000):
-                    break
-                entries = await self._read(plan.count, plan.block_ms)
-                if entries:
-                    reach(Failpoint.AFTER_READ)
-                self._batch.add(entries, time.monotonic())
-                if self._batch.is_due(time.monotonic()):
-                    await storing.run(await self._decoded(self._batch.take(), acknowledging))
-                await storing.look()
-            if self._batch.entries:
-                await storing.run(await self._decoded(self._batch.take(), acknowledging))
+            await until_available(self._source.join, stop)
+        async with self._acknowledging, self._writing:
+            while not stop.is_set():
+                batch = await self._collect(stop)
+                if batch.entries:
+                    await self._writing.submit(await self._decode(batch))
+                await self._writing.check()
 
-    async def _read(self, count: int, block_ms: int) -> list[Entry]:
+    async def _collect(self, stop: asyncio.Event) -> Batch:
+        """Return the next batch once it is due. Once `stop` is set, return what is in hand.
+
+        Returns an empty batch if nothing arrives for a second, so that errors of other stages are noticed.
+        """
+        batch = Batch(self._policy)
+        while not stop.is_set():
+            plan = batch.next_read(time.monotonic())
+            if plan.pause_ms and await wait(stop, plan.pause_ms / 1000):
+                break
+            batch.add(await self._read(plan.count, plan.block_ms, stop), time.monotonic())
+            if not batch.entries or batch.is_due(time.monotonic()):
+                break
+        return batch
+
+    async def _read(self, count: int, block_ms: int, stop: asyncio.Event) -> list[Entry]:
         try:
-            return await until_available(lambda: self._source.read(count, block_ms), self._stop)
+            entries = await until_available(lambda: self._source.read(count, block_ms), stop)
         except StreamUnavailable:
-            # Told to stop while the stream is away: what is in hand can still be stored.
+            # `stop` was set during an outage of the stream: what is in hand can still be written
             return []
+        if entries:
+            reach(Failpoint.AFTER_READ)
+        return entries
 
-    async def _decoded(self, entries: Sequence[Entry], acknowledging: Background) -> Coroutine[object, object, None]:
-        """Decode a batch; return what stores it, and then leaves its acknowledgement to `acknowledging`."""
-        times = telemetry.BatchTimes(read=time.monotonic() - self._batch.opened_at)
+    async def _decode(self, batch: Batch) -> DecodedBatch:
+        """Return the decoded batch. Other tasks run in between: the database may wait for the next statement."""
+        decoded = DecodedBatch({entry.id: entry for entry in batch.entries}, [], [], telemetry.StageTimes())
+        decoded.times.seconds[BatchStage.READ] = time.monotonic() - batch.opened_at
         storable = StorableRange.around(utc_now(), self._raw_retention)
-        events: list[ReceivedEvent] = []
-        letters: list[DeadLetter] = []
-        for start in range(0, len(entries), _DECODED_AT_ONCE):
-            some_events, some_letters = decode_entries(entries[start : start + _DECODED_AT_ONCE], storable)
-            events += some_events
-            letters += some_letters
-            # the database may have an answer for the batch before, and waits for what comes next
-            await asyncio.sleep(0)
-        times.decode = times.lap()
+        with decoded.times.measure(BatchStage.DECODE):
+            for start in range(0, len(batch.entries), _DECODED_AT_ONCE):
+                events, letters = decode_entries(batch.entries[start : start + _DECODED_AT_ONCE], storable)
+                decoded.events.extend(events)
+                decoded.letters.extend(letters)
+                await asyncio.sleep(0)
         reach(Failpoint.AFTER_DECODE)
-        return self._settle(entries, events, letters, times, acknowledging)
+        return decoded
 
-    async def _settle(
-        self,
-        entries: Sequence[Entry],
-        events: Sequence[ReceivedEvent],
-        letters: Sequence[DeadLetter],
-        times: telemetry.BatchTimes,
-        acknowledging: Background,
-    ) -> None:
-        times.lap()
-        counts = await self._store.store(events, letters, {entry.id: entry for entry in entries})
-        times.write = times.lap()
+    async def _write(self, batch: DecodedBatch) -> None:
+        with batch.times.measure(BatchStage.WRITE):
+            counts = await self._writer.write(batch.events, batch.letters, batch.entries)
         reach(Failpoint.AFTER_COMMIT)
-        received = [datetime.fromisoformat(event.received_at) for _, event in events]
-        age = (utc_now() - min(received)).total_seconds() if received else 0.0
-        await acknowledging.run(self._acknowledge([entry.id for entry in entries], counts, times, age))
+        await self._acknowledging.submit(WrittenBatch(batch, counts, utc_now()))
 
-    async def _acknowledge(
-        self, ids: Sequence[str], counts: BatchCounts, times: telemetry.BatchTimes, age: float
-    ) -> None:
-        try:
-            await self._source.acknowledge(ids)
-        except StreamUnavailable as error:
-            # They come again and are found to be stored.
-            telemetry.retrying(error, 1, 0.0)
-        times.ack = times.lap()
+    async def _acknowledge(self, written: WrittenBatch) -> None:
+        batch, counts, committed_at = written
+        with batch.times.measure(BatchStage.ACK):
+            try:
+                await self._source.acknowledge(list(batch.entries))
+            except StreamUnavailable as error:
+                # the entries are delivered again and recognised as stored
+                telemetry.retrying(error, 1, 0.0)
         reach(Failpoint.AFTER_ACK)
-        telemetry.batch_committed(STORE_GROUP, counts._asdict(), times, age)
+        received = [datetime.fromisoformat(event.received_at) for _, event in batch.events]
+        oldest_age = (committed_at - min(received)).total_seconds() if received else 0.0
+        telemetry.batch_committed(STORE_GROUP, counts._asdict(), batch.times, oldest_age)
 
 
 async def serve(settings: Settings) -> None:
-    """Run a store worker until SIGTERM or SIGINT. Returns when what was in hand is stored and acknowledged."""
+    """Run a store worker until SIGTERM or SIGINT. Returns once the batches in hand are stored and acknowledged."""
     with stop_on_signals() as stop:
         await run(settings, stop)
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Run a store worker until `stop` is set; a defect in any of its loops ends all and is raised."""
+    """Run a store worker until `stop` is set. A defect in one of its loops ends all of them and is raised."""
     name = consumer_name()
     logging.bind(consumer=name)
     redis = connect(settings, blocking=True)
@@ -189,15 +204,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         loops = [conflicts.run(stop)]
         for partition in range(settings.stream_partitions):
             consumer = Consumer(redis, partition, STORE_GROUP, name, claim_idle_seconds=settings.claim_idle_seconds)
-            store = BatchStore(writer, partition, stop, Breaker(limits))
-            loops.append(PartitionWorker(consumer, store, policy, settings.raw_retention, stop).run())
+            isolating = PoisonIsolatingWriter(writer, partition, stop, Breaker(limits))
+            loops.append(PartitionWorker(consumer, isolating, policy, settings.raw_retention).run(stop))
         if settings.metrics_port:
             status = status_application(checks, stop=stop)
-            loops.append(serve_http(status, settings.status_listener(), stop, count_refusal=telemetry.request_refused))
+            loops.append(serve_http(status, status_listener(settings), stop))
         telemetry.process_started("worker", publish_build())
         await run_together(stop, *loops)
     except* StorageUnavailable:
-        # Told to stop during an outage: the entries stay pending and go to the next worker.
+        # `stop` was set during an outage: the entries stay pending and go to the next worker
         pass
     finally:
         await conflicts.count(stop)

@@ -6,7 +6,6 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from runtime.access import RateLimit
 from schemas.access import Scope, SourceName
 
 
@@ -28,7 +27,3 @@ class ApiKeySetting(BaseModel):
         if self.rate_limit_burst is not None and self.rate_limit_per_second is None:
             raise ValueError("rate_limit_burst needs rate_limit_per_second beside it")
         return self
-
-    def rate_limit(self) -> RateLimit | None:
-        """Return the limit of this key; None without one."""
-        return RateLimit.of(self.rate_limit_per_second, self.rate_limit_burst)

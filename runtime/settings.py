@@ -9,12 +9,10 @@ from urllib.parse import quote
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from runtime.access import AccessKeys, ApiKey
 from runtime.api_key_setting import ApiKeySetting
 from runtime.encrypted_servers import require_encrypted_postgres, require_encrypted_redis
 from runtime.errors import ConfigurationError
 from runtime.ignored_groups import ignorable, split_names
-from runtime.listener import Listener
 from runtime.origins import allowed_origin
 from runtime.pseudonym import Pseudonymizer
 from runtime.pseudonym_keys import parse_keys
@@ -45,46 +43,47 @@ class Settings(BaseSettings):
     )
 
     environment: Literal["dev", "production"] = Field(
-        "production", description="`production`, or `dev`: the read service shows its page."
+        "production", description="`production`, or `dev`, in which the read service serves its page."
     )
 
     redis_url: RedisUrl | None = Field(
-        None, alias="REDIS_URL", description="URL of Redis; wins over the REDIS_* parts."
+        None, alias="REDIS_URL", description="URL of Redis. Takes precedence over the `REDIS_*` parts."
     )
     redis_host: str = Field("localhost", alias="REDIS_HOST", description="Host of Redis.")
     redis_port: Port = Field(6379, alias="REDIS_PORT", description="Port of Redis.")
     redis_db: int = Field(0, alias="REDIS_DB", ge=0, description="Database number in Redis.")
     redis_password: SecretStr | None = Field(None, alias="REDIS_PASSWORD", description="Password of Redis.")
     database_url: PostgresUrl | None = Field(
-        None, alias="DATABASE_URL", description="URL of Postgres; ingest needs none."
+        None, alias="DATABASE_URL", description="URL of Postgres. Ingest and live workers need none."
     )
-    db_pool_size: int = Field(10, ge=1, description="Most Postgres connections of one process.")
+    db_pool_size: int = Field(10, ge=1, description="Maximum Postgres connections of one process.")
 
-    stream_partitions: int = Field(1, ge=1, le=1024, description="Streams events are spread over, by learner.")
+    stream_partitions: int = Field(1, ge=1, le=1024, description="Streams that events are spread over, by learner.")
     stream_max_bytes: int = Field(
         2 * 1024**3,
         ge=1024**2,
-        description="Memory of the streams past which processed entries go early; the hard limit is Redis' maxmemory.",
+        description="Memory of the streams above which stored entries are trimmed before their retention ends. Redis' "
+        "`maxmemory` is the hard limit.",
     )
     trim_ignore_groups: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Consumer groups of other tools that trimming does not wait for: JSON list, or comma separated.",
+        description="Consumer groups of other tools that trimming does not wait for. JSON list, or comma separated.",
     )
     max_backlog_events: int = Field(
-        10_000_000, ge=0, description="Events waiting to be stored past which ingest refuses more; 0 is no such limit."
+        10_000_000, ge=0, description="Number of unstored events above which ingest refuses more. 0: no limit."
     )
     durability: Durability = Field(
         "server",
-        description="What a 202 means: `server` (as Redis is configured), `local` (on its disk), `replica` (and on a "
-        "replica's), `memory`.",
+        description="What a 202 guarantees: `server` (as Redis is configured), `local` (on its disk), `replica` "
+        "(also on a replica's disk), `memory`.",
     )
-    event_retention_days: int = Field(7, ge=1, description="Days a processed event stays in Redis.")
+    event_retention_days: int = Field(7, ge=1, description="Days a stored event stays in Redis.")
     raw_retention_days: int = Field(
         90,
         ge=1,
-        description="Days a raw event stays in Postgres, at least as long as in Redis; older ones are rejected.",
+        description="Days a raw event stays in Postgres. At least as long as in Redis. Older events are rejected.",
     )
-    system_metrics_retention_days: int = Field(30, ge=1, description="Days API health is kept.")
+    system_metrics_retention_days: int = Field(30, ge=1, description="Days the API health metrics are kept.")
 
     erasure_purge_seconds: float = Field(
         3_600,
@@ -93,131 +92,139 @@ class Settings(BaseSettings):
         description="Minimum time between two purges of the bytes that erasures leave in files, in seconds.",
     )
 
-    audit_retention_days: int = Field(2_190, ge=30, description="Days the audit log is kept; HIPAA asks for six years.")
+    audit_retention_days: int = Field(2_190, ge=30, description="Days the audit log is kept. HIPAA requires six years.")
 
-    batch_size: int = Field(100, ge=1, le=100_000, description="Most events of one transaction.")
-    flush_interval: float = Field(60, gt=0, description="Most seconds an event waits for its batch to fill.")
+    batch_size: int = Field(100, ge=1, le=100_000, description="Maximum events of one transaction.")
+    flush_interval: float = Field(60, gt=0, description="Maximum seconds an event waits for its batch to fill.")
     flush_linger_ms: int = Field(
-        50, ge=1, description="Milliseconds a batch gathers events while the stream has no backlog."
+        50, ge=1, description="Time a batch gathers events while the stream has no backlog, in milliseconds."
     )
     claim_idle_seconds: float = Field(
-        120, gt=0, description="Idle time after which another worker's entry is taken over."
+        120, gt=0, description="Idle time after which a worker claims the pending entries of another one, in seconds."
     )
     dead_letter_max_ratio: float = Field(
         0.1,
         ge=0,
         le=1,
-        description="Share of the last entries a worker may park before it stops instead; 0 is no limit.",
+        description="Share of the last entries that a worker may park before it stops. 0: no limit.",
     )
-    dead_letter_window: int = Field(1_000, ge=1, description="How many last entries that share is of.")
+    dead_letter_window: int = Field(1_000, ge=1, description="Number of last entries that this share is of.")
     dead_letter_max_consecutive: int = Field(
-        50, ge=0, description="Entries in a row a worker may park before it stops instead; 0 is no limit."
+        50, ge=0, description="Consecutive entries that a worker may park before it stops. 0: no limit."
     )
 
     live_history_events: int = Field(
-        10_000, ge=1, description="Most live messages kept of each type; none is kept longer than the stream's events."
+        10_000,
+        ge=1,
+        description="Maximum live messages kept of each type, each for `ANALYTICS_EVENT_RETENTION_DAYS` at most.",
     )
     live_timeline_events: int = Field(
-        100_000, ge=1, description="Most live messages kept of all types, for subscribers that come back."
+        100_000, ge=1, description="Maximum live messages kept of all types together, for subscribers that reconnect."
     )
     live_max_lag_seconds: float = Field(
-        600, gt=0, description="How late an event may be published; what waits longer is skipped, and subscribers told."
+        600, gt=0, description="Maximum age in seconds at which an event is still published. Older events are skipped."
     )
-    live_max_subscribers: int = Field(
-        2_000, ge=1, description="Most live connections of one process of the read service."
-    )
+    live_max_subscribers: int = Field(2_000, ge=1, description="Maximum live connections of one process.")
     live_max_per_caller: int = Field(
-        100, ge=0, description="Maximum live connections of one learner or one key, in one process; 0: no limit."
+        100, ge=0, description="Maximum live connections of one learner or key, in one process. 0: no limit."
     )
     live_max_per_address: int = Field(
         500,
         ge=0,
-        description="Maximum live connections from one network address (IPv6: /64), in one process; 0: no limit.",
+        description="Maximum live connections from one network address (IPv6: /64), in one process. 0: no limit.",
     )
     segment_mapping: str | None = Field(
-        None, description="File (JSON) that says what Segment events of other names stand for; see docs/segment.md."
+        None, description="JSON file that maps other names of Segment events to event types. See docs/segment.md."
     )
 
     session_timeout_minutes: int = Field(
         30,
         ge=5,
-        description="Silence after which a session is closed, and the most of a silence that counts as study time.",
+        description="Minutes of silence that close a session, and the most of a silence that counts as study time.",
     )
-    level_base_xp: int = Field(100, ge=1, description="XP from level 1 to 2.")
-    level_growth_xp: int = Field(100, ge=0, description="By how much each further level costs more.")
+    level_base_xp: int = Field(100, ge=1, description="XP from level 1 to level 2.")
+    level_growth_xp: int = Field(100, ge=0, description="XP by which each further level costs more.")
     min_group_size: int = Field(
-        11, ge=1, description="Least learners a figure may be about; one about fewer is not told."
+        11, ge=1, description="Minimum group size. Figures about fewer learners are suppressed."
     )
-    summary_refresh_seconds: float = Field(60, gt=0, description="How often hourly_analytics_summary is refreshed.")
+    summary_refresh_seconds: float = Field(
+        60, gt=0, description="Seconds between two refreshes of `hourly_analytics_summary`."
+    )
 
-    pseudonym_keys: SecretStr | None = Field(None, description="`version:hex` of at least 32 bytes, comma separated.")
+    pseudonym_keys: SecretStr | None = Field(
+        None, description="Keys of learners' pseudonyms: `version:hex` of at least 32 bytes, comma separated."
+    )
     api_keys: tuple[ApiKeySetting, ...] = Field(
         (),
-        description="JSON list of {source, key, scopes}, optionally rate_limit_per_second, rate_limit_burst.",
+        description="JSON list of `{source, key, scopes}`, optionally with `rate_limit_per_second` and "
+        "`rate_limit_burst`.",
     )
     pii_actions: dict[str, Literal["reject", "redact", "hash"]] = Field(
         {},
-        description="JSON object: what becomes of a property whose text looks personal; `reject` where none is given.",
+        description="JSON object: `reject`, `redact` or `hash` for a property whose text looks personal. Default: "
+        "`reject`.",
     )
     pii_allow: dict[str, tuple[str, ...]] = Field(
         {},
-        description="JSON object: for a property or `event_id`, regular expressions of ids that look personal and are "
-        "not; see docs/privacy.md.",
+        description="JSON object: for a property or `event_id`, regular expressions of ids that only look personal. "
+        "See docs/privacy.md.",
     )
     api_key_secret: SecretStr | None = Field(
-        None, description="Secret under which issued keys are hashed, at least 32 bytes; without it none is accepted."
+        None, description="Secret under which issued keys are hashed, at least 32 bytes. Not set: none is accepted."
     )
     jwt_secret: SecretStr | None = Field(None, description="HS256 secret of learners' tokens, at least 32 bytes.")
     jwt_jwks: str | None = Field(
-        None, description="File or https address of the public keys (JWKS) of learners' tokens, instead of a secret."
+        None, description="File or https URL of the public keys (JWKS) of learners' tokens, instead of a secret."
     )
-    jwt_issuer: str | None = Field(None, description="The `iss` that learners' tokens must have; not set: any.")
-    jwt_audience: str | None = Field(None, description="The `aud` they must have; not set: none.")
-    jwt_leeway_seconds: int = Field(30, ge=0, le=300, description="How far the clock of their issuer may be off.")
+    jwt_issuer: str | None = Field(None, description="`iss` that learners' tokens must have. Not set: any.")
+    jwt_audience: str | None = Field(None, description="`aud` that learners' tokens must have. Not set: none.")
+    jwt_leeway_seconds: int = Field(
+        30, ge=0, le=300, description="Tolerated seconds between our clock and the issuer's."
+    )
 
     tls_cert_file: str | None = Field(
-        None, description="Certificate of ingest, read service, metrics (PEM); not set: no TLS."
+        None, description="Certificate (PEM) of ingest, read service and metrics. Not set: no TLS."
     )
-    tls_key_file: str | None = Field(None, description="Its private key (PEM).")
+    tls_key_file: str | None = Field(None, description="Private key (PEM) of the certificate.")
     trusted_proxies: Annotated[tuple[str, ...], AfterValidator(named_proxies)] = Field(
         (),
-        description="JSON list of addresses or networks, of /8 at most, of proxies whose X-Forwarded-For and -Proto "
-        "are believed.",
+        description="JSON list of addresses or networks (/8 at most) of proxies whose X-Forwarded-For and -Proto are "
+        "trusted.",
     )
     require_tls: bool = Field(
-        False, description="Whether to refuse every connection that is not encrypted, to us and to the servers."
+        False, description="Whether unencrypted connections are refused, from callers and to the servers."
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Origins whose pages may read answers with a learner's token: JSON list, or comma separated; none "
-        "by default.",
+        description="Origins whose pages may read answers with a learner's token. JSON list, or comma separated.",
     )
 
     max_connections: int = Field(
         10_000,
         ge=16,
-        description="Maximum open connections of one process; lowered at start to what its limit on open files allows.",
+        description="Maximum open connections of one process. Lowered at the start to what its limit on open files "
+        "allows.",
     )
     max_connections_per_address: int | None = Field(
         None,
         ge=0,
-        description="Maximum open connections from one network address (IPv6: /64), trusted proxies excepted; "
-        "not set: half of all; 0: no limit.",
+        description="Maximum open connections from one network address (IPv6: /64), except trusted proxies. Not set: "
+        "half of all. 0: no limit.",
     )
 
-    ingest_host: str = Field("127.0.0.1", description="Address ingest listens on.")
-    ingest_port: Port = Field(8080, description="Port ingest listens on.")
-    dashboard_host: str = Field("127.0.0.1", description="Address the read service listens on.")
-    dashboard_port: Port = Field(8081, description="Port the read service listens on.")
-    metrics_host: str = Field("127.0.0.1", description="Address of metrics and health of worker and maintenance.")
-    metrics_port: Port = Field(0, description="Port of metrics and health of worker and maintenance; 0 is off.")
+    ingest_host: str = Field("127.0.0.1", description="Address that ingest listens on.")
+    ingest_port: Port = Field(8080, description="Port that ingest listens on.")
+    dashboard_host: str = Field("127.0.0.1", description="Address that the read service listens on.")
+    dashboard_port: Port = Field(8081, description="Port that the read service listens on.")
+    metrics_host: str = Field("127.0.0.1", description="Address for metrics and health of workers and maintenance.")
+    metrics_port: Port = Field(0, description="Port for metrics and health of workers and maintenance. 0: off.")
 
     failpoint: str | None = Field(
-        None, description="For tests, in `dev` only: a moment at which the process dies, see `runtime/failpoints.py`."
+        None, description="For tests, in `dev` only: point at which the process kills itself: `runtime/failpoints.py`."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="`json`, `console`, or `auto`: console on a terminal."
+        "auto", description="`json`, `console`, or `auto`: console on a terminal, else JSON."
     )
 
     @model_validator(mode="after")
@@ -309,28 +316,6 @@ class Settings(BaseSettings):
         """Whether a Redis without one is not to be trusted with events."""
         return self.environment == "production" and self.durability != "memory"
 
-    def listener(self, host: str, port: int) -> Listener:
-        """Return how to listen there. Raises ConfigurationError when TLS is required and nothing gives it."""
-        listener = self._listener(host, port)
-        listener.check()
-        return listener
-
-    def status_listener(self) -> Listener:
-        """Return how to listen for probes and Prometheus, which are told nothing personal."""
-        return self._listener(self.metrics_host, self.metrics_port)
-
-    def _listener(self, host: str, port: int) -> Listener:
-        return Listener(
-            host,
-            port,
-            certificate=self.tls_cert_file,
-            key=self.tls_key_file,
-            trusted_proxies=self.trusted_proxies,
-            requires_tls=self.require_tls,
-            max_connections=self.max_connections,
-            max_connections_per_address=self.max_connections_per_address,
-        )
-
     @property
     def event_retention(self) -> timedelta:
         """How long a processed event stays in Redis."""
@@ -367,16 +352,11 @@ class Settings(BaseSettings):
             self._strong("ANALYTICS_PSEUDONYM_KEYS", key)
         return Pseudonymizer(keys)
 
-    def access_keys(self) -> AccessKeys:
-        """Return the API keys this process accepts; issued ones come later. Raises ConfigurationError."""
-        secret = self.api_key_secret
-        return AccessKeys(
-            (
-                (setting.key.get_secret_value(), ApiKey(setting.source, setting.scopes, setting.rate_limit()))
-                for setting in self.api_keys
-            ),
-            self._strong("ANALYTICS_API_KEY_SECRET", secret.get_secret_value().encode()) if secret else None,
-        )
+    def issued_key_secret(self) -> bytes | None:
+        """Return the secret that issued keys are hashed with, None without one. Raises ConfigurationError if weak."""
+        if self.api_key_secret is None:
+            return None
+        return self._strong("ANALYTICS_API_KEY_SECRET", self.api_key_secret.get_secret_value().encode())
 
     def learner_secret(self) -> str | None:
         """Return the HS256 secret of learners' tokens, None without one. Raises ConfigurationError for a weak one."""

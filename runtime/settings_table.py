@@ -1,4 +1,4 @@
-"""The table of settings in the README, made from their one home: `python -m runtime.settings_table README.md`."""
+"""The table of settings in a document: `python -m runtime.settings_table docs/configuration.md` writes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _END: Final = "<!-- /settings -->\n"
 
 
 def with_table(document: str) -> str:
-    """Return the document with the current table between its two marks. Raises ValueError without them."""
+    """Return the document with the current table between its two marks. Raises ValueError if a mark is missing."""
     before, start, rest = document.partition(_START)
     _, end, after = rest.partition(_END)
     if not (start and end):
@@ -22,7 +22,7 @@ def with_table(document: str) -> str:
 
 
 def _rows() -> str:
-    lines = ["| variable | default | |", "|---|---|---|"]
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         variable = field.alias or f"ANALYTICS_{name.upper()}"
         default = "" if field.default in (None, ()) else f"`{field.default}`"

@@ -45,6 +45,8 @@ _NOBODY: Final = _words(
 
 _OWNERS: Final = r"(?:user|uid|id|user_id|userid|learner|student|member|account|session|anonymous|guest|auth0)"
 _NO_VALUES: Final = _words("undefined null nil none nan nonetype nilclass")
+_NO_VALUE: Final = re.compile("undefined|null|nil|none|nan")
+"""What each of `_NO_VALUES` begins with."""
 _OWNER_WORDS: Final = _words("user uid id userid learner student member account")
 _OBJECT: Final = re.compile(
     r"(?:[A-Za-z_$][\w$]*\.)+[A-Za-z_$][\w$]*@[0-9a-f]{1,8}|#<[A-Z]\w* .*>|<class '\w+'>|optional\.empty"
@@ -69,6 +71,11 @@ _VARIABLE: Final = re.compile(
     r"|:[a-z_]*id|\*\|.*\|\*|\$\([A-Za-z_]\w*\)|%%[A-Za-z_]\w*%%|%\{[A-Za-z_][\w.]*\}|@[a-z]+\.[a-z_]+|\\N"
 )
 """A variable of a template, of a shell or of printf, when it is the whole text."""
+
+_SIGN: Final = re.compile(r"[{\[<%]")
+"""What every unrendered text has one of that begins with a letter or a digit."""
+_OPENED: Final = re.compile(r"\{[{%]|\[\[|<[%?]")
+"""The beginning of each pair of `_BRACKETS`."""
 
 _BRACED_UUID: Final = re.compile(r"\{[0-9A-Fa-f]{32}\}")
 """Somebody's, though it begins like a variable."""
@@ -123,6 +130,8 @@ def _forms(text: str) -> list[str]:
 
 
 def _has_brackets(text: str) -> bool:
+    if not _OPENED.search(text):
+        return False
     # a pattern would look for the end again behind each beginning
     starts = ((text.find(opened), len(opened), closed) for opened, closed in _BRACKETS)
     return any(start >= 0 and text.find(closed, start + length) >= 0 for start, length, closed in starts)
@@ -132,6 +141,8 @@ def _is_unrendered(text: str) -> bool:
     if text.isalnum():
         return False
     plain = _visible(text)
+    if plain[:1].isalnum() and not _SIGN.search(plain):
+        return False
     if _BRACED_UUID.fullmatch(plain):
         return False
     return bool(
@@ -173,6 +184,8 @@ def _is_placeholder(text: str) -> bool:
 
 def _is_made_of_no_values(word: str) -> bool:
     """Return whether the word repeats `null` or its like, as `undefined undefined` does for two names."""
+    if not _NO_VALUE.search(word):
+        return False
     parts = {part for part in _PARTS.split(word) if part}
     return bool(parts & _NO_VALUES) and parts <= _NO_VALUES | _OWNER_WORDS
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from storage.failures import translated_errors
-from storage.partitions import GRACE
+from storage.partition_weeks import GRACE
 from storage.pool import Connection
 from storage.rollups import RAW_EVENTS, RETIRED, ROLLUPS
 from storage.verify import expiry_cutoff

@@ -14,7 +14,8 @@ import asyncpg
 
 from runtime.failpoints import Failpoint, reach
 from storage.failures import translated_errors
-from storage.partitions import expired_end, partition_names
+from storage.partition_weeks import expired_end
+from storage.partitions import partition_names
 from storage.pool import Connection
 from storage.retention_horizon import raise_horizon, remember_entries, remember_mapped_ids
 from storage.rollups import RETIRED, ROLLUPS

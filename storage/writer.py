@@ -8,14 +8,14 @@ Whoever calls acknowledges after `write` returned, never before.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final, NamedTuple
-from uuid import UUID
+from typing import Final
 
 import asyncpg
 
 from runtime.errors import EventsBeforeHorizon
 from runtime.failpoints import Failpoint, reach
 from schemas.stream_entry import WireEvent
+from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
 from storage.failures import translated_errors
 from storage.pool import Connection
 from storage.store_batch import COLUMNS, LOCK, STORE, Conflict, Stored, prepare, read_conflicts
@@ -62,37 +62,6 @@ SET batches = t.batches + 1,
     dead_lettered = t.dead_lettered + EXCLUDED.dead_lettered,
     redelivered = t.redelivered + EXCLUDED.redelivered
 """
-
-
-class ReceivedEvent(NamedTuple):
-    """An event and the stream entry it came in."""
-
-    entry_id: str
-    event: WireEvent
-
-
-class DeadLetter(NamedTuple):
-    """A stream entry that cannot become an event, and why."""
-
-    entry_id: str
-    reason: str
-    """Stable word."""
-    detail: str
-    """For people; repeats no value of the entry."""
-    payload: str
-    """What may be kept of the entry's fields, as ASCII JSON."""
-    event_id: UUID | None = None
-
-
-class BatchCounts(NamedTuple):
-    """The fate of a batch's entries; the sum is their number."""
-
-    stored: int
-    duplicate: int
-    suppressed: int
-    dead_lettered: int
-    redelivered: int
-    """Entries an earlier transaction had settled already."""
 
 
 def _ignore(_conflicts: Sequence[Conflict]) -> None:

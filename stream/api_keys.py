@@ -14,13 +14,13 @@ from typing import Final
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
-from runtime.access import AccessKeys
 from runtime.errors import StreamUnavailable
 from runtime.lifecycle import wait
 from schemas.access import ISSUED_KEYS, IssuedKey
 from stream.failures import translated_errors
 from stream.keys import API_KEYS
 from telemetry import events as telemetry
+from web.credentials import AccessKeys
 
 FOLLOW_INTERVAL: Final = timedelta(seconds=1)
 """How soon a process notices that a key was issued or revoked."""

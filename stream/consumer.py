@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
 from runtime.errors import StreamUnavailable
 from runtime.failpoints import Failpoint, reach
 from stream.connection import LONGEST_BLOCK_SECONDS
+from stream.entry import Entry
 from stream.failures import GroupMissing, translated_errors
 from stream.groups import ensure_group
 from stream.keys import stream_key
@@ -25,13 +26,6 @@ _START: Final = "0-0"
 _CLAIM_PAGE: Final = 1_000
 
 _Reply = tuple[bytes, dict[bytes, bytes]]
-
-
-class Entry(NamedTuple):
-    """One entry of the stream."""
-
-    id: str
-    fields: dict[bytes, bytes]
 
 
 class Consumer:

@@ -14,12 +14,12 @@ from runtime.errors import StreamUnavailable
 from runtime.settings import Durability
 from stream.continuity import find_position
 from stream.durability import confirms_early, knows_waitaof
+from stream.entry import EntryId
 from stream.failures import GroupMissing, translated_errors
 from stream.group_needs import GroupNeed, read_needs, time_of
 from stream.groups import has_group
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from stream.lag import measure
-from stream.trimmer import EntryId
 from stream.unmapped import Unmapped, read_unmapped
 
 _OLDEST: Final = (7, 0)

@@ -10,9 +10,9 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from stream.entry import EntryId
 from stream.failures import translated_errors
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
-from stream.trimmer import EntryId
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_NAME: Final = 64

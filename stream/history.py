@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from stream.consumer import Entry
+from stream.entry import Entry
 from stream.failures import translated_errors
 from stream.keys import stream_key
 

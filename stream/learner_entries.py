@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
 
-from stream.consumer import Entry
+from stream.entry import Entry, EntryId
 from stream.failures import translated_errors
 from stream.keys import stream_key
-from stream.trimmer import EntryId, lowest_needed
+from stream.trimmer import lowest_needed
 
 _PAGE: Final = 2_000
 _USER_HASH: Final = b"user_hash"

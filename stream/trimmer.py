@@ -10,6 +10,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from stream.entry import EntryId
 from stream.failures import translated_errors
 from stream.keys import STORE_GROUP, stream_key
 
@@ -24,27 +25,6 @@ class TrimResult:
     removed: int
     bytes_used: int
     """Memory of the stream afterwards."""
-
-
-@dataclass(frozen=True, order=True)
-class EntryId:
-    """The id of a stream entry."""
-
-    milliseconds: int
-    sequence: int
-
-    @classmethod
-    def parse(cls, text: str | bytes) -> EntryId:
-        """Read `milliseconds-sequence`."""
-        milliseconds, _, sequence = (text.decode() if isinstance(text, bytes) else text).partition("-")
-        return cls(int(milliseconds), int(sequence or 0))
-
-    def next(self) -> EntryId:
-        """Return the lowest id above this one."""
-        return EntryId(self.milliseconds, self.sequence + 1)
-
-    def __str__(self) -> str:
-        return f"{self.milliseconds}-{self.sequence}"
 
 
 def memory_budget(wanted: int, max_memory: int, others: int) -> int:

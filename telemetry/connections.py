@@ -6,7 +6,7 @@ from telemetry import metrics
 
 
 class ConnectionMetrics:
-    """Counts connections as `runtime.connection_limits.ConnectionObserver`."""
+    """Counts connections as `web.server.connection_limits.ConnectionObserver`."""
 
     def opened(self, change: int) -> None:
         """Count a connection that was opened (1) or closed (-1)."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from runtime.errors import AnalyticsError, DependencyUnavailable
 from telemetry import logging, metrics
 from telemetry.labelled import labelled
+from telemetry.labels import BatchStage
 
 _log = logging.get("analytics")
 
@@ -116,6 +118,12 @@ def authentication_failed(reason: str) -> None:
     metrics.AUTHENTICATION_FAILURES.labels(reason).inc()
 
 
+def prepare_refusal_codes(codes: Iterable[str]) -> None:
+    """Export the counter of each code, also while it is 0."""
+    for code in codes:
+        labelled(metrics.REFUSED_REQUESTS, code)
+
+
 def request_refused(code: str) -> None:
     """A request was refused before the application was given it. The server logs it, once a minute of each code."""
     labelled(metrics.REFUSED_REQUESTS, code).inc()
@@ -158,35 +166,31 @@ def ingest_refused(reason: str) -> None:
 
 
 @dataclass
-class BatchTimes:
-    """Seconds a batch spent in each stage."""
+class StageTimes:
+    """How long a batch spent in each stage."""
 
-    read: float = 0.0
-    decode: float = 0.0
-    write: float = 0.0
-    ack: float = 0.0
-    _started: float = field(default_factory=time.perf_counter, repr=False)
+    seconds: dict[BatchStage, float] = field(default_factory=dict)
 
-    def lap(self) -> float:
-        """Return the seconds since the last lap."""
-        now = time.perf_counter()
-        seconds, self._started = now - self._started, now
-        return seconds
+    @contextlib.contextmanager
+    def measure(self, stage: BatchStage) -> Iterator[None]:
+        """Record how long the block takes."""
+        started = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - started
 
 
-def batch_committed(group: str, counts: dict[str, int], times: BatchTimes, oldest_age: float) -> None:
-    """A batch was stored and acknowledged; `oldest_age` is the seconds since ingest received its oldest event."""
+def batch_committed(group: str, counts: dict[str, int], times: StageTimes, oldest_age: float) -> None:
+    """A batch was stored and acknowledged; `oldest_age` is the age of its oldest event at the commit, in seconds."""
     for result, count in counts.items():
         metrics.CONSUMED_EVENTS.labels(group, result).inc(count)
     metrics.REDELIVERED.inc(counts["redelivered"])
     metrics.BATCH_EVENTS.observe(sum(counts.values()))
-    metrics.BATCH_DURATION.labels("read").observe(times.read)
-    metrics.BATCH_DURATION.labels("decode").observe(times.decode)
-    metrics.BATCH_DURATION.labels("write").observe(times.write)
-    metrics.BATCH_DURATION.labels("ack").observe(times.ack)
+    for stage, seconds in times.seconds.items():
+        metrics.BATCH_DURATION.labels(stage.value).observe(seconds)
     metrics.END_TO_END.labels(group).observe(oldest_age)
     metrics.LAST_COMMIT.labels(group).set_to_current_time()
-    _log.debug("batch_committed", group=group, write_ms=round(times.write * 1000, 1), **counts)
+    write_ms = round(times.seconds[BatchStage.WRITE] * 1000, 1)
+    _log.debug("batch_committed", group=group, write_ms=write_ms, **counts)
 
 
 def events_published(results: Mapping[str, int], seconds: float, oldest_age: float) -> None:
@@ -194,7 +198,7 @@ def events_published(results: Mapping[str, int], seconds: float, oldest_age: flo
     for result, count in results.items():
         metrics.CONSUMED_EVENTS.labels("live", result).inc(count)
     metrics.BATCH_EVENTS.observe(sum(results.values()))
-    metrics.BATCH_DURATION.labels("publish").observe(seconds)
+    metrics.BATCH_DURATION.labels(BatchStage.PUBLISH.value).observe(seconds)
     if results["published"]:
         metrics.END_TO_END.labels("live").observe(oldest_age)
     metrics.LAST_COMMIT.labels("live").set_to_current_time()

@@ -10,8 +10,8 @@ from typing import Final
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
 
-from runtime.connection_refusal import REFUSALS
 from schemas.event_types import EventType
+from telemetry.labels import BatchStage
 
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _BATCH_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -236,7 +236,6 @@ RESULTS: Final = {
     "live": ("published", "duplicate", "suppressed", "unreadable", "skipped", "redelivered"),
 }
 ID_DIFFERENCES: Final = ("event_type", "learner")
-STAGES: Final = ("read", "decode", "write", "ack", "publish")
 POOL_STATES: Final = ("idle", "used")
 STORES: Final = ("redis", "postgres")
 
@@ -270,8 +269,6 @@ for _reason in BACKPRESSURE_REASONS:
     INGEST_BACKPRESSURE.labels(_reason)
 for _reason in AUTHENTICATION_FAILURE_REASONS:
     AUTHENTICATION_FAILURES.labels(_reason)
-for _refusal in REFUSALS:
-    REFUSED_REQUESTS.labels(_refusal.code)
 for _group in GROUPS:
     END_TO_END.labels(_group)
     for _result in RESULTS[_group]:
@@ -280,8 +277,8 @@ for _state in JWKS_STATES:
     JWKS_KEYS.labels(_state)
 for _difference in ID_DIFFERENCES:
     ID_CONFLICTS.labels(_difference)
-for _stage in STAGES:
-    BATCH_DURATION.labels(_stage)
+for _stage in BatchStage:
+    BATCH_DURATION.labels(_stage.value)
 for _state in POOL_STATES:
     POOL_CONNECTIONS.labels(_state)
 for _store in STORES:

@@ -122,7 +122,7 @@ def drop(
     as_json: Json = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Delete dead letters permanently. The ledger still counts their entries as dead-lettered."""
+    """Delete dead letters permanently. The books still count their entries as dead-lettered."""
     selection = _required_selection(ids, reason, since, everything=everything)
     settings = resolve_settings(data_dir)
     count, _ = _run(_list(settings, selection, 0))

@@ -16,7 +16,6 @@ from cli.commands.pseudonym_rotation import rotate_pseudonym
 from cli.database import open_database
 from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.output import Column, Row, note, show, show_json, show_table
-from runtime import api_keys
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError, StreamUnavailable
 from runtime.secret_strength import require_strong
@@ -26,6 +25,7 @@ from storage.api_keys import KeyRecord, add_key, keys_in_force, list_keys, revok
 from storage.pool import Connection
 from stream.api_keys import publish_keys
 from stream.connection import connect as connect_stream
+from web import api_key_format
 
 app = typer.Typer(no_args_is_help=True, help="Issue, list and revoke API keys; rotate the pseudonym key.")
 app.command()(rotate_pseudonym)
@@ -50,7 +50,7 @@ def create(
 ) -> None:
     """Issue an API key and print it. It is printed only once and not stored; services accept it within seconds."""
     settings = resolve_settings(data_dir)
-    key = api_keys.mint()
+    key = api_key_format.mint()
     rights = {
         "source": source,
         "scopes": scope,
@@ -101,10 +101,10 @@ def _issued(key: str, settings: Settings, rights: Mapping[str, object]) -> Issue
         raise ConfigurationError("ANALYTICS_API_KEY_SECRET is not set; generate one with `openssl rand -hex 32`")
     secret = settings.api_key_secret.get_secret_value().encode()
     require_strong("ANALYTICS_API_KEY_SECRET", secret, dev=settings.environment == "dev")
-    key_id = api_keys.key_id(key)
+    key_id = api_key_format.key_id(key)
     assert key_id is not None
     try:
-        facts = {"key_id": key_id, "digest": api_keys.digest(key, secret).hex()}
+        facts = {"key_id": key_id, "digest": api_key_format.digest(key, secret).hex()}
         return IssuedKey.model_validate(facts | dict(rights))
     except ValidationError as error:
         faults = "; ".join(" ".join(map(str, (*fault["loc"], fault["msg"]))) for fault in error.errors())
@@ -124,7 +124,7 @@ async def _list(settings: Settings) -> list[KeyRecord]:
 
 async def _revoke(settings: Settings, key_id: str) -> bool:
     # an argument that is not an id may be the key itself, which must not be recorded
-    action = f"keys revoke {key_id}" if api_keys.is_id(key_id) else "keys revoke"
+    action = f"keys revoke {key_id}" if api_key_format.is_id(key_id) else "keys revoke"
     async with audited(settings, action), open_database(settings, _CONNECTION) as connection:
         revoked = await revoke_key(connection, key_id)
         await _publish(settings, connection)

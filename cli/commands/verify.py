@@ -25,7 +25,7 @@ from stream.connection import connect as connect_stream
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The ledger of one partition, and the counts of its stream read before and after the ledger."""
+    """The books of one partition, and the counts of its stream read before and after the books."""
 
     partition: int
     before: StreamBooks
@@ -46,9 +46,9 @@ class Balance:
 
     @property
     def is_balanced(self) -> bool | None:
-        """Whether the ledger has exactly one outcome for each acknowledged entry; None when Redis cannot tell.
+        """Whether the books have exactly one outcome for each acknowledged entry; None when Redis cannot tell.
 
-        Traffic continues during the check, so the ledger may lie anywhere between the two readings of the stream.
+        Traffic continues during the check, so the books may lie anywhere between the two readings of the stream.
         Without traffic the two readings are equal.
         """
         settled = self.books.settled - sum(loss.missing - loss.lost for loss in self.losses)
@@ -75,7 +75,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Compare every aggregate with a recompute, and the ledger with the stream. Exit code 1 on any difference."""
+    """Compare every aggregate with a recompute, and the books with the stream. Exit code 1 on any difference."""
     settings = resolve_settings(data_dir)
     drifts, balances = asyncio.run(_verify(settings))
     losses = [loss for balance in balances for loss in balance.losses]

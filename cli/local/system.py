@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -46,12 +47,13 @@ class System:
             return None
         redis_url = valkey.url if valkey else plan.settings.redis_dsn
         database_url = postgres.url if postgres else plan.settings.database_dsn
-        self._say("migrating the database")
+        started = time.monotonic()
         await upgrade(database_url)
+        self._say_done("database migrated", started)
         missing = process_logins.find_missing_passwords(os.environ, redis=valkey is None, postgres=postgres is None)
         if shared := ", ".join(missing):
             self._say(f"some processes share the login of REDIS_URL or DATABASE_URL; set {shared}")
-        self._say("starting the services")
+        started = time.monotonic()
         programs = Programs(plan, access, await _addresses(valkey, postgres, redis_url, database_url))
         services = [
             *self._start_processes([programs.dashboard()]),
@@ -61,6 +63,7 @@ class System:
         ]
         if not await self._finishes_before(stop, _wait_until_ready(services)):
             return None
+        self._say_done("services started", started)
         running = DevFile(
             ingest_url=plan.ingest_url,
             dashboard_url=plan.dashboard_url,
@@ -107,14 +110,18 @@ class System:
             require_own_file(log)
             postgres = Postgres(plan.data_dir / "postgres", log=log)
             servers.append(self._supervise("Postgres", postgres))
-        if servers:
-            self._say("starting the servers")
+        started = time.monotonic()
         # a start runs in a thread and cannot be cancelled: wait for both before raising the failure of one
         for result in await asyncio.gather(*(server.start() for server in servers), return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
             self._supervision.append(result)
+        if servers:
+            self._say_done("servers started", started)
         return valkey, postgres
+
+    def _say_done(self, step: str, started: float) -> None:
+        self._say(f"{step} in {time.monotonic() - started:.1f} s")
 
     def _supervise(self, name: str, server: Server) -> SupervisedServer:
         supervised = SupervisedServer(name, server, self._say)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from dashboard.live.tally import Transport
-from runtime.network_site import site_of
-from runtime.refusal import Refusal
 from telemetry import events as telemetry
+from web.network_site import site_of
+from web.problems import Refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,14 @@ from typing import Final
 from ingest.privacy.cards import has_card
 from ingest.privacy.context import without_known_ids
 from ingest.privacy.credentials import has_secret
-from ingest.privacy.disguises import is_uuid, plain, without_uuids
+from ingest.privacy.disguises import is_uuid, plain, without_digests, without_uuids
 from ingest.privacy.emails import has_email
 from ingest.privacy.ip_addresses import has_ip_address
 from ingest.privacy.national_ids import has_national_id
 from ingest.privacy.personal import Personal
 from ingest.privacy.phones import has_phone
 from ingest.privacy.validators import TooManyCandidates
-from ingest.work import WORK
+from ingest.work import LONGEST_CACHED, WORK
 
 __all__ = ["Personal", "find_personal"]
 
@@ -38,7 +38,7 @@ _SUSPICIOUS: Final = re.compile(
 _LENGTHS_OF_NUMBERS: Final = frozenset({14, 15, 16, 18})
 """A number alone is found only as a card or as a national id of such a length; most ids that are numbers are others."""
 
-_UNITS_OF_A_TEXT: Final = 40
+_UNITS_OF_A_TEXT: Final = 12
 _NO_DIGITS: Final = dict.fromkeys(map(ord, string.digits))
 
 _OF_NUMBERS: Final[tuple[tuple[Personal, Callable[[str], bool]], ...]] = (
@@ -51,29 +51,32 @@ _OF_NUMBERS: Final[tuple[tuple[Personal, Callable[[str], bool]], ...]] = (
 
 def find_personal(text: str) -> Personal | None:
     """Return what of a person the text may hold, None when nothing was found. Never raises."""
-    # most ids of events are one, and each comes once
-    return None if is_uuid(text) else _find(text)
+    if is_uuid(text):
+        # most ids of events are UUIDs, and each occurs once
+        return None
+    return _find_recent(text) if len(text) <= LONGEST_CACHED else _find(text)
 
 
-@lru_cache(maxsize=65_536)
 def _find(text: str) -> Personal | None:
-    # The same texts come again and again.
-    WORK.units += len(text) // 32 + 2
+    WORK.units += len(text) // 8 + 2
     if not _ODD.search(text) and not _SUSPICIOUS.search(text):
         return None
     if text.isdecimal() and len(text) not in _LENGTHS_OF_NUMBERS:
         return None
     WORK.candidates = 0
     candidate = plain(text)
-    WORK.units += _UNITS_OF_A_TEXT + len(candidate) // 2 + (0 if text.isascii() else len(text))
+    WORK.units += _UNITS_OF_A_TEXT + len(candidate) // 4 + (0 if text.isascii() else len(text) // 3)
     if has_secret(candidate):
         return Personal.SECRET
     candidate = without_uuids(candidate)
     if has_email(candidate):
         return Personal.EMAIL
-    candidate = without_known_ids(candidate)
-    WORK.units += (len(candidate) - len(candidate.translate(_NO_DIGITS))) * 2 // 3
+    candidate = without_digests(without_known_ids(candidate))
+    WORK.units += len(candidate) // 6 + (len(candidate) - len(candidate.translate(_NO_DIGITS))) // 3
     return next((kind for kind, holds in _OF_NUMBERS if _holds(holds, candidate)), None)
+
+
+_find_recent: Final = lru_cache(maxsize=32_768)(_find)
 
 
 def _holds(holds: Callable[[str], bool], candidate: str) -> bool:

@@ -17,6 +17,9 @@ _MOST_LAYERS: Final = 5
 _UUID: Final = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])")
 """One in a hundred thousand has digits that read like a phone number."""
 
+_DIGEST: Final = re.compile(r"(?<![0-9A-Za-z+])(?=\d{0,31}[a-f])[0-9a-f]{32,}(?![0-9A-Za-z])")
+"""A hash in hexadecimal, or a UUID without hyphens. No number of a person has this form."""
+
 _ESCAPED: Final = re.compile(r"(?:[\\%]u(?:\{0{0,4}|00)|\\x\{?|U\+00)([2-7][0-9A-Fa-f])\}?")
 """A visible character of ASCII as programs escape it: with a backslash, with `%u`, or as `U+0040`."""
 
@@ -50,6 +53,11 @@ def _unescaped(text: str) -> str:
 def without_uuids(text: str) -> str:
     """Return the text with a blank for each UUID."""
     return _UUID.sub(" ", text)
+
+
+def without_digests(text: str) -> str:
+    """Return the text with a blank for each run of 32 or more hexadecimal digits in lower case that has a letter."""
+    return _DIGEST.sub(" ", text)
 
 
 def _ascii_form(character: str) -> str:

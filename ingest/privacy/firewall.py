@@ -7,12 +7,13 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from typing import Final, NamedTuple, get_args, get_type_hints
 
-from ingest.faults import Rejection
 from ingest.privacy import own_id
 from ingest.privacy.allow_list import AllowList
 from ingest.privacy.detectors import Personal, find_personal
 from ingest.privacy.id_form import LONGEST_STORED, PLAIN_STARTS, digest_of, is_digest, stands_for_nothing
 from ingest.privacy.templates import template_of
+from ingest.rejection import Rejection
+from ingest.work import LONGEST_CACHED
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
 from schemas.properties import Identifier, Label, Properties
@@ -94,19 +95,19 @@ class Firewall:
         edits: list[Edit] = []
         for name in free_texts(type(properties)):
             text: str | None = getattr(properties, name)
-            judged = None if text is None else self._judge(name, text, own)
-            if judged is None:
+            inspected = None if text is None else self._inspect_text(name, text, own)
+            if inspected is None:
                 continue
-            if isinstance(judged, Rejection):
-                return judged
-            changed[name], edit = judged
+            if isinstance(inspected, Rejection):
+                return inspected
+            changed[name], edit = inspected
             edits.append(edit)
         return (properties.model_copy(update=changed) if changed else properties), tuple(edits)
 
-    def _judge(self, name: str, text: str, own: str | None) -> tuple[str, Edit] | Rejection | None:
+    def _inspect_text(self, name: str, text: str, own: str | None) -> tuple[str, Edit] | Rejection | None:
         if name == _ENDPOINT:
             return _template(text, own)
-        read = _read(text)
+        read = _read_recent(text) if len(text) <= LONGEST_CACHED else _read(text)
         if own is not None and own in read.searchable:
             found = _OWN_ID
         elif read.is_plain:
@@ -152,13 +153,14 @@ class _Reading(NamedTuple):
     """Whether it may be stored as it is: nothing was found, and it is no template, blank or long."""
 
 
-@lru_cache(maxsize=16_384)
 def _read(text: str) -> _Reading:
-    # The same texts come again and again.
     personal = None if is_digest(text) else find_personal(text)
     found = None if personal is None else _NAMES[personal]
     is_plain = found is None and text[0] in PLAIN_STARTS and len(text) <= LONGEST_STORED
     return _Reading(found, own_id.searchable_text(text), is_plain)
+
+
+_read_recent: Final = lru_cache(maxsize=16_384)(_read)
 
 
 @cache
@@ -174,12 +176,9 @@ def _labels() -> frozenset[str]:
     return frozenset(name for types in hints for name, kind in types.items() if Label in (kind, *get_args(kind)))
 
 
-_searchable: Final = lru_cache(maxsize=8_192)(own_id.searchable_text)
-
-
 def _template(endpoint: str, own: str | None) -> tuple[str, Edit] | None:
     template = template_of(endpoint)
-    if own is not None and own in _searchable(template):
+    if own is not None and own in own_id.searchable_text(template):
         template = own_id.mask_segments(template, own)
     if template == endpoint:
         return None

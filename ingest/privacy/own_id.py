@@ -14,7 +14,7 @@ from html import unescape
 from typing import Final
 from urllib.parse import unquote
 
-from ingest.work import WORK, is_odd
+from ingest.work import LONGEST_CACHED, WORK, is_odd
 from schemas.character_tables import CharacterTable
 from schemas.compatibility import nfkc
 from schemas.identifiers import UUID_FORM, session_uuid
@@ -25,7 +25,9 @@ PLACEHOLDER: Final = "{id}"
 _MOST_LAYERS: Final = 16
 """Of encoding; each system a text passes through may add one."""
 
-_UNITS_OF_A_CHARACTER: Final = 2
+_CHARACTERS_OF_A_UNIT: Final = 2
+_PLAIN_CHARACTERS_OF_A_UNIT: Final = 8
+_UNITS_OF_AN_ID: Final = 12
 
 _WORDS: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _UUID: Final = re.compile(UUID_FORM)
@@ -35,10 +37,11 @@ _SEPARATORS: Final = re.compile(r"[^a-z0-9]+")
 _BARE_UUID: Final = re.compile(r"(?<=-)([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})(?=-)")
 
 
-@lru_cache(maxsize=16_384)
 def search_key(user_id: str | None) -> str | None:
     """Return the id as it is looked for in a `searchable_text`; None when it is not looked for."""
-    return None if user_id is None else _key(user_id)
+    if user_id is None:
+        return None
+    return _recent_key(user_id) if len(user_id) <= LONGEST_CACHED else _key(user_id)
 
 
 def searchable_text(text: str) -> str:
@@ -46,8 +49,7 @@ def searchable_text(text: str) -> str:
 
     The form is lower case in NFKC, with one hyphen for each run of separators and at both ends.
     """
-    if is_odd(text):
-        WORK.units += _UNITS_OF_A_CHARACTER * len(text)
+    WORK.units += _units_of(text)
     written = _canonical(text)
     decoded = _decoded(text)
     return written if decoded == text else f"{written}\n{_canonical(decoded)}"
@@ -80,8 +82,7 @@ def _key(user_id: str) -> str | None:
     # most ids are sent in the form in which they are compared
     if (len(user_id) < _UUID_DIGITS and _WORDS.fullmatch(user_id)) or _UUID.fullmatch(user_id):
         return f"-{user_id}-"
-    if is_odd(user_id):
-        WORK.units += _UNITS_OF_A_CHARACTER * len(user_id)
+    WORK.units += _UNITS_OF_AN_ID + _units_of(user_id)
     decoded = _decoded(user_id)
     uuid = session_uuid(decoded)
     if uuid is not None:
@@ -89,6 +90,13 @@ def _key(user_id: str) -> str | None:
     # as it was sent only where decoding leaves too little
     keys = (_canonical(form) for form in dict.fromkeys((decoded, user_id)))
     return next((key for key in keys if len(key) >= SHORTEST + 2), None)
+
+
+_recent_key: Final = lru_cache(maxsize=16_384)(_key)
+
+
+def _units_of(text: str) -> int:
+    return len(text) // (_CHARACTERS_OF_A_UNIT if is_odd(text) else _PLAIN_CHARACTERS_OF_A_UNIT) + 3
 
 
 def _canonical(text: str) -> str:

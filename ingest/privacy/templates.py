@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from ingest.privacy.detectors import find_personal
 from ingest.privacy.route_words import VERSIONED, is_word
-from ingest.work import WORK
+from ingest.work import LONGEST_CACHED, WORK
 
 PLACEHOLDER: Final = "{id}"
 MOST_SEGMENTS: Final = 12
@@ -58,14 +58,17 @@ _TOKEN: Final = re.compile(
 Laravel, Go, Next.js and OpenAPI write them; a slash or a question mark inside one is part of it."""
 
 
-@lru_cache(maxsize=65_536)
 def template_of(endpoint: str) -> str:
     """Return the endpoint without host, query and whatever looks like an id; a template stays as it is.
 
     `/courses/42/lessons/6ba7b810-9dad-11d1-80b4-00c04fd430c8?page=2` is `/courses/{id}/lessons/{id}`, and so is what
     stands for ids that differ. Which segments are words is decided by `is_word`.
     """
-    WORK.units += len(endpoint)
+    return _recent_template(endpoint) if len(endpoint) <= LONGEST_CACHED else _template(endpoint)
+
+
+def _template(endpoint: str) -> str:
+    WORK.units += len(endpoint) // 4 + 5
     path = _ORIGIN.sub("", endpoint)
     if _MARK.search(path):
         segments = _segments(path)
@@ -79,6 +82,9 @@ def template_of(endpoint: str) -> str:
     if len(segments) > MOST_SEGMENTS:
         named.append("{rest}")
     return "/".join(named) or "/"
+
+
+_recent_template: Final = lru_cache(maxsize=16_384)(_template)
 
 
 def _segments(path: str) -> list[tuple[list[str], str]]:
@@ -105,13 +111,16 @@ def _segments(path: str) -> list[tuple[list[str], str]]:
 def _is_named(texts: list[str], segment: str, before: str) -> bool:
     """Return whether a segment is a name or a placeholder, and no text of it could be an id or personal."""
     for text in texts:
-        if not _is_name(text, before):
+        is_name = _is_recent_name if len(text) <= LONGEST_CACHED else _is_name
+        if not is_name(text, before):
             return False
     return len(texts) == 1 or find_personal(unquote(segment)) is None
 
 
-@lru_cache(maxsize=16_384)
 def _is_name(text: str, before: str) -> bool:
     # the anchors of a regular expression belong to no word
     plain = unquote(text).strip("^$")
     return is_word(plain, before) and find_personal(plain) is None
+
+
+_is_recent_name: Final = lru_cache(maxsize=16_384)(_is_name)

@@ -9,10 +9,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from ingest.effort import Steps
-from ingest.parse import check_count, load_steps
-from runtime.refusal import Refusal
+from ingest.parsing.batch import check_count, parse_json
 from schemas.limits import MAX_BATCH_EVENTS
 from schemas.verdicts import Edit
+from web.problems import Refusal
 
 TRACK: Final = "track"
 UNSUPPORTED: Final = ("identify", "page", "screen", "group", "alias")
@@ -88,9 +88,9 @@ class SegmentReply(BaseModel):
     results: list[SegmentVerdict]
 
 
-def batch_steps(body: bytes) -> Steps[Request]:
-    """Return the raw messages of a batch, and when it was sent. Raises Refusal when there is no batch to judge."""
-    document = yield from load_steps(body, "batch")
+def read_batch(body: bytes) -> Steps[Request]:
+    """Return the raw messages of a batch, and when it was sent. Raises Refusal if the body is not a batch."""
+    document = yield from parse_json(body, "batch")
     messages = document.get("batch") if isinstance(document, dict) else None
     if not isinstance(messages, list):
         raise Refusal(HTTPStatus.BAD_REQUEST, "invalid_envelope", 'A batch is {"batch": [...]}.')
@@ -98,7 +98,7 @@ def batch_steps(body: bytes) -> Steps[Request]:
     return Request(messages, document.get("sentAt"))
 
 
-def call_steps(body: bytes, call: str) -> Steps[Request]:
-    """Return the one raw message of a path of its own. Raises Refusal when the body is no JSON."""
-    message = yield from load_steps(body, "batch")
+def read_call(body: bytes, call: str) -> Steps[Request]:
+    """Return the only raw message of a request. Raises Refusal if the body is not JSON."""
+    message = yield from parse_json(body, "batch")
     return Request([message | {"type": call} if isinstance(message, dict) else message], None)

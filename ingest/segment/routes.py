@@ -8,35 +8,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from itertools import count
 from typing import Any, Final
 
 from starlette.types import Receive
 
-from ingest.accept import Acceptance
+from ingest.acceptance.accept import Acceptance, Outcome
 from ingest.body import read_body
-from ingest.defects import DEFECT, confined, defect_refusal
-from ingest.effort import TOO_COSTLY, Effort, Steps
+from ingest.effort import Effort, Steps
 from ingest.endpoint import Endpoint, Reply
-from ingest.faults import Rejection
 from ingest.intake import Intake
-from ingest.parse import judge
+from ingest.parsing.batch import validate_event
+from ingest.rejection import DEFECT, TOO_COSTLY, Rejection, defect_refusal, isolate_defect
 from ingest.segment.credentials import write_key
 from ingest.segment.mapping import EventMapping
-from ingest.segment.messages import TRACK, UNSUPPORTED, Request, batch_steps, call_steps
+from ingest.segment.messages import TRACK, UNSUPPORTED, Request, read_batch, read_call
 from ingest.segment.timestamps import clock_ahead
 from ingest.segment.translate import Translation, translate
 from ingest.segment.unmapped import UnmappedNames, is_harmless
 from ingest.verdict import verdict
-from runtime.access import ApiKey, presented_key
 from runtime.clock import utc_now
-from runtime.refusal import Refusal
 from schemas.events import AnyEvent
 from telemetry import events as telemetry
+from web.credentials import ApiKey, presented_key
+from web.problems import Refusal
 
 BATCH: Final = "/v1/batch"
 CALLS: Final = {call: f"/v1/{call}" for call in (TRACK, *UNSUPPORTED)}
 ALIASES: Final = {f"/v1/{call[0]}": path for call, path in {"batch": BATCH, **CALLS}.items()} | {"/v1/import": BATCH}
-"""What clients call some of these paths, by it."""
+"""Paths by the alias that some clients use for them."""
 
 _OUTCOMES: Final = {
     "unsupported_call": "ignored",
@@ -64,13 +64,13 @@ class SegmentRoutes:
         """Take the calls of a batch. Raises Refusal."""
         key = self._admit(headers, address)
         body = await read_body(headers, receive)
-        return await self._take(body, batch_steps(body), key)
+        return await self._take(body, read_batch(body), key)
 
     async def call(self, call: str, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
         """Take one call. Raises Refusal."""
         key = self._admit(headers, address)
         body = await read_body(headers, receive)
-        return await self._take(body, call_steps(body, call), key)
+        return await self._take(body, read_call(body, call), key)
 
     def _admit(self, headers: Mapping[str, str], address: str | None) -> ApiKey:
         authorization = headers.get("authorization")
@@ -80,37 +80,36 @@ class SegmentRoutes:
     async def _take(self, body: bytes, reading: Steps[Request], key: ApiKey) -> Reply:
         async with self.intake.effort(body) as effort:
             request = await effort.run(reading)
-            messages = request.messages
-            translated, parsed = await effort.run(self._parse_steps(request, effort))
-            accepted_ones = await effort.run(self.intake.accept_steps(parsed, key, effort))
-        judged = [
+            translated, parsed = await effort.run(self._parse(request, effort))
+            accepted_ones = await effort.run(self.intake.accept_all(parsed, key, effort))
+        outcomes = [
             one if isinstance(translation, Rejection) else translation.retold(one)
             for translation, one in zip(translated, accepted_ones, strict=True)
         ]
-        outcomes = Counter(map(_outcome, judged))
-        accepted = await self.intake.append(judged, ignored=outcomes["ignored"])
-        telemetry.segment_judged(outcomes)
+        counts = Counter(map(_classify, outcomes))
+        accepted = await self.intake.append(outcomes, ignored=counts["ignored"])
+        telemetry.segment_judged(counts)
         async with self.intake.effort(b"") as effort:
-            await effort.run(self._note_steps(messages, judged, effort))
-        if any(one.code == TOO_COSTLY.code for one in judged if isinstance(one, Rejection)):
+            await effort.run(self._note_unmapped(request.messages, outcomes, effort))
+        if any(one.code == TOO_COSTLY.code for one in outcomes if isinstance(one, Rejection)):
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE, TOO_COSTLY.code, TOO_COSTLY.detail, headers={"retry-after": "1"}
             )
-        if outcomes["retry"]:
+        if counts["retry"]:
             # these clients read the status alone; what is stored by now counts once when they send it again
             raise defect_refusal()
-        told = enumerate(zip(messages, translated, judged, strict=True))
+        results = [_verdict(*one) for one in zip(count(), request.messages, translated, outcomes, strict=False)]
         answer = {
             "success": True,
-            "received": len(judged),
+            "received": len(outcomes),
             "accepted": accepted,
-            "rejected": len(judged) - accepted - outcomes["ignored"],
-            "ignored": outcomes["ignored"],
-            "results": [_told(index, *each) for index, each in told],
+            "rejected": len(outcomes) - accepted - counts["ignored"],
+            "ignored": counts["ignored"],
+            "results": results,
         }
         return Reply(HTTPStatus.OK, json.dumps(answer, separators=(",", ":")).encode())
 
-    def _parse_steps(
+    def _parse(
         self, request: Request, effort: Effort
     ) -> Steps[tuple[list[Translation | Rejection], list[AnyEvent | Rejection]]]:
         now = utc_now()
@@ -118,20 +117,18 @@ class SegmentRoutes:
         translated: list[Translation | Rejection] = []
         parsed: list[AnyEvent | Rejection] = []
         for message in request.messages:
-            one = TOO_COSTLY if effort.is_half_over else confined(translate, message, self.mapping, now, ahead)
+            one = TOO_COSTLY if effort.is_half_over else isolate_defect(translate, message, self.mapping, now, ahead)
             translated.append(one)
-            parsed.append(one if isinstance(one, Rejection) else confined(judge, one.event))
+            parsed.append(one if isinstance(one, Rejection) else isolate_defect(validate_event, one.event))
             yield
         return translated, parsed
 
-    def _note_steps(
-        self, messages: Sequence[Any], judged: Sequence[Acceptance | Rejection], effort: Effort
-    ) -> Steps[None]:
-        for message, one in zip(messages, judged, strict=True):
+    def _note_unmapped(self, messages: Sequence[Any], outcomes: Sequence[Outcome], effort: Effort) -> Steps[None]:
+        for message, one in zip(messages, outcomes, strict=True):
             if effort.is_over:
-                # what it is called is worth no more work
+                # a name is not worth more work
                 break
-            confined(self._note, message, _outcome(one))
+            isolate_defect(self._note, message, _classify(one))
             yield
 
     def _note(self, message: Any, outcome: str) -> None:
@@ -142,19 +139,17 @@ class SegmentRoutes:
                 self.unmapped.note_call(message["type"])
 
 
-def _outcome(judged: Acceptance | Rejection) -> str:
-    return "accepted" if isinstance(judged, Acceptance) else _OUTCOMES.get(judged.code, "rejected")
+def _classify(outcome: Outcome) -> str:
+    return "accepted" if isinstance(outcome, Acceptance) else _OUTCOMES.get(outcome.code, "rejected")
 
 
-def _told(
-    index: int, message: Any, translation: Translation | Rejection, judged: Acceptance | Rejection
-) -> dict[str, Any]:
-    told = verdict(index, judged)
-    if _outcome(judged) == "ignored":
-        told["status"] = "ignored"
-    if isinstance(judged, Acceptance) and isinstance(translation, Translation) and translation.edits:
-        told["edits"] = [*translation.edits, *told.get("edits", [])]
+def _verdict(index: int, message: Any, translation: Translation | Rejection, outcome: Outcome) -> dict[str, Any]:
+    entry = verdict(index, outcome)
+    if _classify(outcome) == "ignored":
+        entry["status"] = "ignored"
+    if isinstance(outcome, Acceptance) and isinstance(translation, Translation) and translation.edits:
+        entry["edits"] = [*translation.edits, *entry.get("edits", [])]
     message_id = message.get("messageId") if isinstance(message, dict) else None
-    if isinstance(message_id, str) and confined(is_harmless, message_id) is True:
-        told["message_id"] = message_id
-    return told
+    if isinstance(message_id, str) and isolate_defect(is_harmless, message_id) is True:
+        entry["message_id"] = message_id
+    return entry

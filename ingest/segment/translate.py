@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ingest.accept import Acceptance
-from ingest.faults import Rejection, pointer
+from ingest.acceptance.accept import Acceptance
+from ingest.parsing.faults import pointer
+from ingest.rejection import Rejection
 from ingest.segment.mapping import SESSION_ID, EventMapping, Rule
 from ingest.segment.messages import TRACK, UNSUPPORTED, SegmentMessage
 from ingest.segment.timestamps import as_rfc_3339, clock_ahead, moved_back

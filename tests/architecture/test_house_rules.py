@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = [name.rstrip("*") for name in PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]]
 SDK = "studyin_analytics"
-REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
+REQUIREMENTS = ("requirements.txt", "requirements-embedded.txt", "requirements-dev.txt")
+"""What runs, the embedded servers, the tools. Each is installed together with those before it."""
 
 
 def files_of(*folders: str) -> Iterator[Path]:
@@ -99,22 +100,31 @@ def test_every_requirement_is_pinned_with_hashes_and_no_address(file: str) -> No
     assert "--find-links" not in text
 
 
+def locked(*files: str) -> list[str]:
+    return [name for file in files for name in re.findall(r"^([a-z0-9.-]+)==", (ROOT / file).read_text(), re.MULTILINE)]
+
+
 @pytest.mark.parametrize(
-    ("file", "declared"),
+    ("files", "declared"),
     [
-        (REQUIREMENTS[0], [PROJECT["project"]["dependencies"], PROJECT["dependency-groups"]["build"]]),
-        (
-            REQUIREMENTS[1],
-            [
-                PROJECT["project"]["dependencies"],
-                PROJECT["project"]["optional-dependencies"]["embedded"],
-                *PROJECT["dependency-groups"].values(),
-            ],
-        ),
+        (REQUIREMENTS[:1], [PROJECT["project"]["dependencies"], PROJECT["dependency-groups"]["build"]]),
+        (REQUIREMENTS[:2], PROJECT["project"]["optional-dependencies"].values()),
+        (REQUIREMENTS, PROJECT["dependency-groups"].values()),
     ],
 )
-def test_every_declared_dependency_is_locked(file: str, declared: list[list[str]]) -> None:
-    locked = set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / file).read_text(), flags=re.MULTILINE))
+def test_every_declared_dependency_is_locked(files: tuple[str, ...], declared: Iterable[list[str]]) -> None:
     wanted = {re.split(r"[\[><=; ]", requirement)[0] for group in declared for requirement in group}
 
-    assert wanted - locked == set()
+    assert wanted - set(locked(*files)) == set()
+
+
+def test_no_dependency_is_locked_twice() -> None:
+    names = locked(*REQUIREMENTS)
+
+    assert sorted(names) == sorted(set(names))
+
+
+def test_what_runs_brings_no_tools() -> None:
+    tools = {re.split(r"[\[><=; ]", tool)[0] for tool in PROJECT["dependency-groups"]["dev"]}
+
+    assert tools & set(locked(*REQUIREMENTS[:2])) == set()

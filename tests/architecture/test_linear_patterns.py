@@ -84,7 +84,7 @@ def test_patterns_are_found_wherever_they_are_kept() -> None:
     assert {
         "ingest.privacy.phones._FORMS",  # in tuples
         "schemas.dead_letter._FORMS",  # as bound methods in a dictionary
-        "ingest.accept._UUID7",
+        "ingest.acceptance.accept._UUID7",
         "studyin_analytics.route_template._PLACEHOLDER",
     } <= places
 

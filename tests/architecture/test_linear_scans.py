@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 
 from dashboard.percent_encoding import is_readable
-from ingest.elements import read_document
+from ingest.parsing.json_elements import read_document
 from ingest.privacy import (
     allow_list,
     cards,
@@ -37,8 +37,8 @@ from ingest.privacy import (
 )
 from ingest.segment import timestamps, unmapped
 from ingest.work import WORK
-from runtime.refusal import Refusal
 from schemas import compatibility, identifiers, joiners, placeholders, printed_values, visible_text
+from web.problems import Refusal
 
 BASE: Final = 2_000
 TIMES: Final = 16
@@ -115,6 +115,10 @@ SCANS: Final[dict[str, tuple[Scan, tuple[str, ...]]]] = {
     "privacy.disguises.plain": (
         disguises.plain,
         ("%25", "&amp;", "&", "%", "\u2167", "\ufdfa", "\u0345", "\\u0040", "&#"),
+    ),
+    "privacy.disguises.without_digests": (
+        disguises.without_digests,
+        ("a", "1", "0123456789abcdef" * 2, "1" * 31 + "-"),
     ),
     "privacy.disguises.without_uuids": (disguises.without_uuids, ("a", "12345678-1234-", "1")),
     "privacy.emails.has_email": (
@@ -257,12 +261,12 @@ def seconds(scan: Scan, text: str, rounds: int) -> float:
 
 def forget() -> None:
     for cached in (
-        detectors._find,
-        templates.template_of,
-        templates._is_name,
+        detectors._find_recent,
+        templates._recent_template,
+        templates._is_recent_name,
         placeholders._visible,
         context.has_nine_digits,
-        own_id.search_key,
+        own_id._recent_key,
     ):
         cached.cache_clear()
 

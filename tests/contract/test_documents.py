@@ -13,11 +13,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ingest import faults
 from ingest.backpressure import Pressure
 from ingest.openapi import openapi, written
-from runtime import connection_refusal
-from runtime.refusal import Refusal
+from ingest.parsing import faults
 from runtime.settings import Settings
 from runtime.settings_table import with_table
 from schemas.event_types import EventType
@@ -25,6 +23,8 @@ from schemas.events import EVENT
 from schemas.export import export, json_schemas
 from stream import failures
 from tests.corpus.evaluation import with_tables
+from web.problems import Refusal
+from web.server import protocol_errors
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -37,8 +37,8 @@ def test_the_committed_openapi_document_is_current() -> None:
 
 
 def test_the_table_of_settings_is_current_and_explains_each() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert readme == with_table(readme), "run: make docs"
+    page = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    assert page == with_table(page), "run: make docs"
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
@@ -55,6 +55,27 @@ def test_no_document_links_to_a_file_that_is_not_there() -> None:
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_no_document_links_to_a_section_that_is_not_there() -> None:
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}#{section}"
+        for page in (ROOT / "README.md", *DOCS.rglob("*.md"))
+        for target, section in re.findall(r"\]\(([^)#:]*\.md|)#([^)]+)\)", page.read_text(encoding="utf-8"))
+        if section not in anchors(page.parent / target if target else page)
+    ]
+    assert broken == []
+
+
+def test_the_index_names_every_document() -> None:
+    index = (DOCS / "README.md").read_text(encoding="utf-8")
+    pages = [path.name for path in DOCS.iterdir() if path.suffix in (".md", ".json") and path.name != "README.md"]
+    assert [name for name in pages if f"({name}" not in index] == []
 
 
 def test_every_test_that_a_document_names_is_there() -> None:
@@ -160,7 +181,7 @@ def codes_in_the_code() -> set[str]:
         of_events
         | of_content
         | codes_given_to("Refusal", 1)
-        | codes_given_to("_not_now", 0)
+        | codes_given_to("_unavailable", 0)
         | of_the_stream
         | {"too_many_failures", "tls_required"}
         | set(Pressure)
@@ -180,5 +201,5 @@ def test_every_refusal_of_a_connection_is_documented_and_no_other() -> None:
     text = (DOCS / "api.md").read_text(encoding="utf-8")
     text = text.partition("## Every request")[2].partition("## Sending events")[0]
     documented = set(re.findall(r"^\| (\d{3}) \| `([a-z_]+)` \|", text, flags=re.MULTILINE))
-    refusals = [one for one in vars(connection_refusal).values() if isinstance(one, Refusal)]
+    refusals = [one for one in vars(protocol_errors).values() if isinstance(one, Refusal)]
     assert documented == {(str(one.status.value), one.code) for one in refusals}

@@ -19,8 +19,9 @@ from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.stream_entry import encode
 from storage import summary
+from storage.batch import ReceivedEvent
 from storage.rollups import ROLLUPS
-from storage.writer import BatchWriter, ReceivedEvent
+from storage.writer import BatchWriter
 from stream.connection import Redis
 from stream.diagnosis import diagnose
 from stream.keys import stream_key

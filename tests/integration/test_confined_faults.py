@@ -12,8 +12,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from ingest import parse
-from ingest.faults import find_unstorable
+from ingest.parsing import batch
+from ingest.parsing.faults import find_unstorable
 from ingest.privacy.firewall import Firewall
 from ingest.routes import BATCH, TRACK
 from ingest.segment.routes import BATCH as SEGMENT_BATCH
@@ -147,8 +147,8 @@ async def test_a_fault_while_a_body_is_parsed_is_one_of_its_event(
         def validate_json(self, _body: bytes) -> Any:
             raise KeyError(SECRET)
 
-    monkeypatch.setattr(parse, "_ARRAY", FaultyAdapter())
-    monkeypatch.setattr(parse, "find_unstorable", faulty)
+    monkeypatch.setattr(batch, "_ARRAY", FaultyAdapter())
+    monkeypatch.setattr(batch, "find_unstorable", faulty)
     reply = await client.post(BATCH, json=[view("a"), view("odd"), view("b")])
     assert [one["status"] for one in reply.json()["results"]] == ["accepted", "retry", "accepted"]
     assert await materials(redis) == ["a", "b"]

@@ -63,7 +63,7 @@ class Services:
         """Send the events; return the ids that ingest gave them."""
         settings = settings or self.settings
         policy = acceptance_policy(settings)
-        policy.names.renew(frozenset())
+        policy.pseudonyms.renew(frozenset())
         app = create_app(settings, self._redis, asyncio.Event(), policy=policy)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ingest") as client:
             reply = await client.post(BATCH, json=list(events), headers=bearer(key))

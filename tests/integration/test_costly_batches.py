@@ -23,7 +23,8 @@ from cli.sending.delivery import Courier
 from cli.sending.input_sender import InputSender
 from cli.sending.journal import FileJournal, Progress
 from cli.target import Target
-from ingest.effort import BUDGET, TOO_COSTLY
+from ingest.effort import BUDGET
+from ingest.rejection import TOO_COSTLY
 from ingest.segment.routes import BATCH as SEGMENT_BATCH
 from ingest.server import create_app
 from runtime.settings import Settings
@@ -93,8 +94,8 @@ async def test_the_sdk_delivers_each_event_once(url: str, redis: Redis) -> None:
     assert await ids_in_stream(redis) == sorted(ids)
 
 
-def written(file: Path, test: str) -> list[str]:
-    events = [event(title) for title in titles(test)]
+def written(file: Path, *tests: str) -> list[str]:
+    events = [event(title) for test in tests for title in titles(test)]
     file.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in events), encoding="utf-8")
     return sorted(one["event_id"] for one in events)
 
@@ -118,7 +119,7 @@ async def test_analytics_send_delivers_each_line_once(url: str, redis: Redis, tm
 
 async def test_the_progress_of_a_file_counts_what_was_sent_in_several_requests(url: str, tmp_path: Path) -> None:
     file = tmp_path / "events.ndjson"
-    written(file, "progress")
+    written(file, "progress", "more progress")
     noted: list[Progress] = []
 
     class Noting(FileJournal):
@@ -129,10 +130,10 @@ async def test_the_progress_of_a_file_counts_what_was_sent_in_several_requests(u
     before = asked_again()
     async with Target(url, WRITE_KEY).open(1) as client:
         sender = InputSender(file, Courier(client), Noting(file), clock=time.monotonic)
-        await sender.send(batch_size=EVENTS // 2, concurrency=1)
+        await sender.send(batch_size=EVENTS, concurrency=1)
     assert asked_again() > before
     assert [(one.line, one.read, one.accepted, one.rejected) for one in noted] == [
-        (lines, lines, lines, 0) for lines in (EVENTS // 2, EVENTS)
+        (lines, lines, lines, 0) for lines in (EVENTS, 2 * EVENTS)
     ]
 
 

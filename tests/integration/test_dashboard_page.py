@@ -13,11 +13,11 @@ import pytest
 from dashboard.app import create_app
 from dashboard.server import open_services
 from runtime.embedded.ports import LOOPBACK, any_free
-from runtime.http_server import serve_http
-from runtime.listener import Listener
 from runtime.settings import Settings
 from tests.support.access import READ_KEY
 from tests.support.aggregates import Aggregates
+from web.server.http_server import serve_http
+from web.server.listener import Listener
 
 pytestmark = pytest.mark.needs_tool("chromium")
 

@@ -20,7 +20,6 @@ from dashboard.server import open_services
 from ingest.openapi import openapi
 from ingest.segment import routes as segment
 from ingest.server import create_app
-from runtime import api_keys
 from runtime.lifecycle import run_together
 from runtime.settings import Settings
 from schemas.access import IssuedKey
@@ -28,6 +27,8 @@ from stream.api_keys import follow_keys, publish_keys
 from tests.support.access import JWT_SECRET
 from tests.support.reading import bearer, client_of, learner_token
 from tests.support.waiting import eventually
+from web import api_key_format
+from web.credentials import configured_keys
 
 SECRET: Final = "the secret of the tests that hashes issued keys"
 NOW: Final = datetime.now(UTC)
@@ -59,12 +60,16 @@ ENDPOINTS: Final = {
 }
 OPEN: Final = {("get", "/livez"), ("get", "/readyz"), ("get", "/metrics")}
 
-KEYS: Final = {scope: api_keys.mint() for scope in SCOPES}
-EXPIRED, UNKNOWN = api_keys.mint(), api_keys.mint()
+KEYS: Final = {scope: api_key_format.mint() for scope in SCOPES}
+EXPIRED, UNKNOWN = api_key_format.mint(), api_key_format.mint()
 
 
 def issued(key: str, scopes: tuple[str, ...], **more: Any) -> IssuedKey:
-    facts = {"key_id": api_keys.key_id(key), "digest": api_keys.digest(key, SECRET.encode()).hex(), "source": "table"}
+    facts = {
+        "key_id": api_key_format.key_id(key),
+        "digest": api_key_format.digest(key, SECRET.encode()).hex(),
+        "source": "table",
+    }
     return IssuedKey.model_validate(facts | {"scopes": scopes} | more)
 
 
@@ -90,7 +95,7 @@ NOT_GOOD: Final[dict[str, dict[str, str]]] = {
     "unknown key in the other header": {"X-API-Key": UNKNOWN},
     "expired key": bearer(EXPIRED),
     "half a key": bearer(KEYS["events:write"][:-1]),
-    "a key's id": bearer(str(api_keys.key_id(KEYS["events:write"]))),
+    "a key's id": bearer(str(api_key_format.key_id(KEYS["events:write"]))),
     "a key's digest": bearer(PUBLISHED[0].digest),
     "forged token": bearer(forged()),
     "expired token": bearer(signed(exp=1)),
@@ -116,7 +121,7 @@ Ask = Callable[..., Any]
 async def ask(settings: Settings, redis: Redis) -> AsyncIterator[Ask]:
     await publish_keys(redis, PUBLISHED)
     stop = asyncio.Event()
-    keys = settings.access_keys()
+    keys = configured_keys(settings)
     app = create_app(settings, redis, stop, keys=keys)
     async with (
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ingest") as ingest,

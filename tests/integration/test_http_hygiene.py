@@ -15,13 +15,13 @@ from dashboard.server import open_services
 from dashboard.services import Services
 from ingest.routes import BATCH, TRACK
 from ingest.server import create_app
-from runtime import http_protocol
-from runtime.connection_refusal import MAX_HEAD_BYTES
 from runtime.settings import Settings
 from stream.connection import Redis
 from tests.support.access import WRITE_KEY
 from tests.support.reading import OVERVIEW, READER, SYSTEM, bearer, client_of
 from tests.support.serving import served
+from web.server import http_protocol
+from web.server.protocol_errors import MAX_HEAD_BYTES
 
 EVENT = {"event_type": "xp_earned", "user_id": "anna", "properties": {"xp_amount": 5}}
 BODY = json.dumps([EVENT] * 50).encode()

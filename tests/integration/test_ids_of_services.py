@@ -17,8 +17,9 @@ from schemas.accepted import AcceptedEvent
 from schemas.identifiers import canonical_event_id, uuid8
 from schemas.stream_entry import encode
 from storage import migrate, retention
+from storage.batch import BatchCounts, ReceivedEvent
 from storage.pool import Pool, open_pool
-from storage.writer import BatchCounts, BatchWriter, ReceivedEvent
+from storage.writer import BatchWriter
 from tests.support.events import NOW, event, learner
 
 QUARTER = timedelta(days=90)

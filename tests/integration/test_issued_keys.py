@@ -17,7 +17,6 @@ from dashboard.server import open_services
 from ingest.routes import TRACK
 from ingest.server import create_app
 from processors.chores import stream_chores
-from runtime import api_keys
 from runtime.lifecycle import run_together
 from runtime.settings import Settings
 from schemas.stream_entry import decode
@@ -28,6 +27,8 @@ from tests.support.entries import stream_entries
 from tests.support.reading import SYSTEM, bearer, client_of
 from tests.support.terminal import Operator
 from tests.support.waiting import eventually
+from web import api_key_format
+from web.credentials import configured_keys
 
 SECRET = "the secret of the tests that hashes issued keys"
 EVENT = {"event_type": "xp_earned", "user_id": "u", "properties": {"xp_amount": 5}}
@@ -47,7 +48,7 @@ def operator(settings: Settings, tmp_path: Path) -> Operator:
 async def ingest(settings: Settings, redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
     """An ingest that follows what is published; its clients come from an address of their own."""
     stop = asyncio.Event()
-    keys = settings.access_keys()
+    keys = configured_keys(settings)
     transport = httpx.ASGITransport(create_app(settings, redis, stop, keys=keys))
     following = asyncio.create_task(follow_keys(redis, keys, stop))
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
@@ -71,7 +72,7 @@ async def test_a_key_is_good_soon_after_it_is_issued_and_void_soon_after_it_is_r
 ) -> None:
     async with ingest(settings, redis) as client:
         key = await create(operator, "--scope", "events:write", "--scope", "learning:read", "--expires-in-days", "9")
-        key_id = api_keys.key_id(key)
+        key_id = api_key_format.key_id(key)
         assert key_id is not None
 
         async def is_good() -> bool:
@@ -136,7 +137,7 @@ async def test_what_is_published_and_cannot_be_read_changes_nothing(
     settings: Settings, redis: Redis, operator: Operator
 ) -> None:
     key = await create(operator, "--scope", "events:write")
-    keys = settings.access_keys()
+    keys = configured_keys(settings)
     stop = asyncio.Event()
     following = asyncio.create_task(follow_keys(redis, keys, stop))
     await eventually(lambda: not keys.is_undecided(key))

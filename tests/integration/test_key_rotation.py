@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from cli.local import dev_access
 from dashboard.server import open_services
-from ingest.accept import AcceptancePolicy
+from ingest.acceptance.accept import AcceptancePolicy
 from ingest.routes import BATCH
 from ingest.server import acceptance_policy, create_app
 from processors import maintenance
@@ -29,11 +29,12 @@ from tests.support.reading import HEATMAP, OVERVIEW, PROGRESS, READER, answer, b
 from tests.support.terminal import Operator
 from tests.support.waiting import eventually
 from tests.support.working import working
+from web.credentials import configured_keys
 
 
 async def send(settings: Settings, redis: Redis, *xp: int, user: str = "anna") -> None:
     policy = acceptance_policy(settings)
-    policy.names.renew(await read_tombstones(redis) or frozenset())
+    policy.pseudonyms.renew(await read_tombstones(redis) or frozenset())
     events = [{"event_type": "xp_earned", "user_id": user, "properties": {"xp_amount": amount}} for amount in xp]
     async with ingest(settings, redis, policy) as client:
         reply = await client.post(BATCH, json=events, headers=bearer(WRITE_KEY))
@@ -124,7 +125,7 @@ async def test_an_ingest_that_does_not_know_who_is_erased_takes_nothing(
 ) -> None:
     policy = acceptance_policy(rotated)
     stop = asyncio.Event()
-    following = asyncio.create_task(follow_tombstones(redis, policy.names.renew, stop))
+    following = asyncio.create_task(follow_tombstones(redis, policy.pseudonyms.renew, stop))
     async with ingest(rotated, redis, policy) as client:
         event = {"event_type": "xp_earned", "user_id": "anna", "properties": {"xp_amount": 1}}
         refused = await client.post(BATCH, json=[event], headers=bearer(WRITE_KEY))
@@ -139,7 +140,7 @@ async def test_an_ingest_that_does_not_know_who_is_erased_takes_nothing(
     await following
     [(_, fields)] = await stream_entries(redis)
     assert decode(fields).user_hash == settings.pseudonymizer().pseudonym("anna")
-    assert not acceptance_policy(settings).names.is_undecided, "one key needs no tombstones"
+    assert not acceptance_policy(settings).pseudonyms.is_undecided, "one key needs no tombstones"
 
 
 async def erase(settings: Settings, user: str = "anna") -> None:
@@ -220,6 +221,6 @@ def test_secrets_that_were_not_drawn_are_refused_in_production_only() -> None:
     with pytest.raises(ConfigurationError, match="ANALYTICS_JWT_SECRET is an example"):
         in_production.learner_secret()
     with pytest.raises(ConfigurationError, match="ANALYTICS_API_KEY_SECRET is an example"):
-        in_production.access_keys()
+        configured_keys(in_production)
     assert in_dev.learner_secret() == "changeme" * 8
-    assert in_dev.access_keys().takes_issued
+    assert configured_keys(in_dev).takes_issued

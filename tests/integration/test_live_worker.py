@@ -270,7 +270,7 @@ async def test_nothing_of_what_was_published_stays_in_hand(redis: Redis) -> None
     await append_events(redis, xp(range(10)))
     stop = asyncio.Event()
     consumer = Consumer(redis, 0, LIVE_GROUP, "me", claim_idle_seconds=120)
-    working = asyncio.create_task(LiveWorker(consumer, Publisher(redis, 0, 100, 100), Erased(), stop).run())
+    working = asyncio.create_task(LiveWorker(consumer, Publisher(redis, 0, 100, 100), Erased()).run(stop))
     await all_published(redis, 10)
     stop.set()
     await working

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ingest.routes import BATCH, TRACK
-from runtime import http_protocol
 from runtime.settings import Settings
 from schemas.problem import PROBLEM_MEDIA_TYPE
 from stream.connection import Redis
 from tests.support.raw_http import CLOSE, EVENT, HOST, READER, Place, answer, both, get, post
 from tests.support.reading import SYSTEM
+from web.server import http_protocol
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ from redis.asyncio import Redis
 from processors import worker
 from processors.batch import BatchPolicy
 from processors.breaker import Breaker, BreakerPolicy
-from processors.store import BatchStore
+from processors.poison_isolation import PoisonIsolatingWriter
 from runtime.errors import DeadLetterLimitReached
 from runtime.settings import Settings
+from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
 from storage.pool import open_pool
 from storage.verify import Books, read_books, verify_aggregates
-from storage.writer import BatchCounts, BatchWriter, DeadLetter, ReceivedEvent
+from storage.writer import BatchWriter
 from stream.connection import connect
 from stream.consumer import Consumer
 from stream.keys import STORE_GROUP
@@ -92,9 +93,9 @@ async def drain(redis: Redis, writer: BatchWriter) -> None:
     """Store everything that is in the stream, in whole batches."""
     stop = asyncio.Event()
     source = Consumer(redis, 0, STORE_GROUP, "tests", claim_idle_seconds=120)
-    store = BatchStore(writer, 0, stop, Breaker(UNLIMITED))
+    isolating = PoisonIsolatingWriter(writer, 0, stop, Breaker(UNLIMITED))
     policy = BatchPolicy(size=BATCH, interval=60, linger_ms=50)
-    working = asyncio.create_task(worker.PartitionWorker(source, store, policy, timedelta(days=90), stop).run())
+    working = asyncio.create_task(worker.PartitionWorker(source, isolating, policy, timedelta(days=90)).run(stop))
 
     async def nothing_waits() -> bool:
         lag = await measure(redis, 0)

@@ -17,10 +17,12 @@ from schemas.accepted import AcceptedEvent
 from schemas.identifiers import canonical_event_id
 from schemas.stream_entry import encode
 from storage import partitions, retention
+from storage.batch import ReceivedEvent
+from storage.partition_weeks import GRACE
 from storage.pool import Pool, open_pool
 from storage.store_batch import BATCH_LOCK
 from storage.verify import read_books
-from storage.writer import BatchWriter, ReceivedEvent
+from storage.writer import BatchWriter
 from stream.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import killed_at
@@ -86,7 +88,7 @@ async def removed(pool: Pool, redis: Redis, raw_retention: timedelta = MONTH) ->
 
 async def drop_weeks_before_old(pool: Pool) -> None:
     """Make the partition of what is old the first that expires."""
-    await retention.drop_expired(pool, OLD + MONTH + partitions.GRACE, MONTH)
+    await retention.drop_expired(pool, OLD + MONTH + GRACE, MONTH)
 
 
 async def total_xp(pool: Pool) -> int | None:

@@ -20,9 +20,11 @@ from schemas.accepted import AcceptedEvent
 from schemas.stream_entry import encode
 from storage import partitions, rebuild, retention, verify
 from storage.answers import Answers, LearnerRecord
+from storage.batch import ReceivedEvent
+from storage.partition_weeks import GRACE
 from storage.pool import open_pool
 from storage.rollups import ROLLUPS, SESSION_RESOLUTION
-from storage.writer import BatchWriter, ReceivedEvent
+from storage.writer import BatchWriter
 from tests.support.events import NOW, event, learner
 
 TODAY = NOW.date()
@@ -120,7 +122,7 @@ async def test_what_retention_removed_still_counts_in_the_time_of_a_session(pool
     events = [seen("search_query", one, number) for number, one in enumerate(ago)]
     await store(pool, events)
     expected = capped_gaps([one.occurred_at for one in events], 30 * MINUTE)
-    later = NOW + QUARTER - timedelta(days=10) + partitions.GRACE + timedelta(days=7)
+    later = NOW + QUARTER - timedelta(days=10) + GRACE + timedelta(days=7)
     await partitions.ensure_partitions(pool, later, QUARTER)
     assert await retention.drop_expired(pool, later, QUARTER) in (2, 3)
     assert await drift(pool) == []

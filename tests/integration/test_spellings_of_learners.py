@@ -111,4 +111,4 @@ async def test_ingest_learns_who_is_erased_also_while_the_key_was_never_changed(
 
 
 def test_ingest_takes_events_before_it_knows_who_is_erased_while_the_key_was_never_changed(settings: Settings) -> None:
-    assert not acceptance_policy(settings).names.is_undecided
+    assert not acceptance_policy(settings).pseudonyms.is_undecided

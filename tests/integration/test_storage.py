@@ -19,10 +19,14 @@ from schemas.accepted import AcceptedEvent
 from schemas.identifiers import canonical_event_id
 from schemas.stream_entry import encode
 from storage import partitions, rebuild, retention, summary, verify
+from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
+from storage.partition_weeks import GRACE
 from storage.pool import open_pool
 from storage.rollups import ROLLUPS
-from storage.writer import BatchCounts, BatchWriter, DeadLetter, ReceivedEvent
+from storage.store_batch import COLUMNS
+from storage.writer import BatchWriter
 from tests.support.events import NOW, accepted_events, event, learner, uuid7
+from tests.support.waiting import eventually
 
 MONTH = timedelta(days=30)
 QUARTER = timedelta(days=90)
@@ -237,6 +241,30 @@ async def test_many_writers_on_the_same_learners_neither_deadlock_nor_lose(pool:
     assert await drift(pool) == []
 
 
+async def test_batches_with_the_same_events_in_opposite_orders_do_not_deadlock(pool: asyncpg.Pool) -> None:
+    low, middle, high = (event("session_start", number=number) for number in range(3))
+    async with pool.acquire() as connection:
+        gate = connection.transaction()
+        await gate.start()
+        await connection.copy_records_to_table("analytics_events", records=[(*middle, 0, "1-0")], columns=COLUMNS)
+        # in the order of their streams each writer would now have inserted an event that the other one needs
+        writers = [
+            asyncio.create_task(BatchWriter(pool, slot).write(slot, received(events), []))
+            for slot, events in enumerate([[low, middle, high], [high, middle, low]])
+        ]
+        await eventually(lambda: _waiting_for_a_transaction(connection, 2))
+        await gate.rollback()
+    counts = await asyncio.gather(*writers)
+    assert sorted(one.stored for one in counts) == [0, 3]
+
+
+async def _waiting_for_a_transaction(connection: asyncpg.Connection, sessions: int) -> bool:
+    waiting = await connection.fetchval(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
+    )
+    return bool(waiting == sessions)
+
+
 async def test_verify_sees_every_kind_of_drift_and_rebuild_mends_it(pool: asyncpg.Pool) -> None:
     events = [
         event("session_start", number=1, session_id=UUID(int=1)),
@@ -276,7 +304,7 @@ async def test_retention_drops_raw_events_and_keeps_their_aggregates(pool: async
     await BatchWriter(pool, 0).write(0, received([*old, mapped]), [])
     expected = await contents(pool)
 
-    later = NOW + QUARTER + partitions.GRACE + timedelta(days=7)
+    later = NOW + QUARTER + GRACE + timedelta(days=7)
     await partitions.ensure_partitions(pool, later, QUARTER)
     gone = await retention.drop_expired(pool, later, QUARTER)
 

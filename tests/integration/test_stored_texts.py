@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from schemas.accepted import AcceptedEvent
 from schemas.stream_entry import encode
+from storage.batch import ReceivedEvent
 from storage.pool import open_pool
-from storage.writer import BatchWriter, ReceivedEvent
+from storage.writer import BatchWriter
 from tests.support.events import accepted_events, event
 
 COLUMNS = ", ".join(AcceptedEvent._fields)

@@ -14,7 +14,8 @@ from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from schemas.stream_entry import decode, encode
 from stream.connection import connect
-from stream.consumer import Consumer, Entry
+from stream.consumer import Consumer
+from stream.entry import Entry
 from stream.groups import ensure_group, remove_idle_consumers
 from stream.keys import STORE_GROUP, stream_key
 from stream.lag import consistent_through, measure

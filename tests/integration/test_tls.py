@@ -24,8 +24,6 @@ from dashboard.server import open_services
 from ingest.server import create_app
 from runtime.embedded import ports
 from runtime.errors import ConfigurationError, StorageUnavailable, StreamUnavailable
-from runtime.http_server import serve_http
-from runtime.listener import Listener
 from runtime.settings import Settings
 from storage.migrate import upgrade
 from storage.pool import connect as connect_storage
@@ -38,6 +36,8 @@ from tests.support.serving import served
 from tests.support.tls_front import tls_front
 from tests.support.waiting import eventually
 from tests.support.working import working
+from web.server.http_server import serve_http
+from web.server.listener import Listener, public_listener
 
 EVENT = {"event_type": "xp_earned", "user_id": "anna", "properties": {"xp_amount": 5}}
 
@@ -144,9 +144,9 @@ async def test_failures_count_for_the_address_the_proxy_names(settings: Settings
 def test_nothing_listens_plainly_where_tls_is_required() -> None:
     settings = Settings.model_validate({"require_tls": True})
     with pytest.raises(ConfigurationError, match="ANALYTICS_TLS_CERT_FILE"):
-        settings.listener("127.0.0.1", 1)
+        public_listener(settings, "127.0.0.1", 1)
     with pytest.raises(ConfigurationError, match="both"):
-        Settings.model_validate({"tls_cert_file": "x"}).listener("127.0.0.1", 1)
+        public_listener(Settings.model_validate({"tls_cert_file": "x"}), "127.0.0.1", 1)
 
 
 async def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:

@@ -11,8 +11,6 @@ import pytest
 
 from ingest.routes import BATCH
 from ingest.server import create_app
-from runtime.connection_refusal import MAX_HEAD_BYTES
-from runtime.failed_attempts import BURST
 from runtime.settings import Settings
 from stream.connection import Redis
 from telemetry import metrics
@@ -21,6 +19,8 @@ from tests.support.entries import stream_entries
 from tests.support.raw_http import CLOSE, EVENT, HOST, Place, answer, answers, both, get
 from tests.support.reading import SYSTEM
 from tests.support.serving import served
+from web.failed_attempts import BURST
+from web.server.protocol_errors import MAX_HEAD_BYTES
 
 GOOD = b"authorization: Bearer " + WRITE_KEY.encode()
 BAD = b"authorization: Bearer stranger"

@@ -15,8 +15,9 @@ from runtime.settings import Settings
 from schemas.stream_entry import FIELDS, encode
 from storage import migrate, rebuild
 from storage.answers import Answers
+from storage.batch import ReceivedEvent
 from storage.pool import open_pool
-from storage.writer import BatchWriter, ReceivedEvent
+from storage.writer import BatchWriter
 from stream.connection import Redis
 from stream.keys import stream_key
 from tests.support.checker import assert_nothing_lost

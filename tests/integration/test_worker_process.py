@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from processors import worker
 from processors.batch import BatchPolicy
 from processors.breaker import Breaker, BreakerPolicy
-from processors.store import BatchStore
+from processors.poison_isolation import PoisonIsolatingWriter
 from runtime.settings import Settings
 from storage.pool import open_pool
 from storage.verify import Books, read_books
@@ -130,10 +130,10 @@ async def test_what_died_between_commit_and_acknowledgement_counts_as_redelivere
     await append(redis, 30)
     pool = await open_pool(settings.database_dsn, size=1, application_name="tests")
     source = CutOff(redis, "cut-off")
-    store = BatchStore(BatchWriter(pool, 0), 0, asyncio.Event(), Breaker(BreakerPolicy(0, 0, 1)))
+    isolating = PoisonIsolatingWriter(BatchWriter(pool, 0), 0, asyncio.Event(), Breaker(BreakerPolicy(0, 0, 1)))
     policy = BatchPolicy(size=30, interval=60, linger_ms=50)
     dying = asyncio.create_task(
-        worker.PartitionWorker(source, store, policy, settings.raw_retention, asyncio.Event()).run()
+        worker.PartitionWorker(source, isolating, policy, settings.raw_retention).run(asyncio.Event())
     )
     await source.committed.wait()
     dying.cancel()

@@ -20,7 +20,7 @@ import studyin_analytics as sdk
 from studyin_analytics.middleware import AnalyticsMiddleware
 from studyin_analytics.testing import recording_sync_tracker
 assert pathlib.Path(sdk.__file__).is_relative_to(sys.argv[1]), sdk.__file__
-ours = {"schemas", "runtime", "telemetry", "stream", "storage", "ingest", "processors", "dashboard", "cli"}
+ours = {"schemas", "runtime", "telemetry", "stream", "storage", "ingest", "processors", "dashboard", "cli", "web"}
 assert not ours & set(sys.modules), ours & set(sys.modules)
 assert "redis" not in sys.modules and "starlette" not in sys.modules
 tracker, recorded = recording_sync_tracker()

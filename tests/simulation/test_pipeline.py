@@ -14,6 +14,7 @@ from runtime.settings import Settings
 from storage import store_batch, writer
 from stream import consumer, trimmer
 from stream.connection import Redis
+from stream.entry import EntryId
 from stream.failures import translated_errors
 from stream.keys import stream_key
 from tests.simulation.machine import PipelineMachine
@@ -70,8 +71,8 @@ def test_acknowledging_before_the_commit_is_noticed(world: World, monkeypatch: p
 
 @pytest.mark.timeout(300)
 def test_trimming_by_age_alone_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def nothing_is_needed(_redis: Redis, _key: str, _ignored: Collection[str]) -> trimmer.EntryId:
-        return trimmer.EntryId(2**60, 0)
+    async def nothing_is_needed(_redis: Redis, _key: str, _ignored: Collection[str]) -> EntryId:
+        return EntryId(2**60, 0)
 
     monkeypatch.setattr(trimmer, "lowest_needed", nothing_is_needed)
     assert_noticed(world)

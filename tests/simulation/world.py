@@ -16,13 +16,15 @@ from processors.erasure import carry_out, remove_suppressed
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
+from storage.batch import BatchCounts
 from storage.erasure import open_jobs, request_erasure
 from storage.pool import Pool, open_pool
 from storage.rebuild import rebuild_aggregates
 from storage.verify import TableDrift, read_books, verify_aggregates
-from storage.writer import BatchCounts, BatchWriter
+from storage.writer import BatchWriter
 from stream.connection import Redis, connect
-from stream.consumer import Consumer, Entry
+from stream.consumer import Consumer
+from stream.entry import Entry
 from stream.keys import STORE_GROUP, stream_key
 from stream.lag import GroupLag, measure
 from stream.trimmer import trim

@@ -13,7 +13,18 @@ from types import FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
 PACKAGES: Final = (
-    *("cli", "dashboard", "ingest", "processors", "runtime", "schemas", "studyin_analytics", "storage", "stream"),
+    *(
+        "cli",
+        "dashboard",
+        "ingest",
+        "processors",
+        "runtime",
+        "schemas",
+        "studyin_analytics",
+        "storage",
+        "stream",
+        "web",
+    ),
     "telemetry",
 )
 METHODS: Final = ("search", "match", "fullmatch", "finditer")

@@ -9,10 +9,9 @@ from typing import Any
 
 from dashboard.live_routes import SOCKET_PATH
 from runtime.embedded import ports
-from runtime.http_server import serve_http
-from runtime.listener import Listener
-from telemetry import events
 from tests.support.waiting import eventually
+from web.server.http_server import serve_http
+from web.server.listener import Listener
 
 
 @asynccontextmanager
@@ -25,9 +24,7 @@ async def served(app: Any, *, live: asyncio.Event | None = None, **options: Any)
     listener = Listener(ports.LOOPBACK, port, **options)
     listener.check()
     path = SOCKET_PATH if live else None
-    serving = asyncio.create_task(
-        serve_http(app, listener, stop, websocket_path=path, count_refusal=events.request_refused)
-    )
+    serving = asyncio.create_task(serve_http(app, listener, stop, websocket_path=path))
 
     async def accepts() -> bool:
         try:

@@ -10,7 +10,7 @@ from uuid import UUID
 from redis.asyncio import Redis
 
 from cli.demo.traffic import demo_events
-from ingest.accept import Acceptance, Arrival, accept
+from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.demo.traffic import demo_events
-from ingest.accept import Acceptance, Arrival, accept
-from ingest.faults import Rejection
+from ingest.acceptance.accept import Acceptance, Arrival, accept
+from ingest.rejection import Rejection
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.events import EVENT
@@ -183,7 +183,7 @@ def test_who_and_which_session_may_be_nobody_and_none() -> None:
     nobody = accepted(event_type="api_request", user_id=None, properties=facts)
     assert (nobody.user_hash, nobody.session_id) == ("", "")
     somebody = accepted(session_id=SESSION.upper())
-    assert somebody.user_hash == POLICY.names.name("anna")
+    assert somebody.user_hash == POLICY.pseudonyms.pseudonym_for("anna")
     assert somebody.session_id == SESSION
 
 

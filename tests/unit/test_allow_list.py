@@ -7,8 +7,8 @@ import json
 import pytest
 
 from cli.commands.doctor import check_allowed_ids
-from ingest.faults import Rejection
 from ingest.privacy.firewall import Firewall, allow_list
+from ingest.rejection import Rejection
 from ingest.server import acceptance_policy
 from runtime.environment import load_settings
 from runtime.errors import ConfigurationError

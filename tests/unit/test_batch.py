@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.batch import GATHER_MS, IDLE_BLOCK_MS, Batch, BatchPolicy, ReadPlan
-from stream.consumer import Entry
+from stream.entry import Entry
 
 POLICY = BatchPolicy(size=3, interval=10.0, linger_ms=50)
 
@@ -56,11 +56,13 @@ def test_the_interval_bounds_a_longer_lingering() -> None:
     assert batch.is_due(1.0)
 
 
-def test_taking_starts_anew() -> None:
+def test_the_next_batch_starts_anew() -> None:
     batch = Batch(POLICY)
     batch.add(entries(2), now=0.0)
-    assert batch.take() == entries(2)
+    assert batch.is_due(0.06)
+    batch = Batch(POLICY)
     batch.add(entries(1), now=0.04)
+    assert batch.entries == entries(1)
     assert not batch.is_due(0.06)
 
 
@@ -75,8 +77,8 @@ def test_no_entry_is_lost_no_batch_overflows_and_none_waits_too_long(steps: list
         now += seconds
         batch.add(arrived, now)
         if batch.is_due(now):
-            taken = batch.take()
-            assert 1 <= len(taken) <= POLICY.size
-            written += taken
+            assert 1 <= len(batch.entries) <= POLICY.size
+            written += batch.entries
+            batch = Batch(POLICY)
         assert not batch.entries or now < batch.opened_at + POLICY.linger_ms / 1000
     assert written + batch.entries == [Entry(f"{index}-0", {}) for index in range(number)]

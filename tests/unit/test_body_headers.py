@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ingest.body import check_headers
-from runtime.refusal import Refusal
+from web.problems import Refusal
 
 READ = [
     "application/json",

@@ -13,7 +13,7 @@ from processors.decode import StorableRange, decode_entries
 from schemas.accepted import AcceptedEvent
 from schemas.identifiers import canonical_event_id
 from schemas.stream_entry import encode
-from stream.consumer import Entry
+from stream.entry import Entry
 from tests.support.entries import as_read
 from tests.support.events import NOW, accepted_events, event, uuid7
 

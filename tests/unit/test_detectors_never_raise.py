@@ -9,11 +9,11 @@ from random import Random
 
 import pytest
 
-from ingest.accept import Acceptance, Arrival, accept
-from ingest.faults import Rejection
+from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.privacy import validators
-from ingest.privacy.detectors import _find
-from ingest.privacy.firewall import _read
+from ingest.privacy.detectors import _find, _find_recent
+from ingest.privacy.firewall import _read_recent
+from ingest.rejection import Rejection
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.events import EVENT
@@ -96,7 +96,7 @@ def test_every_text_gets_an_answer_from_every_detector(pytestconfig: pytest.Conf
     rng = Random(f"{pytestconfig.getoption('--chaos-seed')} shapes")
     for number in range(count):
         text = rng.choice(SHAPES)(rng)
-        _find.__wrapped__(text)
+        _find(text)
         if number % FOREIGN == 0:
             answers = {name: validators.is_valid(name, text) for name in validators.VALIDATORS}
             assert all(isinstance(answer, bool) for answer in answers.values()), text
@@ -121,8 +121,8 @@ def broken(_text: str) -> bool:
 
 
 def forget_texts() -> None:
-    _find.cache_clear()
-    _read.cache_clear()
+    _find_recent.cache_clear()
+    _read_recent.cache_clear()
 
 
 def test_when_every_validator_fails_each_event_is_accepted_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,5 +166,5 @@ def test_what_is_passed_quickly_would_pass_a_full_look() -> None:
     rng = Random("quick")
     texts += [make(rng) for make in KINDS.values() for _ in range(300)]
     # a blank is suspicious, and is no part of what any detector finds at the end of a text
-    missed = [text for text in texts if _find.__wrapped__(text) is None and _find.__wrapped__(f"{text} ") is not None]
+    missed = [text for text in texts if _find(text) is None and _find(f"{text} ") is not None]
     assert missed == []

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ingest.accept import Acceptance, Arrival, accept
-from ingest.faults import Rejection
+from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.privacy.id_form import digest_of, is_digest
+from ingest.rejection import Rejection
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.events import EVENT

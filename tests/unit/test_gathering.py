@@ -9,10 +9,10 @@ from datetime import timedelta
 from processors.batch import GATHER_MS, BatchPolicy
 from processors.breaker import Breaker, BreakerPolicy
 from processors.live import Erased, LiveWorker
-from processors.store import BatchStore
+from processors.poison_isolation import PoisonIsolatingWriter
 from processors.worker import PartitionWorker
-from storage.writer import BatchCounts, DeadLetter, ReceivedEvent
-from stream.consumer import Entry
+from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
+from stream.entry import Entry
 from stream.publisher import Publication, Published
 from tests.support.events import event
 from tests.support.poison import fields_of
@@ -50,9 +50,9 @@ class Stored:
 
 async def test_reads_are_spaced() -> None:
     source, stop = Trickle(), asyncio.Event()
-    store = BatchStore(Stored(), 0, stop, Breaker(BreakerPolicy(0, 0, 1)))
+    isolating = PoisonIsolatingWriter(Stored(), 0, stop, Breaker(BreakerPolicy(0, 0, 1)))
     policy = BatchPolicy(size=1_000, interval=60, linger_ms=5 * GATHER_MS)
-    working = asyncio.create_task(PartitionWorker(source, store, policy, timedelta(days=90), stop).run())
+    working = asyncio.create_task(PartitionWorker(source, isolating, policy, timedelta(days=90)).run(stop))
     await source.is_settled.wait()
     stop.set()
     await working
@@ -91,5 +91,5 @@ class LiveTrickle:
 async def test_a_live_worker_that_took_all_there_was_lets_some_come() -> None:
     source, stop = LiveTrickle(), asyncio.Event()
     outlet = Listeners(stop)
-    await LiveWorker(source, outlet, Erased(), stop).run()
+    await LiveWorker(source, outlet, Erased()).run(stop)
     assert source.number == outlet.published == 1

@@ -13,7 +13,7 @@ from schemas.accepted import AcceptedEvent
 from schemas.event_types import EventType
 from schemas.live import UnknownEvent, XpEarnedEvent, head_of, message_tail, parse_message
 from schemas.stream_entry import MalformedEntry, encode
-from stream.consumer import Entry
+from stream.entry import Entry
 from tests.support.entries import as_read
 from tests.support.events import accepted_events, event, learner
 

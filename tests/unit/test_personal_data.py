@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 
 from cli.demo.traffic import demo_events
 from examples.epm.to_events import events, read_rows, shift_of
-from ingest.accept import Acceptance, Arrival, accept
-from ingest.faults import Rejection
-from ingest.privacy.detectors import Personal, _find, find_personal
+from ingest.acceptance.accept import Acceptance, Arrival, accept
+from ingest.privacy.detectors import Personal, _find, _find_recent, find_personal
+from ingest.privacy.disguises import without_digests
 from ingest.privacy.firewall import HASHED, REDACTED, Action, Edit, Firewall
 from ingest.privacy.templates import template_of
+from ingest.rejection import Rejection
 from ingest.server import acceptance_policy
+from ingest.work import LONGEST_CACHED
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
 from runtime.settings import Settings
@@ -144,16 +146,25 @@ MADE_BY_MACHINES: dict[str, Callable[[random.Random], str]] = {
 def test_ids_that_machines_make_pass(kind: str) -> None:
     rng = random.Random(kind)
     made = [MADE_BY_MACHINES[kind](rng) for _ in range(20_000)]
-    assert [text for text in made if _find.__wrapped__(text) is not None] == []
+    assert [text for text in made if _find(text) is not None] == []
 
 
 @given(st.uuids())
 @example(UUID("00393331-2345-67ab-8abc-0123456789ab"))
 def test_a_uuid_is_nobody_and_leaves_the_memory_of_texts_to_others(made: UUID) -> None:
-    before = _find.cache_info()
+    before = _find_recent.cache_info()
     assert find_personal(str(made)) is None
     assert find_personal(str(made).upper()) is None
-    assert _find.cache_info() == before
+    assert _find_recent.cache_info() == before
+
+
+@pytest.mark.parametrize(("length", "kept"), [(LONGEST_CACHED, 1), (LONGEST_CACHED + 1, 0)])
+def test_long_texts_do_not_fill_the_memory(length: int, kept: int) -> None:
+    text = f"{length} {'ada ' * length}"[:length]
+    before = _find_recent.cache_info().currsize
+
+    assert find_personal(text) is find_personal(text)
+    assert _find_recent.cache_info().currsize - before == kept
 
 
 def test_what_reads_like_a_number_in_a_uuid_is_one_elsewhere() -> None:
@@ -165,6 +176,29 @@ def test_what_reads_like_a_number_in_a_uuid_is_one_elsewhere() -> None:
 def test_an_id_that_only_contains_a_uuid_is_looked_at(shape: str) -> None:
     event_id = shape.format("019a1b2c-3d4e-7f60-8abc-0123456789ab", EMAIL)
     assert find_personal(event_id) is Personal.EMAIL
+
+
+@pytest.mark.parametrize("digits", ["4" * 31 + "a", "d41d8cd98f00b204e9800998ecf8427e", "9" * 20 + "c0ffee" * 7])
+@pytest.mark.parametrize(
+    ("shape", "found"),
+    [
+        ("block@{}", None),
+        ("{} ada@example.com", Personal.EMAIL),
+        ("ada.{}@example.com", Personal.EMAIL),
+        ("{}/+14155552671", Personal.PHONE),
+        ("4111 1111 1111 1111 {}", Personal.CARD),
+        ("password={}", Personal.SECRET),
+    ],
+)
+def test_a_digest_in_hexadecimal_is_nobody_and_hides_nobody(shape: str, found: Personal | None, digits: str) -> None:
+    assert find_personal(shape.format(digits)) is found
+
+
+@pytest.mark.parametrize(
+    "text", ["+14155552671" + "a" * 24, "4111111111111111" * 2, "DE89370400440532013000" + "a" * 12]
+)
+def test_a_number_beside_hexadecimal_letters_is_judged_as_before(text: str) -> None:
+    assert without_digests(text) == text
 
 
 def test_an_event_id_that_only_contains_a_uuid_is_refused() -> None:

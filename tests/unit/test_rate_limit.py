@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ingest.rate_limit import RateLimiter, TokenBucket
-from runtime.access import ApiKey, RateLimit
 from runtime.api_key_setting import ApiKeySetting
-from runtime.refusal import Refusal
 from schemas.access import Scope
+from web.credentials import ApiKey, RateLimit
+from web.problems import Refusal
 
 LIMITS = st.builds(RateLimit, st.floats(0.01, 100_000), st.integers(1, 100_000))
 STEPS = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 1)), min_size=1, max_size=30)
@@ -72,6 +72,12 @@ def test_a_key_past_its_limit_is_told_when_and_another_is_not_touched() -> None:
         limiter.charge(limited, 25)
 
 
+def test_a_pause_earns_no_more_than_one_burst() -> None:
+    bucket = TokenBucket(RateLimit(10, 100), 0.0)
+    assert bucket.take(100, 1_000.0) == 0
+    assert bucket.take(1, 1_000.0) == 1
+
+
 def test_a_batch_that_never_fits_is_told_so_and_costs_nothing() -> None:
     limiter = RateLimiter(Clock())
     key = ApiKey("service", SCOPES, RateLimit(10, 100))
@@ -93,7 +99,8 @@ def test_a_batch_that_never_fits_is_told_so_and_costs_nothing() -> None:
 )
 def test_the_limit_of_a_setting(given: dict[str, float], limit: RateLimit | None) -> None:
     entry = {"source": "s", "key": "k", "scopes": ["events:write"], **given}
-    assert ApiKeySetting.model_validate(entry).rate_limit() == limit
+    setting = ApiKeySetting.model_validate(entry)
+    assert RateLimit.of(setting.rate_limit_per_second, setting.rate_limit_burst) == limit
 
 
 @pytest.mark.parametrize(

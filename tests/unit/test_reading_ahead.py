@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
+import pytest
+
 from processors.batch import BatchPolicy
 from processors.breaker import Breaker, BreakerPolicy
-from processors.store import BatchStore
+from processors.poison_isolation import PoisonIsolatingWriter
 from processors.worker import PartitionWorker
-from storage.writer import BatchCounts, DeadLetter, ReceivedEvent
-from stream.consumer import Entry
+from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
+from stream.entry import Entry
 from tests.support.events import event
 from tests.support.poison import fields_of
 from tests.support.waiting import eventually
@@ -68,8 +70,8 @@ class SlowDatabase:
 async def test_the_next_batch_is_read_meanwhile_and_stored_after() -> None:
     source, stop = Backlog(), asyncio.Event()
     database = SlowDatabase(source, stop)
-    store = BatchStore(database, 0, stop, Breaker(BreakerPolicy(0, 0, 1)))
-    await PartitionWorker(source, store, BatchPolicy(SIZE, 60, 60_000), timedelta(days=90), stop).run()
+    isolating = PoisonIsolatingWriter(database, 0, stop, Breaker(BreakerPolicy(0, 0, 1)))
+    await PartitionWorker(source, isolating, BatchPolicy(SIZE, 60, 60_000), timedelta(days=90)).run(stop)
     assert database.stored == source.acknowledged == [f"{number}-0" for number in range(1, source.number + 1)]
     # one that is stored, one in hand
     assert source.reads == 2
@@ -109,7 +111,38 @@ class Database:
 async def test_a_batch_is_acknowledged_while_the_next_one_is_stored_in_order_and_never_before() -> None:
     stop = asyncio.Event()
     source = SlowAcknowledgement(stop)
-    store = BatchStore(source.database, 0, stop, Breaker(BreakerPolicy(0, 0, 1)))
-    await PartitionWorker(source, store, BatchPolicy(SIZE, 60, 60_000), timedelta(days=90), stop).run()
+    isolating = PoisonIsolatingWriter(source.database, 0, stop, Breaker(BreakerPolicy(0, 0, 1)))
+    await PartitionWorker(source, isolating, BatchPolicy(SIZE, 60, 60_000), timedelta(days=90)).run(stop)
     assert source.acknowledged == source.database.stored
     assert source.acknowledged == [f"{number}-0" for number in range(1, source.number + 1)]
+
+
+class Silence(Backlog):
+    """Has one batch, then nothing."""
+
+    async def read(self, count: int, block_ms: int) -> list[Entry]:
+        if self.reads:
+            await asyncio.sleep(0)
+            return []
+        return await super().read(count, block_ms)
+
+
+class Defect(Exception):
+    """Raised by a database that is broken."""
+
+
+class BrokenDatabase(Database):
+    """Stores nothing."""
+
+    async def write(
+        self, _partition: int, _events: Sequence[ReceivedEvent], _letters: Sequence[DeadLetter]
+    ) -> BatchCounts:
+        raise Defect
+
+
+async def test_a_failed_write_ends_the_worker_although_nothing_more_arrives() -> None:
+    source, stop = Silence(), asyncio.Event()
+    isolating = PoisonIsolatingWriter(BrokenDatabase(), 0, stop, Breaker(BreakerPolicy(0, 0, 1)))
+    with pytest.raises(Defect):
+        await PartitionWorker(source, isolating, BatchPolicy(SIZE, 60, 60_000), timedelta(days=90)).run(stop)
+    assert source.acknowledged == []

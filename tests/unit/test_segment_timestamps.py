@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.faults import Rejection
-from ingest.parse import judge
+from ingest.parsing.batch import validate_event
+from ingest.rejection import Rejection
 from ingest.segment.timestamps import LEAST_SKEW, as_rfc_3339, clock_ahead, moved_back
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -39,7 +39,7 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 )
 def test_what_can_be_read_in_one_way_is_read(sent: Any, read: str) -> None:
     assert as_rfc_3339(sent) == read
-    assert not isinstance(judge({"event_type": "session_start", "user_id": "u", "timestamp": read}), Rejection)
+    assert not isinstance(validate_event({"event_type": "session_start", "user_id": "u", "timestamp": read}), Rejection)
 
 
 @pytest.mark.parametrize(

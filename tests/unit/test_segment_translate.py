@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.accept import Acceptance
-from ingest.faults import Rejection
-from ingest.parse import judge
+from ingest.acceptance.accept import Acceptance
+from ingest.parsing.batch import validate_event
 from ingest.privacy.detectors import find_personal
 from ingest.privacy.firewall import Edit
+from ingest.rejection import Rejection
 from ingest.segment.mapping import EventMapping, parse_mapping
 from ingest.segment.messages import UNSUPPORTED
 from ingest.segment.timestamps import clock_ahead
@@ -80,7 +80,7 @@ def test_a_track_is_the_event_a_native_sender_would_have_sent() -> None:
 def test_every_type_passes_with_the_properties_it_has(event_type: EventType, data: st.DataObject) -> None:
     properties = data.draw(PROPERTIES[event_type])
     name = data.draw(st.sampled_from([event_type.value, event_type.value.replace("_", " ").title()]))
-    accepted = judge(translated(TRACK | {"event": name, "properties": properties}).event)
+    accepted = validate_event(translated(TRACK | {"event": name, "properties": properties}).event)
     assert isinstance(accepted, MODELS[event_type])
     assert accepted.model_dump(exclude_unset=True)["properties"] == properties
 
@@ -107,7 +107,7 @@ TRACKS = st.fixed_dictionaries(
 @given(TRACKS | st.dictionaries(st.sampled_from(READ), JSON) | JSON)
 def test_every_message_has_a_verdict(message: Any) -> None:
     found = translate(message, MAPPING, NOW)
-    judged = found if isinstance(found, Rejection) else judge(found.event)
+    judged = found if isinstance(found, Rejection) else validate_event(found.event)
     assert isinstance(judged, (Rejection, *MODELS.values()))
 
 
@@ -184,7 +184,7 @@ def test_what_is_no_session_id_is_told_what_it_must_be(name: str, session_id: An
 
 def test_a_session_id_that_is_refused_is_told_where_the_sender_wrote_it() -> None:
     found = translated(TRACK | {"event": "Lesson Viewed", "properties": {"lesson": "a", "visit": "x" * 200}})
-    rejection = judge(found.event)
+    rejection = validate_event(found.event)
     assert isinstance(rejection, Rejection)
     told = found.retold(rejection)
     assert isinstance(told, Rejection)
@@ -196,13 +196,13 @@ def test_ids_that_are_whole_numbers_are_their_decimal_text(number: Any, text: st
     event = translated(TRACK | {"userId": number, "messageId": number}).event
     assert (event["user_id"], event["event_id"]) == (text, text)
     assert translated(TRACK | {"userId": None, "anonymousId": number}).event["user_id"] == text
-    assert isinstance(judge(event), MODELS["xp_earned"])
+    assert isinstance(validate_event(event), MODELS["xp_earned"])
 
 
 @pytest.mark.parametrize("wrong", [True, 7.5, 1e300, ["7"], {"id": 7}])
 def test_other_values_are_no_ids(wrong: Any) -> None:
     for name in ("userId", "messageId"):
-        judged = judge(translated(TRACK | {name: wrong}).event)
+        judged = validate_event(translated(TRACK | {name: wrong}).event)
         assert isinstance(judged, Rejection)
         assert judged.code == "invalid_type"
 
@@ -303,7 +303,7 @@ PLACES: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize(("change", "pointer"), PLACES.values(), ids=PLACES.keys())
 def test_what_is_wrong_is_told_where_the_sender_wrote_it(change: dict[str, Any], pointer: str) -> None:
     found = translated(TRACK | change)
-    rejection = judge(found.event)
+    rejection = validate_event(found.event)
     assert isinstance(rejection, Rejection)
     told = found.retold(rejection)
     assert isinstance(told, Rejection)

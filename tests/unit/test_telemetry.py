@@ -20,6 +20,7 @@ from runtime.settings import Settings
 from schemas.event_types import EventType
 from telemetry import events, exposition, logging, metrics
 from telemetry.health import Check, run_checks
+from telemetry.labels import BatchStage
 from telemetry.status import status_application
 from tests.support.hostile import HOSTILE, steering
 
@@ -153,7 +154,7 @@ def test_every_known_label_value_is_there_before_the_first_event() -> None:
     for route in metrics.INGEST_ROUTES:
         assert sample("analytics_ingest_requests_total", route=route, code="503") >= 0
         assert sample("analytics_ingest_request_duration_seconds_count", route=route) >= 0
-    for stage in metrics.STAGES:
+    for stage in BatchStage:
         assert sample("analytics_batch_duration_seconds_count", stage=stage) >= 0
     for reason in metrics.DEAD_LETTER_REASONS:
         assert sample("analytics_dead_lettered_events_total", reason=reason) >= 0
@@ -184,7 +185,8 @@ def test_a_lag_that_redis_cannot_tell_is_not_a_lag_of_zero() -> None:
 def test_a_committed_batch_counts_each_fate_once() -> None:
     before = samples()
     counts = {"stored": 5, "duplicate": 2, "suppressed": 1, "dead_lettered": 1, "redelivered": 3}
-    events.batch_committed("store", counts, events.BatchTimes(read=0.1, write=0.2), oldest_age=0.5)
+    times = events.StageTimes({BatchStage.READ: 0.1, BatchStage.WRITE: 0.2})
+    events.batch_committed("store", counts, times, oldest_age=0.5)
     after = samples()
 
     def growth(name: str, **labels: str) -> float:

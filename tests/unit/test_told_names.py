@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ingest.faults import from_validation, pointer
+from ingest.parsing.faults import from_validation, pointer
 from ingest.privacy.detectors import find_personal
 from schemas.events import EVENT, MODELS
 from schemas.problem import told_name

@@ -15,7 +15,6 @@ import pytest
 import trustme
 from websockets.exceptions import InvalidStatus
 
-from runtime import api_keys
 from runtime.embedded.ports import LOOPBACK
 from runtime.settings import Settings
 from schemas.access import IssuedKey
@@ -27,6 +26,7 @@ from tests.support.following import LIVE, SERVICE, SSE, Service, about, closed, 
 from tests.support.reading import ANNA, bearer, learner_token
 from tests.support.timeline import publish
 from tests.support.waiting import eventually
+from web import api_key_format
 
 SECRET = "the secret of the tests that hashes issued keys"
 ORIGIN = "https://app.example"
@@ -172,12 +172,16 @@ async def _all_of(stream: Any) -> AsyncIterator[dict[str, str]]:
 
 
 def issued(key: str, **more: Any) -> IssuedKey:
-    facts = {"key_id": api_keys.key_id(key), "digest": api_keys.digest(key, SECRET.encode()).hex(), "source": "table"}
+    facts = {
+        "key_id": api_key_format.key_id(key),
+        "digest": api_key_format.digest(key, SECRET.encode()).hex(),
+        "source": "table",
+    }
     return IssuedKey.model_validate(facts | {"scopes": ["events:read"]} | more)
 
 
 async def test_a_stream_ends_when_its_key_is_revoked_and_no_other_does(settings: Settings, redis: Redis) -> None:
-    revoked, kept = api_keys.mint(), api_keys.mint()
+    revoked, kept = api_key_format.mint(), api_key_format.mint()
     await publish_keys(redis, [issued(revoked), issued(kept)])
     async with (
         following(settings) as service,

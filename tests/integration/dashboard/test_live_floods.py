@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import pytest
 
-from runtime import http_server, websocket_protocol
-from runtime.http_protocol import WRITE_BUFFER_BYTES
 from runtime.settings import Settings
-from runtime.websocket_protocol import MAX_FRAMES, BoundedWebSocketProtocol
 from stream.connection import Redis
 from tests.support.following import LIVE, SERVICE, about, following, received
 from tests.support.timeline import publish
 from tests.support.waiting import eventually
+from web.server import http_server, websocket_protocol
+from web.server.http_protocol import WRITE_BUFFER_BYTES
+from web.server.websocket_protocol import MAX_FRAMES, BoundedWebSocketProtocol
 
 HANDSHAKE: Final = (
     f"GET {LIVE} HTTP/1.1\r\nHost: x\r\nAuthorization: {SERVICE['Authorization']}\r\nConnection: Upgrade\r\n"

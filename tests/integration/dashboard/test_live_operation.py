@@ -11,17 +11,17 @@ import httpx
 import pytest
 
 from dashboard.live.hub import MEMORY
-from runtime import http_server, stalled_writes
 from runtime.clock import utc_now
 from runtime.embedded.ports import LOOPBACK, any_free
-from runtime.http_server import GRACE_SECONDS
 from runtime.settings import Settings
-from runtime.websocket_protocol import MAX_MESSAGE_BYTES
 from stream.connection import Redis
 from telemetry import metrics
 from tests.support.following import FAST, LIVE, SERVICE, SSE, Service, about, closed, following, received, said
 from tests.support.timeline import publish
 from tests.support.waiting import eventually
+from web.server import http_server, write_timeout
+from web.server.http_server import GRACE_SECONDS
+from web.server.websocket_protocol import MAX_MESSAGE_BYTES
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ async def test_a_client_that_does_not_read_does_not_hold_the_end(
 async def test_a_client_that_takes_nothing_is_closed(
     settings: Settings, redis: Redis, asked: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stalled_writes.StalledWrites.__init__, "__defaults__", (0.2,))
+    monkeypatch.setattr(write_timeout.WriteWatchdog.__init__, "__defaults__", (0.2,))
     async with following(settings, FAST, 2_000) as service:
         writer = await _silent_reader(service, *asked)
         await _stuck(service, settings, redis)

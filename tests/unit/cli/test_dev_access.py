@@ -9,6 +9,7 @@ from cli.local.dev_access import ensure_access
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
+from web.credentials import configured_keys
 
 
 def test_secrets_are_made_once_and_private(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_services_accept_the_keys_for_what_they_are(tmp_path: Path) -> None:
             "pseudonym_keys": environment["ANALYTICS_PSEUDONYM_KEYS"],
         }
     )
-    accepted = settings.access_keys()
+    accepted = configured_keys(settings)
 
     def scopes(key: str) -> frozenset[str]:
         found = accepted.verify(key, utc_now())

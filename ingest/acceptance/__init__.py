@@ -1,0 +1,1 @@
+"""Decides how an event is stored."""

@@ -1,0 +1,1 @@
+"""Turns the body of a request into events."""

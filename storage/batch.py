@@ -1,0 +1,39 @@
+"""What a batch consists of and what became of it. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+from schemas.stream_entry import WireEvent
+
+
+class ReceivedEvent(NamedTuple):
+    """An event and the id of the stream entry it came in."""
+
+    entry_id: str
+    event: WireEvent
+
+
+class DeadLetter(NamedTuple):
+    """A stream entry that cannot be stored as an event, and the reason."""
+
+    entry_id: str
+    reason: str
+    """Stable word."""
+    detail: str
+    """For people; repeats no value of the entry."""
+    payload: str
+    """The fields of the entry that may be kept, as ASCII JSON."""
+    event_id: UUID | None = None
+
+
+class BatchCounts(NamedTuple):
+    """The number of entries of a batch by fate. The sum is the number of entries."""
+
+    stored: int
+    duplicate: int
+    suppressed: int
+    dead_lettered: int
+    redelivered: int
+    """Entries that an earlier transaction had already settled."""
