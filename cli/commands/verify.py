@@ -46,7 +46,7 @@ class Balance:
 
     @property
     def is_balanced(self) -> bool | None:
-        """Whether the books have exactly one outcome for each acknowledged entry; None when Redis cannot tell.
+        """Whether the books have exactly one fate for each acknowledged entry; None when Redis cannot tell.
 
         Traffic continues during the check, so the books may lie anywhere between the two readings of the stream.
         Without traffic the two readings are equal.
@@ -75,7 +75,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Compare every aggregate with a recompute, and the books with the stream. Exit code 1 on any difference."""
+    """Compare every aggregate with a recomputation, and the books with the stream. Exit code 1 on any difference."""
     settings = resolve_settings(data_dir)
     drifts, balances = asyncio.run(_verify(settings))
     losses = [loss for balance in balances for loss in balance.losses]
@@ -168,8 +168,8 @@ def _print(drifts: list[TableDrift], balances: list[Balance], losses: list[Strea
     }
     for balance in balances:
         row = balance.as_json()
-        outcomes = ["stored", "duplicate", "suppressed", "dead_lettered", *["lost"] * bool(balance.losses), "in_flight"]
-        terms = " + ".join(f"{row[outcome]:,} {outcome.replace('_', ' ')}" for outcome in outcomes)
+        fates = ["stored", "duplicate", "suppressed", "dead_lettered", *["lost"] * bool(balance.losses), "in_flight"]
+        terms = " + ".join(f"{row[fate]:,} {fate.replace('_', ' ')}" for fate in fates)
         line = f"partition {balance.partition}: {row['appended']:,} appended = {terms}: "
         show("", joined(line, words[balance.is_balanced]))
     for loss in losses:
