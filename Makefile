@@ -41,6 +41,7 @@ fmt: $(TOOLS) ## format and sort imports
 
 docs: $(TOOLS) ## write the documents that are made from the code
 	$(BIN)/python -m schemas.export docs/schemas
+	$(BIN)/python -m schemas.event_table docs/api.md
 	$(BIN)/python -m ingest.openapi > docs/openapi-ingest.json
 	$(BIN)/python -m dashboard.openapi > docs/openapi-dashboard.json
 	$(BIN)/python -m runtime.settings_table docs/configuration.md

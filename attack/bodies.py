@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, Final
 
 from attack.texts import MAKERS
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 from schemas.limits import MAX_BODY_BYTES
 
 _FRAGMENTS: Final = (

@@ -22,7 +22,7 @@ from bench.servers import Servers, fresh_servers, ingest, process
 from bench.size import Size
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
-from schemas.stream_entry import FIELDS, WireEvent
+from schemas.entry import FIELDS, WireEvent
 from stream.books import read_stream_books
 from stream.connection import Redis, connect
 from stream.keys import stream_key

@@ -11,8 +11,8 @@ from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
+from schemas.entry import FIELDS, WireEvent, decode
 from schemas.events import EVENT
-from schemas.stream_entry import FIELDS, WireEvent, decode
 
 PSEUDONYM_KEYS = f"1:{secrets.token_hex(32)}"
 """Of this process, and of the servers it starts."""

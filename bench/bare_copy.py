@@ -14,7 +14,7 @@ import asyncpg
 import uvloop
 
 from bench.backlog import typed
-from schemas.stream_entry import WireEvent
+from schemas.entry import WireEvent
 
 _COLUMNS: Final = (*WireEvent._fields, "stream_partition", "entry_id")
 _COLUMN_LIST: Final = ", ".join(_COLUMNS)

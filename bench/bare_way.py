@@ -11,7 +11,7 @@ import uvloop
 
 from bench.backlog import PSEUDONYM_KEYS, backlog, typed
 from runtime.settings import Settings
-from schemas.stream_entry import FIELDS
+from schemas.entry import FIELDS
 from stream.connection import connect
 
 ROUNDS: Final = 200

@@ -14,7 +14,7 @@ import asyncpg
 from bench.memory import peak_bytes
 from bench.servers import Servers, worker
 from bench.sessions import Sessions, watched
-from schemas.stream_entry import WireEvent
+from schemas.entry import WireEvent
 from stream.connection import Redis
 from stream.groups import ensure_group
 from stream.keys import STORE_GROUP, stream_key

@@ -23,7 +23,7 @@ from ingest.append_queue import AppendQueue
 from ingest.server import lanes_of
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Durability, Settings
-from schemas.stream_entry import WireEvent
+from schemas.entry import WireEvent
 from stream.connection import Redis, connect
 from stream.producer import Producer
 

@@ -23,7 +23,7 @@ from bench.servers import BATCH_SIZE, Servers, dashboard, fresh_servers, verify
 from bench.size import Size
 from bench.waits import wait_for_answers
 from runtime.settings import Settings
-from schemas.stream_entry import WireEvent
+from schemas.entry import WireEvent
 from storage.rollups import RAW_EVENTS, ROLLUPS
 
 _READS_PER_SECOND: Final = 200

@@ -23,7 +23,7 @@ from typing import Any, Final
 from bench.overload import Load
 from bench.system import running
 from runtime.settings import Settings
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 from stream.connection import connect
 from stream.keys import channel
 

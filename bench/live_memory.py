@@ -17,7 +17,7 @@ from bench.backlog import PSEUDONYM_KEYS, backlog
 from processors.live import BATCH, prepare
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 from stream.connection import Redis, connect
 from stream.consumer import Consumer
 from stream.keys import LIVE_EVENTS, LIVE_GROUP, TIMELINE, history_key

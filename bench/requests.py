@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from cli.demo.traffic import demo_events
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 
 MARK: Final = b"5eed5eed"
 """The end of every event's id, for a sender to put another number in: fresh ids at the price of one `replace`."""

@@ -13,7 +13,7 @@ from bench.figures import Figure, Point
 from bench.servers import BATCH_SIZE, fresh_servers, verify
 from bench.size import Size
 from runtime.settings import Settings
-from schemas.stream_entry import WireEvent
+from schemas.entry import WireEvent
 
 
 async def measure(size: Size) -> list[Figure]:

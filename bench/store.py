@@ -19,7 +19,7 @@ from bench.figures import Figure, Floor, Target
 from bench.servers import Servers, fresh_servers, verify
 from bench.size import Size
 from runtime.settings import Settings
-from schemas.stream_entry import WireEvent
+from schemas.entry import WireEvent
 
 _TARGETS: Final = {1: Target(15_000), 2: Target(22_000)}
 _RATIO: Final = Target(0.5, 0.8)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from runtime.errors import ConfigurationError
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 
 Types = Annotated[
     list[str] | None, typer.Option("--type", metavar="TYPE[,TYPE]", help="Only events of these types. Repeatable.")

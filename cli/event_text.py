@@ -8,7 +8,7 @@ from typing import Final
 
 from cli.output import Line, coloured, joined
 from schemas.answers import StoredEvent
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 
 _SHOWN_OF_A_PSEUDONYM: Final = 12
 _LONGEST_TYPE: Final = max(map(len, EventType))

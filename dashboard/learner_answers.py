@@ -1,4 +1,4 @@
-"""From a learner's record to answers: what the words mean. Pure."""
+"""Answers about one learner, from their record. Pure."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _MICROSECONDS_PER_SECOND = timedelta(seconds=1) // timedelta(microseconds=1)
 _MICROSECONDS_PER_MINUTE = timedelta(minutes=1) // timedelta(microseconds=1)
 
 _MOST_DAYS: Final = 4_096
-"""That are kept: those of the longest window, and some."""
+"""Maximum number of cached empty days: more than the longest window has."""
 
 
-# most days of most learners are empty, and the same for everybody
+# most days of most learners are empty, and empty days are equal for everybody
 @lru_cache(_MOST_DAYS)
 def _empty_square(day: date) -> bytes:
     return _json(HeatmapDay(date=day, activity_count=0, duration_minutes=0, xp_earned=0))
@@ -40,15 +40,14 @@ def _no_xp(day: date) -> XpDay:
 
 
 def overview(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: DaysMeta) -> LearningOverview:
-    """Sum up the window; its last day is the reference day."""
+    """Return the window in numbers; its last day is the reference day."""
     runs = streaks(record.active_dates, window.last)
+    counts = {name: count for name, count in record.counts.items() if name in LearningOverview.model_fields}
     return LearningOverview(
         meta=meta,
         total_sessions=sum(day.sessions for day in record.days),
         open_sessions=sum(day.open_sessions for day in record.days),
         total_duration_seconds=sum(day.session_microseconds for day in record.days) / _MICROSECONDS_PER_SECOND,
-        materials_viewed=sum(day.materials_viewed for day in record.days),
-        materials_completed=sum(day.materials_completed for day in record.days),
         distinct_materials_viewed=record.distinct_materials_viewed,
         distinct_materials_completed=record.distinct_materials_completed,
         xp_earned=sum(day.xp_earned for day in record.days),
@@ -58,11 +57,12 @@ def overview(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: 
         current_level=standing(curve, record.total_xp, record.highest_level).level,
         current_streak=runs.current,
         longest_streak=runs.longest,
+        **counts,
     )
 
 
 def heatmap(record: LearnerRecord, window: DayWindow, meta: DaysMeta) -> bytes:
-    """Give every day of the window, also the empty ones: a LearningHeatmap in JSON."""
+    """Return a LearningHeatmap in JSON, with every day of the window."""
     known = {
         day.activity_date: _json(
             HeatmapDay(
@@ -79,7 +79,7 @@ def heatmap(record: LearnerRecord, window: DayWindow, meta: DaysMeta) -> bytes:
 
 
 def progress(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: DaysMeta) -> GamificationProgress:
-    """Say where the learner stands, all time, and the XP of every day of the window."""
+    """Return the learner's standing over all time and the XP of every day of the window."""
     xp = {day.activity_date: day.xp_earned for day in record.days}
     place = standing(curve, record.total_xp, record.highest_level)
     return GamificationProgress(

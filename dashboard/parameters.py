@@ -15,8 +15,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError, PydanticKnownError
 from starlette.datastructures import QueryParams
 
+from schemas.catalogue import EventType
 from schemas.envelope_fields import AskedSessionId, AskedUserId, Timestamp
-from schemas.event_types import EventType
 from schemas.problem import ProblemError, told_name
 from web.problems import Refusal
 

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 
 from runtime.errors import StreamUnavailable
 from runtime.failpoints import Failpoint, reach
+from schemas.entry import WireEvent
 from schemas.limits import MAX_BATCH_EVENTS
-from schemas.stream_entry import WireEvent
 from telemetry import events as telemetry
 
 MAX_WAITING_EVENTS: Final = 50_000

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from schemas.dead_letter import scrub
+from schemas.entry import MalformedEntry, read
 from schemas.identifiers import RESERVED_FLOOR, milliseconds_of, unix_milliseconds
-from schemas.stream_entry import MalformedEntry, read
 from storage.batch import DeadLetter, ReceivedEvent
 from storage.partition_weeks import AHEAD, GRACE
 from stream.entry import Entry

@@ -26,8 +26,8 @@ from runtime.errors import StreamUnavailable
 from runtime.failpoints import Failpoint, reach
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
+from schemas.entry import MalformedEntry, read
 from schemas.live import message_tail
-from schemas.stream_entry import MalformedEntry, read
 from stream.connection import Redis, connect
 from stream.consumer import Consumer
 from stream.entry import Entry

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from processors.decode import StorableRange, decode_entries
 from runtime.failpoints import Failpoint, reach
 from schemas.dead_letter import NotKept, restore
-from schemas.stream_entry import WireEvent
+from schemas.entry import WireEvent
 from storage.dead_letters import Letter, LetterId, mark_retried
 from storage.pool import Connection
 from stream.connection import Redis

@@ -1,8 +1,8 @@
-"""What is kept of an entry that cannot be stored: nothing that ingest would not have let in.
+"""Payload of a dead letter: the parts of an entry that ingest would have accepted.
 
-An entry that is no event may hold anything, a name or an address too. A field is kept when it has the form of that
-field, a property when its type of event has it and its value is allowed. Anything else leaves its length behind,
-`{"bytes": n}`. So an event that ingest wrote is kept whole, and can be decoded again from its letter.
+A malformed entry may hold anything, personal data included. A field is kept when it has the form of that field, a
+property when the type of event has it and its value is valid. Everything else is replaced by its length,
+`{"bytes": n}`. An event that ingest wrote is therefore kept whole, and can be decoded from its letter.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from .access import SOURCE_NAME
-from .events import PROPERTIES
+from .catalogue import CATALOGUE
+from .entry import FIELDS
 from .limits import MAX_EVENT_BYTES
-from .stream_entry import FIELDS
 
 OTHERS: Final = "(others)"
-"""Stands for all fields, or all properties, whose names are not known: how many, and how many bytes."""
+"""Key for all fields, or properties, with unknown names: their count and size in bytes."""
 
 _PROPERTIES: Final = b"properties"
 _UUID: Final = rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -32,7 +32,7 @@ _FORMS: Final[Mapping[bytes, re.Pattern[bytes]]] = {
     name: re.compile(form)
     for name, form in {
         b"event_id": _UUID,
-        # Of a newer version perhaps, so any name that could be one.
+        # any well-formed name: a newer release may have written it
         b"event_type": rb"[a-z][a-z0-9_]{0,63}",
         b"user_hash": rb"(?:[0-9a-f]{64})?",
         b"session_id": rb"(?:%b)?" % _UUID,
@@ -46,11 +46,11 @@ _FORMS: Final[Mapping[bytes, re.Pattern[bytes]]] = {
 
 
 class NotKept(ValueError):
-    """A letter lacks what is needed to decode its entry again; the message names the fields."""
+    """A letter lacks fields that its entry needs; the message names them."""
 
 
 def scrub(fields: Mapping[bytes, bytes]) -> str:
-    """Return what may be kept of an entry, as an ASCII JSON object that any text column can hold."""
+    """Return the payload of an entry as an ASCII JSON object, which every text column can hold."""
     kept: dict[str, Any] = {}
     for name in FIELDS:
         if name not in fields:
@@ -67,12 +67,12 @@ def scrub(fields: Mapping[bytes, bytes]) -> str:
 
 
 def restore(payload: str) -> dict[bytes, bytes]:
-    """Return the fields that `scrub` kept whole. Raises NotKept when it did not keep the value of one of them."""
+    """Return the fields of the entry. Raises NotKept when `scrub` replaced the value of one of them."""
     kept: dict[str, Any] = json.loads(payload)
     kept.pop(OTHERS, None)
     properties = kept.get("properties")
     gaps = [name for name, value in kept.items() if isinstance(value, dict) and name != "properties"]
-    # No property is an object, so an object stands for a value, or for all of them.
+    # no property is an object: an object is the length of one value, or of all properties
     if isinstance(properties, dict) and (
         properties.keys() == {"bytes"} or any(isinstance(value, dict) for value in properties.values())
     ):
@@ -86,15 +86,16 @@ def restore(payload: str) -> dict[bytes, bytes]:
 
 
 def learner_of(payload: str) -> bytes | None:
-    """Return the pseudonym of the learner whose event `scrub` kept; None when it names none."""
+    """Return the pseudonym in a payload; None when it has none."""
     name = json.loads(payload).get("user_hash")
     return bytes.fromhex(name) if isinstance(name, str) and name else None
 
 
 def _scrub_properties(event_type: bytes, text: bytes) -> dict[str, Any]:
-    model = PROPERTIES.get(event_type.decode(errors="replace"))
-    if model is None or len(text) > MAX_EVENT_BYTES:
+    kind = CATALOGUE.get(event_type.decode(errors="replace"))
+    if kind is None or len(text) > MAX_EVENT_BYTES:
         return _gap(len(text))
+    model = kind.properties
     try:
         allowed: dict[str, Any] = model.model_validate_json(text).model_dump(mode="json", exclude_none=True)
     except ValidationError as error:

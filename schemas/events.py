@@ -1,17 +1,18 @@
-"""An event as a sender posts it: one envelope, fourteen types, typed properties."""
+"""An event as a sender posts it: one envelope, the properties of its type, validated by one tagged union."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, get_args
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter, create_model
+from pydantic_core import CoreSchema
 
-from . import properties as typed
+from .catalogue import CATALOGUE, EventKind, Subject
+from .catalogue.property_types import Properties
 from .envelope_fields import EventId, SchemaVersion, SessionId, Timestamp, UserId
-from .event_types import EventType
-
-__all__ = ["EVENT", "MODELS", "PROPERTIES", "AnyEvent", "Envelope", "EventType"]
 
 
 class Envelope(BaseModel):
@@ -31,112 +32,48 @@ class LearnerEvent(Envelope):
     """Something a learner did."""
 
     user_id: UserId = Field(description="Raw id of the learner; hashed at once, never stored.")
+    event_type: str
+    properties: Properties
 
 
-class SystemEvent(Envelope):
+class PlatformEvent(Envelope):
     """Something the platform did, perhaps for a learner."""
 
     user_id: UserId | None = Field(default=None, description="Raw id of the learner, if any; hashed at once.")
+    event_type: str
+    properties: Properties
 
 
-class SessionStart(LearnerEvent):
-    event_type: Literal["session_start"]
-    properties: typed.SessionStartProperties = typed.SessionStartProperties()
+_ENVELOPES: Final[Mapping[Subject, type[LearnerEvent | PlatformEvent]]] = {
+    Subject.LEARNER: LearnerEvent,
+    Subject.PLATFORM: PlatformEvent,
+}
 
 
-class SessionEnd(LearnerEvent):
-    event_type: Literal["session_end"]
-    properties: typed.SessionEndProperties = typed.SessionEndProperties()
+def _model_of(kind: EventKind) -> type[LearnerEvent | PlatformEvent]:
+    """Return the model of a type of event. Its properties may be left out when none of them is required."""
+    is_required = any(field.is_required() for field in kind.properties.model_fields.values())
+    fields: dict[str, Any] = {
+        "event_type": (Literal[kind.name], ...),
+        "properties": (kind.properties, ... if is_required else kind.properties()),
+    }
+    name = kind.name.title().replace("_", "")
+    return create_model(name, __base__=_ENVELOPES[kind.subject], __module__=__name__, **fields)
 
 
-class MaterialView(LearnerEvent):
-    event_type: Literal["material_view"]
-    properties: typed.MaterialViewProperties
-
-
-class MaterialComplete(LearnerEvent):
-    event_type: Literal["material_complete"]
-    properties: typed.MaterialCompleteProperties
-
-
-class XpEarned(LearnerEvent):
-    event_type: Literal["xp_earned"]
-    properties: typed.XpEarnedProperties
-
-
-class LevelUp(LearnerEvent):
-    event_type: Literal["level_up"]
-    properties: typed.LevelUpProperties
-
-
-class AchievementEarned(LearnerEvent):
-    event_type: Literal["achievement_earned"]
-    properties: typed.AchievementEarnedProperties
-
-
-class StreakUpdate(LearnerEvent):
-    event_type: Literal["streak_update"]
-    properties: typed.StreakUpdateProperties
-
-
-class AiMessageSent(LearnerEvent):
-    event_type: Literal["ai_message_sent"]
-    properties: typed.AiMessageSentProperties
-
-
-class AiMessageReceived(LearnerEvent):
-    event_type: Literal["ai_message_received"]
-    properties: typed.AiMessageReceivedProperties
-
-
-class AiFeedbackRated(LearnerEvent):
-    event_type: Literal["ai_feedback_rated"]
-    properties: typed.AiFeedbackRatedProperties
-
-
-class ApiRequest(SystemEvent):
-    event_type: Literal["api_request"]
-    properties: typed.ApiRequestProperties
-
-
-class ApiError(SystemEvent):
-    event_type: Literal["api_error"]
-    properties: typed.ApiErrorProperties
-
-
-class SearchQuery(LearnerEvent):
-    event_type: Literal["search_query"]
-    properties: typed.SearchQueryProperties
-
-
-AnyEvent = Annotated[
-    SessionStart
-    | SessionEnd
-    | MaterialView
-    | MaterialComplete
-    | XpEarned
-    | LevelUp
-    | AchievementEarned
-    | StreakUpdate
-    | AiMessageSent
-    | AiMessageReceived
-    | AiFeedbackRated
-    | ApiRequest
-    | ApiError
-    | SearchQuery,
-    Field(discriminator="event_type"),
-]
-
-EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
-
-MODELS: Final[Mapping[str, type[Envelope]]] = {
-    get_args(model.model_fields["event_type"].annotation)[0]: model for model in get_args(get_args(AnyEvent)[0])
+MODELS: Final[Mapping[str, type[LearnerEvent | PlatformEvent]]] = {
+    name: _model_of(kind) for name, kind in CATALOGUE.items()
 }
 """The model of each type of event, by its name."""
 
-PROPERTIES: Final[Mapping[str, type[typed.Properties]]] = {
-    event_type: found
-    for event_type, model in MODELS.items()
-    if isinstance(found := model.model_fields["properties"].annotation, type) and issubclass(found, typed.Properties)
-}
-"""The model of the properties of each type."""
+
+class _OfTheCatalogue:
+    """Validates by the model of the event's type: compiled code looks the type up and enters that model alone."""
+
+    def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return handler.generate_schema(Annotated[reduce(or_, MODELS.values()), Field(discriminator="event_type")])
+
+
+AnyEvent = Annotated[LearnerEvent | PlatformEvent, _OfTheCatalogue()]
+
+EVENT: Final[TypeAdapter[AnyEvent]] = TypeAdapter(AnyEvent)

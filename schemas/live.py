@@ -1,7 +1,7 @@
-"""The live form of an event: what is published, kept in history, and sent to subscribers.
+"""Live messages: the form in which events are published, kept in history and sent to subscribers.
 
-A message is one JSON object: `id`, `event_type`, then the other fields of the stored event, `properties` nested. Its id
-is given when it is published: microseconds of Redis' clock, made to grow with every message, as decimal digits.
+A message is one JSON object: `id`, `event_type`, then the other fields of the stored event, with `properties` nested.
+Publishing assigns the id: microseconds of Redis' clock in decimal digits, greater than the id of every earlier message.
 """
 
 from __future__ import annotations
@@ -9,27 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from . import properties as typed
 from .access import SOURCE_NAME
-from .event_types import EventType
-from .events import PROPERTIES
-from .stream_entry import MalformedEntry, WireEvent
+from .catalogue import CATALOGUE, coach, gamification, learning, platform
+from .entry import MalformedEntry, WireEvent
 
 MAX_FRAME_EVENTS: Final = 500
-"""Most messages of one frame."""
+"""Maximum number of messages in one frame."""
 
 HEARTBEAT_SECONDS: Final = 15
-"""Longest a subscriber is left without any frame."""
+"""Maximum time between two frames of a subscriber."""
 
 FrameType = Literal["welcome", "events", "heartbeat", "behind", "resync_required"]
 
 CREDENTIALS_ENDED: Final = 4401
-"""Close code of a WebSocket whose token expired or whose key was revoked: come back with a new one."""
+"""Close code of a WebSocket whose token expired or whose key was revoked."""
 
 
 _SOURCE_NAME: Final = re.compile(SOURCE_NAME)
@@ -37,7 +35,7 @@ _HEAD: Final = re.compile(rb'\{"id":"(\d+)","event_type":"([a-z0-9_]+)","user_ha
 
 
 class MessageHead(NamedTuple):
-    """What is asked of a message most often; read off its beginning, where `message_tail` puts it."""
+    """The fields that filters use, at the start of a message."""
 
     id: int
     event_type: str
@@ -45,7 +43,7 @@ class MessageHead(NamedTuple):
 
 
 def head_of(message: bytes) -> MessageHead | None:
-    """Return the head of a message; None when it is not one of ours."""
+    """Return the head of a message; None when the text is not a message."""
     found = _HEAD.match(message)
     if found is None:
         return None
@@ -54,10 +52,10 @@ def head_of(message: bytes) -> MessageHead | None:
 
 
 def message_tail(event: WireEvent) -> str:
-    """Return the message of an event but for its beginning, `{"id":"...",`, which is made when it is published.
+    """Return the message of an event without its start, `{"id":"...",`, which publishing adds.
 
-    Raises MalformedEntry for properties or a service that ingest would not have let in: a message stands among others
-    in one frame, and is kept where nothing personal may be.
+    Raises MalformedEntry for properties or a source that ingest does not accept: they could break the frame that holds
+    the message, or put personal data into history.
     """
     properties = _properties(event)
     user_hash = f'"{event.user_hash}"' if event.user_hash else "null"
@@ -72,23 +70,23 @@ def message_tail(event: WireEvent) -> str:
 
 def _properties(event: WireEvent) -> str:
     if not _SOURCE_NAME.fullmatch(event.source):
-        raise MalformedEntry("invalid_field", "the source is no name of a service")
+        raise MalformedEntry("invalid_field", "the source is not a name of a service")
     try:
-        # written anew: as it came it may have line breaks, which end an event of a text/event-stream
-        return PROPERTIES[event.event_type].model_validate_json(event.properties).to_json()
+        # serialized again: a line break in the text would end the event of a text/event-stream
+        return CATALOGUE[event.event_type].properties.model_validate_json(event.properties).to_json()
     except ValidationError:
         raise MalformedEntry("invalid_field", "the properties are not those of this type") from None
 
 
 class LiveEvent(BaseModel):
-    """An event as a subscriber gets it, its properties beside its own fields; those it does not know are left out."""
+    """An event as a subscriber gets it, with its properties as attributes. Unknown fields are ignored."""
 
     model_config = ConfigDict(strict=False, extra="ignore", frozen=True)
 
-    id: str = Field(description="Of the message: grows from one to the next; say it to go on behind it.")
+    id: str = Field(description="Of the message; it grows. Subscribe with the last one to continue after it.")
     event_type: str
     event_id: UUID
-    user_hash: str | None = Field(description="Pseudonym of the learner, hexadecimal; None when it is about nobody.")
+    user_hash: str | None = Field(description="Pseudonym of the learner, hexadecimal; None without a learner.")
     session_id: UUID | None
     occurred_at: datetime
     received_at: datetime
@@ -98,114 +96,73 @@ class LiveEvent(BaseModel):
 
 
 class UnknownEvent(LiveEvent):
-    """An event of a type this version does not know."""
+    """An event of a type that this release does not know."""
 
     properties: dict[str, Any]
 
 
-class SessionStartEvent(LiveEvent, typed.SessionStartProperties):
-    model_config = LiveEvent.model_config
-    event_type: Literal["session_start"]
+# One class per type, so that applications can annotate their handlers; a test compares them with the catalogue.
+class SessionStartEvent(learning.SessionStartProperties, LiveEvent): ...
 
 
-class SessionEndEvent(LiveEvent, typed.SessionEndProperties):
-    model_config = LiveEvent.model_config
-    event_type: Literal["session_end"]
+class SessionEndEvent(learning.SessionEndProperties, LiveEvent): ...
 
 
-class MaterialViewEvent(LiveEvent, typed.MaterialViewProperties):
-    model_config = LiveEvent.model_config
-    event_type: Literal["material_view"]
+class MaterialViewEvent(learning.MaterialViewProperties, LiveEvent): ...
 
 
-class MaterialCompleteEvent(LiveEvent, typed.MaterialCompleteProperties):
-    model_config = LiveEvent.model_config
-    event_type: Literal["material_complete"]
+class MaterialCompleteEvent(learning.MaterialCompleteProperties, LiveEvent): ...
 
 
-class XpEarnedEvent(LiveEvent, typed.XpEarnedProperties):
-    model_config = LiveEvent.model_config
-    event_type: Literal["xp_earned"]
+class XpEarnedEvent(gamification.XpEarnedProperties, LiveEvent): ...
 
 
-class LevelUpEvent(LiveEvent, typed.LevelUpProperties):
-    model_config = LiveEvent.model_config
-    event_type: Literal["level_up"]
+class LevelUpEvent(gamification.LevelUpProperties, LiveEvent): ...
 
 
-class AchievementEarnedEvent(LiveEvent, typed.AchievementEarnedProperties):
-    model_config = LiveEvent.model_config
-    event_type: Literal["achievement_earned"]
+class AchievementEarnedEvent(gamification.AchievementEarnedProperties, LiveEvent): ...
 
 
-class StreakUpdateEvent(LiveEvent, typed.StreakUpdateProperties):
-    model_config = LiveEvent.model_config
-    event_type: Literal["streak_update"]
+class StreakUpdateEvent(gamification.StreakUpdateProperties, LiveEvent): ...
 
 
-class AiMessageSentEvent(LiveEvent, typed.AiMessageSentProperties):
-    model_config = LiveEvent.model_config
-    event_type: Literal["ai_message_sent"]
+class AiMessageSentEvent(coach.AiMessageSentProperties, LiveEvent): ...
 
 
-class AiMessageReceivedEvent(LiveEvent, typed.AiMessageReceivedProperties):
-    model_config = LiveEvent.model_config
-    event_type: Literal["ai_message_received"]
+class AiMessageReceivedEvent(coach.AiMessageReceivedProperties, LiveEvent): ...
 
 
-class AiFeedbackRatedEvent(LiveEvent, typed.AiFeedbackRatedProperties):
-    model_config = LiveEvent.model_config
-    event_type: Literal["ai_feedback_rated"]
+class AiFeedbackRatedEvent(coach.AiFeedbackRatedProperties, LiveEvent): ...
 
 
-class ApiRequestEvent(LiveEvent, typed.ApiRequestProperties):
-    model_config = LiveEvent.model_config
-    event_type: Literal["api_request"]
+class ApiRequestEvent(platform.ApiRequestProperties, LiveEvent): ...
 
 
-class ApiErrorEvent(LiveEvent, typed.ApiErrorProperties):
-    model_config = LiveEvent.model_config
-    event_type: Literal["api_error"]
+class ApiErrorEvent(platform.ApiErrorProperties, LiveEvent): ...
 
 
-class SearchQueryEvent(LiveEvent, typed.SearchQueryProperties):
-    model_config = LiveEvent.model_config
-    event_type: Literal["search_query"]
+class SearchQueryEvent(learning.SearchQueryProperties, LiveEvent): ...
 
 
-AnyLiveEvent = Annotated[
-    SessionStartEvent
-    | SessionEndEvent
-    | MaterialViewEvent
-    | MaterialCompleteEvent
-    | XpEarnedEvent
-    | LevelUpEvent
-    | AchievementEarnedEvent
-    | StreakUpdateEvent
-    | AiMessageSentEvent
-    | AiMessageReceivedEvent
-    | AiFeedbackRatedEvent
-    | ApiRequestEvent
-    | ApiErrorEvent
-    | SearchQueryEvent,
-    Field(discriminator="event_type"),
-]
-
-_KNOWN: Final = frozenset(event_type.value for event_type in EventType)
+_LIVE_EVENTS: Final[Mapping[str, type[LiveEvent]]] = {
+    kind.name: model
+    for kind in CATALOGUE.values()
+    for model in LiveEvent.__subclasses__()
+    if kind.properties in model.__bases__
+}
 _OBJECT: Final[TypeAdapter[dict[str, Any]]] = TypeAdapter(dict[str, Any])
-_LIVE_EVENT: Final[TypeAdapter[LiveEvent]] = TypeAdapter(AnyLiveEvent)
 
 
 def parse_message(message: bytes | str) -> LiveEvent:
-    """Return the event of a message; one of a type that is not known is an UnknownEvent. Raises ValueError."""
+    """Return the event of a message; an UnknownEvent for an unknown type. Raises ValueError."""
     return event_of(_OBJECT.validate_json(message))
 
 
 def event_of(document: Mapping[str, Any]) -> LiveEvent:
-    """Return the event of a message that was read as JSON. Raises ValueError."""
+    """Return the event of a parsed message, as `parse_message` does. Raises ValueError."""
     fields = dict(document)
     properties = fields.pop("properties", {})
     service = fields.pop("source", None)
-    if document.get("event_type") not in _KNOWN:
+    if document.get("event_type") not in _LIVE_EVENTS:
         return UnknownEvent.model_validate(fields | {"properties": properties, "service": service})
-    return _LIVE_EVENT.validate_python(properties | fields | {"service": service})
+    return _LIVE_EVENTS[document["event_type"]].model_validate(properties | fields | {"service": service})

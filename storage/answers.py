@@ -1,4 +1,4 @@
-"""Questions of the read service, answered from aggregate tables only, one statement each."""
+"""Answers of the read service: one statement each, over aggregate tables only."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
+from schemas.catalogue import COUNTERS
+from storage.catalogue_sql import COUNTER_SUMS
 from storage.failures import translated_errors
 from storage.rollups import SESSION_RESOLUTION
 
 _SQL = Path(__file__).parent / "sql" / "answers"
 
 ACQUIRE_TIMEOUT: Final = timedelta(seconds=5)
-"""Longest an answer waits for a connection."""
+"""Maximum time an answer waits for a connection."""
 
 
 class LearnerDay(NamedTuple):
-    """One activity date on which something happened or a session started."""
+    """An activity date with an event or the start of a session. `learner.sql` selects these fields by name."""
 
     activity_date: date
     activity_count: int
-    materials_viewed: int
-    materials_completed: int
     xp_earned: int
     sessions: int
     open_sessions: int
@@ -33,7 +33,7 @@ class LearnerDay(NamedTuple):
 
 
 class EarnedAchievement(NamedTuple):
-    """An achievement at its first earning."""
+    """The first earning of an achievement. `learner.sql` selects these fields by name."""
 
     achievement_id: str
     name: str | None
@@ -43,22 +43,25 @@ class EarnedAchievement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LearnerRecord:
-    """A learner in one snapshot; empty for one who is not known."""
+    """A learner in one snapshot; empty for an unknown learner."""
 
     reference_day: date
-    """Last day of the window: today where the question comes from, or the learner's last activity date if later."""
+    """Last day of the window: today in the caller's time zone, or the learner's last activity date if later."""
     days: Sequence[LearnerDay]
     """Days of the window, oldest first."""
+    counts: Mapping[str, int]
+    """Number of events in the window for each counter of the catalogue."""
     distinct_materials_viewed: int
-    """In the window, as the next."""
+    """In the window."""
     distinct_materials_completed: int
+    """In the window."""
     active_dates: Sequence[date]
     """All time, oldest first."""
     achievements: Sequence[EarnedAchievement]
     """All time, newest first."""
     total_xp: int
     highest_level: int | None
-    """The highest level that was reported."""
+    """The highest reported level."""
     reported_streak_days: int | None
 
 
@@ -85,9 +88,9 @@ class SystemRecord:
     latencies: Mapping[int, int]
     """Requests by latency bucket."""
     endpoints: Sequence[EndpointTotals]
-    """Those with most requests, most first."""
+    """Endpoints with the most requests, most first."""
     endpoint_latencies: Mapping[str, Mapping[int, int]]
-    """Requests by latency bucket, of the same endpoints."""
+    """Requests by latency bucket, for the same endpoints."""
     steps: Sequence[StepTotals]
     """Steps with requests, oldest first."""
     errors: Mapping[str, int]
@@ -96,20 +99,29 @@ class SystemRecord:
 
 
 class Answers:
-    """Reads through a pool that may only read. Every method raises StorageUnavailable."""
+    """Reads through a read-only pool. Every method raises StorageUnavailable."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._learner = (_SQL / "learner.sql").read_text(encoding="utf-8")
+        self._learner = (
+            (_SQL / "learner.sql")
+            .read_text(encoding="utf-8")
+            .format(
+                counter_sums=COUNTER_SUMS,
+                counters=", ".join(COUNTERS),
+                day=", ".join(LearnerDay._fields),
+                achievement=", ".join(EarnedAchievement._fields),
+            )
+        )
         self._system = (_SQL / "system.sql").read_text(encoding="utf-8")
 
     async def learner(
         self, pseudonyms: Sequence[bytes], today: date, days: int, now: datetime, session_timeout: timedelta
     ) -> LearnerRecord:
-        """Return the learner known by any of the pseudonyms, over the `days` dates up to the reference day.
+        """Return the learner of these pseudonyms, over the `days` dates up to the reference day.
 
-        A session without an end is open until it has been silent for `session_timeout`. So much of a longer silence
-        counts as time of the session; at least `SESSION_RESOLUTION`.
+        A session without an end is open until it is silent for `session_timeout`, at least `SESSION_RESOLUTION`. Of a
+        longer silence, that much counts as time of the session.
         """
         row = await self._row(
             self._learner, pseudonyms, today, days, now - session_timeout, session_timeout - SESSION_RESOLUTION
@@ -117,6 +129,7 @@ class Answers:
         return LearnerRecord(
             reference_day=row["reference_day"],
             days=[LearnerDay(*day) for day in row["days"] or ()],
+            counts={counter: count or 0 for counter, count in zip(COUNTERS, row["counts"], strict=True)},
             distinct_materials_viewed=row["distinct_materials_viewed"],
             distinct_materials_completed=row["distinct_materials_completed"],
             active_dates=list(row["active_dates"] or ()),
@@ -127,9 +140,9 @@ class Answers:
         )
 
     async def system(self, start: datetime, end: datetime, step: timedelta, endpoints: int) -> SystemRecord:
-        """Return API health from `start` to `end`, which both are starts of buckets, and of so many endpoints.
+        """Return API health from `start` to `end` (excluded), with at most `endpoints` endpoints.
 
-        `end` is not included. The window must be longer than an hour.
+        Both are starts of buckets. The window must be longer than an hour.
         """
         row = await self._row(self._system, start, end, step, endpoints)
         by_endpoint: dict[str, dict[int, int]] = {}
@@ -145,11 +158,11 @@ class Answers:
         )
 
     async def ping(self) -> None:
-        """Ask the database for nothing but an answer."""
+        """Check that the database answers."""
         await self._row("SELECT 1")
 
     async def revision(self) -> str:
-        """Return the revision the schema of the database is at."""
+        """Return the schema revision of the database."""
         row = await self._row("SELECT version_num FROM alembic_version")
         revision: str = row["version_num"]
         return revision

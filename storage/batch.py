@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
-from schemas.stream_entry import WireEvent
+from schemas.entry import WireEvent
 
 
 class ReceivedEvent(NamedTuple):

@@ -1,10 +1,10 @@
 """Every aggregate, declared once: the SQL over "a relation of events", and how its columns merge.
 
-The worker runs a rollup over the rows of a batch, `rebuild` and `verify` over all raw rows: what is counted as events
-come in and what is recomputed is the same by construction. Every merge is exact and commutative (sums of integers,
-least, greatest, the union of ranges, the value at the first or last event), so the order of batches does not matter.
-What is summed is cast to integer first: a value too large is refused with its own event, and no sum of 64 bits
-overflows for a neighbour's.
+The worker runs a rollup over the rows of a batch, `rebuild` and `verify` run it over all raw rows. So counting events
+as they arrive and recomputing them give the same result by construction. Every merge is exact and commutative (integer
+sums, least, greatest, the union of ranges, the value at the first or last event): the order of batches does not
+matter. Values are cast to integer before they are summed. A value too large is refused with its own event, and no
+64-bit sum overflows because of another event.
 """
 
 from __future__ import annotations
@@ -15,24 +15,25 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Protocol
 
-from schemas.event_types import EventType
+from schemas.catalogue import CATALOGUE, COUNTERS, LEARNER_EVENTS, EventType
+from storage.catalogue_sql import COUNTS, XP, type_condition
 
 _SQL = Path(__file__).parent / "sql" / "rollups"
 RAW_EVENTS: Final = "analytics_events"
 RETIRED: Final = "retired"
 
 SESSION_RESOLUTION: Final = timedelta(minutes=5)
-"""Length of the range from each event on; `learning_sessions.activity` is the union of these ranges.
+"""Length of the range that starts at each event; `learning_sessions.activity` is the union of these ranges.
 
-The length of every gap between events that is longer follows from it exactly. Ranges are stored: never change it.
+Every longer gap between events follows exactly from the union. Stored ranges depend on the value: never change it.
 """
 
 
 class Merge(Protocol):
-    """How two values of a column become one."""
+    """How a column merges two values."""
 
     def upsert(self, column: str) -> str:
-        """Return the SQL that merges a row `t` that is there with a row `EXCLUDED` that comes."""
+        """Return the SQL that merges the stored row `t` with the new row `EXCLUDED`."""
 
     def aggregate(self, column: str) -> str:
         """Return the SQL that merges the rows of a group."""
@@ -51,7 +52,7 @@ class Add:
 
 @dataclass(frozen=True)
 class Least:
-    """The smallest value that is known."""
+    """The smallest value that is not null."""
 
     def upsert(self, column: str) -> str:
         return f"LEAST(t.{column}, EXCLUDED.{column})"
@@ -62,7 +63,7 @@ class Least:
 
 @dataclass(frozen=True)
 class Greatest:
-    """The greatest value that is known."""
+    """The greatest value that is not null."""
 
     def upsert(self, column: str) -> str:
         return f"GREATEST(t.{column}, EXCLUDED.{column})"
@@ -84,7 +85,7 @@ class Union:
 
 @dataclass(frozen=True)
 class AtFirst:
-    """The value at the earliest event: `time`, ties broken by `event_id`. Both columns merge so themselves."""
+    """The value at the earliest event, by `time` then `event_id`. Both columns must merge the same way."""
 
     time: str
     event_id: str
@@ -101,7 +102,7 @@ class AtFirst:
 
 @dataclass(frozen=True)
 class AtLast:
-    """The value at the latest event: `time`, ties broken by `event_id`. Both columns merge so themselves."""
+    """The value at the latest event, by `time` then `event_id`. Both columns must merge the same way."""
 
     time: str
     event_id: str
@@ -118,18 +119,18 @@ class AtLast:
 
 @dataclass(frozen=True)
 class Rollup:
-    """One aggregate table, fed by `sql/rollups/<table>.sql`."""
+    """One aggregate table and its query, `sql/rollups/<table>.sql`."""
 
     table: str
     key: tuple[str, ...]
     merges: Mapping[str, Merge]
-    """Every column that is not of the key, in the table's order."""
+    """Every column that is not in the key."""
     event_types: frozenset[str]
-    """Types that can touch the table; a batch without any of them skips it."""
+    """Types that the query reads, by its `{type_condition}`. A batch without any of them skips the table."""
     slotted: bool = False
-    """Hot rows have one copy per writer, summed when read."""
+    """Whether each writer has its own copy of every row. Readers merge the copies."""
     expires: str | None = None
-    """The time column by which rows older than the system metrics retention are removed."""
+    """Time column by which rows past the system metrics retention are removed; None keeps them."""
     select: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -149,12 +150,18 @@ class Rollup:
     def over(self, events: str) -> str:
         """Return the query that aggregates the relation `events`."""
         resolution = f"interval '{SESSION_RESOLUTION.total_seconds():.0f} seconds'"
-        return self.select.format(events=events, session_resolution=resolution)
+        return self.select.format(
+            events=events,
+            type_condition=type_condition(self.event_types),
+            xp=XP,
+            counts=COUNTS,
+            session_resolution=resolution,
+        )
 
     def upsert(self, events: str, *, schema: str = "public") -> str:
-        """Return the statement that adds the relation `events` to the table; `$1` is the slot when there are slots.
+        """Return the statement that adds the relation `events` to the table. `$1` is the slot of a slotted table.
 
-        Rows are locked in the order of the key, so that concurrent writers cannot deadlock.
+        It locks rows in the order of the key, so concurrent writers cannot deadlock.
         """
         columns = ", ".join(self.columns)
         key = ", ".join(self.key)
@@ -167,13 +174,13 @@ class Rollup:
         )
 
     def merged(self, relation: str) -> str:
-        """Return the query that merges the rows of `relation` by key, whatever their slots."""
+        """Return the query that merges the rows of `relation` by key, across slots."""
         key = ", ".join(self.key)
         values = ", ".join(f"{merge.aggregate(name)} AS {name}" for name, merge in self.merges.items())
         return f"SELECT {key}, {values} FROM {relation} AS parts GROUP BY {key}"
 
     def recomputed(self, events: str = RAW_EVENTS) -> str:
-        """Return the query of what the table must hold: what retention removed, merged with all of `events`."""
+        """Return the query of the correct content: what retention removed, merged with all of `events`."""
         columns = ", ".join(self.columns)
         return self.merged(
             f"(SELECT {columns} FROM {RETIRED}.{self.table}"
@@ -181,14 +188,13 @@ class Rollup:
         )
 
 
-_LEARNER_EVENTS = frozenset(kind.value for kind in EventType if kind.is_learner_event)
-_ALL_EVENTS = frozenset(kind.value for kind in EventType)
+_ALL_EVENTS = frozenset(CATALOGUE)
 _START = AtFirst("started_at", "start_event_id")
 _EARNED = AtFirst("earned_at", "earn_event_id")
 _STREAK = AtLast("streak_reported_at", "streak_event_id")
 _REPORTED = AtLast("duration_reported_at", "duration_event_id")
 
-# Every writer takes its locks in this order; the rows all writers share come last.
+# every writer locks tables in this order; rows that all writers share come last
 ROLLUPS: Final[tuple[Rollup, ...]] = (
     Rollup(
         table="learning_sessions",
@@ -206,7 +212,7 @@ ROLLUPS: Final[tuple[Rollup, ...]] = (
             "duration_reported_at": _REPORTED,
             "duration_event_id": _REPORTED,
         },
-        event_types=_LEARNER_EVENTS,
+        event_types=LEARNER_EVENTS,
     ),
     Rollup(
         table="gamification_stats",
@@ -221,7 +227,7 @@ ROLLUPS: Final[tuple[Rollup, ...]] = (
             "first_event_at": Least(),
             "last_event_at": Greatest(),
         },
-        event_types=_LEARNER_EVENTS,
+        event_types=LEARNER_EVENTS,
     ),
     Rollup(
         table="learner_achievements",
@@ -233,7 +239,7 @@ ROLLUPS: Final[tuple[Rollup, ...]] = (
             "name": _EARNED,
             "times_earned": Add(),
         },
-        event_types=frozenset({EventType.ACHIEVEMENT_EARNED.value}),
+        event_types=frozenset({EventType.ACHIEVEMENT_EARNED}),
     ),
     Rollup(
         table="learner_materials",
@@ -244,20 +250,17 @@ ROLLUPS: Final[tuple[Rollup, ...]] = (
             "last_viewed_date": Greatest(),
             "last_completed_date": Greatest(),
         },
-        event_types=frozenset({EventType.MATERIAL_VIEW.value, EventType.MATERIAL_COMPLETE.value}),
+        event_types=frozenset({EventType.MATERIAL_VIEW, EventType.MATERIAL_COMPLETE}),
     ),
     Rollup(
         table="daily_activity_summary",
         key=("user_hash", "activity_date"),
         merges={
             "activity_count": Add(),
-            "materials_viewed": Add(),
-            "materials_completed": Add(),
             "xp_earned": Add(),
-            "ai_messages": Add(),
-            "searches": Add(),
+            **dict.fromkeys(COUNTERS, Add()),
         },
-        event_types=_LEARNER_EVENTS,
+        event_types=LEARNER_EVENTS,
     ),
     Rollup(
         table="ai_coach_metrics",
@@ -272,13 +275,7 @@ ROLLUPS: Final[tuple[Rollup, ...]] = (
             "ratings_count": Add(),
             "ratings_sum": Add(),
         },
-        event_types=frozenset(
-            {
-                EventType.AI_MESSAGE_SENT.value,
-                EventType.AI_MESSAGE_RECEIVED.value,
-                EventType.AI_FEEDBACK_RATED.value,
-            }
-        ),
+        event_types=frozenset({EventType.AI_MESSAGE_SENT, EventType.AI_MESSAGE_RECEIVED, EventType.AI_FEEDBACK_RATED}),
     ),
     Rollup(
         table="active_users_hourly",
@@ -298,7 +295,7 @@ ROLLUPS: Final[tuple[Rollup, ...]] = (
         table="system_errors",
         key=("bucket_start", "endpoint", "error_type"),
         merges={"errors": Add()},
-        event_types=frozenset({EventType.API_ERROR.value}),
+        event_types=frozenset({EventType.API_ERROR}),
         slotted=True,
         expires="bucket_start",
     ),
@@ -306,7 +303,7 @@ ROLLUPS: Final[tuple[Rollup, ...]] = (
         table="system_metrics",
         key=("bucket_start", "endpoint", "latency_bucket"),
         merges={"requests": Add(), "client_errors": Add(), "server_errors": Add()},
-        event_types=frozenset({EventType.API_REQUEST.value}),
+        event_types=frozenset({EventType.API_REQUEST}),
         slotted=True,
         expires="bucket_start",
     ),

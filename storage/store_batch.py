@@ -14,8 +14,8 @@ import json
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from schemas.entry import WireEvent
 from schemas.identifiers import RESERVED_FLOOR
-from schemas.stream_entry import WireEvent
 from storage.rollups import ROLLUPS, Rollup
 
 COLUMNS: Final = (*WireEvent._fields, "stream_partition", "entry_id")

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from schemas.entry import WireEvent
 from schemas.identifiers import RESERVED_FLOOR, counterpart
-from schemas.stream_entry import WireEvent
 from storage.pool import Connection
 
 _RESERVED: Final = str(RESERVED_FLOOR)[:4]

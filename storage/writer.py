@@ -14,7 +14,7 @@ import asyncpg
 
 from runtime.errors import EventsBeforeHorizon
 from runtime.failpoints import Failpoint, reach
-from schemas.stream_entry import WireEvent
+from schemas.entry import WireEvent
 from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
 from storage.failures import translated_errors
 from storage.pool import Connection

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 from schemas.live import head_of
 from stream.failures import translated_errors
 from stream.keys import LIVE_EVENTS, LIVE_STATE, TIMELINE, history_key

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from runtime.clock import utc_now
 from runtime.settings import Durability
-from schemas.stream_entry import FIELDS, WireEvent
+from schemas.entry import FIELDS, WireEvent
 from stream.durability import CONFIRMATION_SECONDS, Confirmation, confirmation
 from stream.failures import translated_errors
 from stream.key_changes import record_key_change

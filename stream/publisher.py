@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
 
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 from stream.failures import translated_errors
 from stream.keys import LIVE_EVENTS, LIVE_GROUP, LIVE_STATE, TIMELINE, channel, history_key, stream_key
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
 
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 from telemetry.labels import BatchStage
 
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)

@@ -16,7 +16,7 @@ from faststream.redis import RedisBroker
 from pydantic import BaseModel
 
 from bench.peer.table import STREAM
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 
 _KEY: Final = os.environ["PEER_KEY"]
 _SECRET: Final = os.environ["PEER_SECRET"].encode()

@@ -24,7 +24,7 @@ from cli.output import say, show, show_json_text
 from cli.target import ReadKey, ReadUrl, find_reader, unusable_proxy
 from runtime.errors import ConfigurationError, DependencyUnavailable
 from schemas.answers import StoredEvent
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 
 
 class LiveRefused(DependencyUnavailable):

@@ -19,7 +19,8 @@ from ingest.parsing.faults import find_unstorable, from_validation, pointer
 from ingest.parsing.json_elements import TOO_LARGE, read_document
 from ingest.rejection import TOO_COSTLY, Rejection, isolate_defect
 from ingest.work import WORK, is_odd
-from schemas.events import EVENT, MODELS, PROPERTIES, AnyEvent
+from schemas.catalogue import CATALOGUE
+from schemas.events import EVENT, MODELS, AnyEvent
 from schemas.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES
 from web.problems import Refusal
 
@@ -38,7 +39,9 @@ _MOST_ENCODED: Final = 256
 
 _MOST_KEYS: Final = 32
 _KNOWN_KEYS: Final = frozenset(
-    name for model in (*MODELS.values(), *PROPERTIES.values()) for name in model.model_fields
+    name
+    for model in (*MODELS.values(), *(kind.properties for kind in CATALOGUE.values()))
+    for name in model.model_fields
 )
 _UNITS_OF_AN_EVENT: Final = 15
 _UNITS_OF_A_GOOD_EVENT: Final = 4

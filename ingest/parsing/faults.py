@@ -18,7 +18,7 @@ from schemas.two_forms import first_fault
 _TYPES: Final = {
     "extra_forbidden": ("unknown_property", "This key is not part of the event; remove it."),
     "missing": ("missing_property", "This key is required."),
-    "union_tag_invalid": ("unknown_event_type", "event_type is none of the fourteen."),
+    "union_tag_invalid": ("unknown_event_type", "Unknown event_type; the API documentation lists every type."),
     "union_tag_not_found": ("missing_property", "event_type is required."),
     "timezone_aware": ("timestamp_without_offset", "A timestamp needs an offset, such as Z or +02:00."),
     "finite_number": ("invalid_number", "A number must be finite."),

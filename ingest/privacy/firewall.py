@@ -16,7 +16,7 @@ from ingest.rejection import Rejection
 from ingest.work import LONGEST_CACHED
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
-from schemas.properties import Identifier, Label, Properties
+from schemas.catalogue.property_types import Identifier, Label, Properties
 
 REDACTED: Final = "[redacted]"
 HASHED: Final = "hashed-"

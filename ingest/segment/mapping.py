@@ -1,4 +1,4 @@
-"""Which of the fourteen types a Segment event is: by its name, or by the operator's mapping file."""
+"""Which type of event a Segment event is: by its name, or by the operator's mapping file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from runtime.errors import ConfigurationError
-from schemas.event_types import EventType
-from schemas.events import PROPERTIES
+from schemas.catalogue import CATALOGUE, EventType
 
 SESSION_ID: Final = "session_id"
 """A property for Segment's senders, a field of the envelope for us."""
@@ -50,7 +49,7 @@ _RULES: Final = TypeAdapter(dict[str, Rule])
 
 def properties_of(event_type: EventType) -> list[str]:
     """Return the names of the properties that events of a type may have."""
-    return list(PROPERTIES[event_type].model_fields)
+    return list(CATALOGUE[event_type].properties.model_fields)
 
 
 class EventMapping:

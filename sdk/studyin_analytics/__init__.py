@@ -21,7 +21,7 @@ from .errors import (
     InvalidEvent,
     SubscriptionRefused,
 )
-from .schemas.event_types import EventType
+from .schemas.catalogue import EventType
 from .trackers import AnalyticsTracker, SyncAnalyticsTracker
 from .version import VERSION as __version__
 

@@ -18,7 +18,7 @@ from .errors import SubscriptionRefused
 from .live_frames import Disconnected, Events, Frame, Gap, Welcome, readable
 from .no_fork import NO_FORK
 from .redis_names import CHANNEL_PREFIX, LIVE_STATE, TIMELINE
-from .schemas.event_types import EventType
+from .schemas.catalogue import EventType
 from .schemas.live import HEARTBEAT_SECONDS, LiveEvent
 
 PAGE: Final = 500

@@ -10,8 +10,8 @@ from .client import Client
 from .event_form import Id
 from .hooks import LOGGER
 from .route_template import template_of
-from .schemas.event_types import EventType
-from .schemas.properties import Method
+from .schemas.catalogue import EventType
+from .schemas.catalogue.property_types import Method
 from .trackers import AnalyticsTracker, SyncAnalyticsTracker
 
 Scope = MutableMapping[str, Any]

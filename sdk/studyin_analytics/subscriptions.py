@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from .errors import ConfigurationError, HandlerFailed
 from .hooks import ErrorHook
 from .live_frames import Gap
-from .schemas.event_types import EventType
+from .schemas.catalogue import EventType
 from .schemas.live import LiveEvent
 
 Said = TypeVar("Said")
@@ -67,7 +67,7 @@ class Subscriptions:
 
 
 def chosen(types: Iterable[str] | None) -> frozenset[str] | None:
-    """Return the names of the types. Raises ConfigurationError for an empty list or an unknown type."""
+    """Return the names of the types, None for all. Raises ConfigurationError for an empty list or an unknown type."""
     if types is None:
         return None
     names = frozenset([str(types)] if isinstance(types, str) else map(str, types))

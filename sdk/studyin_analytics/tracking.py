@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypedDict, TypeVar
 from uuid import UUID, uuid4
 
 from .event_form import Id
-from .schemas.event_types import EventType
+from .schemas.catalogue import EventType
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -23,7 +23,8 @@ from ingest.routes import BATCH, TRACK
 from ingest.segment import routes as segment
 from runtime.embedded.postgres import Postgres
 from runtime.settings import Settings
-from schemas.events import EVENT, MODELS, PROPERTIES
+from schemas.catalogue import CATALOGUE
+from schemas.events import EVENT
 from stream.connection import connect
 from tests.support.reading import bearer
 from tests.support.system import System, analytics, running_system
@@ -57,8 +58,7 @@ CAST = {
 
 def good(event_type: str) -> dict[str, Any]:
     """Return an event of the type, of a learner whose id is a canary, with everything it must have."""
-    model = PROPERTIES[event_type]
-    assert model is not None
+    model = CATALOGUE[event_type].properties
     required = [name for name, field in model.model_fields.items() if field.is_required()]
     properties = {name: CAST.get(name, "opaque-1") for name in required}
     event = {"event_type": event_type, "user_id": USER, "properties": properties}
@@ -68,7 +68,7 @@ def good(event_type: str) -> dict[str, Any]:
 
 def stuffed() -> Iterator[Any]:
     """Yield events that have a canary where none belongs: each field, each name, each form."""
-    for event_type in MODELS:
+    for event_type in CATALOGUE:
         event = good(event_type)
         for name in (*free_texts_of(event_type), "no_such_property"):
             yield event | {"properties": event["properties"] | {name: canary()}}
@@ -86,7 +86,7 @@ def stuffed() -> Iterator[Any]:
 
 def telling_of_themselves() -> Iterator[Any]:
     """Yield events that have their learner's id in another text, or in an id of theirs."""
-    for event_type in MODELS:
+    for event_type in CATALOGUE:
         for own in OWN_IDS:
             event = good(event_type) | {"user_id": own}
             for name in free_texts_of(event_type):
@@ -96,8 +96,7 @@ def telling_of_themselves() -> Iterator[Any]:
 
 
 def free_texts_of(event_type: str) -> tuple[str, ...]:
-    model = PROPERTIES[event_type]
-    return free_texts(model)
+    return free_texts(CATALOGUE[event_type].properties)
 
 
 def headers() -> dict[str, str]:
@@ -107,7 +106,7 @@ def headers() -> dict[str, str]:
 
 async def provoke_ingest(system: System, client: httpx.AsyncClient) -> None:
     key = bearer(system.write_key)
-    events = [good(event_type) for event_type in MODELS]
+    events = [good(event_type) for event_type in CATALOGUE]
     accepted = await client.post(system.ingest_url + BATCH, json=events, headers=key | headers())
     assert accepted.status_code == 202, accepted.text
     await client.post(system.ingest_url + BATCH, json=list(stuffed()), headers=key | headers())
@@ -229,7 +228,7 @@ async def test_no_canary_is_found_anywhere(data_directory: Path) -> None:
 
         await eventually(names_are_told)
         listener.heard.append(analytics("doctor", "--data-dir", str(data_directory)).encode())
-        assert await stored_events(system) >= len(MODELS)
+        assert await stored_events(system) >= len(CATALOGUE)
         redis = connect(Settings.model_validate({"redis_url": system.redis_url}))
         await redis.save()
         await redis.aclose()

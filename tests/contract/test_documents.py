@@ -18,7 +18,8 @@ from ingest.openapi import openapi, written
 from ingest.parsing import faults
 from runtime.settings import Settings
 from runtime.settings_table import with_table
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
+from schemas.event_table import with_table as with_event_types
 from schemas.events import EVENT
 from schemas.export import export, json_schemas
 from stream import failures
@@ -87,6 +88,11 @@ def test_every_test_that_a_document_names_is_there() -> None:
 def test_the_committed_json_schemas_are_current() -> None:
     committed = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.iterdir()}
     assert committed == json_schemas(), "run: python -m schemas.export docs/schemas"
+
+
+def test_the_table_of_event_types_is_current() -> None:
+    page = (DOCS / "api.md").read_text(encoding="utf-8")
+    assert page == with_event_types(page), "run: make docs"
 
 
 def test_there_is_a_schema_for_every_type_and_the_export_writes_them_all(tmp_path: Path) -> None:

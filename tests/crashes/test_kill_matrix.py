@@ -16,7 +16,7 @@ from processors import live, maintenance, worker
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 from storage.verify import verify_aggregates
 from stream.connection import Redis
 from stream.consumer import Consumer

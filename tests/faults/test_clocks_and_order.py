@@ -17,7 +17,7 @@ from cli.demo.learners import DEMO_USER
 from dashboard.server import open_services
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from schemas.stream_entry import encode
+from schemas.entry import encode
 from storage import summary
 from storage.batch import ReceivedEvent
 from storage.rollups import ROLLUPS

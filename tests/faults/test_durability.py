@@ -22,7 +22,7 @@ from runtime.clock import utc_now
 from runtime.embedded.valkey import Valkey
 from runtime.errors import StreamUnavailable
 from runtime.settings import Durability, Settings
-from schemas.stream_entry import encode
+from schemas.entry import encode
 from stream.connection import connect
 from stream.diagnosis import diagnose
 from stream.keys import stream_key

@@ -20,8 +20,8 @@ from ingest.segment.routes import BATCH as SEGMENT_BATCH
 from ingest.segment.unmapped import UnmappedNames
 from ingest.server import acceptance_policy, create_app
 from runtime.settings import Settings
+from schemas.entry import decode
 from schemas.problem import PROBLEM_MEDIA_TYPE
-from schemas.stream_entry import decode
 from schemas.verdicts import BatchReply
 from stream.connection import Redis
 from telemetry import metrics

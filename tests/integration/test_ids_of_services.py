@@ -14,8 +14,8 @@ import pytest
 
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
+from schemas.entry import encode
 from schemas.identifiers import canonical_event_id, uuid8
-from schemas.stream_entry import encode
 from storage import migrate, retention
 from storage.batch import BatchCounts, ReceivedEvent
 from storage.pool import Pool, open_pool

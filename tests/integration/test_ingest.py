@@ -22,8 +22,8 @@ from ingest.routes import BATCH, TRACK
 from ingest.server import create_app
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
+from schemas.entry import decode
 from schemas.identifiers import canonical_event_id
-from schemas.stream_entry import decode
 from stream.connection import connect
 from stream.keys import stream_key
 from tests.support.access import ADMIN_KEY, API_KEYS, PSEUDONYM_KEYS, WRITE_KEY

@@ -19,7 +19,7 @@ from ingest.server import create_app
 from processors.chores import stream_chores
 from runtime.lifecycle import run_together
 from runtime.settings import Settings
-from schemas.stream_entry import decode
+from schemas.entry import decode
 from storage.pool import open_pool
 from stream.api_keys import follow_keys
 from stream.keys import API_KEYS

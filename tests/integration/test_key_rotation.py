@@ -19,7 +19,7 @@ from processors import maintenance
 from runtime.errors import ConfigurationError
 from runtime.pseudonym_keys import parse_keys
 from runtime.settings import Settings
-from schemas.stream_entry import decode
+from schemas.entry import decode
 from stream.connection import connect
 from stream.keys import stream_key
 from stream.tombstones import follow_tombstones, publish_tombstones, read_tombstones

@@ -18,9 +18,9 @@ from processors.live_chores import skip_if_late
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
+from schemas.entry import encode
 from schemas.live import LiveEvent, message_tail, parse_message
-from schemas.stream_entry import encode
 from storage.pool import open_pool
 from stream import diagnosis
 from stream.connection import Redis

@@ -18,7 +18,7 @@ from dashboard.server import open_services
 from ingest.routes import BATCH, TRACK
 from ingest.server import create_app as create_ingest
 from runtime.settings import Settings
-from schemas.stream_entry import decode
+from schemas.entry import decode
 from stream.connection import Redis
 from tests.support.access import READ_KEY, WRITE_KEY
 from tests.support.entries import stream_entries

@@ -14,8 +14,8 @@ from processors.chores import watch_stream
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
+from schemas.entry import encode
 from schemas.identifiers import canonical_event_id
-from schemas.stream_entry import encode
 from storage import partitions, retention
 from storage.batch import ReceivedEvent
 from storage.partition_weeks import GRACE

@@ -24,8 +24,8 @@ from ingest.server import create_app, open_unmapped
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
+from schemas.entry import decode
 from schemas.identifiers import canonical_event_id
-from schemas.stream_entry import decode
 from stream.connection import connect
 from stream.diagnosis import judge_unmapped
 from stream.keys import UNMAPPED

@@ -18,7 +18,7 @@ from ingest.server import acceptance_policy, serve
 from runtime.embedded import ports
 from runtime.pseudonym_keys import parse_keys
 from runtime.settings import Settings
-from schemas.stream_entry import decode
+from schemas.entry import decode
 from storage.erasure import request_erasure
 from storage.pool import connect
 from stream.tombstones import publish_tombstones

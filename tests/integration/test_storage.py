@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from runtime.errors import EventRejected, StorageUnavailable
 from schemas.accepted import AcceptedEvent
+from schemas.entry import encode
 from schemas.identifiers import canonical_event_id
-from schemas.stream_entry import encode
 from storage import partitions, rebuild, retention, summary, verify
 from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
 from storage.partition_weeks import GRACE
-from storage.pool import open_pool
+from storage.pool import Connection, open_pool
 from storage.rollups import ROLLUPS
 from storage.store_batch import COLUMNS
 from storage.writer import BatchWriter
@@ -258,7 +258,7 @@ async def test_batches_with_the_same_events_in_opposite_orders_do_not_deadlock(p
     assert sorted(one.stored for one in counts) == [0, 3]
 
 
-async def _waiting_for_a_transaction(connection: asyncpg.Connection, sessions: int) -> bool:
+async def _waiting_for_a_transaction(connection: Connection, sessions: int) -> bool:
     waiting = await connection.fetchval(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
     )

@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from schemas.accepted import AcceptedEvent
-from schemas.stream_entry import encode
+from schemas.entry import encode
 from storage.batch import ReceivedEvent
 from storage.pool import open_pool
 from storage.writer import BatchWriter

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
-from schemas.stream_entry import decode, encode
+from schemas.entry import decode, encode
 from stream.connection import connect
 from stream.consumer import Consumer
 from stream.entry import Entry

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from runtime.embedded.valkey import Valkey
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
-from schemas.stream_entry import encode
+from schemas.entry import encode
 from stream.connection import connect
 from stream.keys import stream_key
 from stream.producer import MAX_EVENTS_PER_CALL, Producer

@@ -12,7 +12,7 @@ import pytest
 
 from processors import worker
 from runtime.settings import Settings
-from schemas.stream_entry import FIELDS, encode
+from schemas.entry import FIELDS, encode
 from storage import migrate, rebuild
 from storage.answers import Answers
 from storage.batch import ReceivedEvent

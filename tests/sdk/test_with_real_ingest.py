@@ -16,8 +16,8 @@ from ingest.server import create_app
 from runtime.embedded import ports
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from schemas.event_types import EventType
-from schemas.stream_entry import decode
+from schemas.catalogue import EventType
+from schemas.entry import decode
 from telemetry import metrics
 from tests.sdk.tracking_calls import CALLS
 from tests.support.access import API_KEYS, PSEUDONYM_KEYS, WRITE_KEY

@@ -9,6 +9,8 @@ from uuid import UUID, uuid4
 import asyncpg
 from asyncpg import Range
 
+from schemas.catalogue import COUNTERS
+
 
 class Aggregates:
     """Writes single rows; columns a test does not name are neutral."""
@@ -19,7 +21,18 @@ class Aggregates:
     async def day(
         self, user_hash: bytes, day: date, *, count: int = 1, viewed: int = 0, completed: int = 0, xp: int = 0
     ) -> None:
-        await self._insert("daily_activity_summary", (user_hash, day, count, viewed, completed, xp, 0, 0))
+        row = {
+            "user_hash": user_hash,
+            "activity_date": day,
+            "activity_count": count,
+            "xp_earned": xp,
+            **dict.fromkeys(COUNTERS, 0),
+            "materials_viewed": viewed,
+            "materials_completed": completed,
+        }
+        await self._connection.copy_records_to_table(
+            "daily_activity_summary", records=[tuple(row.values())], columns=list(row)
+        )
 
     async def session(
         self,

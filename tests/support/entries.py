@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from schemas.accepted import AcceptedEvent
-from schemas.stream_entry import FIELDS, WireEvent, encode
+from schemas.entry import FIELDS, WireEvent, encode
 from stream.keys import stream_key
 from stream.producer import Producer
 

@@ -11,9 +11,27 @@ from uuid import UUID
 from hypothesis import strategies as st
 
 from schemas.accepted import AcceptedEvent
-from schemas.event_types import EventType
+from schemas.catalogue import PLATFORM_EVENTS, EventType
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+
+COMPLETE: dict[str, dict[str, Any]] = {
+    "session_start": {"material_id": "m", "material_type": "pdf", "platform": "web"},
+    "session_end": {"duration_seconds": 60.5, "xp_earned": 5},
+    "material_view": {"material_id": "m", "material_type": "pdf", "duration_seconds": 5, "progress_percentage": 50.0},
+    "material_complete": {"material_id": "m", "material_type": "pdf", "duration_seconds": 5, "score": 100},
+    "xp_earned": {"xp_amount": 10, "source": "quiz"},
+    "level_up": {"new_level": 2, "previous_level": 1},
+    "achievement_earned": {"achievement_id": "a", "achievement_name": "First", "xp_reward": 5},
+    "streak_update": {"streak_days": 3},
+    "ai_message_sent": {"conversation_id": "c", "message_length": 12},
+    "ai_message_received": {"conversation_id": "c", "response_time_ms": 250, "tokens": 10, "model": "small"},
+    "ai_feedback_rated": {"conversation_id": "c", "rating": 5},
+    "api_request": {"endpoint": "/a/{id}", "method": "GET", "status_code": 200, "duration_ms": 1.5},
+    "api_error": {"endpoint": "/a/{id}", "method": "GET", "status_code": 500, "error_type": "timeout"},
+    "search_query": {"query_length": 3, "results_count": 0},
+}
+"""Properties of each type of event, none left out."""
 
 PROPERTIES: dict[EventType, st.SearchStrategy[dict[str, Any]]] = {
     EventType.SESSION_START: st.just({}),
@@ -82,7 +100,7 @@ def accepted_events(draw: st.DrawFn) -> AcceptedEvent:
     """Draw an event of any type in the last weeks, of one of three learners; equal ids are rare but happen."""
     event_type = draw(st.sampled_from(list(EventType)))
     occurred_at = NOW - timedelta(seconds=draw(st.integers(0, 3 * 86_400)))
-    nobody = not event_type.is_learner_event and draw(st.booleans())
+    nobody = event_type.value in PLATFORM_EVENTS and draw(st.booleans())
     session = draw(st.none() | st.integers(1, 3))
     return AcceptedEvent(
         event_id=uuid7(NOW - timedelta(days=draw(st.integers(0, 10))), draw(st.integers(0, 40))),

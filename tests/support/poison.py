@@ -9,8 +9,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from schemas.accepted import AcceptedEvent
-from schemas.event_types import EventType
-from schemas.stream_entry import FIELDS, encode
+from schemas.catalogue import EventType
+from schemas.entry import FIELDS, encode
 from tests.support.entries import as_read
 from tests.support.events import NOW, event, uuid7
 

@@ -14,8 +14,8 @@ from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
+from schemas.entry import decode
 from schemas.events import EVENT
-from schemas.stream_entry import decode
 from stream.keys import stream_key
 from tests.support import access
 from tests.support.entries import append_events, as_read

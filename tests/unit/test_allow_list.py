@@ -14,7 +14,8 @@ from runtime.environment import load_settings
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
 from runtime.settings import Settings
-from schemas.properties import AchievementEarnedProperties, MaterialViewProperties
+from schemas.catalogue.gamification import AchievementEarnedProperties
+from schemas.catalogue.learning import MaterialViewProperties
 from tests.support.access import PSEUDONYM_KEYS
 
 CARD = "4242424242424242"

@@ -9,7 +9,7 @@ import pytest
 
 from ingest.append_queue import AppendQueue
 from runtime.errors import StreamUnavailable
-from schemas.stream_entry import encode
+from schemas.entry import encode
 from tests.support.events import event
 
 ONE = encode(event("session_start"))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from schemas.accepted import AcceptedEvent
 from schemas.dead_letter import NotKept, restore, scrub
+from schemas.entry import FIELDS, decode, encode
 from schemas.limits import MAX_EVENT_BYTES
-from schemas.stream_entry import FIELDS, decode, encode
 from tests.support.events import accepted_events, event
 
 Fields = dict[bytes, bytes]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from processors.decode import StorableRange, decode_entries
 from schemas.accepted import AcceptedEvent
+from schemas.entry import encode
 from schemas.identifiers import canonical_event_id
-from schemas.stream_entry import encode
 from stream.entry import Entry
 from tests.support.entries import as_read
 from tests.support.events import NOW, accepted_events, event, uuid7

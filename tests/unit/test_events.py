@@ -12,28 +12,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from schemas.catalogue import CATALOGUE, LEARNER_EVENTS
 from schemas.envelope_fields import _COMMON_SESSION_ID, _COMMON_USER_ID, OpaqueSession, id_text
-from schemas.event_types import EventType
-from schemas.events import EVENT, PROPERTIES, AnyEvent
+from schemas.events import EVENT, MODELS, AnyEvent
 from schemas.placeholders import is_placeholder
 from schemas.two_forms import first_fault
-
-COMPLETE: dict[str, dict[str, Any]] = {
-    "session_start": {"material_id": "m", "material_type": "pdf", "platform": "web"},
-    "session_end": {"duration_seconds": 60.5, "xp_earned": 5},
-    "material_view": {"material_id": "m", "material_type": "pdf", "duration_seconds": 5, "progress_percentage": 50.0},
-    "material_complete": {"material_id": "m", "material_type": "pdf", "duration_seconds": 5, "score": 100},
-    "xp_earned": {"xp_amount": 10, "source": "quiz"},
-    "level_up": {"new_level": 2, "previous_level": 1},
-    "achievement_earned": {"achievement_id": "a", "achievement_name": "First", "xp_reward": 5},
-    "streak_update": {"streak_days": 3},
-    "ai_message_sent": {"conversation_id": "c", "message_length": 12},
-    "ai_message_received": {"conversation_id": "c", "response_time_ms": 250, "tokens": 10, "model": "small"},
-    "ai_feedback_rated": {"conversation_id": "c", "rating": 5},
-    "api_request": {"endpoint": "/a/{id}", "method": "GET", "status_code": 200, "duration_ms": 1.5},
-    "api_error": {"endpoint": "/a/{id}", "method": "GET", "status_code": 500, "error_type": "timeout"},
-    "search_query": {"query_length": 3, "results_count": 0},
-}
+from tests.support.events import COMPLETE
 
 
 def parsed(**event: Any) -> AnyEvent:
@@ -48,9 +32,9 @@ def faults(**event: Any) -> list[tuple[str, tuple[int | str, ...]]]:
 
 
 def test_every_type_has_a_model() -> None:
-    models = get_args(get_args(AnyEvent)[0])
-    names = {get_args(model.model_fields["event_type"].annotation)[0] for model in models}
-    assert names == {kind.value for kind in EventType} == set(COMPLETE)
+    names = {name: get_args(model.model_fields["event_type"].annotation) for name, model in MODELS.items()}
+    assert names == {name: (name,) for name in CATALOGUE}
+    assert set(COMPLETE) == set(CATALOGUE)
 
 
 @pytest.mark.parametrize("event_type", COMPLETE)
@@ -69,7 +53,7 @@ def test_an_unknown_property_is_named(event_type: str) -> None:
 
 @pytest.mark.parametrize("event_type", COMPLETE)
 def test_who_must_say_whose_event_it_is(event_type: str) -> None:
-    if EventType(event_type).is_learner_event:
+    if event_type in LEARNER_EVENTS:
         assert ("missing", ("user_id",)) in faults(event_type=event_type, properties=COMPLETE[event_type])
     else:
         assert parsed(event_type=event_type, properties=COMPLETE[event_type]).user_id is None
@@ -109,7 +93,7 @@ WHOLE = [
     (event_type, name, value)
     for event_type, properties in COMPLETE.items()
     for name, value in properties.items()
-    if "integer" in json.dumps(PROPERTIES[event_type].model_json_schema()["properties"][name])
+    if "integer" in json.dumps(CATALOGUE[event_type].properties.model_json_schema()["properties"][name])
 ]
 
 

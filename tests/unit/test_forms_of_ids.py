@@ -17,9 +17,9 @@ from ingest.privacy.id_form import digest_of, is_digest
 from ingest.rejection import Rejection
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
+from schemas.catalogue.learning import MaterialViewProperties
 from schemas.events import EVENT
 from schemas.live import message_tail
-from schemas.properties import MaterialViewProperties
 from tests.support.access import PSEUDONYM_KEYS
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)

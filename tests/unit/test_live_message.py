@@ -10,9 +10,9 @@ from hypothesis import given
 
 from processors.live import prepare
 from schemas.accepted import AcceptedEvent
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
+from schemas.entry import MalformedEntry, encode
 from schemas.live import UnknownEvent, XpEarnedEvent, head_of, message_tail, parse_message
-from schemas.stream_entry import MalformedEntry, encode
 from stream.entry import Entry
 from tests.support.entries import as_read
 from tests.support.events import accepted_events, event, learner

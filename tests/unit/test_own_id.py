@@ -20,9 +20,10 @@ from ingest.privacy.own_id import mask_segments, search_key, searchable_text
 from ingest.rejection import Rejection
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
-from schemas.events import EVENT, PROPERTIES
+from schemas.catalogue import CATALOGUE
+from schemas.events import EVENT
 from tests.support.access import PSEUDONYM_KEYS
-from tests.unit.test_events import COMPLETE
+from tests.support.events import COMPLETE
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 OWN = "canaryuser-77310"
@@ -39,8 +40,8 @@ def view(material_id: str, user_id: Any = OWN) -> dict[str, Any]:
 
 
 def texts() -> Iterator[tuple[str, str]]:
-    for event_type, model in PROPERTIES.items():
-        for name in free_texts(model):
+    for event_type, kind in CATALOGUE.items():
+        for name in free_texts(kind.properties):
             if name != "endpoint":
                 yield event_type, name
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.stream_entry import encode
+from schemas.entry import encode
 from stream.producer import partition_of
 from tests.support.events import event
 

@@ -27,8 +27,10 @@ from ingest.work import LONGEST_CACHED
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
 from runtime.settings import Settings
+from schemas.catalogue.learning import MaterialViewProperties
+from schemas.catalogue.platform import ApiRequestProperties
+from schemas.catalogue.property_types import Properties
 from schemas.events import EVENT
-from schemas.properties import ApiRequestProperties, MaterialViewProperties, Properties
 from tests.support.access import PSEUDONYM_KEYS
 from tests.support.events import uuid7
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas import stream_entry
+import schemas.entry
 from schemas.accepted import AcceptedEvent
-from schemas.stream_entry import FIELDS, MalformedEntry, WireEvent, decode, encode, read
+from schemas.entry import FIELDS, MalformedEntry, WireEvent, decode, encode, read
 from tests.support.entries import as_read
 from tests.support.events import accepted_events, event
 from tests.support.poison import Poison, copy_poison, fields_of, fuzzed, shape_poison
@@ -55,7 +55,7 @@ def anew(fields: Mapping[bytes, bytes]) -> WireEvent:
 def test_what_ingest_writes_is_read_without_being_taken_apart(original: AcceptedEvent) -> None:
     written = encode(original)
     with pytest.MonkeyPatch.context() as patch:
-        patch.delattr(stream_entry, "decode")
+        patch.delattr(schemas.entry, "decode")
         found = read(as_read(written))
     assert found == written
     assert type(found) is WireEvent

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.segment.mapping import EventMapping, parse_mapping, read_mapping
 from runtime.errors import ConfigurationError
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 
 NONE = EventMapping({})
 

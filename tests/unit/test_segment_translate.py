@@ -20,9 +20,9 @@ from ingest.segment.mapping import EventMapping, parse_mapping
 from ingest.segment.messages import UNSUPPORTED
 from ingest.segment.timestamps import clock_ahead
 from ingest.segment.translate import Translation, translate
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
+from schemas.entry import encode
 from schemas.events import MODELS
-from schemas.stream_entry import encode
 from tests.support.events import PROPERTIES, event
 
 MAPPING = parse_mapping(

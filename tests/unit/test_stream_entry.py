@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.accepted import AcceptedEvent
-from schemas.stream_entry import FIELDS, MalformedEntry, decode, encode
+from schemas.entry import FIELDS, MalformedEntry, decode, encode
 from tests.support.entries import as_read
 from tests.support.events import accepted_events, event
 

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from runtime.errors import StorageUnavailable, StreamUnavailable
 from runtime.settings import Settings
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 from telemetry import events, exposition, logging, metrics
 from telemetry.health import Check, run_checks
 from telemetry.labels import BatchStage

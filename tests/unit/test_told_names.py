@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from ingest.parsing.faults import from_validation, pointer
 from ingest.privacy.detectors import find_personal
+from schemas.catalogue.property_types import Properties
 from schemas.events import EVENT, MODELS
 from schemas.problem import told_name
-from schemas.properties import Properties
 from tests.corpus.evaluation import generated
 from tests.corpus.personal_forms import KINDS
 

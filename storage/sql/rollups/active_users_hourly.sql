@@ -4,5 +4,5 @@ SELECT date_trunc('hour', occurred_at, 'UTC')                                   
        min(occurred_at)                                                           AS first_event_at,
        max(occurred_at)                                                           AS last_event_at
 FROM {events} AS events
-WHERE user_hash IS NOT NULL
+WHERE {type_condition} AND user_hash IS NOT NULL
 GROUP BY date_trunc('hour', occurred_at, 'UTC'), user_hash

@@ -10,5 +10,5 @@ SELECT user_hash,
        count(*) FILTER (WHERE event_type = 'ai_feedback_rated')                   AS ratings_count,
        coalesce(sum((properties ->> 'rating')::integer), 0)::bigint               AS ratings_sum
 FROM {events} AS events
-WHERE event_type IN ('ai_message_sent', 'ai_message_received', 'ai_feedback_rated') AND user_hash IS NOT NULL
+WHERE {type_condition} AND user_hash IS NOT NULL
 GROUP BY user_hash, activity_date

@@ -1,9 +1,6 @@
--- What a learner has gathered. XP: xp_earned.xp_amount and achievement_earned.xp_reward, nothing else.
+-- What a learner has gathered over all time.
 SELECT user_hash,
-       coalesce(sum(CASE event_type
-                        WHEN 'xp_earned' THEN (properties ->> 'xp_amount')::integer
-                        WHEN 'achievement_earned' THEN (properties ->> 'xp_reward')::integer
-                    END), 0)::bigint                                              AS total_xp,
+       {xp}                                                                       AS total_xp,
        max((properties ->> 'new_level')::integer) FILTER (WHERE event_type = 'level_up') AS highest_level,
        (array_agg((properties ->> 'streak_days')::integer ORDER BY occurred_at DESC, event_id DESC)
            FILTER (WHERE event_type = 'streak_update'))[1]                        AS reported_streak_days,
@@ -14,5 +11,5 @@ SELECT user_hash,
        min(occurred_at)                                                           AS first_event_at,
        max(occurred_at)                                                           AS last_event_at
 FROM {events} AS events
-WHERE event_type NOT IN ('api_request', 'api_error') AND user_hash IS NOT NULL
+WHERE {type_condition} AND user_hash IS NOT NULL
 GROUP BY user_hash

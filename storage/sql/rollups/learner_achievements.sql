@@ -7,5 +7,5 @@ SELECT user_hash,
        (array_agg(properties ->> 'achievement_name' ORDER BY occurred_at, event_id))[1] AS name,
        count(*)                                                                   AS times_earned
 FROM {events} AS events
-WHERE event_type = 'achievement_earned' AND user_hash IS NOT NULL
+WHERE {type_condition} AND user_hash IS NOT NULL
 GROUP BY user_hash, properties ->> 'achievement_id'

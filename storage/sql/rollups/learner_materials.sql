@@ -6,6 +6,6 @@ SELECT user_hash,
        max(activity_date) FILTER (WHERE event_type = 'material_view')             AS last_viewed_date,
        max(activity_date) FILTER (WHERE event_type = 'material_complete')         AS last_completed_date
 FROM {events} AS events
-WHERE event_type IN ('material_view', 'material_complete') AND user_hash IS NOT NULL 
+WHERE {type_condition} AND user_hash IS NOT NULL
   AND properties ->> 'material_id' IS NOT NULL
 GROUP BY user_hash, properties ->> 'material_id'

@@ -19,7 +19,7 @@ SELECT user_hash,
        (array_agg(event_id ORDER BY occurred_at DESC, event_id DESC)
            FILTER (WHERE event_type = 'session_end' AND properties ->> 'duration_seconds' IS NOT NULL))[1] AS duration_event_id
 FROM {events} AS events
-WHERE event_type NOT IN ('api_request', 'api_error')
+WHERE {type_condition}
   AND user_hash IS NOT NULL
   AND (session_id IS NOT NULL OR event_type = 'session_start')
 GROUP BY user_hash, coalesce(session_id, event_id)

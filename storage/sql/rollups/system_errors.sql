@@ -4,5 +4,5 @@ SELECT date_bin('5 minutes', occurred_at, 'epoch')                              
        properties ->> 'error_type'                                                AS error_type,
        count(*)                                                                   AS errors
 FROM {events} AS events
-WHERE event_type = 'api_error'
+WHERE {type_condition}
 GROUP BY date_bin('5 minutes', occurred_at, 'epoch'), properties ->> 'endpoint', properties ->> 'error_type'

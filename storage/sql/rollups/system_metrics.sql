@@ -6,5 +6,5 @@ SELECT date_bin('5 minutes', occurred_at, 'epoch')                              
        count(*) FILTER (WHERE (properties ->> 'status_code')::integer BETWEEN 400 AND 499) AS client_errors,
        count(*) FILTER (WHERE (properties ->> 'status_code')::integer >= 500)     AS server_errors
 FROM {events} AS events
-WHERE event_type = 'api_request'
+WHERE {type_condition}
 GROUP BY 1, 2, 3

@@ -13,7 +13,7 @@ import pytest
 from cli.demo.learners import _ask_coach
 from cli.demo.traffic import Event, demo_events, demo_learners, live_events
 from ingest.privacy.detectors import Personal, find_personal
-from schemas.event_types import EventType
+from schemas.catalogue import EventType
 from schemas.events import EVENT
 
 NOW = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)

@@ -8,8 +8,8 @@ from studyin_analytics.schemas.live import parse_message
 from cli.commands.tail import to_stored_event
 from dashboard.event_answers import stored_event
 from schemas.accepted import AcceptedEvent
+from schemas.entry import encode
 from schemas.live import message_tail
-from schemas.stream_entry import encode
 from tests.support.events import accepted_events, event
 
 

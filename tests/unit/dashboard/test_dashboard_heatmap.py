@@ -17,7 +17,7 @@ LEAP_DAY = date(2024, 2, 29)
 
 
 def day_of(day: date) -> LearnerDay:
-    return LearnerDay(day, 3, 1, 0, 40, 1, 0, 90_000_000)
+    return LearnerDay(day, 3, 40, 1, 0, 90_000_000)
 
 
 @pytest.mark.parametrize("through", [TODAY, None], ids=["known", "unknown"])
@@ -28,7 +28,7 @@ def test_it_is_the_json_of_its_model(first: date, known: list[date], through: da
     days = [day_of(day) for day in known if day in window]
     consistent = NOON if through else None
     meta = DaysMeta(consistent_through=consistent, generated_at=NOON, from_=first, to=TODAY, timezone="Asia/Tokyo")
-    made = heatmap(LearnerRecord(TODAY, days, 0, 0, [], [], 0, None, None), window, meta)
+    made = heatmap(LearnerRecord(TODAY, days, {}, 0, 0, [], [], 0, None, None), window, meta)
     expected = LearningHeatmap(
         meta=meta,
         days=[

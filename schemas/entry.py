@@ -1,8 +1,8 @@
-"""The wire form of an accepted event: one stream entry of ten text fields, readable with any Redis tool.
+"""Codec of the stream: an accepted event as one entry of text fields, readable with any Redis tool.
 
-This is the one place that knows the field names. Every entry has all ten in the same order (an absent value is empty),
-so that the server stores the names once per node instead of once per entry. The texts are those the database reads, so
-an event is made once, by ingest, and carried as it is: workers check its form and take nothing apart.
+Only this module knows the names of the fields. Every entry has all of them in the same order, and an absent value is
+empty: so Redis stores the names once per node instead of once per entry. Ingest writes the texts that the database
+reads. Workers validate them and pass them on unchanged.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from .accepted import AcceptedEvent
-from .event_types import EventType
+from .catalogue import CATALOGUE
 from .identifiers import UUID_FORM
 
 
 class WireEvent(NamedTuple):
-    """The values of the ten fields of an entry, in their order: `AcceptedEvent` as text."""
+    """An `AcceptedEvent` as text: the values of the fields of an entry, in order."""
 
     event_id: str
     """Lower case, with hyphens."""
@@ -30,8 +30,9 @@ class WireEvent(NamedTuple):
     session_id: str
     """As `event_id`, or empty."""
     occurred_at: str
-    """ISO 8601, in UTC, as the next."""
+    """ISO 8601, in UTC."""
     received_at: str
+    """ISO 8601, in UTC."""
     activity_date: str
     schema_version: str
     source: str
@@ -41,7 +42,7 @@ class WireEvent(NamedTuple):
 FIELDS: Final[tuple[bytes, ...]] = tuple(name.encode() for name in WireEvent._fields)
 """Names of the fields, in the order of `WireEvent`."""
 
-_EVENT_TYPES: Final = {event_type.value.encode(): event_type.value for event_type in EventType}
+_EVENT_TYPES: Final = {name.encode(): name for name in CATALOGUE}
 _USER_HASH_BYTES: Final = 32
 
 _SEPARATOR: Final = "\x1f"
@@ -64,11 +65,11 @@ _AS_ENCODED: Final = re.compile(
     ),
     re.ASCII,
 )
-"""The values as `encode` writes them; but for dates that the calendar lacks."""
+"""Values as `encode` writes them. It also matches dates that do not exist, such as 30 February."""
 
 
 class MalformedEntry(ValueError):
-    """A stream entry that is no event; `reason` is a stable code, `detail` is for people and repeats no value."""
+    """A stream entry is not an event. `reason` is a stable code; `detail` is for people and repeats no value."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -77,7 +78,7 @@ class MalformedEntry(ValueError):
 
 
 def encode(event: AcceptedEvent) -> WireEvent:
-    """Return the values of the ten `FIELDS`."""
+    """Return the values of `FIELDS`."""
     return WireEvent(
         str(event.event_id),
         event.event_type,
@@ -93,7 +94,7 @@ def encode(event: AcceptedEvent) -> WireEvent:
 
 
 def read(fields: Mapping[bytes, bytes]) -> WireEvent:
-    """Return the values of an entry, `encode(decode(fields))` at a fifth of the price. Raises MalformedEntry."""
+    """Return `encode(decode(fields))`, at a fifth of its cost for entries that ingest wrote. Raises MalformedEntry."""
     try:
         text = b"\x1f".join(_values(fields)).decode()
         if _AS_ENCODED.fullmatch(text):
@@ -108,7 +109,7 @@ def read(fields: Mapping[bytes, bytes]) -> WireEvent:
 
 
 def decode(fields: Mapping[bytes, bytes]) -> AcceptedEvent:
-    """Return the event that `encode` wrote. Raises MalformedEntry for anything else."""
+    """Return the event of an entry. Raises MalformedEntry when the entry is not one that `encode` can write."""
     try:
         event_type = _EVENT_TYPES[fields[b"event_type"]]
         user_hash = bytes.fromhex(fields[b"user_hash"].decode()) or None
@@ -140,5 +141,5 @@ def decode(fields: Mapping[bytes, bytes]) -> AcceptedEvent:
 
 def _missing(fields: Mapping[bytes, bytes], error: KeyError) -> MalformedEntry:
     if b"event_type" in fields and fields[b"event_type"] not in _EVENT_TYPES:
-        return MalformedEntry("unknown_event_type", "the event type is none of the fourteen")
+        return MalformedEntry("unknown_event_type", "this release does not know the event type")
     return MalformedEntry("missing_field", f"the entry lacks {error.args[0]!r}")
