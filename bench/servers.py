@@ -22,7 +22,7 @@ from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
-from storage.migrate import upgrade
+from storage.database.migrate import upgrade
 from stream.connection import Redis, connect
 
 BATCH_SIZE: Final = 1_000

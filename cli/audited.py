@@ -10,7 +10,7 @@ from cli.operator import current_operator
 from runtime.clock import utc_now
 from runtime.errors import StorageUnavailable
 from runtime.settings import Settings
-from storage.audit import AuditEntry, append_entries
+from storage.privacy.audit import AuditEntry, append_entries
 
 RecordShown = Callable[[Sequence[bytes]], Awaitable[None]]
 """Takes the pseudonyms of the learners whose events are about to be shown."""

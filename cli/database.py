@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 from runtime.errors import StorageUnavailable
 from runtime.settings import Settings
-from storage.failures import translated_errors
-from storage.pool import Connection, connect
-from storage.revision import head_revision, revision_of
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection, connect
+from storage.database.revision import head_revision, revision_of
 
 
 @contextlib.asynccontextmanager

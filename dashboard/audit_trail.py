@@ -20,7 +20,7 @@ from dashboard.percent_encoding import is_readable
 from dashboard.services import services_of
 from runtime.errors import DependencyUnavailable, StorageUnavailable
 from schemas.envelope_fields import AskedUserId
-from storage.audit import AuditEntry
+from storage.privacy.audit import AuditEntry
 from web.problems import Refusal
 
 MOST_WAITING: Final = 10_000

@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from schemas.accepted import AcceptedEvent
 from schemas.answers import StoredEvent
-from storage.event_search import EventSearch
+from storage.answers.event_search import EventSearch
 
 
 @dataclass(frozen=True, slots=True)

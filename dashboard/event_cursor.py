@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from storage.event_search import EventSearch, Place
+from storage.answers.event_search import EventSearch, Place
 
 _FORM: Final = struct.Struct(">qqq16s8s")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

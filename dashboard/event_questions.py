@@ -11,7 +11,7 @@ from uuid import UUID
 from dashboard.event_cursor import Cursor, parse_cursor
 from dashboard.parameters import SomeEvents
 from schemas.problem import ProblemError
-from storage.event_search import EventSearch, Place
+from storage.answers.event_search import EventSearch, Place
 from web.problems import Refusal
 
 _UNLESS_SAID: Final = timedelta(hours=24)

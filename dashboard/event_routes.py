@@ -19,7 +19,7 @@ from dashboard.problems import described
 from dashboard.routes import SECURITY, AnyCaller, SomeServices
 from dashboard.services import Services
 from schemas.answers import EventPage, WindowMeta
-from storage.event_search import SearchTooWide, place_of
+from storage.answers.event_search import SearchTooWide, place_of
 from web.problems import Refusal
 
 router = APIRouter(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from runtime.errors import StorageUnavailable
-from storage.answers import Answers
+from storage.answers.aggregates import Answers
 from stream.lag import GroupLag
 from telemetry.health import Check
 

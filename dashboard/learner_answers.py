@@ -19,7 +19,7 @@ from schemas.answers import (
     LearningOverview,
     XpDay,
 )
-from storage.answers import LearnerRecord
+from storage.answers.aggregates import LearnerRecord
 
 _MICROSECONDS_PER_SECOND = timedelta(seconds=1) // timedelta(microseconds=1)
 _MICROSECONDS_PER_MINUTE = timedelta(minutes=1) // timedelta(microseconds=1)

@@ -20,7 +20,7 @@ from dashboard.parameters import LiveFilter
 from dashboard.routes import identify
 from dashboard.services import Services, services_of
 from runtime.origins import authority_of
-from storage.audit import EVERYBODY
+from storage.privacy.audit import EVERYBODY
 from web.problems import Refusal
 
 SUBPROTOCOL: Final = "analytics.v1"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 
 GAMMA = 1.02
-"""Bucket b holds GAMMA^(b-1) < ms <= GAMMA^b; storage/sql/rollups/system_metrics.sql fills them."""
+"""Bucket b holds GAMMA^(b-1) < ms <= GAMMA^b; storage/batches/sql/system_metrics.sql fills them."""
 
 
 def representative(bucket: int) -> float:

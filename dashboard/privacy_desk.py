@@ -11,9 +11,9 @@ from uuid import UUID
 from pydantic_core import from_json, to_json
 
 from schemas.privacy import ErasureReceipt
-from storage.erasure import ErasureJob, read_job, request_erasure
-from storage.learner_data import erased_at, last_audit_entry, learner_pages
-from storage.pool import Connection, connect
+from storage.database.pool import Connection, connect
+from storage.privacy.erasure import ErasureJob, read_job, request_erasure
+from storage.privacy.learner_data import erased_at, last_audit_entry, learner_pages
 from stream.connection import Redis
 from stream.entry import Entry
 from stream.health import ping

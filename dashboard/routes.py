@@ -28,8 +28,8 @@ from schemas.answers import (
     LearningOverview,
     SystemMetrics,
 )
-from storage.answers import LearnerRecord
-from storage.verify import expiry_cutoff
+from storage.answers.aggregates import LearnerRecord
+from storage.batches.verify import expiry_cutoff
 
 router = APIRouter(prefix="/api/analytics", responses=described(), route_class=AuditedRoute)
 

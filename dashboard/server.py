@@ -25,11 +25,11 @@ from dashboard.services import Services
 from runtime.clock import utc_now
 from runtime.lifecycle import run_together, stop_on_signals
 from runtime.settings import Settings
-from storage.answers import Answers
-from storage.audit import append_entries
-from storage.event_search import STATEMENT_TIMEOUT, EventArchive
-from storage.pool import open_pool
-from storage.revision import head_revision
+from storage.answers.aggregates import Answers
+from storage.answers.event_search import STATEMENT_TIMEOUT, EventArchive
+from storage.database.pool import open_pool
+from storage.database.revision import head_revision
+from storage.privacy.audit import append_entries
 from stream.api_keys import follow_keys
 from stream.connection import connect
 from stream.health import ping

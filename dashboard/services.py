@@ -19,14 +19,14 @@ from dashboard.live.places import Places
 from dashboard.privacy_desk import PrivacyDesk
 from dashboard.shared_answers import SharedAnswers
 from schemas.accepted import AcceptedEvent
-from storage.answers import LearnerRecord, SystemRecord
-from storage.audit import AuditEntry
-from storage.event_search import EventSearch, Place
+from storage.answers.aggregates import LearnerRecord, SystemRecord
+from storage.answers.event_search import EventSearch, Place
+from storage.privacy.audit import AuditEntry
 from telemetry.health import Check
 
 
 class Questions(Protocol):
-    """What the routes ask of the database: `storage.answers.Answers`. Both raise StorageUnavailable."""
+    """What the routes ask of the database: `storage.answers.aggregates.Answers`. Both raise StorageUnavailable."""
 
     async def learner(
         self, pseudonyms: Sequence[bytes], today: date, days: int, now: datetime, session_timeout: timedelta
@@ -38,7 +38,7 @@ class Questions(Protocol):
 
 
 class Archive(Protocol):
-    """Where single events are looked for: `storage.event_search.EventArchive`."""
+    """Where single events are looked for: `storage.answers.event_search.EventArchive`."""
 
     async def page(self, search: EventSearch, limit: int, behind: Place | None = None) -> list[AcceptedEvent]:
         """Return the newest events behind a place. Raises SearchTooWide and StorageUnavailable."""

@@ -8,7 +8,7 @@ from dashboard.percentiles import percentiles
 from dashboard.small_groups import GroupFigures
 from dashboard.windows import TimeWindow
 from schemas.answers import EndpointMetrics, HoursMeta, LatencyMs, RequestStep, SystemMetrics
-from storage.answers import StepTotals, SystemRecord
+from storage.answers.aggregates import StepTotals, SystemRecord
 
 
 def system_metrics(record: SystemRecord, window: TimeWindow, meta: HoursMeta, groups: GroupFigures) -> SystemMetrics:

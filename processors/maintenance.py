@@ -15,9 +15,9 @@ from processors.retry import until_available
 from runtime.errors import DependencyUnavailable, StorageUnavailable
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
-from storage.health import ping as ping_storage
-from storage.leadership import Leadership, leadership
-from storage.pool import Pool, open_pool
+from storage.database.health import ping as ping_storage
+from storage.database.leadership import Leadership, leadership
+from storage.database.pool import Pool, open_pool
 from stream.connection import connect
 from stream.health import ping as ping_stream
 from telemetry import events as telemetry

@@ -9,13 +9,13 @@ from typing import Final
 import asyncpg
 
 from runtime.diagnosis import Finding, judge
-from storage.failures import translated_errors
-from storage.id_conflicts import ConflictKind, read_conflicts
+from storage.batches.id_conflicts import ConflictKind, read_conflicts
+from storage.database.failures import translated_errors
+from storage.database.pool import connect
+from storage.database.revision import current_revision, head_revision
 from storage.losses import StreamLoss, read_losses
-from storage.pool import connect
-from storage.residue import PLACES_IN_REDIS, Residue, read_residue
-from storage.retention_horizon import read_horizon
-from storage.revision import current_revision, head_revision
+from storage.privacy.residue import PLACES_IN_REDIS, Residue, read_residue
+from storage.retention.horizon import read_horizon
 
 _OLDEST: Final = 15
 _LONG_TRANSACTION_SECONDS: Final = 600

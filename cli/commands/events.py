@@ -21,7 +21,7 @@ from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
 from schemas.answers import StoredEvent
-from storage.event_search import EventSearch, read_pages
+from storage.answers.event_search import EventSearch, read_pages
 
 _PAGE: Final = 500
 _WIDTH: Final = 200

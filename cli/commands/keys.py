@@ -22,7 +22,7 @@ from runtime.secret_strength import require_strong
 from runtime.settings import Settings
 from schemas.access import IssuedKey, Scope
 from storage.api_keys import KeyRecord, add_key, keys_in_force, list_keys, revoke_key
-from storage.pool import Connection
+from storage.database.pool import Connection
 from stream.api_keys import publish_keys
 from stream.connection import connect as connect_stream
 from web import api_key_format

@@ -13,7 +13,7 @@ import typer
 from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.output import ask, note, show, show_json
 from runtime.errors import ConfigurationError
-from storage.failures import translated_errors
+from storage.database.failures import translated_errors
 
 app = typer.Typer(no_args_is_help=True, help="Migrate the database schema, show its revision, create logins.")
 
@@ -30,8 +30,8 @@ def up(
     revision: Annotated[str, typer.Argument(help="Revision to migrate to.")] = "head", data_dir: DataDir = DATA_DIR
 ) -> None:
     """Migrate up. Does nothing when the database is at the revision already."""
-    from storage.migrate import upgrade
-    from storage.revision import current_revision
+    from storage.database.migrate import upgrade
+    from storage.database.revision import current_revision
 
     url = resolve_settings(data_dir).database_dsn
     _run(upgrade(url, revision))
@@ -45,8 +45,8 @@ def down(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Migrate down. Deletes the data that newer revisions hold."""
-    from storage.migrate import downgrade
-    from storage.revision import current_revision
+    from storage.database.migrate import downgrade
+    from storage.database.revision import current_revision
 
     url = resolve_settings(data_dir).database_dsn
     if not yes:
@@ -64,7 +64,7 @@ def logins(data_dir: DataDir = DATA_DIR) -> None:
     Reads the passwords from POSTGRES_WRITER_PASSWORD, POSTGRES_READER_PASSWORD and POSTGRES_MAINTENANCE_PASSWORD.
     """
     from cli.local.process_logins import postgres_password_variable
-    from storage.roles import ROLES, login_of, make_logins
+    from storage.database.roles import ROLES, login_of, make_logins
 
     passwords = {}
     for role in ROLES:
@@ -81,7 +81,7 @@ def logins(data_dir: DataDir = DATA_DIR) -> None:
 @app.command()
 def status(as_json: Json = False, data_dir: DataDir = DATA_DIR) -> None:
     """Show the revision of the database. Exit code 1 when it is not the newest."""
-    from storage.revision import current_revision, head_revision
+    from storage.database.revision import current_revision, head_revision
 
     current = _run(current_revision(resolve_settings(data_dir).database_dsn))
     head = head_revision()

@@ -23,8 +23,8 @@ from dashboard.privacy_desk import PrivacyDesk
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.privacy import ErasureReceipt
-from storage.audit import AuditEntry, read_entries
-from storage.holdings import Holding, Keeping, read_holdings
+from storage.privacy.audit import AuditEntry, read_entries
+from storage.privacy.holdings import Holding, Keeping, read_holdings
 from stream.connection import connect as connect_stream
 
 app = typer.Typer(no_args_is_help=True, help="Export or erase the data of a learner; show retention and the audit log.")

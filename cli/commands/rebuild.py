@@ -14,8 +14,8 @@ from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.output import note, show_json
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from storage.rebuild import rebuild_aggregates
-from storage.verify import TableDrift
+from storage.batches.rebuild import rebuild_aggregates
+from storage.batches.verify import TableDrift
 
 
 def rebuild(

@@ -21,10 +21,10 @@ from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.lifecycle import stop_on_signals
 from runtime.settings import Settings
-from storage.batch import BatchCounts
-from storage.pool import open_pool
-from storage.retention_horizon import read_horizon
-from storage.writer import BatchWriter
+from storage.batches.batch import BatchCounts
+from storage.batches.writer import BatchWriter
+from storage.database.pool import open_pool
+from storage.retention.horizon import read_horizon
 from stream.connection import Redis, connect
 from stream.history import read_history, trimmed_through
 from telemetry import logging

@@ -15,9 +15,9 @@ from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.output import Column, Row, coloured, joined, show, show_json, show_table
 from runtime.clock import utc_now
 from runtime.settings import Settings
+from storage.batches.verify import Books, TableDrift, read_books, verify_aggregates
+from storage.database.pool import Connection
 from storage.losses import StreamLoss, read_losses
-from storage.pool import Connection
-from storage.verify import Books, TableDrift, read_books, verify_aggregates
 from stream.books import StreamBooks, read_stream_books
 from stream.connection import Redis
 from stream.connection import connect as connect_stream

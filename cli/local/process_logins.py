@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from storage.roles import ROLES, Role, login_of, make_logins
+from storage.database.roles import ROLES, Role, login_of, make_logins
 from stream.permissions import RULES
 
 _LOGIN_OPTIONS: Final = frozenset({"user", "username", "password", "passfile"})

@@ -12,7 +12,7 @@ from cli.local.inherited_environment import proxy_variables
 from cli.local.supervised_process import Program
 from runtime.embedded import ports
 from runtime.settings import Settings
-from storage.roles import Role
+from storage.database.roles import Role
 
 
 @dataclass(frozen=True, slots=True)

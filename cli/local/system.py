@@ -19,8 +19,8 @@ from cli.local.supervised_process import Program, Say, SupervisedProcess
 from cli.local.supervised_server import Server, SupervisedServer
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
-from storage.migrate import upgrade
-from storage.roles import ROLES, make_logins
+from storage.database.migrate import upgrade
+from storage.database.roles import ROLES, make_logins
 from stream import permissions
 
 

@@ -19,7 +19,7 @@ from cli.local.dev_file import DevFile
 from cli.local.process_logins import postgres_password_variable, redis_password_variable
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
-from storage.roles import ROLES, login_of
+from storage.database.roles import ROLES, login_of
 from stream.permissions import RULES
 from tests.support import processes
 from tests.support.redis_users import redis_users

@@ -17,7 +17,7 @@ from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.catalogue import EventType
-from storage.verify import verify_aggregates
+from storage.batches.verify import verify_aggregates
 from stream.connection import Redis
 from stream.consumer import Consumer
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key

@@ -16,9 +16,9 @@ from cli.commands.verify import Balance, read_balances
 from processors.chores import watch_stream
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
+from storage.batches.verify import verify_aggregates
+from storage.database.pool import Pool, open_pool
 from storage.diagnosis import judge_losses
-from storage.pool import Pool, open_pool
-from storage.verify import verify_aggregates
 from stream.connection import connect
 from stream.continuity import find_position
 from stream.keys import stream_key

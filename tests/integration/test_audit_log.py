@@ -21,9 +21,9 @@ from dashboard.server import open_services
 from runtime.clock import utc_now
 from runtime.errors import StorageUnavailable
 from runtime.settings import Settings
-from storage.audit import AuditEntry, append_entries
-from storage.pool import open_pool
-from storage.retention import prune_audit_log
+from storage.database.pool import open_pool
+from storage.privacy.audit import AuditEntry, append_entries
+from storage.retention.removal import prune_audit_log
 from tests.support.access import ADMIN_KEY, EVENTS_KEY, WRITE_KEY
 from tests.support.reading import ANNA, HEATMAP, OVERVIEW, READER, SYSTEM, bearer, client_of
 from tests.support.terminal import Operator

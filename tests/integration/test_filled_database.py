@@ -16,7 +16,7 @@ from cli.local.dev_access import ensure_access
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.identifiers import is_reserved, milliseconds_of, unix_milliseconds
-from storage.verify import verify_aggregates
+from storage.batches.verify import verify_aggregates
 from stream.connection import Redis
 
 EVENTS = 5_001

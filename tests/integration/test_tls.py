@@ -25,9 +25,9 @@ from ingest.server import create_app
 from runtime.embedded import ports
 from runtime.errors import ConfigurationError, StorageUnavailable, StreamUnavailable
 from runtime.settings import Settings
-from storage.migrate import upgrade
-from storage.pool import connect as connect_storage
-from storage.revision import current_revision, head_revision
+from storage.database.migrate import upgrade
+from storage.database.pool import connect as connect_storage
+from storage.database.revision import current_revision, head_revision
 from stream.connection import connect
 from stream.health import ping
 from tests.support.access import WRITE_KEY

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from storage.rollups import ROLLUPS
+from storage.batches.rollups import ROLLUPS
 from stream.connection import Redis
 from stream.keys import stream_key
 from tests.support.checker import assert_nothing_lost

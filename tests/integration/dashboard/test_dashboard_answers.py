@@ -12,7 +12,7 @@ import pytest
 from dashboard.percentiles import representative
 from dashboard.services import Services
 from runtime.settings import Settings
-from storage.answers import LearnerRecord, SystemRecord
+from storage.answers.aggregates import LearnerRecord, SystemRecord
 from stream.connection import connect
 from stream.groups import ensure_group
 from tests.support.aggregates import Aggregates

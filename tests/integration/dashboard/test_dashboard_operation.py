@@ -15,7 +15,7 @@ from dashboard.services import Services
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
-from storage.migrate import upgrade
+from storage.database.migrate import upgrade
 from telemetry import metrics
 from tests.support.reading import (
     ANNA,

@@ -16,7 +16,7 @@ import pytest
 from dashboard.services import Services
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from storage.event_search import EventArchive, EventSearch, place_of
+from storage.answers.event_search import EventArchive, EventSearch, place_of
 from tests.support.access import EVENTS_KEY
 from tests.support.archive import archive
 from tests.support.events import event, uuid7

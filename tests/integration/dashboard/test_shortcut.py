@@ -15,7 +15,7 @@ from dashboard.edge import Edge
 from dashboard.services import Services
 from dashboard.shortcut import Shortcut
 from runtime.errors import StorageUnavailable
-from storage.audit import AuditEntry
+from storage.privacy.audit import AuditEntry
 from tests.support.access import EVENTS_KEY, WRITE_KEY
 from tests.support.aggregates import Aggregates
 from tests.support.reading import ANNA, HEATMAP, NOW, OVERVIEW, PROGRESS, READER, SYSTEM, bearer

@@ -16,7 +16,7 @@ from dashboard.app import create_app
 from dashboard.services import Services
 from runtime.errors import StorageUnavailable
 from schemas.accepted import AcceptedEvent
-from storage import learner_data
+from storage.privacy import learner_data
 from tests.support.access import ADMIN_KEY
 from tests.support.archive import archive
 from tests.support.events import event

@@ -9,7 +9,7 @@ import pytest
 from dashboard.learner_answers import heatmap
 from dashboard.windows import DayWindow
 from schemas.answers import DaysMeta, HeatmapDay, LearningHeatmap
-from storage.answers import LearnerDay, LearnerRecord
+from storage.answers.aggregates import LearnerDay, LearnerRecord
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 TODAY = NOON.date()

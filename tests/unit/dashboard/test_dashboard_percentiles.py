@@ -14,7 +14,7 @@ latencies = st.floats(0.001, 86_400_000, allow_nan=False)
 
 
 def bucket_of(milliseconds: float) -> int:
-    """As storage/sql/rollups/system_metrics.sql."""
+    """As storage/batches/sql/system_metrics.sql."""
     return math.ceil(math.log(milliseconds) / math.log(GAMMA))
 
 

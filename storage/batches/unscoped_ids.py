@@ -14,7 +14,7 @@ from uuid import UUID
 
 from schemas.entry import WireEvent
 from schemas.identifiers import RESERVED_FLOOR, counterpart
-from storage.pool import Connection
+from storage.database.pool import Connection
 
 _RESERVED: Final = str(RESERVED_FLOOR)[:4]
 

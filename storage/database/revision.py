@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 
 import migrations
-from storage.pool import Connection
+from storage.database.pool import Connection
 
 
 def head_revision() -> str:

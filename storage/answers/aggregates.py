@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from schemas.catalogue import COUNTERS
-from storage.catalogue_sql import COUNTER_SUMS
-from storage.failures import translated_errors
-from storage.rollups import SESSION_RESOLUTION
+from storage.batches.catalogue_sql import COUNTER_SUMS
+from storage.batches.rollups import SESSION_RESOLUTION
+from storage.database.failures import translated_errors
 
-_SQL = Path(__file__).parent / "sql" / "answers"
+_SQL = Path(__file__).parent / "sql"
 
 ACQUIRE_TIMEOUT: Final = timedelta(seconds=5)
 """Maximum time an answer waits for a connection."""

@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 
 from runtime.settings import STATEMENT_TIMEOUT
-from storage.failures import translated_errors
+from storage.database.failures import translated_errors
 
 Pool = asyncpg.Pool
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy

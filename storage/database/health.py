@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from storage.failures import translated_errors
+from storage.database.failures import translated_errors
 
 
 async def ping(pool: asyncpg.Pool) -> str:

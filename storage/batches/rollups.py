@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from schemas.catalogue import CATALOGUE, COUNTERS, LEARNER_EVENTS, EventType
-from storage.catalogue_sql import COUNTS, XP, type_condition
+from storage.batches.catalogue_sql import COUNTS, XP, type_condition
 
-_SQL = Path(__file__).parent / "sql" / "rollups"
+_SQL = Path(__file__).parent / "sql"
 RAW_EVENTS: Final = "analytics_events"
 RETIRED: Final = "retired"
 

@@ -8,8 +8,8 @@ from typing import Final, Literal, NamedTuple
 
 import asyncpg
 
-from storage.failures import translated_errors
-from storage.pool import Connection
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
 
 Difference = Literal["event_type", "learner"]
 

@@ -13,14 +13,14 @@ import asyncpg
 
 from runtime.errors import StorageUnavailable
 from schemas.accepted import AcceptedEvent
-from storage.answers import ACQUIRE_TIMEOUT
-from storage.failures import translated_errors
-from storage.pool import Connection, Pool
+from storage.answers.aggregates import ACQUIRE_TIMEOUT
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection, Pool
 
 STATEMENT_TIMEOUT: Final = timedelta(seconds=5)
 """Longest the database may look for one page."""
 
-_SQL: Final = Path(__file__).parent / "sql" / "answers"
+_SQL: Final = Path(__file__).parent / "sql"
 _EVENTS: Final = (_SQL / "events.sql").read_text(encoding="utf-8")
 _LEARNER_EVENTS: Final = (_SQL / "learner_events.sql").read_text(encoding="utf-8")
 _BEFORE_ALL: Final = UUID(int=0)

@@ -16,11 +16,11 @@ from uuid import UUID
 
 import asyncpg
 
-from storage.failures import translated_errors
-from storage.pool import Connection
-from storage.residue import REDIS, STREAM, note_residue, places_of
-from storage.rollups import RETIRED, ROLLUPS
-from storage.store_batch import BATCH_LOCK
+from storage.batches.rollups import RETIRED, ROLLUPS
+from storage.batches.store_batch import BATCH_LOCK
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
+from storage.privacy.residue import REDIS, STREAM, note_residue, places_of
 
 _STREAM: Final = "stream"
 _LIVE: Final = "live"

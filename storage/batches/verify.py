@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from storage.failures import translated_errors
-from storage.pool import Connection
-from storage.rollups import ROLLUPS, Rollup
+from storage.batches.rollups import ROLLUPS, Rollup
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
 
 
 @dataclass(frozen=True)

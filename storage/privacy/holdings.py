@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from storage.failures import translated_errors
-from storage.partition_weeks import GRACE
-from storage.pool import Connection
-from storage.rollups import RAW_EVENTS, RETIRED, ROLLUPS
-from storage.verify import expiry_cutoff
+from storage.batches.rollups import RAW_EVENTS, RETIRED, ROLLUPS
+from storage.batches.verify import expiry_cutoff
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
+from storage.retention.partition_weeks import GRACE
 
 About = Literal["one learner", "the platform", "the stream", "the erased"]
 

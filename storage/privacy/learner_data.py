@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import asyncpg
 
-from storage.failures import translated_errors
-from storage.pool import Connection
-from storage.rollups import RAW_EVENTS, RETIRED, ROLLUPS
+from storage.batches.rollups import RAW_EVENTS, RETIRED, ROLLUPS
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
 
 PAGE: Final = 1_000
 """Rows that are read at once."""

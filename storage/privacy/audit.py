@@ -13,8 +13,8 @@ from typing import Final
 
 import asyncpg
 
-from storage.failures import translated_errors
-from storage.pool import Connection
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
 
 EVERYBODY: Final = "everybody"
 """What a span says under `about` when events of all learners were shown, and not one by one."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from storage.failures import translated_errors
-from storage.pool import Connection
-from storage.rollups import ROLLUPS, Rollup
-from storage.store_batch import BATCH_LOCK
-from storage.verify import TableDrift, expiry_cutoff, kept, verify_aggregates
+from storage.batches.rollups import ROLLUPS, Rollup
+from storage.batches.store_batch import BATCH_LOCK
+from storage.batches.verify import TableDrift, expiry_cutoff, kept, verify_aggregates
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
 
 
 async def rebuild_aggregates(

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from storage.failures import translated_errors
-from storage.partition_weeks import AHEAD, GRACE, WEEK, partition_week
+from storage.database.failures import translated_errors
+from storage.retention.partition_weeks import AHEAD, GRACE, WEEK, partition_week
 
 
 async def ensure_partitions(pool: asyncpg.Pool, now: datetime, raw_retention: timedelta) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from storage.failures import translated_errors
-from storage.pool import Connection
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
 
 # Entries that the stream may bring again: every one from the oldest it had when it was last looked at.
 _REMEMBER_ENTRIES: Final = """

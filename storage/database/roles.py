@@ -8,8 +8,8 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 
-from storage.failures import translated_errors
-from storage.pool import connect
+from storage.database.failures import translated_errors
+from storage.database.pool import connect
 
 Role = Literal["writer", "reader", "maintenance"]
 ROLES: Final[tuple[Role, ...]] = ("writer", "reader", "maintenance")

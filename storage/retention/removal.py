@@ -2,7 +2,7 @@
 
 Before raw rows go, their rollups are added to the twin tables in schema `retired`, in the same transaction:
 an aggregate always equals `retired` merged with a recompute of what raw still holds. The same transaction remembers
-what went, so that nothing is counted again: see `storage/retention_horizon.py`.
+what went, so that nothing is counted again: see `storage/retention/horizon.py`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Final
 import asyncpg
 
 from runtime.failpoints import Failpoint, reach
-from storage.failures import translated_errors
-from storage.partition_weeks import expired_end
-from storage.partitions import partition_names
-from storage.pool import Connection
-from storage.retention_horizon import raise_horizon, remember_entries, remember_mapped_ids
-from storage.rollups import RETIRED, ROLLUPS
-from storage.store_batch import BATCH_LOCK
-from storage.unscoped_ids import finish, remember_counterparts
-from storage.verify import expiry_cutoff
+from storage.batches.rollups import RETIRED, ROLLUPS
+from storage.batches.store_batch import BATCH_LOCK
+from storage.batches.unscoped_ids import finish, remember_counterparts
+from storage.batches.verify import expiry_cutoff
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
+from storage.retention.horizon import raise_horizon, remember_entries, remember_mapped_ids
+from storage.retention.partition_weeks import expired_end
+from storage.retention.partitions import partition_names
 
 _CHUNK: Final = 5_000
 _SLOT: Final = 0

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from schemas.entry import WireEvent
 from schemas.identifiers import RESERVED_FLOOR
-from storage.rollups import ROLLUPS, Rollup
+from storage.batches.rollups import ROLLUPS, Rollup
 
 COLUMNS: Final = (*WireEvent._fields, "stream_partition", "entry_id")
 """Of an event, in the order a batch gives them."""

@@ -15,11 +15,11 @@ import asyncpg
 from runtime.errors import EventsBeforeHorizon
 from runtime.failpoints import Failpoint, reach
 from schemas.entry import WireEvent
-from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
-from storage.failures import translated_errors
-from storage.pool import Connection
-from storage.store_batch import COLUMNS, LOCK, STORE, Conflict, Stored, prepare, read_conflicts
-from storage.unscoped_ids import counterparts
+from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
+from storage.batches.store_batch import COLUMNS, LOCK, STORE, Conflict, Stored, prepare, read_conflicts
+from storage.batches.unscoped_ids import counterparts
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
 
 SLOTS: Final = 8
 """Copies of each hot row."""

@@ -8,8 +8,8 @@ from typing import Final
 
 import asyncpg
 
-from storage.failures import translated_errors
-from storage.pool import Connection
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
 
 LEADER_LOCK: Final = 7_205_759_403_792_793_603
 

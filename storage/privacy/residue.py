@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from schemas.identifiers import RESERVED_FLOOR
-from storage.failures import translated_errors
-from storage.pool import Connection
-from storage.rollups import RETIRED, ROLLUPS
+from storage.batches.rollups import RETIRED, ROLLUPS
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
 
 REDIS: Final = "redis"
 """The files of Redis."""
