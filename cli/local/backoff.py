@@ -1,4 +1,4 @@
-"""How long to wait before a process that ended is started again."""
+"""Backoff between restarts of a process that ends by itself."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def cells(points: dict[Failpoint, Sequence[int]]) -> list[tuple[Failpoint, int]]
 
 
 def test_every_failpoint_is_in_the_matrix() -> None:
-    elsewhere = {Failpoint.AFTER_REDRIVE}  # tests/integration/test_dlq.py
+    elsewhere = {Failpoint.AFTER_REDRIVE}  # tests/integration/cli/test_dlq.py
     assert {*OF_WORKERS, *OF_LIVE_WORKERS, *OF_INGEST, *OF_TRIMMING, *OF_RETENTION, *elsewhere} == set(Failpoint)
 
 

@@ -236,7 +236,7 @@ async def test_commands_are_on_record_before_they_begin_and_the_log_can_be_read(
     everything = await operator.run("privacy", "log")
     assert "privacy export" in everything.out
     assert "there may be more" not in everything.err
-    assert "the newest 2; there may be more" in (await operator.run("privacy", "log", "--limit", "2")).err
+    assert "the newest 2 entries; there may be more" in (await operator.run("privacy", "log", "--limit", "2")).err
 
     await database.execute("ALTER TABLE daily_activity_summary RENAME TO gone")
     assert (await operator.run("rebuild")).code == 3

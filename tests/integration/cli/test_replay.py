@@ -145,7 +145,7 @@ async def test_what_was_trimmed_is_said_to_be_missing(settings: Settings, redis:
 async def test_what_lies_before_the_raw_retention_is_refused(settings: Settings, arguments: list[str]) -> None:
     code, _, err = await replay(settings, *arguments)
     assert code == 2
-    assert "--from lies before" in err
+    assert "--from is before" in err
     assert "ANALYTICS_RAW_RETENTION_DAYS" in err
 
 

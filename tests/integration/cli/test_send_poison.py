@@ -58,12 +58,12 @@ class Patience:
         return Courier(client, RetryPolicy(**policy), sleep=self.sleep, clock=lambda: self.seconds, luck=lambda: 0.5)
 
 
-async def deliver(url: str, ids: list[str], neighbour: str | None = None, **policy: Any) -> tuple[list[str], float]:
+async def deliver(url: str, ids: list[str], probe: str | None = None, **policy: Any) -> tuple[list[str], float]:
     """Return the ids of the events that are poison, and how long the delivery waited."""
     patience = Patience()
-    before = None if neighbour is None else encoded(neighbour)
+    earlier = None if probe is None else encoded(probe)
     async with Target(url, "key").open(1) as client:
-        found = await patience.courier(client, **policy).deliver([encoded(each) for each in ids], before)
+        found = await patience.courier(client, **policy).deliver([encoded(each) for each in ids], earlier)
     assert [verdict.index for verdict in found] == list(range(len(ids)))
     assert {(verdict.status, verdict.code) for verdict in found} <= {("accepted", None), ("rejected", "defect")}
     return [event_id for event_id, verdict in zip(ids, found, strict=True) if verdict.code], patience.seconds
@@ -203,7 +203,7 @@ class TestCommand:
         ingest.script = lambda _events: FAILS
         code, out, err = self.run(ingest.url, file, "--give-up-after", "2", "--concurrency", "1")
         assert (code, out) == (3, ""), err
-        assert err.count("trying again") <= 2
+        assert err.count("retrying") <= 2
         assert not (file.parent / "events.ndjson.rejected.ndjson").exists()
         ingest.script = accept_all
         assert self.run(ingest.url, file)[0] == 0

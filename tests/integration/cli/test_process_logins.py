@@ -9,7 +9,7 @@ import asyncpg
 
 from cli.commands.doctor import check_logins
 from cli.local.dev_file import DevFile
-from cli.local.process_logins import database_urls, missing_passwords, redis_urls
+from cli.local.process_logins import create_database_logins, find_missing_passwords, resolve_redis_urls
 from runtime.settings import Settings
 from storage.database.roles import ROLES, login_of
 from stream.permissions import RULES
@@ -19,7 +19,7 @@ RUNNING = DevFile("http://i", "http://d", "w", "r", "a", "j", "postgresql://p", 
 
 def test_a_user_of_redis_with_a_password_has_it_and_nothing_of_the_operators() -> None:
     url = "rediss://boss:secret@cache:6380/2?ssl_cert_reqs=required&password=secret"
-    urls = redis_urls(url, {"REDIS_WORKER_PASSWORD": "p@ss/word", "REDIS_LIVE_PASSWORD": ""})
+    urls = resolve_redis_urls(url, {"REDIS_WORKER_PASSWORD": "p@ss/word", "REDIS_LIVE_PASSWORD": ""})
 
     assert urls["worker"] == "rediss://worker:p%40ss%2Fword@cache:6380/2?ssl_cert_reqs=required"
     assert {urls[user] for user in RULES if user != "worker"} == {url}
@@ -29,7 +29,7 @@ async def test_a_login_of_postgres_with_a_password_is_made_and_used(
     settings: Settings, database: asyncpg.Connection
 ) -> None:
     password = "a p@ssword of the tests"
-    urls = await database_urls(settings.database_dsn, {"POSTGRES_WRITER_PASSWORD": password})
+    urls = await create_database_logins(settings.database_dsn, {"POSTGRES_WRITER_PASSWORD": password})
 
     assert {urls[role] for role in ROLES if role != "writer"} == {settings.database_dsn}
     place = urlsplit(urls["writer"])
@@ -41,9 +41,9 @@ async def test_a_login_of_postgres_with_a_password_is_made_and_used(
 
 def test_what_is_shared_is_said_by_doctor_while_the_system_runs() -> None:
     given = {"REDIS_WORKER_PASSWORD": "p", "POSTGRES_READER_PASSWORD": "p", "POSTGRES_WRITER_PASSWORD": "p"}
-    shared = missing_passwords(given, redis=True, postgres=True)
+    shared = find_missing_passwords(given, redis=True, postgres=True)
     assert len(shared) == len(RULES) + len(ROLES) - len(given)
-    assert missing_passwords({}, redis=False, postgres=False) == []
+    assert find_missing_passwords({}, redis=False, postgres=False) == []
 
     assert check_logins(None) == []
     [own] = check_logins(RUNNING)

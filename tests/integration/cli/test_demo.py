@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
-import signal
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from cli.local import dev_file
 from cli.local.dev_file import DevFile
+from tests.support.running import running
 from tests.support.scripted_ingest import Event, Saying, ScriptedIngest, accept_all, verdicts
 from tests.support.waiting import eventually
 
@@ -43,17 +44,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
 
 
-@contextmanager
-def live(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run the live demo; at the end it is told to stop, and must do so cleanly."""
-    with subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-            assert process.poll() is None
-        finally:
-            process.send_signal(signal.SIGTERM)
-            _, err = process.communicate()
-    assert process.returncode == 0, err
+@asynccontextmanager
+async def live(data_dir: Path, *arguments: str) -> AsyncIterator[None]:
+    """Run the live demo for the block. It must not end by itself, and it must stop cleanly."""
+    live_command = command("--data-dir", str(data_dir), *arguments)
+    async with running(*live_command, log=data_dir / "log", environment=os.environ) as process:
+        yield
+        assert process.returncode is None
 
 
 def sent(ingest: ScriptedIngest) -> list[Event]:
@@ -94,13 +91,13 @@ def test_live_goes_with_no_number(tmp_path: Path) -> None:
 
 
 async def test_live_sends_a_history_once_then_what_happens_now(ingest: ScriptedIngest, data_dir: Path) -> None:
-    with live("--data-dir", str(data_dir), "--rate", "100", *SMALL):
+    async with live(data_dir, "--rate", "100", *SMALL):
         await eventually(lambda: len(sent(ingest)) >= HISTORY + 50)
     first = sent(ingest)
     days = {event["timestamp"][:10] for event in first[:HISTORY]}
     assert len(days) >= 2
     ingest.requests.clear()
-    with live("--data-dir", str(data_dir), "--rate", "100", *SMALL):
+    async with live(data_dir, "--rate", "100", *SMALL):
         await eventually(lambda: len(sent(ingest)) >= 50)
     ids = {event["event_id"] for event in first}
     assert not ids & {event["event_id"] for event in sent(ingest)}
@@ -109,19 +106,19 @@ async def test_live_sends_a_history_once_then_what_happens_now(ingest: ScriptedI
 
 async def test_a_history_that_was_cut_short_is_sent_again_the_same(ingest: ScriptedIngest, data_dir: Path) -> None:
     ingest.script = lambda _events: Saying(503)
-    with live("--data-dir", str(data_dir), *SMALL):
+    async with live(data_dir, *SMALL):
         await eventually(lambda: ingest.requests)
     cut_short = ingest.requests[0]
     ingest.script = accept_all
     ingest.requests.clear()
-    with live("--data-dir", str(data_dir), *SMALL):
+    async with live(data_dir, *SMALL):
         await eventually(lambda: ingest.requests)
     assert ingest.requests[0] == cut_short
     assert len(cut_short) == HISTORY
 
 
 async def test_live_outlives_an_ingest_that_is_away_for_a_while(ingest: ScriptedIngest, data_dir: Path) -> None:
-    with live("--data-dir", str(data_dir), "--rate", "100", *SMALL):
+    async with live(data_dir, "--rate", "100", *SMALL):
         await eventually(lambda: len(sent(ingest)) >= HISTORY + 10)
         ingest.script = lambda _events: None
         before = len(ingest.requests)

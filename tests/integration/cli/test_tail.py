@@ -101,7 +101,7 @@ async def test_a_connection_that_is_lost_is_made_again(tmp_path: Path) -> None:
         found = [json.loads(line) for line in tail.shown.splitlines() if line.startswith("{")]
         assert [one["id"] for one in found] == ["2", "3"]
         assert found[0]["properties"] == message(2)["properties"]
-        assert "closed with 1012); again in" in tail.shown
+        assert "closed with 1012); retrying in" in tail.shown
         assert live.visits[1].asked == {"last_id": "2"}
         assert await tail.interrupted() == 0
 
