@@ -13,10 +13,10 @@ from typing import get_args
 import grimp
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
-from storage.batch import BatchCounts
-from storage.id_conflicts import Difference
 
 from dashboard.live.tally import Transport
+from storage.batches.batch import BatchCounts
+from storage.batches.id_conflicts import Difference
 from telemetry import labels, metrics
 from telemetry.exposition import render
 from telemetry.roles import EXPORTED, Role, registry_of
