@@ -30,7 +30,7 @@ from bench.size import Size
 from bench.system import running
 from cli.local.dev_file import DevFile
 from runtime.settings import Settings
-from storage.verify import read_books
+from storage.batches.verify import read_books
 from stream.connection import Redis, connect
 from stream.keys import LIVE_GROUP
 from stream.lag import measure as measure_lag

@@ -23,8 +23,8 @@ from cli.demo.learners import DEMO_USER
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.identifiers import RESERVED_FLOOR
-from storage.pool import connect
-from storage.rollups import RAW_EVENTS, ROLLUPS
+from storage.batches.rollups import RAW_EVENTS, ROLLUPS
+from storage.database.pool import connect
 from stream.groups import ensure_group
 from stream.keys import STORE_GROUP, stream_key
 

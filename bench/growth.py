@@ -24,7 +24,7 @@ from bench.size import Size
 from bench.waits import wait_for_answers
 from runtime.settings import Settings
 from schemas.entry import WireEvent
-from storage.rollups import RAW_EVENTS, ROLLUPS
+from storage.batches.rollups import RAW_EVENTS, ROLLUPS
 
 _READS_PER_SECOND: Final = 200
 _READ_CONNECTIONS: Final = 100

@@ -27,7 +27,7 @@ from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from schemas.live import message_tail
-from storage.migrate import upgrade
+from storage.database.migrate import upgrade
 from stream.connection import Redis, connect
 from stream.keys import LIVE_STATE, TIMELINE
 

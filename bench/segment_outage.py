@@ -20,7 +20,7 @@ import httpx
 
 from bench.system import running
 from cli.local import dev_file
-from cli.local.dev_access import keep_access
+from cli.local.dev_access import ensure_access
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
 from stream.books import read_stream_books
@@ -42,7 +42,7 @@ class Ingest:
         self._port = any_free()
         self._environment = {
             **os.environ,
-            **keep_access(data_dir / dev_file.ACCESS_NAME, {}).environment(),
+            **ensure_access(data_dir / dev_file.ACCESS_NAME, {}).environment(),
             "ANALYTICS_ENVIRONMENT": "dev",
             "ANALYTICS_LOG_LEVEL": "error",
             "ANALYTICS_INGEST_PORT": str(self._port),

@@ -17,12 +17,12 @@ from typing import Any, Final
 import httpx
 
 from bench.backlog import PSEUDONYM_KEYS
-from cli.local.dev_access import DevAccess, keep_access
+from cli.local.dev_access import DevAccess, ensure_access
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
-from storage.migrate import upgrade
+from storage.database.migrate import upgrade
 from stream.connection import Redis, connect
 
 BATCH_SIZE: Final = 1_000
@@ -79,7 +79,7 @@ async def fresh_servers() -> AsyncIterator[Servers]:
         try:
             await asyncio.gather(asyncio.to_thread(redis.start), asyncio.to_thread(postgres.start))
             await upgrade(postgres.url)
-            access = keep_access(directory / "access.json", {"ANALYTICS_PSEUDONYM_KEYS": PSEUDONYM_KEYS})
+            access = ensure_access(directory / "access.json", {"ANALYTICS_PSEUDONYM_KEYS": PSEUDONYM_KEYS})
             yield Servers(directory, redis.url, postgres.url, access)
         finally:
             await asyncio.to_thread(redis.stop)

@@ -1,1 +1,1 @@
-"""The command line: reads settings once, composes the processes, and is the only user of typer."""
+"""The command line. It loads the settings, composes the processes, and is the only package that imports typer."""

@@ -1,26 +1,29 @@
-"""The database as commands use it: at the revision of this release, which services check by themselves as they work."""
+"""Database connections of commands. Unlike services, a command checks the schema revision once, when it connects."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
+
 from runtime.errors import StorageUnavailable
-from storage.failures import translated_errors
-from storage.pool import Connection
-from storage.pool import connect as connect_to_server
-from storage.revision import head_revision, revision_of
+from runtime.settings import Settings
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection, connect
+from storage.database.revision import head_revision, revision_of
 
 
-async def connect(database_url: str, *, application_name: str) -> Connection:
-    """Open one connection. Raises StorageUnavailable, also when the schema is of another release."""
-    connection = await connect_to_server(database_url, application_name=application_name)
+@contextlib.asynccontextmanager
+async def open_database(settings: Settings, application_name: str) -> AsyncIterator[Connection]:
+    """Open one connection for the block. Raises StorageUnavailable, also when the schema is of another release."""
+    connection = await connect(settings.database_dsn, application_name=application_name)
     try:
-        await require_this_revision(connection)
-    except StorageUnavailable:
+        await require_current_schema(connection)
+        yield connection
+    finally:
         await connection.close()
-        raise
-    return connection
 
 
-async def require_this_revision(connection: Connection) -> None:
+async def require_current_schema(connection: Connection) -> None:
     """Raise StorageUnavailable unless the schema is of this release."""
     head = head_revision()
     with translated_errors():

@@ -1,4 +1,4 @@
-"""Events as a person reads them: when, what, who, and what else was sent."""
+"""Formats events for people: time, type, learner, source, properties."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.catalogue import EventType
 
 _SHOWN_OF_A_PSEUDONYM: Final = 12
 _LONGEST_TYPE: Final = max(map(len, EventType))
-# colours alone: they are what NO_COLOR takes away
+# only colours, because NO_COLOR removes colours but no other style
 _COLOURS: Final[Mapping[str, str]] = {
     "session": "green",
     "material": "cyan",
@@ -26,25 +26,25 @@ _COLOURS: Final[Mapping[str, str]] = {
 _ERROR_COLOUR: Final = "red"
 
 
-def type_text(event_type: str) -> Line:
-    """Return the type in the colour of its kind."""
+def format_type(event_type: str) -> Line:
+    """Return the type in the colour of its family."""
     colour = _ERROR_COLOUR if event_type == EventType.API_ERROR else _COLOURS.get(event_type.partition("_")[0], "")
     return coloured(event_type, colour)
 
 
-def learner_text(event: StoredEvent) -> str:
-    """Return as much of the pseudonym as tells learners apart."""
+def format_learner(event: StoredEvent) -> str:
+    """Return the start of the pseudonym, long enough to tell learners apart; empty without a learner."""
     return (event.user_hash or "")[:_SHOWN_OF_A_PSEUDONYM]
 
 
-def properties_text(event: StoredEvent) -> str:
-    """Return the properties as `name=value`, texts in quotes."""
+def format_properties(event: StoredEvent) -> str:
+    """Return the properties as `name=value` pairs, with JSON values."""
     return " ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in event.properties.items())
 
 
-def line_of(event: StoredEvent) -> Line:
+def format_event(event: StoredEvent) -> Line:
     """Return the event as one line."""
     gap = " " * (_LONGEST_TYPE - len(event.event_type))
-    learner = f"{learner_text(event):{_SHOWN_OF_A_PSEUDONYM}}"
-    facts = f"{gap}  {learner}  {event.source}  {properties_text(event)}".rstrip()
-    return joined(f"{event.occurred_at:%H:%M:%S}  ", type_text(event.event_type), facts)
+    learner = f"{format_learner(event):{_SHOWN_OF_A_PSEUDONYM}}"
+    facts = f"{gap}  {learner}  {event.source}  {format_properties(event)}".rstrip()
+    return joined(f"{event.occurred_at:%H:%M:%S}  ", format_type(event.event_type), facts)

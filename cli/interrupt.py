@@ -1,4 +1,4 @@
-"""Work that a signal ends."""
+"""Runs work that a signal interrupts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ INTERRUPTED: Final = 130
 """Exit code after SIGINT or SIGTERM, as in shells."""
 
 
-async def unless_interrupted(work: Coroutine[Any, Any, T]) -> T | None:
-    """Return what the work returns; None when SIGTERM or SIGINT came first, after the work is cancelled.
+async def run_unless_interrupted(work: Coroutine[Any, Any, T]) -> T | None:
+    """Return the result of the work, or None when SIGTERM or SIGINT arrived first and the work was cancelled.
 
     Raises what the work raises.
     """

@@ -1,6 +1,7 @@
-"""`analytics`: every command, and what each exit code means.
+"""`analytics`: the table of commands, and the exit codes.
 
-0 all is well, 1 the answer is no or the work failed, 2 wrong usage or settings, 3 something needed is not healthy.
+0: success. 1: a check found a difference, or the work failed. 2: wrong usage or settings. 3: a dependency is
+unavailable or unhealthy.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import typer
 
 from cli.local.parent_watch import exit_with_parent
 from cli.output import note, say, show, show_traceback
-from cli.output_streams import any_output
-from cli.proxies import spare_loopback
+from cli.output_streams import safe_output
+from cli.proxies import exempt_loopback
 from runtime.errors import AnalyticsError, ConfigurationError, DependencyUnavailable
 
 _COMMANDS: Final = {
@@ -38,13 +39,13 @@ _COMMANDS: Final = {
     "privacy": "cli.commands.privacy:app",
     "keys": "cli.commands.keys:app",
 }
-"""Where each command, or group of commands, is found."""
+"""Module and function of each command or command group."""
 
 
 def application(name: str | None = None) -> typer.Typer:
-    """Return the application; with the named command alone where there is one of that name.
+    """Return the application, with only the named command if that command exists.
 
-    To import all of them takes most of the time of a short command, and memory of every service.
+    Importing all commands would take most of the run time of a short command, and memory in every service.
     """
     app = typer.Typer(
         name="analytics",
@@ -54,18 +55,18 @@ def application(name: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for one in [name] if name in _COMMANDS else _COMMANDS:
-        module, _, member = _COMMANDS[one].partition(":")
+    for each in [name] if name in _COMMANDS else _COMMANDS:
+        module, _, member = _COMMANDS[each].partition(":")
         command = getattr(import_module(module), member)
         if isinstance(command, typer.Typer):
-            app.add_typer(command, name=one)
+            app.add_typer(command, name=each)
         else:
-            app.command(one)(command)
+            app.command(each)(command)
     return app
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         show(version("studyin-analytics"))
         raise typer.Exit
 
@@ -78,11 +79,11 @@ def _options(
 
 
 def main() -> None:
-    """Run the command named by the arguments; never returns."""
+    """Run the command in the arguments. Ends the process."""
     exit_with_parent()
-    spare_loopback()
+    exempt_loopback()
     sys.excepthook = show_traceback
-    with any_output():
+    with safe_output():
         _run()
 
 
@@ -90,23 +91,23 @@ def _run() -> NoReturn:
     try:
         sys.exit(application(next(iter(sys.argv[1:]), None))(standalone_mode=False))
     except typer.TyperException as error:
-        _refuse_usage(error)
+        _exit_for_usage(error)
     except typer.Abort:
         note("Aborted.")
         sys.exit(1)
     except AnalyticsError as error:
-        _end([error])
+        _exit_for_errors([error])
     except ExceptionGroup as group:
-        # Loops of one process that end together; a defect among them is worth its traceback.
-        expected, defects = group.split(AnalyticsError)
-        if expected is None or defects is not None:
+        # several loops of one process failed together; an unexpected error among them needs its traceback
+        expected, unexpected = group.split(AnalyticsError)
+        if expected is None or unexpected is not None:
             raise
-        _end(_leaves(expected))
+        _exit_for_errors(_leaves(expected))
 
 
-def _refuse_usage(error: typer.TyperException) -> NoReturn:
-    """Say what was wrong with the command line, as typer would if it were to be trusted with file names of others."""
-    # without a command there is no message: the help was shown
+def _exit_for_usage(error: typer.TyperException) -> NoReturn:
+    """Report a wrong command line. Typer's own report would not escape control characters in file names."""
+    # without a command there is no message: typer has printed the help
     if message := error.format_message():
         context = getattr(error, "ctx", None)
         say(*message.split("\n"), f"see {context.command_path if context else 'analytics'} --help")
@@ -118,14 +119,14 @@ def _leaves(group: ExceptionGroup[AnalyticsError]) -> list[AnalyticsError]:
     return [error for errors in nested for error in errors]
 
 
-def _end(errors: Sequence[AnalyticsError]) -> NoReturn:
+def _exit_for_errors(errors: Sequence[AnalyticsError]) -> NoReturn:
     for text in dict.fromkeys(map(str, errors)):
         say(text)
-    sys.exit(max(map(exit_code, errors)))
+    sys.exit(max(map(exit_code_for, errors)))
 
 
-def exit_code(error: AnalyticsError) -> int:
-    """Return the code a process ends with after this error."""
+def exit_code_for(error: AnalyticsError) -> int:
+    """Return the exit code of a process that fails with this error."""
     match error:
         case ConfigurationError():
             return 2

@@ -1,4 +1,4 @@
-"""Who gives a command, as the system knows them: the environment says whatever its owner likes."""
+"""Identifies who runs a command. Environment variables are ignored: the user can set them to anything."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import os
 import pwd
 from typing import Final
 
-_LONGEST: Final = 64
+_MAX_CHARACTERS: Final = 64
 
 
 def current_operator() -> str:
-    """Return whose command it is, as the audit log names them: the account of the process, at most 64 characters."""
+    """Return the operating system account of this process as the audit log names it, at most 64 characters."""
     uid = os.getuid()
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
         name = f"uid:{uid}"
-    return f"operator:{_printable(name)[:_LONGEST]}"
+    return f"operator:{_printable(name)[:_MAX_CHARACTERS]}"
 
 
 def _printable(name: str) -> str:
-    # surrogates stand for bytes that are no UTF-8, and are not printable either
+    # surrogates stand for bytes that are not UTF-8; they are not printable either
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in name)

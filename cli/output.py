@@ -1,7 +1,7 @@
-"""The one place through which a command writes: no text of others gets past it to the terminal as it came.
+"""Everything a command prints goes through this module.
 
-Control characters and invisible ones become escapes, in JSON those of JSON, and no text is read as markup. What the
-streams behind it can take is the business of output_streams.py.
+It escapes control characters and invisible characters, within JSON as JSON escapes, and reads no text as markup. Text
+from events therefore cannot control the terminal. `output_streams.py` handles the encoding of each stream.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from schemas.visible_text import visible, visible_json
 _WHOLE: Final = TableColumn(no_wrap=True)
 
 Line = str | Text
-"""Plain text, or what `coloured` and `joined` return."""
+"""Plain text, or a result of `coloured` or `joined`."""
 
 
 def say(*lines: str) -> None:
-    """Write a message of one or more lines to standard error."""
+    """Write a message to standard error, its first line prefixed with `analytics: `."""
     note(f"analytics: {lines[0]}", *lines[1:])
 
 
 def note(*lines: str) -> None:
-    """Write lines to standard error as they are."""
+    """Write lines to standard error without a prefix."""
     typer.echo("\n".join(map(visible, lines)), err=True)
 
 
 def show(*lines: Line) -> None:
-    """Write lines to standard output, coloured where that is a terminal."""
+    """Write lines to standard output, in colour on a terminal."""
     for line in lines:
         if isinstance(line, Text):
             _console().print(line)
@@ -59,22 +59,22 @@ def show(*lines: Line) -> None:
 
 
 def show_json(document: Any, *, indent: int | None = 2) -> None:
-    """Write a JSON document to standard output; without an indent it is one line."""
+    """Write a JSON document to standard output, on one line if `indent` is None."""
     show_json_text(json.dumps(document, indent=indent))
 
 
 def show_json_text(document: str) -> None:
-    """Write JSON that is text already to standard output."""
+    """Write a serialized JSON document to standard output."""
     typer.echo(visible_json(document))
 
 
 def coloured(text: str, style: str = "") -> Text:
-    """Return text in a style of rich."""
+    """Return text in a rich style."""
     return Text(visible(text), style=style)
 
 
 def joined(*parts: Line) -> Text:
-    """Return one line of several parts."""
+    """Return the parts as one line."""
     return Text().join(part if isinstance(part, Text) else coloured(part) for part in parts)
 
 
@@ -96,9 +96,9 @@ class Row:
 
 
 def show_table(columns: Sequence[Column], rows: Iterable[Row], *, width: int | None = None) -> None:
-    """Write a table to standard output, as wide as the terminal unless a width is given.
+    """Write a table to standard output. `width` is in columns; the default is the width of the terminal.
 
-    One wider than a narrow terminal may be given: a line that wraps can be read, one that is cut off cannot.
+    A table with a width may exceed a narrow terminal: the terminal then wraps its lines, and no cell is cut off.
     """
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in columns:
@@ -113,18 +113,18 @@ def show_table(columns: Sequence[Column], rows: Iterable[Row], *, width: int | N
 
 
 def ask(question: str) -> None:
-    """Ask on standard error, and go on after a yes. Raises typer.Abort after any other answer."""
+    """Ask a yes-or-no question on standard error. Raises typer.Abort unless the answer is yes."""
     typer.confirm(visible(question), abort=True, err=True)
 
 
 def counting_bar() -> Progress:
-    """Return a bar on standard error that counts."""
+    """Return a progress bar on standard error that counts items."""
     columns = (_Description(_WHOLE), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=_messages())
 
 
 def byte_bar() -> Progress:
-    """Return a bar on standard error that shows a share, and the field `facts` of its task."""
+    """Return a progress bar on standard error that shows a percentage and the `facts` field of its task."""
     columns = (_Description(_WHOLE), BarColumn(), TaskProgressColumn(), _Facts(_WHOLE), TimeRemainingColumn())
     return Progress(*columns, console=_messages())
 
@@ -140,12 +140,12 @@ class _Facts(ProgressColumn):
 
 
 def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Write the traceback of a defect, as sys.excepthook."""
+    """Write the traceback of an unexpected error to standard error. For use as sys.excepthook."""
     note(*"".join(traceback.format_exception(kind, error, trace)).rstrip().split("\n"))
 
 
 class _Console(Console):
-    """Leaves it to output_streams what becomes of a reader that goes away."""
+    """Leaves a closed pipe to output_streams.py."""
 
     def on_broken_pipe(self) -> NoReturn:
         """Raise BrokenPipeError."""

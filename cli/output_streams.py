@@ -1,8 +1,8 @@
-"""Output that any terminal, pipe or disk can take, set up once where the command line starts.
+"""Configures standard output and standard error for every terminal, pipe and disk. Called once, in main.py.
 
-A character that the encoding of the output lacks becomes an escape of JSON, so that --json stays JSON. Messages on
-standard error that cannot be written are dropped: they must not end the work. Standard output is the result: when it
-cannot be written the command fails, without a traceback.
+A character that the encoding lacks becomes a JSON escape, so that the output of --json stays JSON. A message that
+cannot be written to standard error is dropped, and the work continues. When standard output, which carries the result,
+cannot be written, the command fails without a traceback.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 CLOSED: Final = 1
-"""Exit code when the reader of the output went away."""
+"""Exit code when the reader closed standard output."""
 
 FULL: Final = 3
-"""Exit code when the output cannot be written, as on a full disk."""
+"""Exit code when standard output cannot be written, for example on a full disk."""
 
 _ESCAPES: Final = "studyin.json_escapes"
 _OUTPUT_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE})
 
 
 @contextmanager
-def any_output() -> Iterator[None]:
-    """Let the block write to standard output and error whatever they are.
+def safe_output() -> Iterator[None]:
+    """Configure both streams for the block and flush standard output after it.
 
-    Raises SystemExit when standard output could not be written.
+    Raises SystemExit when standard output cannot be written.
     """
     codecs.register_error(_ESCAPES, _escaped)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -45,26 +45,26 @@ def any_output() -> Iterator[None]:
         try:
             _flush()
         except OSError as error:
-            _end(error)
+            _exit_for(error)
         raise
     except OSError as error:
-        # files have names in their errors; a stream has none
+        # an error with a file name concerns a file, not a stream
         if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
             raise
-        _end(error)
+        _exit_for(error)
 
 
 class _Messages(io.TextIOWrapper):
-    """Standard error."""
+    """Standard error. A message that cannot be written is dropped."""
 
     def write(self, text: str) -> int:
-        """Write what can be written."""
+        """Write the text; return its length also when it was dropped."""
         with suppress(OSError):
             super().write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Write what is left, if that can be."""
+        """Write the buffer, or drop it."""
         with suppress(OSError):
             super().flush()
 
@@ -83,8 +83,8 @@ def _flush() -> None:
         sys.stdout.flush()
 
 
-def _end(error: OSError) -> None:
-    # what is left in the buffers has nowhere to go, and must not fail once more at the exit
+def _exit_for(error: OSError) -> None:
+    # the rest of the buffer goes to /dev/null: the flush at exit must not fail again
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
     if error.errno == errno.EPIPE:
         sys.exit(CLOSED)

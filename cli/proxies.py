@@ -1,4 +1,4 @@
-"""Which proxy of the environment is used: none for this machine itself."""
+"""Decides which requests use the proxy of the environment: none to this machine."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from urllib.request import proxy_bypass
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
-def spare_loopback() -> None:
-    """Name the loopback addresses in NO_PROXY, for libraries that read it and for processes that are started."""
+def exempt_loopback() -> None:
+    """Add the loopback addresses to NO_PROXY, for libraries that read it and for child processes."""
     named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     hosts = [host for host in map(str.strip, named.split(",")) if host]
     value = ",".join([*hosts, *(host for host in _LOOPBACK if host not in hosts)])
-    # urllib looks at the lower case first, others at the upper case alone
+    # urllib prefers the lower-case name; other libraries read only the upper-case one
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = value
 
 
 def needs_no_proxy(host: str) -> bool:
-    """Return whether a host is reached without a proxy: it is this machine, or NO_PROXY names it."""
+    """Return whether the host is this machine or listed in NO_PROXY."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -12,8 +12,12 @@ from processors.live_chores import live_chores
 from runtime.clock import utc_now
 from runtime.failpoints import Failpoint, reach
 from runtime.settings import Settings
-from storage import api_keys, id_conflicts, losses, partitions, retention, summary
-from storage.pool import Pool
+from storage import api_keys, losses
+from storage.answers import summary
+from storage.batches import id_conflicts
+from storage.database.pool import Pool
+from storage.retention import partitions
+from storage.retention import removal as retention
 from stream import api_keys as stream_api_keys
 from stream import continuity, group_needs, groups, health, lag, trimmer
 from stream.connection import Redis

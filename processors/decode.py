@@ -10,8 +10,8 @@ from uuid import UUID
 from schemas.dead_letter import scrub
 from schemas.entry import MalformedEntry, read
 from schemas.identifiers import RESERVED_FLOOR, milliseconds_of, unix_milliseconds
-from storage.batch import DeadLetter, ReceivedEvent
-from storage.partition_weeks import AHEAD, GRACE
+from storage.batches.batch import DeadLetter, ReceivedEvent
+from storage.retention.partition_weeks import AHEAD, GRACE
 from stream.entry import Entry
 
 _RESERVED: Final = str(RESERVED_FLOOR)[:4]

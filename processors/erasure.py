@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from storage import erasure
-from storage.pool import Pool
-from storage.residue import SUPPRESSED, end_suppressed, note_residue
+from storage.database.pool import Pool
+from storage.privacy import erasure
+from storage.privacy.residue import SUPPRESSED, end_suppressed, note_residue
 from stream import tombstones
 from stream.connection import Redis
 from stream.learner_entries import remove_settled, sweep_learner

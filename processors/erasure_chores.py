@@ -10,8 +10,8 @@ from processors.chore import Chore
 from processors.erasure_late import LateEvents
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from storage import residue
-from storage.pool import Pool
+from storage.database.pool import Pool
+from storage.privacy import residue
 from stream.connection import Redis
 from telemetry import metrics
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from processors.erasure import remove_suppressed
-from storage.erasure import count_suppressed
-from storage.pool import Pool
-from storage.residue import SUPPRESSED, note_residue
+from storage.database.pool import Pool
+from storage.privacy.erasure import count_suppressed
+from storage.privacy.residue import SUPPRESSED, note_residue
 from stream.connection import Redis
 
 FULL_PASS: Final = timedelta(hours=1)

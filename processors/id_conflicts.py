@@ -15,9 +15,9 @@ from typing import Final
 from processors.retry import until_available
 from runtime.errors import StorageUnavailable, StreamUnavailable
 from runtime.lifecycle import wait
-from storage.id_conflicts import ConflictKind, count_conflicts
-from storage.pool import Pool
-from storage.store_batch import Conflict
+from storage.batches.id_conflicts import ConflictKind, count_conflicts
+from storage.batches.store_batch import Conflict
+from storage.database.pool import Pool
 from telemetry import events as telemetry
 
 ROLLOUT: Final = timedelta(days=1)

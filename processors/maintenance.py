@@ -15,17 +15,17 @@ from processors.retry import until_available
 from runtime.errors import DependencyUnavailable, StorageUnavailable
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
-from storage.health import ping as ping_storage
-from storage.leadership import Leadership, leadership
-from storage.pool import Pool, open_pool
+from storage.database.health import ping as ping_storage
+from storage.database.leadership import Leadership, leadership
+from storage.database.pool import Pool, open_pool
 from stream.connection import connect
 from stream.health import ping as ping_stream
 from telemetry import events as telemetry
 from telemetry.exposition import publish_build
 from telemetry.health import Check
-from telemetry.status import status_application
 from web.server.http_server import serve_http
 from web.server.listener import status_listener
+from web.status import status_application
 
 STAND_BY_SECONDS: Final = 5.0
 LONGEST_STATEMENT: Final = timedelta(minutes=30)

@@ -17,7 +17,7 @@ from processors.breaker import Breaker
 from processors.decode import dead_letter
 from processors.retry import until_available
 from runtime.errors import DeadLetterLimitReached, EventRejected, EventsBeforeHorizon
-from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
+from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
 from stream.entry import Entry
 from telemetry import events as telemetry
 

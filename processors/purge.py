@@ -7,8 +7,8 @@ import time
 from datetime import timedelta
 from typing import Final
 
-from storage import residue
-from storage.pool import Pool
+from storage.database.pool import Pool
+from storage.privacy import residue
 from stream.connection import Redis
 from stream.file_rewrite import rewrite_files
 

@@ -13,8 +13,8 @@ from processors.decode import StorableRange, decode_entries
 from runtime.failpoints import Failpoint, reach
 from schemas.dead_letter import NotKept, restore
 from schemas.entry import WireEvent
+from storage.database.pool import Connection
 from storage.dead_letters import Letter, LetterId, mark_retried
-from storage.pool import Connection
 from stream.connection import Redis
 from stream.entry import Entry
 from stream.lookup import find_entries

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from processors.breaker import Breaker, BreakerPolicy
 from processors.decode import StorableRange, decode_entries
 from processors.poison_isolation import PoisonIsolatingWriter
-from storage.batch import BatchCounts
-from storage.writer import BatchWriter
+from storage.batches.batch import BatchCounts
+from storage.batches.writer import BatchWriter
 from stream.connection import Redis
 from stream.history import read_history
 

@@ -30,10 +30,10 @@ from runtime.errors import StorageUnavailable, StreamUnavailable
 from runtime.failpoints import Failpoint, reach
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
-from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
-from storage.health import ping as ping_storage
-from storage.pool import open_pool
-from storage.writer import BatchWriter
+from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
+from storage.batches.writer import BatchWriter
+from storage.database.health import ping as ping_storage
+from storage.database.pool import open_pool
 from stream.connection import connect
 from stream.consumer import Consumer
 from stream.entry import Entry
@@ -45,9 +45,9 @@ from telemetry import logging
 from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.labels import BatchStage
-from telemetry.status import status_application
 from web.server.http_server import serve_http
 from web.server.listener import status_listener
+from web.status import status_application
 
 _DECODED_AT_ONCE: Final = 100
 """Entries decoded before other tasks may run: a fraction of a millisecond."""

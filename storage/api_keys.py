@@ -8,8 +8,8 @@ from datetime import datetime
 import asyncpg
 
 from schemas.access import IssuedKey
-from storage.failures import translated_errors
-from storage.pool import Connection
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from storage.failures import translated_errors
-from storage.pool import Connection
-from storage.retention_horizon import remember_entries
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
+from storage.retention.horizon import remember_entries
 
 _ID: Final = re.compile(r"(\d{1,4}):(\d+-\d+)")
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import asyncpg
 
-from storage.failures import translated_errors
-from storage.pool import Connection
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
 
 SETTLING_TIME: Final = timedelta(minutes=10)
 """How long after a loss a worker may still store what it had in hand."""

@@ -1,4 +1,4 @@
-"""`analytics demo`: synthetic traffic, for a first look, for tests and for measurements."""
+"""`analytics demo`: sends synthetic traffic, for evaluation, tests and measurements."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Annotated
 
 import typer
 
-from cli.demo.history import History, history_sent, keep_history
+from cli.demo.history import History, record_history_sent, resolve_history
 from cli.demo.traffic import Event, demo_learners, live_events
-from cli.interrupt import unless_interrupted
+from cli.interrupt import run_unless_interrupted
 from cli.local.dev_file import DATA_DIR, DataDir
 from cli.output import say, show
 from cli.sending.delivery import Courier, RetryPolicy
-from cli.sending.parallel import each_of, in_parallel
+from cli.sending.parallel import iterate, process_in_parallel
 from cli.target import Key, Target, Url, find_target
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
@@ -30,52 +30,57 @@ BATCH_SIZE = 1000
 CONCURRENCY = 4
 _TICK_SECONDS = 0.25
 _EVENTS_PER_LEARNER_DAY = 12
-_MOST_HISTORY = 30_000
-"""Events that are sent in a few seconds."""
+_MAX_HISTORY_EVENTS = 30_000
+"""Events that can be sent within seconds."""
 
-_LONGEST_HISTORY_DAYS = 80
-"""Within the usual retention of raw events, beyond which ingest refuses them."""
+_MAX_HISTORY_DAYS = 80
+"""Below the default retention of raw events, because ingest rejects older events."""
 
 
 def demo(
     url: Url = None,
     key: Key = None,
     data_dir: DataDir = DATA_DIR,
-    users: Annotated[int, typer.Option(min=1, max=1_000_000, help="Learners: demo-user-1 and so on.")] = 50,
-    seed: Annotated[int, typer.Option(help="The same seed invents the same learners.")] = 1,
+    users: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Number of learners: demo-user-1, demo-user-2, ...")
+    ] = 50,
+    seed: Annotated[int, typer.Option(help="The same seed creates the same learners.")] = 1,
     rate: Annotated[
-        float | None, typer.Option(min=0.1, help=f"Events a second. Not given: {LIVE_RATE:g} live, else no limit.")
+        float | None, typer.Option(min=0.1, help=f"Events per second. Default: {LIVE_RATE:g} live, otherwise no limit.")
     ] = None,
-    events: Annotated[int | None, typer.Option(min=1, help="Send so many events of the history, then end.")] = None,
+    events: Annotated[int | None, typer.Option(min=1, help="Send this many events of the history, then exit.")] = None,
     live: Annotated[
-        bool, typer.Option("--live", help="Send a history, then go on until stopped; the default.")
+        bool, typer.Option("--live", help="Send a history, then live events until stopped. This is the default.")
     ] = False,
-    history_days: Annotated[float, typer.Option(min=0, max=_LONGEST_HISTORY_DAYS, help="How far back it goes.")] = 28,
+    history_days: Annotated[
+        float, typer.Option(min=0, max=_MAX_HISTORY_DAYS, help="Length of the history in days.")
+    ] = 28,
     out: Annotated[
-        Path | None, typer.Option(help="Write the events to this file instead; gzipped if named .gz.")
+        Path | None,
+        typer.Option(help="Write the events to this file instead of sending them; gzipped if its name ends in .gz."),
     ] = None,
 ) -> None:
-    """Send traffic of invented learners; some of it comes twice, late or out of order.
+    """Send traffic of synthetic learners. Some events are sent twice, late or out of order.
 
-    SIGTERM and Ctrl-C end it with exit code 0.
+    SIGTERM and Ctrl-C stop the command with exit code 0.
     """
     if live and (events is not None or out is not None):
-        raise typer.BadParameter("--live goes with neither --events nor --out")
-    history = History(seed, users, events or _usual_count(users, history_days), utc_now(), history_days)
+        raise typer.BadParameter("--live cannot be combined with --events or --out")
+    history = History(seed, users, events or _default_count(users, history_days), utc_now(), history_days)
     if out is not None:
         _write(out, history.events())
         return
     target = find_target(url, key, data_dir)
     if events is None:
-        # only of the system in the data directory is it known what was sent to it before
-        kept = data_dir if url is None else None
-        asyncio.run(unless_interrupted(_send_live(target, history, rate or LIVE_RATE, kept)))
+        # only the system in the data directory has a record of the history it was sent
+        record_dir = data_dir if url is None else None
+        asyncio.run(run_unless_interrupted(_send_live(target, history, rate or LIVE_RATE, record_dir)))
     else:
-        _end(asyncio.run(unless_interrupted(_send_history(target, history.events(), rate))))
+        _print_totals(asyncio.run(run_unless_interrupted(_send_history(target, history.events(), rate))))
 
 
-def _usual_count(users: int, history_days: float) -> int:
-    return min(max(1, round(users * history_days * _EVENTS_PER_LEARNER_DAY)), _MOST_HISTORY)
+def _default_count(users: int, history_days: float) -> int:
+    return min(max(1, round(users * history_days * _EVENTS_PER_LEARNER_DAY)), _MAX_HISTORY_EVENTS)
 
 
 def _write(out: Path, events: Iterable[Event]) -> None:
@@ -87,11 +92,11 @@ def _write(out: Path, events: Iterable[Event]) -> None:
                 count += 1
     except OSError as error:
         raise ConfigurationError(f"--out {out}: {error.strerror or error}") from error
-    say(f"{count:,} events are in {out}")
+    say(f"wrote {count:,} events to {out}")
 
 
 def _open(out: Path) -> gzip.GzipFile | BufferedWriter:
-    # no time in the header: the same events make the same file
+    # no timestamp in the gzip header: the same events make the same file
     return gzip.GzipFile(out, "wb", compresslevel=6, mtime=0) if out.suffix == ".gz" else out.open("wb")
 
 
@@ -102,26 +107,26 @@ async def _send_history(target: Target, events: Iterator[Event], rate: float | N
         return tally
 
 
-async def _send_live(target: Target, wanted: History, rate: float, data_dir: Path | None) -> None:
-    history, sent = keep_history(data_dir, wanted) if data_dir else (wanted, False)
+async def _send_live(target: Target, requested: History, rate: float, data_dir: Path | None) -> None:
+    history, sent = resolve_history(data_dir, requested) if data_dir else (requested, False)
     learners = demo_learners(history.seed, history.users)
     past = history.events(learners)
     async with target.open(CONCURRENCY) as client:
         tally = Tally(Courier(client, RetryPolicy(give_up_after=None), on_delay=_say_delay))
         if sent:
-            # read all the same: it brings the learners to where they are
+            # consumed nevertheless: it advances the learners to their current state
             deque(past, maxlen=0)
         else:
             await _send_fast(tally, past)
             if data_dir:
-                history_sent(data_dir, history)
-            say(f"{tally.accepted:,} events of the last {history.history_days:g} days are sent")
-        say(f"now {rate:g} events a second")
+                record_history_sent(data_dir, history)
+            say(f"sent {tally.accepted:,} events of the last {history.history_days:g} days")
+        say(f"sending {rate:g} events per second")
         await _send_paced(tally, live_events(history.seed, history.users, utc_now, learners), rate)
 
 
 class Tally:
-    """Delivers, counts verdicts, and says each kind of rejection once."""
+    """Delivers events, counts the verdicts, and reports each kind of rejection once."""
 
     def __init__(self, courier: Courier) -> None:
         self.accepted = 0
@@ -141,11 +146,11 @@ class Tally:
 
 async def _send_fast(tally: Tally, events: Iterator[Event]) -> None:
     batches = iter(lambda: list(islice(events, BATCH_SIZE)), [])
-    await in_parallel(each_of(batches), tally.deliver, CONCURRENCY)
+    await process_in_parallel(iterate(batches), tally.deliver, CONCURRENCY)
 
 
 async def _send_paced(tally: Tally, events: Iterator[Event], rate: float) -> None:
-    """Send so many events a second; after an outage go on at that pace, without a rush."""
+    """Send `rate` events per second. After an outage continue at that rate, without catching up."""
     owed = 1.0
     while True:
         whole = min(int(owed), BATCH_SIZE)
@@ -159,8 +164,8 @@ async def _send_paced(tally: Tally, events: Iterator[Event], rate: float) -> Non
         await asyncio.sleep(_TICK_SECONDS)
 
 
-def _end(tally: Tally | None) -> None:
-    """Say what became of the events; None after a signal."""
+def _print_totals(tally: Tally | None) -> None:
+    """Print the totals, nothing after a signal. Raises typer.Exit when events were rejected."""
     if tally is None:
         return
     rejected = tally.rejected.total()
@@ -174,4 +179,4 @@ def _encoded(event: Event) -> bytes:
 
 
 def _say_delay(reason: str) -> None:
-    say(f"{reason}; trying again")
+    say(f"{reason}; retrying")

@@ -1,4 +1,4 @@
-"""`analytics dlq`: the events that could not be stored. See them, give them another try, drop them."""
+"""`analytics dlq`: lists, shows, retries and drops dead letters, the events that could not be stored."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import typer
 
 from cli.audited import audited
 from cli.commands.dlq_retry import Outcome, retry_letters
-from cli.database import connect
-from cli.interrupt import INTERRUPTED, unless_interrupted
-from cli.local.dev_file import DATA_DIR, DataDir, settings_of
+from cli.database import open_database
+from cli.interrupt import INTERRUPTED, run_unless_interrupted
+from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.output import Column, Row, ask, say, show, show_json, show_table
 from cli.time_options import parse_time
 from runtime import failpoints
@@ -24,30 +24,34 @@ from runtime.settings import Settings
 from schemas.dead_letter import NotKept, learner_of, restore
 from storage.dead_letters import Letter, LetterId, Selection, count_letters, drop_letters, read_letters
 
-app = typer.Typer(no_args_is_help=True, help="The dead letters: events that could not be stored.")
+app = typer.Typer(no_args_is_help=True, help="Manage dead letters, the events that could not be stored.")
 
 T = TypeVar("T")
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids as `list` shows them.")]
-Reason = Annotated[str | None, typer.Option(help="Only those parked for this reason.")]
-Since = Annotated[str | None, typer.Option(help="Only those parked since: 90m, 24h, 7d, or a time (UTC).")]
-All = Annotated[bool, typer.Option("--all", help="Every letter that waits.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing, say what would be done.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of dead letters, as `list` shows them.")]
+Reason = Annotated[str | None, typer.Option(help="Only dead letters with this reason.")]
+Since = Annotated[
+    str | None, typer.Option(help="Only dead letters parked since this age or time: 90m, 24h, 7d, or a time (UTC).")
+]
+All = Annotated[bool, typer.Option("--all", help="All waiting dead letters.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; report what would be done.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @app.command("list")
 def list_(
     reason: Reason = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most letters shown, oldest first.")] = 100,
-    with_retried: Annotated[bool, typer.Option("--with-retried", help="Also those given another try.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of dead letters, oldest first.")] = 100,
+    with_retried: Annotated[
+        bool, typer.Option("--with-retried", help="Include dead letters that were retried.")
+    ] = False,
     as_json: Json = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Show the letters that wait, oldest first."""
+    """List the waiting dead letters, oldest first."""
     selection = _selection(None, reason, since, with_retried=with_retried)
-    count, letters = _run(_list_audited(settings_of(data_dir), selection, limit))
+    count, letters = _run(_list_audited(resolve_settings(data_dir), selection, limit))
     if as_json:
         show_json({"count": count, "letters": [_facts(letter) for letter in letters]})
         return
@@ -65,13 +69,14 @@ def list_(
 
 @app.command("show")
 def show_letter(
-    letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")], data_dir: DataDir = DATA_DIR
+    letter_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a dead letter, as `list` shows it.")],
+    data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Show one letter as JSON, with what was kept of its fields. Exit code 1 when there is none."""
+    """Print one dead letter as JSON, with the fields that were kept. Exit code 1 if it does not exist."""
     selection = _selection([letter_id], None, None, with_retried=True)
-    _, letters = _run(_show(settings_of(data_dir), selection))
+    _, letters = _run(_show(resolve_settings(data_dir), selection))
     if not letters:
-        say(f"there is no dead letter {letter_id}")
+        say(f"no dead letter {letter_id}; `analytics dlq list` shows the ids")
         raise typer.Exit(1)
     [letter] = letters
     try:
@@ -92,18 +97,16 @@ def retry(
     as_json: Json = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Decode letters with today's code and append their events to the stream again; each still counts once.
+    """Decode dead letters again and append their events to the stream. Each event still counts once.
 
-    What still cannot be decoded stays and is reported, and the exit code is 1.
+    Dead letters that still cannot be decoded stay and are reported; the exit code is then 1.
     """
-    selection = _chosen(ids, reason, since, everything=everything)
-    settings = settings_of(data_dir)
+    selection = _required_selection(ids, reason, since, everything=everything)
+    settings = resolve_settings(data_dir)
     failpoints.arm(settings.failpoint)
     outcome = _run(_retry(settings, selection, dry_run=dry_run))
-    missing = len(selection.ids) - outcome.selected if selection.ids else 0
-    _report(outcome, as_json=as_json, dry_run=dry_run)
-    if missing:
-        say(f"{missing} of the ids are of no letter that waits")
+    _print_outcome(outcome, as_json=as_json, dry_run=dry_run)
+    missing = _report_missing(selection, outcome.selected)
     if missing or outcome.hopeless:
         raise typer.Exit(1)
 
@@ -114,32 +117,31 @@ def drop(
     reason: Reason = None,
     since: Since = None,
     everything: All = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Delete letters for good. The books still say that their entries were dead-lettered."""
-    selection = _chosen(ids, reason, since, everything=everything)
-    settings = settings_of(data_dir)
+    """Delete dead letters permanently. The books still count their entries as dead-lettered."""
+    selection = _required_selection(ids, reason, since, everything=everything)
+    settings = resolve_settings(data_dir)
     count, _ = _run(_list(settings, selection, 0))
     if not (dry_run or yes) and count:
         if not sys.stdin.isatty():
-            raise ConfigurationError("`dlq drop` deletes for good; give --yes to do it without a terminal")
-        ask(f"Delete {count:,} dead letters for good?")
+            raise ConfigurationError("`dlq drop` deletes permanently; give --yes to confirm without a terminal")
+        ask(f"Delete {count:,} dead letters permanently?")
     dropped = 0 if dry_run else _run(_drop(settings, selection))
     if as_json:
         show_json({"selected": count, "dropped": dropped, "dry_run": dry_run}, indent=None)
     say(f"would drop {count:,} dead letters" if dry_run else f"dropped {dropped:,} dead letters")
-    if selection.ids and count < len(selection.ids):
-        say(f"{len(selection.ids) - count} of the ids are of no letter that waits")
+    if _report_missing(selection, count):
         raise typer.Exit(1)
 
 
-def _chosen(ids: list[str] | None, reason: str | None, since: str | None, *, everything: bool) -> Selection:
-    """Return what a command that changes something is for; to mean all of it one must say so."""
+def _required_selection(ids: list[str] | None, reason: str | None, since: str | None, *, everything: bool) -> Selection:
+    """Return the selection of a command that changes data. Raises ConfigurationError when no option selects any."""
     if not (ids or reason or since or everything):
-        raise ConfigurationError("name letters by id, or choose them by --reason or --since, or give --all")
+        raise ConfigurationError("no dead letters selected; give ids, --reason, --since or --all")
     return _selection(ids, reason, since)
 
 
@@ -154,10 +156,10 @@ def _selection(
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Return what the work returns; after a signal the process ends, and the same command goes on from there."""
-    result = asyncio.run(unless_interrupted(work))
+    """Return the result of the work. Raises typer.Exit after a signal."""
+    result = asyncio.run(run_unless_interrupted(work))
     if result is None:
-        say("interrupted; the same command goes on from here")
+        say("interrupted; run the same command again to continue")
         raise typer.Exit(INTERRUPTED)
     return result
 
@@ -168,11 +170,8 @@ async def _list_audited(settings: Settings, selection: Selection, limit: int) ->
 
 
 async def _list(settings: Settings, selection: Selection, limit: int) -> tuple[int, list[Letter]]:
-    connection = await connect(settings.database_dsn, application_name="analytics-dlq")
-    try:
+    async with open_database(settings, "analytics-dlq") as connection:
         return await count_letters(connection, selection), await read_letters(connection, selection, limit)
-    finally:
-        await connection.close()
 
 
 async def _show(settings: Settings, selection: Selection) -> tuple[int, list[Letter]]:
@@ -188,12 +187,16 @@ async def _retry(settings: Settings, selection: Selection, *, dry_run: bool) -> 
 
 
 async def _drop(settings: Settings, selection: Selection) -> int:
-    async with audited(settings, "dlq drop"):
-        connection = await connect(settings.database_dsn, application_name="analytics-dlq")
-        try:
-            return await drop_letters(connection, selection)
-        finally:
-            await connection.close()
+    async with audited(settings, "dlq drop"), open_database(settings, "analytics-dlq") as connection:
+        return await drop_letters(connection, selection)
+
+
+def _report_missing(selection: Selection, found: int) -> int:
+    """Return how many of the selected ids belong to no waiting dead letter, and report them."""
+    missing = len(selection.ids) - found if selection.ids else 0
+    if missing:
+        say(f"{missing} of the ids belong to no waiting dead letter; `analytics dlq list` shows the ids")
+    return missing
 
 
 def _facts(letter: Letter) -> dict[str, Any]:
@@ -209,7 +212,7 @@ def _facts(letter: Letter) -> dict[str, Any]:
     }
 
 
-def _report(outcome: Outcome, *, as_json: bool, dry_run: bool) -> None:
+def _print_outcome(outcome: Outcome, *, as_json: bool, dry_run: bool) -> None:
     if as_json:
         counts = {"selected": outcome.selected, "retried": 0 if dry_run else outcome.possible}
         hopeless = [{"id": str(each.id), "reason": each.reason, "detail": each.detail} for each in outcome.hopeless]
@@ -219,4 +222,4 @@ def _report(outcome: Outcome, *, as_json: bool, dry_run: bool) -> None:
         for each in outcome.hopeless:
             show(f"{each.id}  {each.reason}  {each.detail}")
     done = "can be retried" if dry_run else "retried"
-    say(f"{outcome.possible:,} of {outcome.selected:,} {done}, {len(outcome.hopeless):,} stay as they are")
+    say(f"{outcome.possible:,} of {outcome.selected:,} dead letters {done}; {len(outcome.hopeless):,} stay")

@@ -1,4 +1,4 @@
-"""Takes the letters that were chosen through `processors/redrive.py`, page by page."""
+"""Retries selected dead letters page by page, through `processors/redrive.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from cli.database import connect as connect_storage
+from cli.database import open_database
 from cli.output import counting_bar
 from processors.decode import StorableRange
 from processors.redrive import Hopeless, prepare, redrive
@@ -21,19 +21,19 @@ _PAGE: Final = 500
 
 @dataclass
 class Outcome:
-    """What became of the letters."""
+    """The counts of a retry."""
 
     selected: int = 0
     possible: int = 0
-    """Those that decode; they were appended unless it was a dry run."""
+    """Dead letters that can be decoded. They were appended unless it was a dry run."""
     hopeless: list[Hopeless] = field(default_factory=list)
 
 
 async def retry_letters(settings: Settings, selection: Selection, now: datetime, *, dry_run: bool) -> Outcome:
-    """Retry as many letters as there are at the start, with progress on stderr.
+    """Retry the dead letters that match at the start, with a progress bar on standard error.
 
-    Interrupted, it has marked what it appended but for the last page; nothing counts twice when that is done again.
-    Raises StreamUnavailable and StorageUnavailable.
+    An interrupted retry has appended at most one page that is not marked as retried. Appending that page again counts
+    no event twice. Raises StreamUnavailable and StorageUnavailable.
     """
     storable = StorableRange.around(now, settings.raw_retention)
     outcome = Outcome()
@@ -41,11 +41,10 @@ async def retry_letters(settings: Settings, selection: Selection, now: datetime,
     async with AsyncExitStack() as stack:
         redis = connect_stream(settings)
         stack.push_async_callback(redis.aclose)
-        connection = await connect_storage(settings.database_dsn, application_name="analytics-dlq")
-        stack.push_async_callback(connection.close)
+        connection = await stack.enter_async_context(open_database(settings, "analytics-dlq"))
         producer = Producer(redis, settings.stream_partitions)
         bar = stack.enter_context(counting_bar())
-        # What is parked meanwhile, perhaps one of these again, is for the next time.
+        # dead letters that are parked during the retry, perhaps by it, are left for the next retry
         left = await count_letters(connection, selection)
         task = bar.add_task("dead letters", total=left)
         while letters := await read_letters(connection, selection, min(left, _PAGE), last):

@@ -1,4 +1,4 @@
-"""`analytics doctor`: looks at every dependency and setting, and says the fix."""
+"""`analytics doctor`: checks every dependency and setting, and prints the fix of each problem."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from cli.local import dev_file
-from cli.local.dev_file import DATA_DIR, DataDir, DevFile, settings_of
+from cli.local.dev_file import DATA_DIR, DataDir, DevFile, resolve_settings
 from cli.output import coloured, joined, show, show_json
 from runtime.clock import utc_now
-from runtime.diagnosis import Finding, judge
+from runtime.diagnosis import Finding, check
 from runtime.errors import ConfigurationError, DependencyUnavailable
 from runtime.settings import Settings
 
@@ -22,16 +22,19 @@ UNHEALTHY = 3
 BAD_SETTINGS = 2
 
 _SETTINGS = "settings"
-_LEAST_DISK_BYTES = 2 * 1024**3
+_MIN_DISK_BYTES = 2 * 1024**3
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Check each dependency and setting, and say the fix. Exit code 3 when a check fails, 2 for bad settings."""
-    findings = asyncio.run(_look(data_dir))
+    """Check each dependency and setting, and print the fix of each problem.
+
+    Exit code 3 when a check fails, 2 for invalid settings.
+    """
+    findings = asyncio.run(_check_all(data_dir))
     failed = {finding.name for finding in findings if finding.status == "fail"}
     healthy = not failed
     if as_json:
@@ -42,72 +45,74 @@ def doctor(
         raise typer.Exit(BAD_SETTINGS if _SETTINGS in failed else UNHEALTHY)
 
 
-async def _look(data_dir: Path) -> list[Finding]:
+async def _check_all(data_dir: Path) -> list[Finding]:
     try:
-        settings = settings_of(data_dir)
+        settings = resolve_settings(data_dir)
     except ConfigurationError as error:
-        return [Finding(_SETTINGS, "fail", str(error), "mend the variable it names")]
+        return [Finding(_SETTINGS, "fail", str(error), "correct the variable in the message")]
     return [
-        *judge_secrets(settings),
-        judge_allowed_ids(settings),
-        *judge_logins(dev_file.read(data_dir)),
+        *check_secrets(settings),
+        check_allowed_ids(settings),
+        *check_logins(dev_file.read(data_dir)),
         *await _diagnose_redis(settings),
         *await _diagnose_postgres(settings),
-        _judge_disk(data_dir),
+        _check_disk(data_dir),
     ]
 
 
-def judge_secrets(settings: Settings) -> list[Finding]:
-    """Judge the secrets: each service needs its own, and says so when it starts without."""
+def check_secrets(settings: Settings) -> list[Finding]:
+    """Check that the secrets are set. A service that lacks a secret it needs does not start."""
     try:
         settings.pseudonymizer()
         pseudonyms = Finding("settings.pseudonym_keys", "ok", "set")
     except ConfigurationError as error:
-        pseudonyms = Finding("settings.pseudonym_keys", "warn", str(error), "ingest and dashboard need it")
+        pseudonyms = Finding("settings.pseudonym_keys", "warn", str(error), "set it for ingest and dashboard")
     keys = len(settings.api_keys)
     return [
         pseudonyms,
-        judge(
+        check(
             "settings.api_keys",
             keys > 0,
             f"{keys} keys",
-            "set ANALYTICS_API_KEYS, else nobody may send or read",
+            "set ANALYTICS_API_KEYS or issue keys with `analytics keys create`; without keys every request is rejected",
             otherwise="warn",
         ),
-        judge(
+        check(
             "settings.jwt_secret",
             settings.jwt_secret is not None,
             "set" if settings.jwt_secret else "not set",
-            "set ANALYTICS_JWT_SECRET, else no learner may read",
+            "set ANALYTICS_JWT_SECRET; without it learner tokens are rejected",
             otherwise="warn",
         ),
     ]
 
 
-def judge_logins(running: DevFile | None) -> list[Finding]:
-    """Judge whether each process of a system run by `analytics up` has its own login; nothing when none runs."""
+def check_logins(running: DevFile | None) -> list[Finding]:
+    """Check that each process of `analytics up` has its own login. Returns nothing when no system runs."""
     if running is None:
         return []
     shared = running.shared_logins
     return [
-        judge(
+        check(
             "up.logins",
             not shared,
-            "processes share the login of REDIS_URL or DATABASE_URL" if shared else "one each",
-            f"set {shared} for `analytics up`, see docs/privacy.md",
+            "some processes share the login of REDIS_URL or DATABASE_URL" if shared else "one for each process",
+            f"set {shared} for `analytics up`; see docs/privacy.md",
             otherwise="warn",
         )
     ]
 
 
-def judge_allowed_ids(settings: Settings) -> Finding:
-    """List the forms of ids that ingest does not look at for personal data."""
+def check_allowed_ids(settings: Settings) -> Finding:
+    """List the id patterns that ingest exempts from the search for personal data."""
     from ingest.privacy.firewall import allow_list
 
     try:
         allow_list(settings.pii_allow)
     except ConfigurationError as error:
-        return Finding("settings.pii_allow", "fail", str(error), "ingest does not start with it")
+        return Finding(
+            "settings.pii_allow", "fail", str(error), "correct ANALYTICS_PII_ALLOW; ingest does not start with it"
+        )
     listed = [f"{field}: {' '.join(patterns)}" for field, patterns in sorted(settings.pii_allow.items())]
     return Finding("settings.pii_allow", "ok", "; ".join(listed) or "none")
 
@@ -127,7 +132,7 @@ async def _diagnose_redis(settings: Settings) -> list[Finding]:
             settings.trim_ignore_groups,
         )
     except DependencyUnavailable as error:
-        return [Finding("redis.reachable", "fail", str(error), "is it running, and is REDIS_URL right?")]
+        return [Finding("redis.reachable", "fail", str(error), "check that Redis runs and that REDIS_URL is correct")]
     finally:
         await redis.aclose()
     return [Finding("redis.reachable", "ok", "answers"), *findings]
@@ -139,20 +144,28 @@ async def _diagnose_postgres(settings: Settings) -> list[Finding]:
     try:
         findings = await diagnose(settings.database_dsn, settings.db_pool_size, utc_now(), settings.raw_retention)
     except ConfigurationError as error:
-        return [Finding("postgres.reachable", "fail", str(error), "every process but ingest needs it")]
+        return [
+            Finding(
+                "postgres.reachable", "fail", str(error), "correct DATABASE_URL; every process except ingest needs it"
+            )
+        ]
     except DependencyUnavailable as error:
-        return [Finding("postgres.reachable", "fail", str(error), "is it running, and is DATABASE_URL right?")]
+        return [
+            Finding(
+                "postgres.reachable", "fail", str(error), "check that Postgres runs and that DATABASE_URL is correct"
+            )
+        ]
     return [Finding("postgres.reachable", "ok", "answers"), *findings]
 
 
-def _judge_disk(data_dir: Path) -> Finding:
-    place = data_dir if data_dir.exists() else Path.cwd()
-    free = shutil.disk_usage(place).free
-    return judge(
+def _check_disk(data_dir: Path) -> Finding:
+    directory = data_dir if data_dir.exists() else Path.cwd()
+    free = shutil.disk_usage(directory).free
+    return check(
         "disk.free",
-        free >= _LEAST_DISK_BYTES,
-        f"{free / 1024**3:.1f} GiB free at {place}",
-        "make room: full disks stop Redis and Postgres",
+        free >= _MIN_DISK_BYTES,
+        f"{free / 1024**3:.1f} GiB free at {directory}",
+        "free disk space; Redis and Postgres stop when the disk is full",
         otherwise="warn",
     )
 

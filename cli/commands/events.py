@@ -1,4 +1,4 @@
-"""`analytics events`: single events as they are stored, searched for in the database."""
+"""`analytics events`: searches stored events in the database."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Annotated, Final
 import typer
 
 from cli.audited import audited
-from cli.database import connect
+from cli.database import open_database
 from cli.event_options import Types, parse_learner_id, parse_types
-from cli.event_text import learner_text, properties_text, type_text
-from cli.interrupt import INTERRUPTED, unless_interrupted
-from cli.local.dev_file import DATA_DIR, DataDir, settings_of
+from cli.event_text import format_learner, format_properties, format_type
+from cli.interrupt import INTERRUPTED, run_unless_interrupted
+from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.output import Column, Row, say, show_json_text, show_table
 from cli.time_options import parse_time
-from dashboard.event_answers import shown_in, span_of, stored_event
+from dashboard.answers.event_page import shown_in, span_of, stored_event
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
 from schemas.answers import StoredEvent
-from storage.event_search import EventSearch, read_pages
+from storage.answers.event_search import EventSearch, read_pages
 
 _PAGE: Final = 500
 _WIDTH: Final = 200
@@ -30,20 +30,22 @@ _TIMES: Final = "90m, 24h, 7d, or a time (UTC unless it has an offset)"
 
 def events(
     types: Types = None,
-    since: Annotated[str, typer.Option(help=f"From when on: {_TIMES}.")] = "24h",
-    until: Annotated[str | None, typer.Option(help=f"Until when, not included: {_TIMES}; now, if not given.")] = None,
-    user: Annotated[str | None, typer.Option(help="Only those about this learner: the id as services send it.")] = None,
-    session: Annotated[str | None, typer.Option(help="Only those of this session: the id as services send it.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most events shown.")] = 100,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document a line.")] = False,
+    since: Annotated[str, typer.Option(help=f"Start, inclusive: {_TIMES}.")] = "24h",
+    until: Annotated[str | None, typer.Option(help=f"End, exclusive: {_TIMES}. Default: now.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only events of this learner, by the id that services send.")] = None,
+    session: Annotated[
+        str | None, typer.Option(help="Only events of this session, by the id that services send.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of events.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document per line.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Show stored events, newest first. Learners are shown by their pseudonyms."""
-    settings = settings_of(data_dir)
+    """Show stored events, newest first. Learners appear as pseudonyms."""
+    settings = resolve_settings(data_dir)
     search = _search(settings, types, since, until, user, session)
     rows: list[Row] = []
     show = _show_json if as_json else lambda event: rows.append(_row_of(event))
-    shown = asyncio.run(unless_interrupted(_show(settings, search, limit, show)))
+    shown = asyncio.run(run_unless_interrupted(_show(settings, search, limit, show)))
     if shown is None:
         raise typer.Exit(INTERRUPTED)
     if shown and not as_json:
@@ -65,7 +67,7 @@ def _search(
         session_id=None if session is None else pseudonymizer().session(session),
     )
     if search.since >= search.until:
-        raise ConfigurationError("--since is not before --until")
+        raise ConfigurationError("--since must be before --until")
     return search
 
 
@@ -73,16 +75,15 @@ async def _show(settings: Settings, search: EventSearch, limit: int, show: Calla
     subject = search.user_hashes[0] if search.user_hashes else None
     span = span_of(search) | {"limit": str(limit)}
     shown = 0
-    async with audited(settings, "events", subject=subject, span=span) as record_shown:
-        connection = await connect(settings.database_dsn, application_name="analytics-events")
-        try:
-            async for page in read_pages(connection, search, limit, _PAGE):
-                await record_shown(shown_in(page, search.user_hashes))
-                for event in page:
-                    show(stored_event(event))
-                shown += len(page)
-        finally:
-            await connection.close()
+    async with (
+        audited(settings, "events", subject=subject, span=span) as record_shown,
+        open_database(settings, "analytics-events") as connection,
+    ):
+        async for page in read_pages(connection, search, limit, _PAGE):
+            await record_shown(shown_in(page, search.user_hashes))
+            for event in page:
+                show(stored_event(event))
+            shown += len(page)
     return shown
 
 
@@ -94,10 +95,10 @@ def _row_of(event: StoredEvent) -> Row:
     return Row(
         [
             f"{event.occurred_at:%Y-%m-%d %H:%M:%S}",
-            type_text(event.event_type),
-            learner_text(event),
+            format_type(event.event_type),
+            format_learner(event),
             str(event.session_id) if event.session_id else "",
             event.source,
-            properties_text(event),
+            format_properties(event),
         ]
     )

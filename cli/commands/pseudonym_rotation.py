@@ -1,4 +1,4 @@
-"""`analytics keys rotate-pseudonym`: a new key for pseudonyms, and how to bring it in."""
+"""`analytics keys rotate-pseudonym`: creates a new pseudonym key and explains how to deploy it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ _PSEUDONYM_KEYS: Final = "ANALYTICS_PSEUDONYM_KEYS"
 
 
 def rotate_pseudonym(
-    out: Annotated[Path | None, typer.Option(help="File to write the new value to (mode 0600), not stdout.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the new value to this file (mode 0600) instead of stdout.")
+    ] = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Make a new key for pseudonyms and say how to bring it in. No learner's history is lost: old keys still read.
+    """Create a new pseudonym key and explain how to deploy it. Old keys stay, so no learner's history is lost.
 
-    With ANALYTICS_PSEUDONYM_KEYS set, its next value is printed; else the system in the data directory is given it.
+    If ANALYTICS_PSEUDONYM_KEYS is set, print its next value. Otherwise change the system in the data directory.
     """
     current = os.environ.get(_PSEUDONYM_KEYS)
     if not current:
@@ -36,21 +38,22 @@ def rotate_pseudonym(
     else:
         write_private(out, rotated + "\n")
     note(
-        f"this is the next {_PSEUDONYM_KEYS}: a new key in front, every older one behind it. Bring it in so:",
-        "  1. give it to every dashboard, and to whoever runs `analytics privacy`, and restart them:"
-        " they read with all keys",
-        "  2. then give it to every ingest, and restart them one by one: new events are stored under the new key",
-        "  3. keep the old keys: what was stored under them is found by them alone",
-        "Back it up before step 2. Without its keys nobody's rows are found again.",
+        f"this is the next value of {_PSEUDONYM_KEYS}: a new key, then all older keys. To deploy it:",
+        "  1. Set it for every dashboard and for `analytics privacy`, and restart: they read with all keys.",
+        "  2. Set it for every ingest, and restart one at a time: they store new events under the new key.",
+        "  3. Keep the old keys: rows stored under an old key can be found only with that key.",
+        "Back the value up before step 2. Without these keys stored learners cannot be found.",
     )
 
 
 def _rotate_development(data_dir: Path) -> None:
     file = data_dir / ACCESS_NAME
     if not file.exists():
-        raise ConfigurationError(f"{_PSEUDONYM_KEYS} is not set, and no system was run in {data_dir}")
+        raise ConfigurationError(
+            f"{_PSEUDONYM_KEYS} is not set and {data_dir} has no system; set the variable or give --data-dir"
+        )
     rotate_pseudonym_keys(file)
     note(
-        f"{file} has a new key in front, the older ones behind it. Restart `analytics up`: new events are stored under"
-        " the new key, answers are read with all."
+        f"{file} has a new pseudonym key before the older ones. Restart `analytics up`: new events are stored under the"
+        " new key, and answers are read with all keys."
     )

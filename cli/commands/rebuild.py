@@ -1,4 +1,4 @@
-"""`analytics rebuild`: recomputes aggregates that drifted, while ingest and reads go on."""
+"""`analytics rebuild`: recomputes aggregates that drifted, while ingest and reads continue."""
 
 from __future__ import annotations
 
@@ -8,37 +8,33 @@ from typing import Annotated
 import typer
 
 from cli.audited import audited
-from cli.commands.verify import drift_as_json, show_drifts
-from cli.database import connect
-from cli.local.dev_file import DATA_DIR, DataDir, settings_of
+from cli.commands.verify import render_drift, show_drifts
+from cli.database import open_database
+from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.output import note, show_json
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from storage.rebuild import rebuild_aggregates
-from storage.verify import TableDrift
+from storage.batches.rebuild import rebuild_aggregates
+from storage.batches.verify import TableDrift
 
 
 def rebuild(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Recompute from the raw events every aggregate that differs from them, and say what differed."""
-    found = asyncio.run(_rebuild(settings_of(data_dir)))
+    """Recompute every aggregate that differs from the raw events, and report the differences."""
+    found = asyncio.run(_rebuild(resolve_settings(data_dir)))
     rebuilt = [drift for drift in found if not drift.is_clean]
     if as_json:
-        document = {"rebuilt": [drift.table for drift in rebuilt], "found": [drift_as_json(drift) for drift in found]}
+        document = {"rebuilt": [drift.table for drift in rebuilt], "found": [render_drift(drift) for drift in found]}
         show_json(document)
     elif rebuilt:
         show_drifts(rebuilt)
-        note(f"{len(rebuilt)} aggregates rebuilt")
+        note(f"rebuilt {len(rebuilt)} aggregates")
     else:
-        note("no aggregate had drifted; nothing was changed")
+        note("no aggregate had drifted; nothing changed")
 
 
 async def _rebuild(settings: Settings) -> list[TableDrift]:
-    async with audited(settings, "rebuild"):
-        connection = await connect(settings.database_dsn, application_name="analytics-rebuild")
-        try:
-            return await rebuild_aggregates(connection, utc_now(), settings.system_metrics_retention)
-        finally:
-            await connection.close()
+    async with audited(settings, "rebuild"), open_database(settings, "analytics-rebuild") as connection:
+        return await rebuild_aggregates(connection, utc_now(), settings.system_metrics_retention)

@@ -1,4 +1,4 @@
-"""`analytics replay`: stores again what the stream still has, after a database was restored from a backup."""
+"""`analytics replay`: stores events of the stream again after a database was restored from a backup."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from cli.audited import audited
-from cli.database import require_this_revision
-from cli.local.dev_file import DATA_DIR, DataDir, settings_of
+from cli.database import require_current_schema
+from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.output import counting_bar, say, show, show_json
 from cli.time_options import parse_time
 from processors.replay import Span
@@ -21,10 +21,10 @@ from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.lifecycle import stop_on_signals
 from runtime.settings import Settings
-from storage.batch import BatchCounts
-from storage.pool import open_pool
-from storage.retention_horizon import read_horizon
-from storage.writer import BatchWriter
+from storage.batches.batch import BatchCounts
+from storage.batches.writer import BatchWriter
+from storage.database.pool import open_pool
+from storage.retention.horizon import read_horizon
 from stream.connection import Redis, connect
 from stream.history import read_history, trimmed_through
 from telemetry import logging
@@ -33,23 +33,25 @@ BATCH_SIZE = 1_000
 _WRITER_SLOT = 0
 _NOTHING = BatchCounts(0, 0, 0, 0, 0)
 
-Start = Annotated[str, typer.Option("--from", help="From when on: 90m, 7d, or a time (UTC); the backup's or earlier.")]
-End = Annotated[str | None, typer.Option("--to", help="Until when; now, if not given.")]
-Partition = Annotated[int | None, typer.Option(min=0, help="Only this partition of the stream.")]
+Start = Annotated[
+    str, typer.Option("--from", help="Start: 90m, 7d, or a time (UTC). Use the time of the backup or an earlier one.")
+]
+End = Annotated[str | None, typer.Option("--to", help="End: an age or a time. Default: now.")]
+Partition = Annotated[int | None, typer.Option(min=0, help="Only this partition of the stream. Default: all.")]
 
 
 @dataclass
 class Outcome:
-    """What became of the entries."""
+    """The counts of a replay."""
 
     entries: int = 0
     counts: BatchCounts = _NOTHING
     gaps: dict[int, datetime] = field(default_factory=dict)
-    """Partitions that may lack entries of the span: they were trimmed up to this moment."""
+    """Partitions that were trimmed within the span, and the time up to which entries may be missing."""
     interrupted: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as a program reads it."""
+        """Return the JSON document of the command."""
         gaps = [{"partition": number, "trimmed_through": at.isoformat()} for number, at in self.gaps.items()]
         return {"entries": self.entries, **self.counts._asdict(), "gaps": gaps, "interrupted": self.interrupted}
 
@@ -59,24 +61,26 @@ def replay(
     end: End = None,
     partition: Partition = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing; count the entries.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Store again what the stream still has of a time; what the database has already changes nothing.
+    """Store the events of a time span again from the stream. Events that the database has already change nothing.
 
-    Exit code 1 when it was interrupted, or when the stream no longer reaches back to --from; 2 when raw events of that
-    time were removed, since they cannot be told from events that were never stored.
+    Exit code 1 when the replay was interrupted, or when the stream no longer reaches back to --from. Exit code 2 when
+    raw events of the span were removed: they cannot be told from events that were never stored.
     """
-    settings = settings_of(data_dir)
+    settings = resolve_settings(data_dir)
     logging.configure(settings)
     now = utc_now()
     since, until = parse_time("--from", start, now), now if end is None else parse_time("--to", end, now)
     if partition is not None and partition >= settings.stream_partitions:
-        raise ConfigurationError(f"--partition is {partition}; there are {settings.stream_partitions}, counted from 0")
+        raise ConfigurationError(
+            f"--partition is {partition}; the stream has partitions 0 to {settings.stream_partitions - 1}"
+        )
     partitions = range(settings.stream_partitions) if partition is None else [partition]
     spans = [Span(number, since, until, BATCH_SIZE) for number in partitions]
     outcome = asyncio.run(_replay_audited(settings, spans, now, dry_run=dry_run))
-    _report(outcome, as_json=as_json, dry_run=dry_run)
+    _print_outcome(outcome, as_json=as_json, dry_run=dry_run)
     if outcome.gaps or outcome.interrupted:
         raise typer.Exit(1)
 
@@ -95,14 +99,14 @@ async def _replay(settings: Settings, spans: list[Span], now: datetime, *, dry_r
         pool = await open_pool(settings.database_dsn, size=1, application_name="analytics-replay")
         stack.push_async_callback(pool.close)
         async with pool.acquire() as connection:
-            await require_this_revision(connection)
+            await require_current_schema(connection)
             require_after_horizon(spans, await read_horizon(connection), now - settings.raw_retention)
         writer = BatchWriter(pool, _WRITER_SLOT)
         bar = stack.enter_context(counting_bar())
         for span in spans:
-            gone = await trimmed_through(redis, span.partition)
-            if gone is not None and gone > span.start:
-                outcome.gaps[span.partition] = gone
+            trimmed = await trimmed_through(redis, span.partition)
+            if trimmed is not None and trimmed > span.start:
+                outcome.gaps[span.partition] = trimmed
             total = await _count(redis, span)
             if dry_run:
                 outcome.entries += total
@@ -117,20 +121,19 @@ async def _replay(settings: Settings, spans: list[Span], now: datetime, *, dry_r
 
 
 def require_after_horizon(spans: list[Span], removed_before: datetime, expired_before: datetime) -> None:
-    """Raise ConfigurationError when a span begins where raw events were removed, or may be at any moment."""
+    """Raise ConfigurationError when a span starts before the retention horizon, where raw events are removed."""
     horizon = max(removed_before, expired_before)
-    # a --from that is given to the minute
+    # the suggested --from has minutes as its smallest unit
     earliest = horizon.replace(second=0, microsecond=0) + timedelta(minutes=1)
     if all(span.start >= horizon for span in spans):
         return
     why = (
-        "raw events of that time were removed (ANALYTICS_RAW_RETENTION_DAYS), so what was counted could not be told"
-        " from what is missing"
+        "raw events of that time were removed (ANALYTICS_RAW_RETENTION_DAYS), so replayed events could count twice"
         if removed_before >= expired_before
-        else "events of that time are older than ANALYTICS_RAW_RETENTION_DAYS, and would not stay"
+        else "events of that time are older than ANALYTICS_RAW_RETENTION_DAYS and would expire again"
     )
     raise ConfigurationError(
-        f"--from lies before {horizon:%Y-%m-%d %H:%M:%S} UTC: {why}; give --from {earliest:%Y-%m-%dT%H:%M} or later"
+        f"--from is before {horizon:%Y-%m-%d %H:%M:%S} UTC: {why}; give --from {earliest:%Y-%m-%dT%H:%M} or later"
     )
 
 
@@ -139,11 +142,11 @@ async def _count(redis: Redis, span: Span) -> int:
     return sum([len(page) async for page in pages])
 
 
-def _report(outcome: Outcome, *, as_json: bool, dry_run: bool) -> None:
+def _print_outcome(outcome: Outcome, *, as_json: bool, dry_run: bool) -> None:
     for number, at in outcome.gaps.items():
         say(f"partition {number} was trimmed: entries appended before {at:%Y-%m-%d %H:%M:%S} UTC may be missing")
     if outcome.interrupted:
-        say("interrupted; the same command starts again, and nothing counts twice")
+        say("interrupted; run the same command again: it starts over, and no event counts twice")
     if as_json:
         show_json(outcome.as_json() | {"dry_run": dry_run})
     elif dry_run:

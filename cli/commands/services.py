@@ -1,4 +1,4 @@
-"""The commands that run one service until SIGTERM or SIGINT."""
+"""`analytics ingest`, `worker`, `dashboard` and `maintenance`: run one service until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from stream.keys import LIVE_GROUP, STORE_GROUP
 
 
 class Group(StrEnum):
-    """Consumer group of a worker: what it does."""
+    """Consumer group of a worker."""
 
     STORE = STORE_GROUP
     LIVE = LIVE_GROUP
 
 
 _GARBAGE_THRESHOLD: Final = 20_000
-"""Objects that are alive more than at the last look, before the next."""
+"""Net new objects before the next garbage collection."""
 
 Serve = Callable[[Settings], Coroutine[Any, Any, None]]
 
 
 def ingest() -> None:
-    """Accept events over HTTP and append them to the stream."""
+    """Run ingest: accept events over HTTP and append them to the stream."""
     from ingest.server import serve
 
     _run(serve)
@@ -42,7 +42,7 @@ def worker(
         Group, typer.Option(help="`store` writes to Postgres, `live` publishes to subscribers.")
     ] = Group.STORE,
 ) -> None:
-    """Read the stream and store or publish what it brings. Start as many as needed."""
+    """Run a worker: read the stream, and store or publish its events. Start as many as needed."""
     if group is Group.LIVE:
         from processors.live import serve
     else:
@@ -52,14 +52,14 @@ def worker(
 
 
 def dashboard() -> None:
-    """Answer questions over HTTP, from the aggregates."""
+    """Run the read service: answer questions over HTTP from the aggregates."""
     from dashboard.server import serve
 
     _run(serve)
 
 
 def maintenance() -> None:
-    """Keep house: partitions, retention, stream trimming, the hourly summary. One leads, the others stand by."""
+    """Run maintenance: partitions, retention, stream trimming, hourly summaries. One process leads, others stand by."""
     from processors.maintenance import serve
 
     _run(serve)
@@ -71,7 +71,7 @@ def _run(serve: Serve) -> None:
     settings = load_settings()
     failpoints.arm(settings.failpoint)
     logging.configure(settings)
-    # What is imported stays, and what a batch is made of has no cycles: looking for them would take a tenth of the time
+    # imported objects stay alive, and batches contain no cycles: collecting them would take a tenth of the time
     gc.freeze()
     gc.set_threshold(_GARBAGE_THRESHOLD)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -1,4 +1,4 @@
-"""`analytics up`: the whole system on one machine, for a first look and for development."""
+"""`analytics up`: runs the whole system on one machine, for evaluation and development."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import typer
 from cli.demo.learners import DEMO_USER
 from cli.local import dev_file
 from cli.local.dev_file import DATA_DIR, DataDir, DevFile
-from cli.local.owned_files import open_for_us
+from cli.local.owned_files import open_own_file
 from cli.local.programs import Plan
 from cli.output import say, show
 from runtime.embedded import ports
@@ -26,7 +26,7 @@ from runtime.errors import ConfigurationError
 INGEST_PORT = 8080
 DASHBOARD_PORT = 8081
 
-_PORT_HELP = "0: any free one. Not given: {}, or any free one when it is taken."
+_PORT_HELP = "0: any free port. Default: {}, or any free port if that is taken."
 
 
 def up(
@@ -40,12 +40,12 @@ def up(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Number of store workers.")] = 1,
     demo: Annotated[bool, typer.Option("--demo/--no-demo", help="Send synthetic traffic.")] = False,
 ) -> None:
-    """Run everything, on embedded servers unless REDIS_URL or DATABASE_URL names one.
+    """Run the whole system. Redis and Postgres are embedded unless REDIS_URL or DATABASE_URL names a server.
 
-    Ctrl-C stops it in order, a second one hurries. The next start finds the data again.
+    Ctrl-C stops the system gracefully, a second Ctrl-C kills what still runs. The data stays for the next start.
     """
     data_dir = data_dir.absolute()
-    with _sole_owner(data_dir):
+    with _locked(data_dir):
         dev_file.remove(data_dir)
         ingest = _choose_port("--ingest-port", ingest_port, INGEST_PORT, taken=None)
         plan = Plan(
@@ -69,16 +69,16 @@ async def _run(plan: Plan) -> None:
         if stop.is_set():
             system.hurry()
         else:
-            say("stopping; press Ctrl-C again to hurry")
+            say("stopping; press Ctrl-C again to kill what still runs")
             stop.set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, on_signal)
     try:
-        where = await system.start(stop)
-        if where is not None:
-            show(*_welcome(where, plan).splitlines())
+        running = await system.start(stop)
+        if running is not None:
+            show(*_welcome(running, plan).splitlines())
             await system.run(stop)
     finally:
         await system.stop()
@@ -86,50 +86,50 @@ async def _run(plan: Plan) -> None:
 
 
 @contextlib.contextmanager
-def _sole_owner(data_dir: Path) -> Iterator[None]:
-    """Hold the directory for this process. Raises ConfigurationError when another one does, or somebody's lock is."""
+def _locked(data_dir: Path) -> Iterator[None]:
+    """Lock the directory for this process. Raises ConfigurationError when another process holds the lock."""
     (data_dir / "logs").mkdir(parents=True, exist_ok=True)
-    with os.fdopen(open_for_us(data_dir / "up.lock", 0), "w") as lock:
+    with os.fdopen(open_own_file(data_dir / "up.lock", 0), "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigurationError(
-                f"another `analytics up` runs on {data_dir}; stop it, or give another --data-dir"
+                f"another `analytics up` runs in {data_dir}; stop it, or give another --data-dir"
             ) from None
         yield
 
 
-def _choose_port(option: str, wanted: int | None, usual: int, *, taken: int | None) -> int:
-    if wanted:
-        if wanted == taken or not ports.is_free(wanted):
-            raise ConfigurationError(f"port {wanted} is taken; give {option} another one, or 0 for any free one")
-        return wanted
-    if wanted is None and usual != taken and ports.is_free(usual):
-        return usual
+def _choose_port(option: str, requested: int | None, default: int, *, taken: int | None) -> int:
+    if requested:
+        if requested == taken or not ports.is_free(requested):
+            raise ConfigurationError(f"port {requested} is taken; give {option} another port, or 0 for any free port")
+        return requested
+    if requested is None and default != taken and ports.is_free(default):
+        return default
     while (port := ports.any_free()) == taken:
         pass
-    if wanted is None:
-        say(f"port {usual} is taken, so {option} is {port}")
+    if requested is None:
+        say(f"port {default} is taken; {option} is {port} instead")
     return port
 
 
-def _welcome(where: DevFile, plan: Plan) -> str:
+def _welcome(running: DevFile, plan: Plan) -> str:
     learner = f"{DEMO_USER}1" if plan.demo else "ada"
     return f"""
 StudyIn Analytics runs{" with demo traffic" if plan.demo else ""}; Ctrl-C stops it.
 
-  page       {where.dashboard_url}/#key={where.read_key}&user_id={learner}
-  events     {where.ingest_url}   (API at /docs)
-  answers    {where.dashboard_url}   (API at /docs)
+  page       {running.dashboard_url}/#key={running.read_key}&user_id={learner}
+  events     {running.ingest_url}   (API at /docs)
+  answers    {running.dashboard_url}   (API at /docs)
   keys       {plan.data_dir / dev_file.NAME}
   logs       {plan.logs}
 
 Send an event, then read the answer:
 
-  curl -s {where.ingest_url}/api/analytics/events/track \\
-    -H 'Authorization: Bearer {where.write_key}' -H 'Content-Type: application/json' \\
+  curl -s {running.ingest_url}/api/analytics/events/track \\
+    -H 'Authorization: Bearer {running.write_key}' -H 'Content-Type: application/json' \\
     -d '{{"event_type":"xp_earned","user_id":"ada","properties":{{"xp_amount":50}}}}'
 
-  curl -s '{where.dashboard_url}/api/analytics/learning/overview?user_id=ada' \\
-    -H 'Authorization: Bearer {where.read_key}'
+  curl -s '{running.dashboard_url}/api/analytics/learning/overview?user_id=ada' \\
+    -H 'Authorization: Bearer {running.read_key}'
 """

@@ -1,22 +1,23 @@
-"""`analytics verify`: proves on a live system that aggregates are exact and that no entry is lost."""
+"""`analytics verify`: proves on a live system that the aggregates are exact and no entry is lost."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
-from cli.database import connect as connect_storage
-from cli.local.dev_file import DATA_DIR, DataDir, settings_of
+from cli.database import open_database
+from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.output import Column, Row, coloured, joined, show, show_json, show_table
 from runtime.clock import utc_now
 from runtime.settings import Settings
+from storage.batches.verify import Books, TableDrift, read_books, verify_aggregates
+from storage.database.pool import Connection
 from storage.losses import StreamLoss, read_losses
-from storage.pool import Connection
-from storage.verify import Books, TableDrift, read_books, verify_aggregates
 from stream.books import StreamBooks, read_stream_books
 from stream.connection import Redis
 from stream.connection import connect as connect_stream
@@ -24,31 +25,31 @@ from stream.connection import connect as connect_stream
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The books of one partition beside what the stream says, read before and after them."""
+    """The books of one partition, and the counts of its stream read before and after the books."""
 
     partition: int
     before: StreamBooks
     books: Books
     after: StreamBooks
     losses: Sequence[StreamLoss] = ()
-    """The times the stream went back."""
+    """Times at which the stream lost entries."""
 
     @property
     def appended(self) -> int:
-        """Entries ever appended, those included that the stream has no more and does not count."""
+        """Entries ever appended, including those that the stream lost and no longer counts."""
         return self.after.appended + sum(loss.missing for loss in self.losses)
 
     @property
     def lost(self) -> int:
-        """Entries the stream lost before anybody had stored them."""
+        """Entries that the stream lost before they were stored."""
         return sum(loss.lost for loss in self.losses)
 
     @property
     def is_balanced(self) -> bool | None:
-        """Whether every entry acknowledged has a fate, and none without an entry; None when Redis cannot tell.
+        """Whether the books have exactly one fate for each acknowledged entry; None when Redis cannot tell.
 
-        Traffic goes on meanwhile, so the books may lie anywhere between the two readings. Once all is quiet both
-        say the same number.
+        Traffic continues during the check, so the books may lie anywhere between the two readings of the stream.
+        Without traffic the two readings are equal.
         """
         settled = self.books.settled - sum(loss.missing - loss.lost for loss in self.losses)
         if settled > self.after.appended:
@@ -56,7 +57,7 @@ class Balance:
         return None if self.before.settled is None else self.before.settled <= settled
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as a program reads it."""
+        """Return the JSON object of this partition."""
         return {
             "partition": self.partition,
             "appended": self.appended,
@@ -71,11 +72,11 @@ class Balance:
 
 
 def verify(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Compare every aggregate with a recompute, and the books with the stream. Exit code 1 on any difference."""
-    settings = settings_of(data_dir)
+    """Compare every aggregate with a recomputation, and the books with the stream. Exit code 1 on any difference."""
+    settings = resolve_settings(data_dir)
     drifts, balances = asyncio.run(_verify(settings))
     losses = [loss for balance in balances for loss in balance.losses]
     clean = all(drift.is_clean for drift in drifts) and all(balance.is_balanced is not False for balance in balances)
@@ -84,7 +85,7 @@ def verify(
             {
                 "clean": clean,
                 "drift": sum(drift.missing + drift.unexpected for drift in drifts),
-                "tables": [drift_as_json(drift) for drift in drifts],
+                "tables": [render_drift(drift) for drift in drifts],
                 "books": [balance.as_json() for balance in balances],
                 "losses": [_loss_as_json(loss) for loss in losses],
             }
@@ -95,8 +96,8 @@ def verify(
         raise typer.Exit(1)
 
 
-def drift_as_json(drift: TableDrift) -> dict[str, Any]:
-    """Return one table's drift as a program reads it."""
+def render_drift(drift: TableDrift) -> dict[str, Any]:
+    """Return the JSON object of the drift of one table."""
     return {
         "table": drift.table,
         "rows": drift.rows,
@@ -107,7 +108,7 @@ def drift_as_json(drift: TableDrift) -> dict[str, Any]:
 
 
 def show_drifts(drifts: list[TableDrift]) -> None:
-    """Write the drifts as a person reads them."""
+    """Print a table of the drifts."""
     columns = [Column("aggregate"), *(Column(name, is_number=True) for name in ("rows", "missing", "unexpected"))]
     rows = [
         Row(
@@ -120,7 +121,7 @@ def show_drifts(drifts: list[TableDrift]) -> None:
 
 
 async def read_balances(redis: Redis, connection: Connection, partitions: Iterable[int]) -> list[Balance]:
-    """Compare the books of each partition with its stream. Raises StreamUnavailable and StorageUnavailable."""
+    """Return the balance of each partition. Raises StreamUnavailable and StorageUnavailable."""
     before = {partition: await read_stream_books(redis, partition) for partition in partitions}
     books = await read_books(connection)
     after = {partition: await read_stream_books(redis, partition) for partition in partitions}
@@ -138,17 +139,13 @@ async def read_balances(redis: Redis, connection: Connection, partitions: Iterab
 
 
 async def _verify(settings: Settings) -> tuple[list[TableDrift], list[Balance]]:
-    redis = connect_stream(settings)
-    try:
-        connection = await connect_storage(settings.database_dsn, application_name="analytics-verify")
-        try:
-            drifts = await verify_aggregates(connection, utc_now(), settings.system_metrics_retention)
-            balances = await read_balances(redis, connection, range(settings.stream_partitions))
-        finally:
-            await connection.close()
-    finally:
-        await redis.aclose()
-    return drifts, balances
+    async with (
+        aclosing(connect_stream(settings)) as redis,
+        open_database(settings, "analytics-verify") as connection,
+    ):
+        drifts = await verify_aggregates(connection, utc_now(), settings.system_metrics_retention)
+        balances = await read_balances(redis, connection, range(settings.stream_partitions))
+        return drifts, balances
 
 
 def _loss_as_json(loss: StreamLoss) -> dict[str, Any]:
@@ -163,7 +160,7 @@ def _loss_as_json(loss: StreamLoss) -> dict[str, Any]:
 def _print(drifts: list[TableDrift], balances: list[Balance], losses: list[StreamLoss]) -> None:
     show_drifts(drifts)
     if not all(drift.is_clean for drift in drifts):
-        show("", "`analytics rebuild` recomputes the tables that differ. Some upgrades ask for it once.")
+        show("", "Run `analytics rebuild` to recompute the tables that differ. Some upgrades require it once.")
     words = {
         True: coloured("balanced", "green"),
         False: coloured("not balanced", "red"),

@@ -1,4 +1,4 @@
-"""Which history a system was sent, so that a second start sends the same one or none: nothing counts twice."""
+"""Records which history a system was sent, so that a second start resumes it and no event counts twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAME = "demo.json"
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What `demo_events` is called with."""
+    """The arguments of `demo_events`."""
 
     seed: int
     users: int
@@ -27,34 +27,34 @@ class History:
     history_days: float
 
     def events(self, learners: list[Learner] | None = None) -> Iterator[Event]:
-        """Give the events; `learners` are further at the end."""
+        """Yield the events. `learners` advance as the events are consumed."""
         return demo_events(self.seed, self.users, self.count, self.now, self.history_days, learners)
 
 
-def keep_history(data_dir: Path, wanted: History) -> tuple[History, bool]:
-    """Return the history to send, and whether it was sent as a whole before.
+def resolve_history(data_dir: Path, requested: History) -> tuple[History, bool]:
+    """Return the history to send, and whether it was sent completely before.
 
-    It is the one kept in `data_dir`, with the time of its first start, unless another kind is wanted; then that is kept
-    from now on. Raises ConfigurationError when the file is damaged. Blocks on the disk.
+    It is the one recorded in `data_dir` if that differs from `requested` only in its time. Otherwise `requested` is
+    recorded and returned. Raises ConfigurationError when the file is damaged. Blocks on the disk.
     """
     file = data_dir / _NAME
     try:
         content = json.loads(file.read_text())
-        kept = History(**{**content["history"], "now": datetime.fromisoformat(content["history"]["now"])})
-        if replace(kept, now=wanted.now) == wanted:
-            return kept, bool(content["sent"])
+        recorded = History(**{**content["history"], "now": datetime.fromisoformat(content["history"]["now"])})
+        if replace(recorded, now=requested.now) == requested:
+            return recorded, bool(content["sent"])
     except FileNotFoundError:
         pass
     except (ValueError, TypeError, KeyError):
         raise ConfigurationError(
-            f"{file} is damaged; without it the history is sent anew, beside the old one"
+            f"{file} is damaged; restore it, or remove it to send another history in addition to the first"
         ) from None
-    _write(file, wanted, sent=False)
-    return wanted, False
+    _write(file, requested, sent=False)
+    return requested, False
 
 
-def history_sent(data_dir: Path, history: History) -> None:
-    """Note that ingest has the whole history. Blocks on the disk."""
+def record_history_sent(data_dir: Path, history: History) -> None:
+    """Record that the whole history was sent. Blocks on the disk."""
     _write(data_dir / _NAME, history, sent=True)
 
 

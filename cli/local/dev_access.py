@@ -1,4 +1,4 @@
-"""Secrets of a development system: made at the first `analytics up`, kept in the data directory."""
+"""Secrets of a development system, created by the first `analytics up` and stored in its data directory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _READING: Final = ("events:read", "learning:read", "system:read")
 
 @dataclass(frozen=True, slots=True)
 class DevAccess:
-    """What a sender, a reader and the services need to know."""
+    """API keys for people and scripts, and secrets of the services."""
 
     write_key: str
     read_key: str
@@ -31,21 +31,21 @@ class DevAccess:
     api_key_secret: str
 
     def environment(self) -> dict[str, str]:
-        """Return the settings by which all services together accept these keys."""
-        return self._settings([*self._writing(), *self._reading()]) | {"ANALYTICS_JWT_SECRET": self.jwt_secret}
+        """Return settings with which every service accepts these keys."""
+        return self._settings([*self._write_keys(), *self._read_keys()]) | {"ANALYTICS_JWT_SECRET": self.jwt_secret}
 
-    def of_ingest(self) -> dict[str, str]:
-        """Return the settings by which ingest accepts events: no key that reads."""
-        return self._settings(self._writing())
+    def ingest_environment(self) -> dict[str, str]:
+        """Return the settings of ingest: only keys that write."""
+        return self._settings(self._write_keys())
 
-    def of_dashboard(self) -> dict[str, str]:
-        """Return the settings by which the read service answers: no key that writes."""
-        return self._settings(self._reading()) | {"ANALYTICS_JWT_SECRET": self.jwt_secret}
+    def dashboard_environment(self) -> dict[str, str]:
+        """Return the settings of the read service: only keys that read."""
+        return self._settings(self._read_keys()) | {"ANALYTICS_JWT_SECRET": self.jwt_secret}
 
-    def _writing(self) -> list[_Key]:
+    def _write_keys(self) -> list[_Key]:
         return [("dev", self.write_key, ("events:write",))]
 
-    def _reading(self) -> list[_Key]:
+    def _read_keys(self) -> list[_Key]:
         return [
             ("dev-dashboard", self.read_key, _READING),
             ("dev-admin", self.admin_key, (*_READING, "privacy:admin")),
@@ -60,35 +60,36 @@ class DevAccess:
         }
 
 
-def keep_access(file: Path, environment: Mapping[str, str]) -> DevAccess:
-    """Return the secrets in the file, made at the first call (mode 0600).
+def ensure_access(file: Path, environment: Mapping[str, str]) -> DevAccess:
+    """Return the secrets in the file. The first call creates the file with mode 0600.
 
-    A secret given in `environment` wins over the file's. Raises ConfigurationError when the file is damaged.
+    A secret in `environment` overrides that of the file and is not stored. Raises ConfigurationError when the file is
+    damaged.
     """
     if not file.exists():
         _write(file, _fresh())
     try:
-        known = json.loads(file.read_text())
-        # files of earlier versions have no such secret
-        kept = DevAccess(**{"api_key_secret": secrets.token_hex(32)} | known)
+        stored = json.loads(file.read_text())
+        # files of earlier releases have no api_key_secret
+        access = DevAccess(**{"api_key_secret": secrets.token_hex(32)} | stored)
     except (ValueError, TypeError):
         raise ConfigurationError(
-            f"{file} is damaged; restore it: without its pseudonym key, learners already stored are not found again"
+            f"{file} is damaged; restore it: without its pseudonym key, stored learners cannot be found"
         ) from None
-    if asdict(kept) != known:
-        _write(file, kept)
-    given = {
+    if asdict(access) != stored:
+        _write(file, access)
+    overrides = {
         "jwt_secret": environment.get("ANALYTICS_JWT_SECRET"),
         "pseudonym_keys": environment.get("ANALYTICS_PSEUDONYM_KEYS"),
         "api_key_secret": environment.get("ANALYTICS_API_KEY_SECRET"),
     }
-    return DevAccess(**{**asdict(kept), **{name: value for name, value in given.items() if value}})
+    return DevAccess(**{**asdict(access), **{name: value for name, value in overrides.items() if value}})
 
 
 def rotate_pseudonym_keys(file: Path) -> None:
-    """Put a new key for pseudonyms before those in the file. Raises ConfigurationError."""
-    kept = keep_access(file, {})
-    _write(file, replace(kept, pseudonym_keys=with_new_key(kept.pseudonym_keys)))
+    """Prepend a new pseudonym key to those in the file. Raises ConfigurationError when the file is damaged."""
+    access = ensure_access(file, {})
+    _write(file, replace(access, pseudonym_keys=with_new_key(access.pseudonym_keys)))
 
 
 def _fresh() -> DevAccess:

@@ -1,4 +1,4 @@
-"""`dev.json`: where a running development system is, for scripts and for our own commands."""
+"""`dev.json`: addresses and keys of a running development system, for scripts and for the commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cli.local.dev_access import keep_access
+from cli.local.dev_access import ensure_access
 from runtime.embedded.secret_file import write_private
 from runtime.environment import load_settings
 from runtime.errors import ConfigurationError
@@ -21,14 +21,14 @@ ACCESS_NAME = "access.json"
 
 DataDir = Annotated[
     Path,
-    typer.Option("--data-dir", envvar="ANALYTICS_DATA_DIR", help="Directory of a system run by `analytics up`."),
+    typer.Option("--data-dir", envvar="ANALYTICS_DATA_DIR", help="Data directory of a system run by `analytics up`."),
 ]
 DATA_DIR = Path(".data")
 
 
 @dataclass(frozen=True, slots=True)
 class DevFile:
-    """What the file says."""
+    """The content of the file."""
 
     ingest_url: str
     dashboard_url: str
@@ -39,16 +39,16 @@ class DevFile:
     database_url: str
     redis_url: str
     shared_logins: str = ""
-    """Variables of the passwords that were not given, comma separated: these processes have the operator's login."""
+    """Password variables that were not set, comma separated. Their processes share the operator's login."""
 
 
 def write(data_dir: Path, content: DevFile) -> None:
-    """Write the file with mode 0600 in one step."""
+    """Write the file atomically, with mode 0600."""
     write_private(data_dir / NAME, json.dumps(asdict(content), indent=2) + "\n")
 
 
 def read(data_dir: Path) -> DevFile | None:
-    """Return what the file says, None when no system runs there. Raises ConfigurationError when it is damaged."""
+    """Return the content, or None when no system runs there. Raises ConfigurationError when the file is damaged."""
     try:
         return DevFile(**json.loads((data_dir / NAME).read_text()))
     except FileNotFoundError:
@@ -56,24 +56,24 @@ def read(data_dir: Path) -> DevFile | None:
     except OSError as error:
         raise ConfigurationError(f"--data-dir: {data_dir / NAME} cannot be read: {error.strerror}") from None
     except (ValueError, TypeError):
-        raise ConfigurationError(f"{data_dir / NAME} is damaged; start `analytics up` again") from None
+        raise ConfigurationError(f"{data_dir / NAME} is damaged; start `analytics up` again to rewrite it") from None
 
 
 def remove(data_dir: Path) -> None:
-    """Remove the file; no-op when there is none."""
+    """Remove the file if it exists."""
     (data_dir / NAME).unlink(missing_ok=True)
 
 
-def settings_of(data_dir: Path) -> Settings:
-    """Read the settings; what the environment does not say is as in the system run in `data_dir`, if one runs.
+def resolve_settings(data_dir: Path) -> Settings:
+    """Load the settings. Those missing in the environment come from the system that runs in `data_dir`, if any.
 
-    Raises ConfigurationError.
+    Sets them in this process's environment. Raises ConfigurationError.
     """
     running = read(data_dir)
     if running is not None:
         if not os.environ.get("REDIS_HOST"):
             os.environ.setdefault("REDIS_URL", running.redis_url)
         os.environ.setdefault("DATABASE_URL", running.database_url)
-        for name, value in keep_access(data_dir / ACCESS_NAME, os.environ).environment().items():
+        for name, value in ensure_access(data_dir / ACCESS_NAME, os.environ).environment().items():
             os.environ.setdefault(name, value)
     return load_settings()

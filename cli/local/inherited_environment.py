@@ -1,6 +1,6 @@
-"""What a process of `analytics up` inherits of the caller's environment: no secret, and nothing that is not known.
+"""Environment variables that every process of `analytics up` inherits: an allow list without secrets.
 
-Which secrets a process needs is for `cli.local.programs` to say.
+`programs.py` adds the secrets that each process needs.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import Final
 
 from runtime.settings import SECRET_FIELDS, Settings
 
-_OF_THE_SYSTEM: Final = frozenset(
+_SYSTEM: Final = frozenset(
     {
         *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TERM", "TMPDIR", "VIRTUAL_ENV"),
         *("LD_LIBRARY_PATH", "LD_PRELOAD", "GLIBC_TUNABLES", "SSL_CERT_FILE", "SSL_CERT_DIR"),
     }
 )
-_FAMILIES: Final = ("LC_", "PYTHON", "COVERAGE_")
+_PREFIXES: Final = ("LC_", "PYTHON", "COVERAGE_")
 _PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
-"""In capitals too."""
+"""In lower case; matched in any case."""
 
 _SETTINGS: Final = frozenset(
     field.alias or f"ANALYTICS_{name.upper()}"
@@ -28,14 +28,14 @@ _SETTINGS: Final = frozenset(
 
 
 def inherited_environment(caller: Mapping[str, str]) -> dict[str, str]:
-    """Return the part of an environment that every process of ours may have."""
+    """Return the variables of the caller that every process may have."""
     return {
         name: value
         for name, value in caller.items()
-        if name in _OF_THE_SYSTEM or name in _SETTINGS or name.startswith(_FAMILIES)
+        if name in _SYSTEM or name in _SETTINGS or name.startswith(_PREFIXES)
     }
 
 
 def proxy_variables(caller: Mapping[str, str]) -> dict[str, str]:
-    """Return the proxies of an environment, whose addresses may hold a password."""
+    """Return the proxy variables of the caller. Their URLs may contain a password."""
     return {name: value for name, value in caller.items() if name.lower() in _PROXIES}

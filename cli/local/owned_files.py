@@ -1,4 +1,4 @@
-"""Files of `analytics up` in its data directory: opened only where nobody else can have put them."""
+"""Opens files of `analytics up` in its data directory, and refuses files that another user may have placed there."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from runtime.errors import ConfigurationError
 _READABLE: Final = 0o644
 
 
-def open_for_us(file: Path, flags: int) -> int:
-    """Open a file for writing, made if it is not there; return its descriptor.
+def open_own_file(file: Path, flags: int) -> int:
+    """Open a file for writing and return its descriptor. Creates the file if it does not exist.
 
-    Raises ConfigurationError for a link, a file of another user and whatever else `open_owned` refuses.
+    Raises ConfigurationError when `open_owned` refuses the file, for example a link or a file of another user.
     """
     try:
         return open_owned(file, os.O_WRONLY | os.O_CREAT | flags, _READABLE)
@@ -24,8 +24,8 @@ def open_for_us(file: Path, flags: int) -> int:
         raise _refusal(file, error) from None
 
 
-def require_ours(file: Path) -> None:
-    """Check a file that a server of ours will open. Raises ConfigurationError as `open_for_us` does."""
+def require_own_file(file: Path) -> None:
+    """Validate a file that an embedded server will open. Raises ConfigurationError like `open_own_file`."""
     try:
         require_owned(file)
     except PermissionError as error:

@@ -1,4 +1,4 @@
-"""The processes of a system run by `analytics up`, and the settings each is given."""
+"""The processes of `analytics up`, and the settings of each."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cli.local.inherited_environment import proxy_variables
 from cli.local.supervised_process import Program
 from runtime.embedded import ports
 from runtime.settings import Settings
-from storage.roles import Role
+from storage.database.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run and where."""
+    """What `analytics up` runs, and where."""
 
     data_dir: Path
     ingest_port: int
@@ -25,38 +25,39 @@ class Plan:
     workers: int
     demo: bool
     settings: Settings
-    """Of the caller's environment: a server it names is used, one it does not name is embedded."""
+    """Settings of the caller's environment. A server that they do not name is embedded."""
 
     @property
     def logs(self) -> Path:
-        """Where every process writes its log."""
+        """Directory of the log files."""
         return self.data_dir / "logs"
 
     @property
     def ingest_url(self) -> str:
-        """Where events go."""
+        """URL of ingest."""
         return f"http://{ports.LOOPBACK}:{self.ingest_port}"
 
     @property
     def dashboard_url(self) -> str:
-        """Where answers come from."""
+        """URL of the read service."""
         return f"http://{ports.LOOPBACK}:{self.dashboard_port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where each kind of process finds the servers, under a login that may do what it needs and no more."""
+    """URLs of the servers, each with the login of one kind of process and only the rights it needs."""
 
     redis: Callable[[str], str]
-    """By name of the user, as `stream.permissions` has them."""
+    """Takes the name of a Redis user, see `stream.permissions`."""
     database: Callable[[Role], str]
+    """Takes a database role."""
 
 
 class Programs:
-    """Makes each program of one system."""
+    """Returns the program of each process of one system."""
 
     def __init__(self, plan: Plan, access: DevAccess, addresses: Addresses) -> None:
-        """Keep what the programs' settings need."""
+        """`access` holds the secrets, `addresses` the URLs of the servers."""
         self._plan = plan
         self._access = access
         self._addresses = addresses
@@ -66,20 +67,20 @@ class Programs:
         }
 
     def ingest(self) -> Program:
-        """Return the service that accepts events; it has no address of Postgres."""
+        """Return the ingest service. It gets no address of Postgres."""
         settings = {
-            **self._access.of_ingest(),
+            **self._access.ingest_environment(),
             "REDIS_URL": self._addresses.redis("ingest"),
             "ANALYTICS_INGEST_PORT": str(self._plan.ingest_port),
         }
         return _program(("ingest",), self._shared, settings, self._plan.ingest_url, "ingest")
 
     def dashboard(self) -> Program:
-        """Return the service that answers."""
+        """Return the read service."""
         settings = {
             **self._servers("dashboard", "reader"),
-            **self._access.of_dashboard(),
-            # it may fetch the keys of learners' tokens
+            **self._access.dashboard_environment(),
+            # it may fetch a key set to verify learner tokens
             **proxy_variables(os.environ),
             "ANALYTICS_DASHBOARD_PORT": str(self._plan.dashboard_port),
         }
@@ -93,17 +94,17 @@ class Programs:
         ]
 
     def live_worker(self) -> Program:
-        """Return the live worker; it has no address of Postgres."""
+        """Return the live worker. It gets no address of Postgres."""
         settings = {"REDIS_URL": self._addresses.redis("live")}
         return self._background(("worker", "--group", "live"), settings, "worker-live")
 
     def maintenance(self) -> Program:
-        """Return the housekeeper."""
+        """Return the maintenance process."""
         settings = self._servers("maintenance", "maintenance")
         return self._background(("maintenance",), settings, "maintenance")
 
     def demo(self) -> Program:
-        """Return the sender of synthetic traffic; it finds the system by its dev.json."""
+        """Return the sender of synthetic traffic. It finds the system by its dev.json."""
         return Program("demo", ("demo", "--data-dir", str(self._plan.data_dir)), self._shared)
 
     def _background(self, arguments: tuple[str, ...], servers: Mapping[str, str], name: str) -> Program:

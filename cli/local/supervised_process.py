@@ -1,4 +1,4 @@
-"""One supervised process of ours: started, started again when it ends by itself, stopped in order."""
+"""Runs one service as a child process, restarts it when it ends by itself, and stops it gracefully."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import httpx
 from cli.local import parent_watch
 from cli.local.backoff import Backoff
 from cli.local.inherited_environment import inherited_environment
-from cli.local.owned_files import open_for_us
+from cli.local.owned_files import open_own_file
 from runtime.errors import DependencyUnavailable
 from runtime.lifecycle import wait
 
@@ -30,29 +30,29 @@ Say = Callable[[str], None]
 
 
 class ServiceFailed(DependencyUnavailable):
-    """A process of ours did not become ready; the detail ends with the end of its log."""
+    """A process did not become ready. The detail ends with the last lines of its log."""
 
     dependency = "service"
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run."""
+    """A process to run."""
 
     name: str
     arguments: tuple[str, ...]
-    """Of `analytics`."""
+    """Command line of `analytics`."""
     environment: Mapping[str, str]
-    """Beside what every process inherits: every secret it has."""
+    """Variables in addition to the inherited ones, with all secrets of the process."""
     ready_url: str | None = None
-    """Answers 200 when the process does its work; None: it has no such page."""
+    """URL that answers 200 when the process is ready; None if it has none."""
 
 
 class SupervisedProcess:
-    """Runs a program until told to stop. Its output goes to a log file."""
+    """Runs a program until `stop`. Its output goes to a log file."""
 
     def __init__(self, program: Program, log_directory: Path, say: Say) -> None:
-        """`say` is told, in one sentence, whenever the process ends by itself."""
+        """`say` receives a message whenever the process ends by itself."""
         self._program = program
         self._log = log_directory / f"{program.name}.log"
         self._say = say
@@ -63,19 +63,19 @@ class SupervisedProcess:
 
     @property
     def name(self) -> str:
-        """What the process is called."""
+        """Name of the process."""
         return self._program.name
 
     def start(self) -> asyncio.Task[None]:
-        """Start; return the task that keeps the process running.
+        """Start the process; return the task that restarts it.
 
-        It ends after `stop`, with ServiceFailed, or with ConfigurationError when the log is not ours to write.
+        The task ends after `stop`. It raises ServiceFailed, or ConfigurationError when the log file is refused.
         """
-        self._task = asyncio.create_task(self._run(), name=f"keep {self.name}")
+        self._task = asyncio.create_task(self._run(), name=f"supervise {self.name}")
         return self._task
 
     async def until_ready(self) -> None:
-        """Wait until the process does its work. Raises ServiceFailed when that takes too long."""
+        """Wait until the process is ready. Raises ServiceFailed after READY_SECONDS."""
         if self._program.ready_url is None:
             return
         deadline = time.monotonic() + READY_SECONDS
@@ -87,7 +87,7 @@ class SupervisedProcess:
         self._was_ready = True
 
     async def stop(self, hurry: asyncio.Event) -> None:
-        """Ask the process to finish its work and end; end it by force after the grace, or once `hurry` is set."""
+        """Send SIGTERM and wait for the end. Kills the process after GRACE_SECONDS or when `hurry` is set."""
         self._stop.set()
         process = self._process
         if process is not None and process.returncode is None:
@@ -97,7 +97,7 @@ class SupervisedProcess:
             await asyncio.wait((ended, impatient), timeout=GRACE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             impatient.cancel()
             if process.returncode is None:
-                self._say(f"{self.name} is ended by force")
+                self._say(f"{self.name} did not stop in time and is killed")
                 process.kill()
             await ended
         if self._task is not None:
@@ -114,7 +114,7 @@ class SupervisedProcess:
             if code == _BAD_SETTINGS and not self._was_ready:
                 raise ServiceFailed("bad settings", f"{self.name}: {self._log_tail()}")
             backoff = backoff.after(time.monotonic() - started)
-            self._say(f"{self.name} {self._how_it_ended(code)}; starting again in {backoff.delay:g} s")
+            self._say(f"{self.name} {self._end_of(code)}; starting again in {backoff.delay:g} s")
             await wait(self._stop, backoff.delay)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
@@ -128,19 +128,19 @@ class SupervisedProcess:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,
-                # the terminal's Ctrl-C is for the supervisor alone, which stops the rest in order
+                # Ctrl-C must reach only the supervisor, which stops the processes in order
                 start_new_session=True,
             )
 
     def _open_log(self) -> int:
-        descriptor = open_for_us(self._log, os.O_APPEND)
+        descriptor = open_own_file(self._log, os.O_APPEND)
         if os.fstat(descriptor).st_size <= _LONGEST_LOG_BYTES:
             return descriptor
         os.close(descriptor)
         self._log.replace(self._log.with_suffix(".log.1"))
-        return open_for_us(self._log, os.O_APPEND)
+        return open_own_file(self._log, os.O_APPEND)
 
-    def _how_it_ended(self, code: int) -> str:
+    def _end_of(self, code: int) -> str:
         if code < 0:
             return f"was killed by {signal.Signals(-code).name}"
         return f"ended with code {code}: {self._log_tail(1)}"

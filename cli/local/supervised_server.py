@@ -1,4 +1,4 @@
-"""The embedded servers of `analytics up`: started together, started again when one ends by itself."""
+"""Runs one embedded server, and restarts it when it ends by itself."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from cli.local.supervised_process import Say
 from runtime.embedded.process import ServerFailed
 from runtime.lifecycle import wait
 
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 class Server(Protocol):
-    """What the embedded servers have in common; every method blocks."""
+    """An embedded server. Every method blocks."""
 
     @property
     def pid(self) -> int | None:
-        """None when it is not running."""
+        """Process id, or None when the server does not run."""
         ...
 
     def start(self) -> None:
-        """Start, and wait until it answers."""
+        """Start the server and wait until it answers. Raises ServerFailed or ConfigurationError."""
         ...
 
     def restart(self) -> None:
-        """Start again at the same address."""
+        """Start the server again at the same address. Raises ServerFailed."""
         ...
 
     def stop(self) -> None:
-        """End in order."""
+        """Stop the server gracefully."""
         ...
 
 
 class SupervisedServer:
-    """Keeps one server running until told to stop."""
+    """Runs a server until `stop`."""
 
     def __init__(self, name: str, server: Server, say: Say) -> None:
-        """`say` is told whenever the server ends by itself."""
+        """`say` receives a message whenever the server ends by itself."""
         self._name = name
         self._server = server
         self._say = say
@@ -47,13 +47,13 @@ class SupervisedServer:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> asyncio.Task[None]:
-        """Start the server; return the task that keeps it running. Raises ServerFailed or ConfigurationError."""
+        """Start the server; return the task that restarts it. Raises ServerFailed or ConfigurationError."""
         await asyncio.to_thread(self._server.start)
-        self._task = asyncio.create_task(self._run(), name=f"keep {self._name}")
+        self._task = asyncio.create_task(self._run(), name=f"supervise {self._name}")
         return self._task
 
     async def stop(self) -> None:
-        """End the server in order."""
+        """Stop the server gracefully."""
         self._stop.set()
         if self._task is not None:
             await asyncio.wait((self._task,))
@@ -62,11 +62,11 @@ class SupervisedServer:
     async def _run(self) -> None:
         backoff = Backoff()
         started = time.monotonic()
-        while not await wait(self._stop, _LOOK_SECONDS):
+        while not await wait(self._stop, _POLL_SECONDS):
             if self._server.pid is not None:
                 continue
             backoff = backoff.after(time.monotonic() - started)
-            self._say(f"{self._name} ended, starting again in {backoff.delay:g} s")
+            self._say(f"{self._name} ended by itself; starting again in {backoff.delay:g} s")
             if await wait(self._stop, backoff.delay):
                 return
             started = time.monotonic()

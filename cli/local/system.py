@@ -1,4 +1,4 @@
-"""Starts and stops the whole system on one machine. What starts last stops first: senders before receivers."""
+"""Starts and stops the whole system on one machine, in opposite orders: senders stop before receivers."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from cli.local import dev_file, process_logins
-from cli.local.dev_access import keep_access
+from cli.local.dev_access import ensure_access
 from cli.local.dev_file import DevFile
-from cli.local.owned_files import require_ours
+from cli.local.owned_files import require_own_file
 from cli.local.programs import Addresses, Plan, Programs
 from cli.local.supervised_process import Program, Say, SupervisedProcess
 from cli.local.supervised_server import Server, SupervisedServer
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
-from storage.migrate import upgrade
-from storage.roles import ROLES, make_logins
+from storage.database.migrate import upgrade
+from storage.database.roles import ROLES, make_logins
 from stream import permissions
 
 
 class System:
-    """One system: `start`, `run`, and `stop` in any case."""
+    """One system. Call `start`, then `run`; always call `stop`."""
 
     def __init__(self, plan: Plan, say: Say) -> None:
-        """`say` is told what is worth a sentence to the person at the terminal."""
+        """`say` receives messages for the person at the terminal."""
         self._plan = plan
         self._say = say
         self._hurry = asyncio.Event()
         self._stack = AsyncExitStack()
-        self._watched: list[asyncio.Task[None]] = []
+        self._supervision: list[asyncio.Task[None]] = []
 
     async def start(self, stop: asyncio.Event) -> DevFile | None:
-        """Start everything and wait until it does its work; return where it is, None when `stop` is set before.
+        """Start everything and wait until it is ready; return the addresses, or None when `stop` was set first.
 
         Raises ConfigurationError or DependencyUnavailable.
         """
         plan = self._plan
-        access = keep_access(plan.data_dir / dev_file.ACCESS_NAME, os.environ)
+        access = ensure_access(plan.data_dir / dev_file.ACCESS_NAME, os.environ)
         valkey, postgres = await self._start_servers()
         if stop.is_set():
             return None
@@ -50,9 +50,9 @@ class System:
         started = time.monotonic()
         await upgrade(database_url)
         self._say_done("database migrated", started)
-        missing = process_logins.missing_passwords(os.environ, redis=valkey is None, postgres=postgres is None)
+        missing = process_logins.find_missing_passwords(os.environ, redis=valkey is None, postgres=postgres is None)
         if shared := ", ".join(missing):
-            self._say(f"processes share the login of REDIS_URL or DATABASE_URL; not set: {shared}")
+            self._say(f"some processes share the login of REDIS_URL or DATABASE_URL; set {shared}")
         started = time.monotonic()
         programs = Programs(plan, access, await _addresses(valkey, postgres, redis_url, database_url))
         services = [
@@ -61,10 +61,10 @@ class System:
             *self._start_processes([*programs.workers(), programs.live_worker()]),
             *self._start_processes([programs.ingest()]),
         ]
-        if not await self._unless(stop, _all_ready(services)):
+        if not await self._finishes_before(stop, _wait_until_ready(services)):
             return None
         self._say_done("services started", started)
-        where = DevFile(
+        running = DevFile(
             ingest_url=plan.ingest_url,
             dashboard_url=plan.dashboard_url,
             write_key=access.write_key,
@@ -76,46 +76,46 @@ class System:
             shared_logins=shared,
         )
         self._stack.callback(dev_file.remove, plan.data_dir)
-        dev_file.write(plan.data_dir, where)
+        dev_file.write(plan.data_dir, running)
         if plan.demo:
             self._start_processes([programs.demo()])
-        return where
+        return running
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Wait until `stop` is set. Raises what a part failed with that starting it again does not mend."""
-        await self._unless(stop, asyncio.Event().wait())
+        """Wait until `stop` is set. Raises the error of a part that a restart cannot repair."""
+        await self._finishes_before(stop, asyncio.Event().wait())
 
     def hurry(self) -> None:
-        """Make `stop` end by force what has not ended yet."""
+        """Make `stop` kill the processes that have not ended yet."""
         self._hurry.set()
 
     async def stop(self) -> None:
-        """Stop everything that was started, in the opposite order."""
+        """Stop all parts in the opposite order of their start."""
         await self._stack.aclose()
 
     async def _start_servers(self) -> tuple[Valkey | None, Postgres | None]:
-        """Start the servers that are not given, together; return those."""
-        plan, given = self._plan, self._plan.settings
+        """Start the servers that the settings do not name, in parallel, and return them."""
+        plan, settings = self._plan, self._plan.settings
         valkey = postgres = None
         servers: list[SupervisedServer] = []
-        if given.redis_url is None and "REDIS_HOST" not in os.environ:
-            # past the size at which ingest refuses, so that Redis itself need not
-            memory = given.stream_max_bytes * 3 // 2
+        if settings.redis_url is None and "REDIS_HOST" not in os.environ:
+            # above the size at which ingest rejects events, so that Redis itself never does
+            memory = settings.stream_max_bytes * 3 // 2
             home, log = plan.data_dir / "redis", plan.logs / "redis.log"
-            require_ours(log)
+            require_own_file(log)
             valkey = Valkey(home, log=log, max_memory_bytes=memory, users=permissions.RULES)
-            servers.append(self._kept("Redis", valkey))
-        if given.database_url is None:
+            servers.append(self._supervise("Redis", valkey))
+        if settings.database_url is None:
             log = plan.logs / "postgres.log"
-            require_ours(log)
+            require_own_file(log)
             postgres = Postgres(plan.data_dir / "postgres", log=log)
-            servers.append(self._kept("Postgres", postgres))
+            servers.append(self._supervise("Postgres", postgres))
         started = time.monotonic()
-        # a start runs in a thread that cannot be cancelled: let both end before one's failure is told
+        # a start runs in a thread and cannot be cancelled: wait for both before raising the failure of one
         for result in await asyncio.gather(*(server.start() for server in servers), return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
-            self._watched.append(result)
+            self._supervision.append(result)
         if servers:
             self._say_done("servers started", started)
         return valkey, postgres
@@ -123,27 +123,27 @@ class System:
     def _say_done(self, step: str, started: float) -> None:
         self._say(f"{step} in {time.monotonic() - started:.1f} s")
 
-    def _kept(self, name: str, server: Server) -> SupervisedServer:
-        kept = SupervisedServer(name, server, self._say)
-        self._stack.push_async_callback(kept.stop)
-        return kept
+    def _supervise(self, name: str, server: Server) -> SupervisedServer:
+        supervised = SupervisedServer(name, server, self._say)
+        self._stack.push_async_callback(supervised.stop)
+        return supervised
 
     def _start_processes(self, programs: Sequence[Program]) -> list[SupervisedProcess]:
-        """Start programs that will stop together."""
+        """Start programs that stop together."""
         processes = [SupervisedProcess(program, self._plan.logs, self._say) for program in programs]
-        self._watched += [process.start() for process in processes]
+        self._supervision += [process.start() for process in processes]
         self._stack.push_async_callback(self._stop_processes, processes)
         return processes
 
     async def _stop_processes(self, processes: Sequence[SupervisedProcess]) -> None:
         await asyncio.gather(*(process.stop(self._hurry) for process in processes))
 
-    async def _unless(self, stop: asyncio.Event, work: Coroutine[Any, Any, Any]) -> bool:
-        """Do the work; return whether it ended before `stop` was set. Raises what it or a watched part raises."""
+    async def _finishes_before(self, stop: asyncio.Event, work: Coroutine[Any, Any, Any]) -> bool:
+        """Run the work; return whether it ended before `stop` was set. Raises its error or that of a part."""
         working = asyncio.create_task(work)
         stopping = asyncio.create_task(stop.wait())
         try:
-            ended, _ = await asyncio.wait((working, stopping, *self._watched), return_when=asyncio.FIRST_COMPLETED)
+            ended, _ = await asyncio.wait((working, stopping, *self._supervision), return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
                 task.result()
             return working in ended
@@ -154,14 +154,14 @@ class System:
 
 
 async def _addresses(valkey: Valkey | None, postgres: Postgres | None, redis_url: str, database_url: str) -> Addresses:
-    """Return where processes find the servers, each under its own login as far as there is one."""
-    redis = valkey.url_of if valkey else process_logins.redis_urls(redis_url, os.environ).__getitem__
+    """Return the addresses of the servers, with the login of each process if it has one."""
+    redis = valkey.url_of if valkey else process_logins.resolve_redis_urls(redis_url, os.environ).__getitem__
     if postgres is None:
-        return Addresses(redis, (await process_logins.database_urls(database_url, os.environ)).__getitem__)
-    # of this run alone: whoever has an old one can do nothing with it
+        return Addresses(redis, (await process_logins.create_database_logins(database_url, os.environ)).__getitem__)
+    # new passwords for each run: those of earlier runs become useless
     logins = await make_logins(database_url, {role: secrets.token_urlsafe(32) for role in ROLES})
     return Addresses(redis, logins.__getitem__)
 
 
-async def _all_ready(processes: Sequence[SupervisedProcess]) -> None:
+async def _wait_until_ready(processes: Sequence[SupervisedProcess]) -> None:
     await asyncio.gather(*(process.until_ready() for process in processes))

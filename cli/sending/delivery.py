@@ -1,8 +1,9 @@
-"""Delivers events to ingest until each has its verdict: what was not accepted is sent again, and nothing else.
+"""Delivers events to ingest until each has a final verdict. Only events without one are sent again.
 
-Ingest may fail on a single event (status 500, or the verdict `defect`). A request that keeps failing is halved until
-that event stands alone. It is poison once it has failed alone as often as the policy says and ingest then accepts an
-event that it had accepted before, which changes nothing. An ingest that fails on everything is an outage.
+Ingest may fail on a single event, with status 500 or the verdict `defect`. A request that keeps failing is halved until
+that event is alone. The event is poison when it has failed alone as often as the policy allows and ingest then accepts
+an event that it has accepted before. Sending an accepted event again changes nothing. An ingest that fails on every
+event is an outage.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
+from studyin_analytics.answers import DEFECT
 
-from cli.sending.event_file import body_of
+from cli.sending.event_file import build_body
 from cli.sending.ingest_answers import (
-    DEFECT,
     Answer,
+    BatchVerdicts,
     BodyRefused,
     Busy,
     Failed,
     IngestUnavailable,
-    Judged,
     read_answer,
 )
 from cli.target import BATCH_PATH
@@ -34,24 +35,26 @@ from runtime.clock import utc_now
 from schemas.verdicts import Verdict
 
 _PATIENCE: Final = 16
-"""Failing requests in a row before the search for the event they fail on slows down by half."""
+"""Number of consecutive failed requests after which the search for the bad event halves its speed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long to wait between attempts, and when to give up. Seconds."""
+    """Delays between attempts, and limits. Times are in seconds."""
 
     first: float = 0.25
+    """Delay after the first failure."""
     longest: float = 15.0
+    """Maximum delay."""
     give_up_after: float | None = 60.0
-    """Of nothing but failures; None: never."""
+    """Time without success after which delivery fails; None for no limit."""
     attempts: int = 3
-    """How often a request may fail with status 500 before it is halved, and an event alone before it is poison."""
+    """Number of failures with status 500 before a request is halved, and of a single event before it is poison."""
 
     def delay(self, failures: int, retry_after: float, luck: float) -> float:
-        """Return the wait after so many failures in a row, 1 or more; `luck` in [0, 1) spreads the senders.
+        """Return the delay after `failures` consecutive failures (1 or more), at least `retry_after`.
 
-        Never shorter than what the server asked for.
+        `luck` in [0, 1) is the jitter.
         """
         backoff = min(self.first * 2.0 ** min(failures - 1, 30), self.longest)
         return retry_after + backoff * (1 + luck) / 2
@@ -59,31 +62,31 @@ class RetryPolicy:
 
 @dataclass(slots=True)
 class Courier:
-    """Sends requests through an open client; safe to use for several deliveries at once."""
+    """Sends requests through an open client. Supports concurrent deliveries."""
 
     client: httpx.AsyncClient
     policy: RetryPolicy = RetryPolicy()
     on_delay: Callable[[str], None] = lambda _reason: None
-    """Told why a delivery waits, once until something is settled again or the reason changes."""
+    """Receives the reason of a delay. A repeated reason is reported again only after an event was settled."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
     luck: Callable[[], float] = field(default=random.random)
     accepted: bytes | None = field(default=None, init=False)
-    """The last event that ingest accepted."""
-    _told: str | None = field(default=None, init=False)
+    """The last accepted event."""
+    _reported: str | None = field(default=None, init=False)
 
-    async def deliver(self, events: Sequence[bytes], neighbour: bytes | None = None) -> list[Verdict]:
-        """Return the verdict of each event, accepted or rejected; events are JSON objects with an event_id.
+    async def deliver(self, events: Sequence[bytes], probe: bytes | None = None) -> list[Verdict]:
+        """Return the verdict of each event, accepted or rejected. Events are JSON objects with an event_id.
 
-        The verdict of poison is `rejected` with the code `defect`. `neighbour` is an event of an earlier delivery,
-        sent again where it must be seen whether ingest works and this courier has had no event accepted yet. Waits as
-        long as the policy says. Raises IngestUnavailable; then some of the events may be stored.
+        The verdict of a poison event is `rejected` with the code `defect`. `probe` is an event of an earlier delivery.
+        It is sent to test whether ingest works until this courier has an accepted event of its own. Raises
+        IngestUnavailable when the policy gives up; some of the events may be stored then.
         """
-        return await _Delivery(self, events, neighbour).complete()
+        return await _Delivery(self, events, probe).complete()
 
     async def post(self, events: Sequence[bytes]) -> Answer:
-        """Send one request and return what ingest says. Raises IngestUnavailable."""
-        body = gzip.compress(body_of(list(events)), 1, mtime=0)
+        """Send one request and return the answer. Raises IngestUnavailable when a retry would not help."""
+        body = gzip.compress(build_body(list(events)), 1, mtime=0)
         headers = {"content-type": "application/json", "content-encoding": "gzip"}
         try:
             response = await self.client.post(BATCH_PATH, content=body, headers=headers)
@@ -93,64 +96,66 @@ class Courier:
         return read_answer(response.status_code, retry_after, response.content, len(events), utc_now())
 
     async def pause(self, reason: str, failures: int, retry_after: float) -> None:
-        """Wait as long as the policy says after so many failures."""
-        if reason != self._told:
-            self._told = reason
+        """Wait for the delay of the policy. Reports the reason to `on_delay`."""
+        if reason != self._reported:
+            self._reported = reason
             self.on_delay(reason)
         await self.sleep(self.policy.delay(failures, retry_after, self.luck()))
 
-    def note(self, accepted: bytes | None) -> None:
-        """Take note that something was settled, with an event that was accepted if there is one."""
-        self._told = None
+    def record_settled(self, accepted: bytes | None) -> None:
+        """Record that an event was settled; `accepted` is an accepted event, if there is one."""
+        self._reported = None
         self.accepted = accepted or self.accepted
 
 
 class _Delivery:
-    """One delivery under way. Events are known by their index."""
+    """One delivery in progress. Events are identified by their index."""
 
-    def __init__(self, courier: Courier, events: Sequence[bytes], neighbour: bytes | None) -> None:
+    def __init__(self, courier: Courier, events: Sequence[bytes], probe: bytes | None) -> None:
         self._courier = courier
         self._events = events
-        self._neighbour = neighbour
+        self._earlier = probe
         self._verdicts: dict[int, Verdict] = {}
         self._groups = deque([list(range(len(events)))])
-        """What is sent in one request each."""
-        self._alone: dict[int, int] = {}
-        """How often ingest failed on each suspect alone."""
+        """Groups of unsettled events; one request sends one group."""
+        self._failures_alone: dict[int, int] = {}
+        """Number of failures of each suspect alone."""
         self._failures = 0
-        """Requests in a row that settled nothing."""
-        self._whole_failures = 0
+        """Consecutive requests that settled no event."""
+        self._group_failures = 0
+        """Failures of whole groups before the first group is halved."""
         self._rounds = 0
-        self._from_the_left = False
+        """Rounds in which the suspects were sent alone."""
+        self._take_left = False
         self._since = courier.clock()
 
     async def complete(self) -> list[Verdict]:
-        """Return the verdicts once there are all."""
+        """Return the verdicts when every event has one."""
         while len(self._verdicts) < len(self._events):
             if self._groups:
                 await self._send(self._next_group())
             else:
-                await self._judge_suspects()
+                await self._settle_suspects()
         return [self._verdicts[index] for index in range(len(self._events))]
 
     def _next_group(self) -> list[int]:
-        """Return what to send now: while nothing was accepted yet, large groups and small ones by turns."""
-        self._from_the_left = self._proof is None and not self._from_the_left
-        return self._groups.popleft() if self._from_the_left else self._groups.pop()
+        """Return the group to send next. Alternates between large and small groups until an event was accepted."""
+        self._take_left = self._probe is None and not self._take_left
+        return self._groups.popleft() if self._take_left else self._groups.pop()
 
     @property
-    def _proof(self) -> bytes | None:
-        """An event that ingest accepts if it works."""
-        return self._courier.accepted or self._neighbour
+    def _probe(self) -> bytes | None:
+        """An event that a working ingest accepts, if one is known."""
+        return self._courier.accepted or self._earlier
 
     async def _send(self, group: list[int]) -> None:
         match await self._courier.post([self._events[index] for index in group]):
-            case Judged() as judged:
-                await self._take(group, judged)
+            case BatchVerdicts() as verdicts:
+                await self._apply(group, verdicts)
             case Busy(reason, retry_after, paced):
                 self._groups.append(group)
                 if paced:
-                    self._works()
+                    self._reset_failures()
                 self._failures += 1
                 await self._pause(reason, self._failures, retry_after)
             case BodyRefused(code, detail) if len(group) == 1:
@@ -160,33 +165,34 @@ class _Delivery:
             case Failed() as failed:
                 await self._search(group, failed)
 
-    async def _take(self, group: list[int], judged: Judged) -> None:
-        self._settle({group[at]: verdict for at, verdict in judged.settled.items()})
-        for at in judged.defects:
+    async def _apply(self, group: list[int], verdicts: BatchVerdicts) -> None:
+        self._settle({group[at]: verdict for at, verdict in verdicts.settled.items()})
+        for at in verdicts.defects:
             self._suspect(group[at])
-        if again := [group[at] for at in range(len(group)) if at not in judged.settled and at not in judged.defects]:
-            self._groups.append(again)
+        done = verdicts.settled.keys() | verdicts.defects
+        if unsettled := [group[at] for at in range(len(group)) if at not in done]:
+            self._groups.append(unsettled)
             self._failures += 1
-            await self._pause("asked to send some again", self._failures, judged.retry_after)
+            await self._pause("ingest asked to send some events again", self._failures, verdicts.retry_after)
 
     def _settle(self, verdicts: Mapping[int, Verdict]) -> None:
         if not verdicts:
             return
-        self._works()
+        self._reset_failures()
         accepted = [index for index, verdict in verdicts.items() if verdict.status == "accepted"]
-        self._courier.note(self._events[accepted[-1]] if accepted else None)
+        self._courier.record_settled(self._events[accepted[-1]] if accepted else None)
         for index, verdict in verdicts.items():
             self._verdicts[index] = verdict.model_copy(update={"index": index})
-            self._alone.pop(index, None)
+            self._failures_alone.pop(index, None)
 
     async def _search(self, group: list[int], failed: Failed) -> None:
-        """Narrow down which event ingest fails on, if it is one."""
+        """Narrow down the event on which ingest fails, if it is a single event."""
         if len(group) == 1:
             self._suspect(group[0])
-        elif self._whole_failures < self._courier.policy.attempts - 1:
-            self._whole_failures += 1
+        elif self._group_failures < self._courier.policy.attempts - 1:
+            self._group_failures += 1
             self._groups.append(group)
-            await self._pause(failed.reason, self._whole_failures, failed.retry_after)
+            await self._pause(failed.reason, self._group_failures, failed.retry_after)
             return
         else:
             self._halve(group)
@@ -194,33 +200,33 @@ class _Delivery:
             self._failures += 1
             await self._pause(failed.reason, 1 + self._failures // _PATIENCE, failed.retry_after)
 
-    async def _judge_suspects(self) -> None:
-        """Settle those that are poison, and send the others again, each alone."""
+    async def _settle_suspects(self) -> None:
+        """Settle the suspects that are poison. Queue the others to be sent again, each alone."""
         attempts = self._courier.policy.attempts
-        poison = {index: failures for index, failures in self._alone.items() if failures >= attempts}
+        poison = {index: failures for index, failures in self._failures_alone.items() if failures >= attempts}
         if poison and await self._ingest_works():
             self._settle({index: _poison(failures) for index, failures in poison.items()})
-        if self._alone:
+        if self._failures_alone:
             self._rounds += 1
             await self._pause("ingest fails on some events", self._rounds, 0.0)
-            self._groups.extend([index] for index in self._alone)
+            self._groups.extend([index] for index in self._failures_alone)
 
     async def _ingest_works(self) -> bool:
-        """Return whether ingest accepts an event that it should."""
-        if self._proof is None:
+        """Return whether ingest accepts the probe."""
+        if self._probe is None:
             return False
-        match await self._courier.post([self._proof]):
-            case Judged(settled) if 0 in settled and settled[0].status == "accepted":
-                self._works()
+        match await self._courier.post([self._probe]):
+            case BatchVerdicts(settled) if 0 in settled and settled[0].status == "accepted":
+                self._reset_failures()
                 return True
             case _:
                 return False
 
-    def _works(self) -> None:
+    def _reset_failures(self) -> None:
         self._failures, self._since = 0, self._courier.clock()
 
     def _suspect(self, index: int) -> None:
-        self._alone[index] = self._alone.get(index, 0) + 1
+        self._failures_alone[index] = self._failures_alone.get(index, 0) + 1
 
     def _halve(self, group: list[int]) -> None:
         half = len(group) // 2

@@ -1,4 +1,4 @@
-"""Reads events, one JSON object a line, and cuts them into batches that ingest takes."""
+"""Reads events from a file, one JSON object per line, and groups them into batches for ingest."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ class Line:
 
     number: int
     event: bytes
-    """The event as JSON; it has an event_id."""
+    """The event as JSON, with an event_id."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that no request can carry, and why."""
+    """A line that cannot be sent, and the reason."""
 
     number: int
     code: str
     detail: str
     text: str
-    """How the line begins."""
+    """The beginning of the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Consecutive lines of a file, sent together."""
+    """Consecutive lines of a file that are sent in one request."""
 
     number: int
     lines: tuple[Line, ...]
     bad_lines: tuple[BadLine, ...]
     last_line: int
-    """Number of the last line of the file that this batch covers, from 1."""
+    """Number of the last line in this batch, counted from 1."""
     last_digest: str
-    """What `digest` says of that line."""
+    """`digest` of that line."""
     position: int
-    """Bytes of the file read so far."""
-    neighbour: bytes | None = None
-    """The event on the last line before the batch that can be sent."""
+    """Number of bytes of the file read so far."""
+    previous: bytes | None = None
+    """The last sendable event before this batch."""
 
     @property
     def read(self) -> int:
-        """Return how many lines that are not blank it holds."""
+        """Number of lines in this batch. Blank lines do not count."""
         return len(self.lines) + len(self.bad_lines)
 
 
@@ -68,30 +68,30 @@ def read_batches(
     after_line: int = 0,
     on_garbage: Callable[[], None] = lambda: None,
 ) -> Iterator[Batch]:
-    """Give the lines beyond `after_line`, at most `size` a batch, each batch within the limit of a request body.
+    """Yield the lines after `after_line` in batches of at most `size` lines that fit in a request body.
 
-    `on_garbage` is told that bytes behind the compressed lines were left out. Blocks on the disk. Raises OSError, and
-    EventFileDamaged once all that could be read is given.
+    Calls `on_garbage` when the data after the compressed lines was ignored. Blocks on the disk. Raises OSError, and
+    EventFileDamaged after all readable lines.
     """
     with open_input(file) as source:
-        cutter = _Cutter(size)
+        batcher = _Batcher(size)
         try:
             for number, text in source.lines():
                 line = parse_line(number, text, ids)
                 if number > after_line:
-                    yield from cutter.add(line, text, source.position)
+                    yield from batcher.add(line, text, source.position)
                 else:
-                    cutter.pass_over(line)
+                    batcher.skip(line)
         except EventFileDamaged:
-            yield from cutter.rest(source.position)
+            yield from batcher.flush(source.position)
             raise
-        yield from cutter.rest(source.position)
+        yield from batcher.flush(source.position)
         if source.has_garbage:
             on_garbage()
 
 
-def line_digest(file: Path, line: int) -> str | None:
-    """Return what `Batch.last_digest` says of a line, None when the file has no such line. Blocks on the disk."""
+def find_line_digest(file: Path, line: int) -> str | None:
+    """Return the `digest` of a line, or None when the file has no such line. Blocks on the disk."""
     with open_input(file) as source:
         try:
             return _digest_of(source, line)
@@ -103,20 +103,20 @@ def _digest_of(source: EventInput, line: int) -> str | None:
     return next((digest(text) for number, text in source.lines() if number == line), None)
 
 
-def body_of(events: list[bytes]) -> bytes:
-    """Return the body of a request that carries the events."""
+def build_body(events: list[bytes]) -> bytes:
+    """Return the request body with these events."""
     return _OPENING + b",".join(events) + _CLOSING
 
 
 def digest(line: bytes) -> str:
-    """Return a fingerprint of a line's content."""
+    """Return a hash of the content of a line."""
     return hashlib.sha256(line).hexdigest()
 
 
 def parse_line(number: int, line: bytes, ids: LineIds) -> Line | BadLine:
-    """Return what is sent of a line, word for word but for an event_id by `ids` where it has none."""
+    """Return the line as it is sent: unchanged, except that `ids` adds a missing event_id."""
     if len(line) > LONGEST_LINE:
-        return _bad(number, line, "event_too_large", f"A line may have {LONGEST_LINE} bytes.")
+        return _bad(number, line, "event_too_large", f"A line has at most {LONGEST_LINE} bytes.")
     try:
         value = json.loads(line.decode())
     except UnicodeDecodeError:
@@ -126,7 +126,7 @@ def parse_line(number: int, line: bytes, ids: LineIds) -> Line | BadLine:
     except ValueError as error:
         return _bad(number, line, "invalid_json", f"The line is not JSON: {error}.")
     if not isinstance(value, dict):
-        return _bad(number, line, "not_an_object", "An event is a JSON object.")
+        return _bad(number, line, "not_an_object", "An event must be a JSON object.")
     if value.get("event_id") is not None:
         return Line(number, line)
     own_id = ids(number, line)
@@ -139,27 +139,27 @@ def _bad(number: int, line: bytes, code: str, detail: str) -> BadLine:
     return BadLine(number, code, detail, line[:_SHOWN_CHARACTERS].decode(errors="backslashreplace"))
 
 
-class _Cutter:
-    """Gathers lines until they fill a request."""
+class _Batcher:
+    """Collects lines until a request is full."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._number = 0
         self._last_line = 0
         self._last_digest = ""
-        self._neighbour: bytes | None = None
-        self._start_anew()
+        self._previous: bytes | None = None
+        self._clear()
 
-    def pass_over(self, line: Line | BadLine) -> None:
-        """Take note of a line that is not sent again."""
+    def skip(self, line: Line | BadLine) -> None:
+        """Pass a line that an earlier run has sent."""
         if isinstance(line, Line):
-            self._neighbour = line.event
+            self._previous = line.event
 
     def add(self, line: Line | BadLine, text: bytes, position: int) -> Iterator[Batch]:
-        """Take one more line; give the batch before it when both would be too much."""
+        """Add a line. Yields the batch before it if the line does not fit."""
         added = len(line.event) + 1 if isinstance(line, Line) else 0
         if self._count == self._size or self._bytes + added > MAX_BODY_BYTES:
-            yield from self.rest(position)
+            yield from self.flush(position)
         match line:
             case Line():
                 self._lines.append(line)
@@ -168,21 +168,21 @@ class _Cutter:
                 self._bad_lines.append(line)
         self._last_line, self._last_digest = line.number, digest(text)
 
-    def rest(self, position: int) -> Iterator[Batch]:
-        """Give what is gathered, if anything."""
+    def flush(self, position: int) -> Iterator[Batch]:
+        """Yield the collected lines, if there are any."""
         if self._count:
             lines, bad_lines = tuple(self._lines), tuple(self._bad_lines)
-            yield Batch(self._number, lines, bad_lines, self._last_line, self._last_digest, position, self._neighbour)
+            yield Batch(self._number, lines, bad_lines, self._last_line, self._last_digest, position, self._previous)
             self._number += 1
             if lines:
-                self._neighbour = lines[-1].event
-            self._start_anew()
+                self._previous = lines[-1].event
+            self._clear()
 
     @property
     def _count(self) -> int:
         return len(self._lines) + len(self._bad_lines)
 
-    def _start_anew(self) -> None:
+    def _clear(self) -> None:
         self._lines: list[Line] = []
         self._bad_lines: list[BadLine] = []
         self._bytes = len(_OPENING) + len(_CLOSING)

@@ -1,4 +1,4 @@
-"""Reads the lines of an input of events: a file, a pipe or standard input, gzipped or not."""
+"""Reads the lines of a file, a pipe or standard input, gzipped or not."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 STDIN: Final = Path("-")
-"""Stands for standard input."""
+"""Denotes standard input."""
 
 LONGEST_LINE: Final = MAX_BODY_BYTES - 256
-"""Bytes of a line that a request can carry alone, with an event_id of ours."""
+"""Maximum bytes of a line, so that a request fits it alone with an added event_id."""
 
 _STDIN_DESCRIPTOR: Final = 0
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -30,11 +30,11 @@ _CHUNK: Final = 256 * 1024
 
 
 class EventFileDamaged(AnalyticsError):
-    """The compressed input ends too soon or is not what it claims to be; the lines before the damage are good."""
+    """The compressed input is truncated or corrupt. The lines before the damage are valid."""
 
 
 def is_stream(file: Path) -> bool:
-    """Return whether the input can be read only once, so that a run cannot go on where an earlier one ended.
+    """Return whether the input can be read only once, so that an interrupted run cannot resume.
 
     Blocks on the disk. Raises OSError.
     """
@@ -45,7 +45,7 @@ def is_stream(file: Path) -> bool:
 def open_input(file: Path) -> Iterator[EventInput]:
     """Open a file, a pipe, or standard input for `-`. Blocks until a named pipe has a writer. Raises OSError."""
     if file == STDIN:
-        # a descriptor of our own: the buffer of sys.stdin must neither hold back nor lock anything
+        # unbuffered and separate from sys.stdin, whose buffer would delay lines and hold a lock
         with io.FileIO(_STDIN_DESCRIPTOR, closefd=False) as stream:
             yield EventInput(stream, "standard input")
     else:
@@ -54,23 +54,22 @@ def open_input(file: Path) -> Iterator[EventInput]:
 
 
 class EventInput:
-    """The lines of an open input. Blocks while it is read."""
+    """The lines of an open input. Reading blocks."""
 
     def __init__(self, stream: io.RawIOBase, name: str) -> None:
         self._stream = stream
         self._name = name
         self.position = 0
-        """Bytes of the input read so far."""
+        """Number of bytes of the input read so far."""
         self.last_line = 0
-        """Number of the last line that was given, from 1."""
+        """Number of the last line that was yielded, counted from 1."""
         self.has_garbage = False
-        """Whether something that is no gzip stood behind the compressed lines; it is left out."""
+        """Whether data that is not gzip followed the compressed lines. It is ignored."""
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Give the number of each line that is not blank, and the line without the space around it.
+        """Yield the number and the stripped content of each line that is not blank.
 
-        Of a line that is too long to send only the beginning. Raises OSError, and EventFileDamaged once all that could
-        be read is given.
+        A line that is too long to send is truncated. Raises OSError, and EventFileDamaged after all readable lines.
         """
         stored = self._stored()
         head = _at_least(2, stored)
@@ -88,14 +87,14 @@ class EventInput:
             yield chunk
 
     def _inflated(self, head: bytes, stored: Iterator[bytes]) -> Iterator[bytes]:
-        """Decompress member after member, as `gzip -dc` does: zeros behind one are padding, other bytes no lines."""
+        """Decompress all members, as `gzip -dc` does. Zeros after a member are padding; other data is ignored."""
         while head.startswith(_GZIP_MAGIC):
             member = zlib.decompressobj(_GZIP_FORMAT)
             while not member.eof:
                 head = head or next(stored, b"")
                 content = member.decompress(head, _CHUNK)
                 if not (head or content or member.eof):
-                    raise EOFError("it ends before the compressed lines do")
+                    raise EOFError("it ends within the compressed data")
                 head = member.unconsumed_tail
                 yield content
             head = member.unused_data.lstrip(b"\0")
@@ -129,18 +128,18 @@ def _lines(content: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
 
 
 class _Chunks(io.RawIOBase):
-    """Bytes that come in pieces, as a stream."""
+    """A readable stream over chunks of bytes."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
-        """Return whether it can be read."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fill the buffer with the rest of a piece or with the next one; return how many bytes, 0 at the end."""
+        """Fill the buffer with the rest of a chunk or the next one. Returns the number of bytes, 0 at the end."""
         while not self._rest:
             chunk = next(self._chunks, None)
             if chunk is None:

@@ -1,4 +1,9 @@
-"""What an answer of ingest means for the events of a request."""
+"""Interprets answers of ingest for the events of a request.
+
+The SDK has its own reader (`studyin_analytics.answers`), because the two react differently. A command has an operator:
+it fails when a retry would not help, and honours a rate limit without counting it as a failure. The SDK runs
+unattended: it keeps the events and retries after every answer.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +14,11 @@ from http import HTTPStatus
 from typing import Final
 
 from pydantic import BaseModel, ValidationError
+from studyin_analytics.answers import DEFECT
 from studyin_analytics.retry import retry_after_seconds
 
 from runtime.errors import DependencyUnavailable
 from schemas.verdicts import BatchReply, Verdict
-
-DEFECT: Final = "defect"
-"""Code of an event that ingest fails on."""
 
 _BUSY: Final = frozenset(
     {
@@ -33,34 +36,36 @@ _KEY_REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class IngestUnavailable(DependencyUnavailable):
-    """Ingest does not answer, or refuses us as a whole; what has no verdict yet may or may not be stored."""
+    """Ingest does not answer, or rejects this sender. Events without a verdict may or may not be stored."""
 
     dependency = "ingest"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """Each event that is settled, by its index; the others are to be sent again."""
+class BatchVerdicts:
+    """The verdicts of a request. Events that are not settled must be sent again."""
 
     settled: Mapping[int, Verdict]
+    """Final verdicts by index of the event."""
     retry_after: float
+    """Seconds."""
     defects: frozenset[int] = frozenset()
-    """Those among the others that ingest failed on."""
+    """Indexes of unsettled events on which ingest failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Nothing is settled; the same request may do later."""
+    """No event is settled. The same request may succeed later."""
 
     reason: str
     retry_after: float
     paced: bool = False
-    """The service is well and only says when it is our turn: no failure, however long it takes."""
+    """Whether ingest only enforces a rate limit. Such an answer is not a failure, however often it comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Ingest itself failed, which may be the fault of a single event of the request, or of no event."""
+    """Ingest failed, perhaps because of a single event in the request."""
 
     reason: str
     retry_after: float
@@ -68,26 +73,26 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class BodyRefused:
-    """The request cannot be read, which may be the fault of a single event in it."""
+    """Ingest cannot read the request, perhaps because of a single event in it."""
 
     code: str
     detail: str
 
 
-Answer = Judged | Busy | Failed | BodyRefused
+Answer = BatchVerdicts | Busy | Failed | BodyRefused
 
 
 class _Problem(BaseModel):
     code: str = "unreadable_body"
-    detail: str = "The service cannot read it."
+    detail: str = "Ingest cannot read the request."
 
 
 def read_answer(status: int, retry_after: str | None, body: bytes, count: int, now: datetime) -> Answer:
-    """Return what ingest says of `count` events. Raises IngestUnavailable when trying again would not help."""
+    """Return the answer for a request with `count` events. Raises IngestUnavailable when a retry would not help."""
     wait = retry_after_seconds(retry_after, now)
     match status:
         case HTTPStatus.ACCEPTED | HTTPStatus.MULTI_STATUS:
-            return _judged(body, count, wait)
+            return _batch_verdicts(body, count, wait)
         case HTTPStatus.INTERNAL_SERVER_ERROR:
             return Failed(f"status {status}", wait)
         case _ if status in _BUSY or status > HTTPStatus.HTTP_VERSION_NOT_SUPPORTED:
@@ -98,16 +103,16 @@ def read_answer(status: int, retry_after: str | None, body: bytes, count: int, n
         case _ if status in _KEY_REFUSED:
             raise IngestUnavailable("key refused", _problem(body).detail)
         case _:
-            raise IngestUnavailable("unexpected answer", f"status {status}; is this the URL of ingest?")
+            raise IngestUnavailable("unexpected answer", f"status {status}; check that --url is the URL of ingest")
 
 
-def _judged(body: bytes, count: int, wait: float) -> Judged:
+def _batch_verdicts(body: bytes, count: int, wait: float) -> BatchVerdicts:
     try:
         reply = BatchReply.model_validate_json(body)
     except ValidationError:
-        raise IngestUnavailable("unexpected answer", "no verdicts; is this the URL of ingest?") from None
+        raise IngestUnavailable("unexpected answer", "no verdicts; check that --url is the URL of ingest") from None
     ours = [each for each in reply.results if 0 <= each.index < count]
-    return Judged(
+    return BatchVerdicts(
         {each.index: each for each in ours if each.status != "retry"},
         wait,
         frozenset(each.index for each in ours if each.status == "retry" and each.code == DEFECT),

@@ -1,4 +1,4 @@
-"""Sends an input so that an interruption costs nothing: what is acknowledged is noted, in the order of the input."""
+"""Sends an input and journals the acknowledged lines in order, so that an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from studyin_analytics.answers import DEFECT
+
 from cli.sending.delivery import Courier
 from cli.sending.event_file import BadLine, Batch, Line, read_batches
 from cli.sending.event_lines import EventFileDamaged
-from cli.sending.ingest_answers import DEFECT, IngestUnavailable
+from cli.sending.ingest_answers import IngestUnavailable
 from cli.sending.journal import Journal, Progress
 from cli.sending.line_ids import id_by_number, ids_by_content
-from cli.sending.parallel import in_parallel, read_in_thread
+from cli.sending.parallel import process_in_parallel, read_in_thread
 from schemas.verdicts import Verdict
 
 T = TypeVar("T")
 
 
 class InOrder(Generic[T]):
-    """Holds back what comes early, so that numbers from 0 leave without a gap."""
+    """Reorders numbered items: releases them from 0 without a gap."""
 
     def __init__(self) -> None:
         self._next = 0
         self._early: dict[int, T] = {}
 
     def add(self, number: int, item: T) -> list[T]:
-        """Take an item; return all that may leave now."""
+        """Add an item; return the items that are next in order."""
         self._early[number] = item
         ready = []
         while self._next in self._early:
@@ -37,7 +39,7 @@ class InOrder(Generic[T]):
 
 
 class InputSender:
-    """Sends one input once."""
+    """Sends one input, once."""
 
     def __init__(
         self,
@@ -50,9 +52,9 @@ class InputSender:
         on_progress: Callable[[Progress, int], None] = lambda _progress, _position: None,
         on_garbage: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_progress` is told the progress and the bytes of the input it took, `on_garbage` as `read_batches` says.
+        """`on_progress` receives the progress and the bytes read; `on_garbage` is described at `read_batches`.
 
-        An event that ingest fails on is written down like a rejected one; without `skip_poison` it ends the sending.
+        A poison event is journaled like a rejected one. Without `skip_poison` it ends the sending.
         """
         self._file = file
         self._courier = courier
@@ -66,9 +68,9 @@ class InputSender:
         self.progress = Progress()
 
     async def send(self, *, batch_size: int, concurrency: int) -> Progress:
-        """Send what is not acknowledged yet; return the totals over all runs.
+        """Send the lines that are not acknowledged yet; return the totals of all runs.
 
-        Raises ConfigurationError, IngestUnavailable, EventFileDamaged (all before the damage is sent) and OSError.
+        Raises ConfigurationError, IngestUnavailable, OSError, and EventFileDamaged after the lines before the damage.
         """
         self.progress = self._journal.open()
         self._since = self._clock()
@@ -80,7 +82,7 @@ class InputSender:
             after_line=self.progress.line,
             on_garbage=self._on_garbage,
         )
-        await in_parallel(read_in_thread(self._until_damage(batches)), self._deliver, concurrency)
+        await process_in_parallel(read_in_thread(self._until_damage(batches)), self._deliver, concurrency)
         if self._damage:
             raise self._damage
         self._journal.close()
@@ -94,17 +96,17 @@ class InputSender:
 
     async def _deliver(self, batch: Batch) -> None:
         events = [line.event for line in batch.lines]
-        verdicts = await self._courier.deliver(events, batch.neighbour) if events else []
+        verdicts = await self._courier.deliver(events, batch.previous) if events else []
         if not self._skip_poison:
             self._stop_at_poison(batch, verdicts)
-        for done, rejected in self._in_order.add(batch.number, (batch, rejected_of(batch, verdicts))):
+        for done, rejected in self._in_order.add(batch.number, (batch, rejected_records(batch, verdicts))):
             self._acknowledge(done, rejected)
 
     def _stop_at_poison(self, batch: Batch, verdicts: Sequence[Verdict]) -> None:
         for line, verdict in zip(batch.lines, verdicts, strict=True):
             if verdict.code == DEFECT:
-                way_on = f"mend or remove the line, or set it aside in {self._journal.rejected_file} by --on-error skip"
-                raise IngestUnavailable(f"fails on line {line.number}", f"{verdict.detail} To go on, {way_on}")
+                fix = f"Correct or remove the line, or write it to {self._journal.rejected_file} with --on-error skip."
+                raise IngestUnavailable(f"fails on line {line.number}", f"{verdict.detail} {fix}")
 
     def _acknowledge(self, batch: Batch, rejected: list[dict[str, Any]]) -> None:
         size = self._journal.append(rejected) if rejected else self.progress.rejected_bytes
@@ -115,14 +117,14 @@ class InputSender:
         self._on_progress(self.progress, batch.position)
 
 
-def rejected_of(batch: Batch, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """Return what is written of each event that was not accepted, in the order of the file."""
-    refused = [
+def rejected_records(batch: Batch, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """Return the journal records of the events that were not accepted, in the order of the file."""
+    rejected = [
         _rejected(line, verdict)
         for line, verdict in zip(batch.lines, verdicts, strict=True)
         if verdict.status == "rejected"
     ]
-    return sorted([*refused, *map(_unsendable, batch.bad_lines)], key=lambda each: int(each["line"]))
+    return sorted([*rejected, *map(_unsendable, batch.bad_lines)], key=lambda each: int(each["line"]))
 
 
 def _rejected(line: Line, verdict: Verdict) -> dict[str, Any]:
@@ -135,7 +137,7 @@ def _content(line: Line) -> dict[str, Any]:
     try:
         json.dumps(event, allow_nan=False)
     except ValueError:
-        # NaN and its like are no JSON, so the event is quoted as a text
+        # NaN and Infinity are not JSON, so the event is recorded as text
         return {"text": line.event.decode()}
     return {"event": event}
 

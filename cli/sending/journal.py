@@ -1,8 +1,8 @@
-"""What is written down while an input is sent.
+"""The journal of an input: its progress, and its rejected events.
 
-FILE.progress holds how far the file is acknowledged without a gap; FILE.rejected.ndjson holds every event that was
-not accepted, and why. Both are written together: a batch is in neither or in both. A pipe has no progress, since
-nobody can read it twice.
+FILE.progress has the last line up to which all lines are acknowledged. FILE.rejected.ndjson has each event that was not
+accepted, with the reason. A batch is recorded in both files or in neither. A pipe has no progress, because it cannot be
+read again.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any, Final, Protocol, TextIO
 
 from studyin_analytics.owned_files import OWNER_ONLY, open_owned, require_owned
 
-from cli.sending.event_file import Batch, line_digest
-from cli.sending.line_ids import input_name
+from cli.sending.event_file import Batch, find_line_digest
+from cli.sending.line_ids import default_input_name
 from runtime.errors import ConfigurationError
 
 STREAM_REJECTED: Final = Path("stdin.rejected.ndjson")
@@ -30,23 +30,23 @@ _READ_AND_WRITE: Final = 0o666
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an input is sent, over all runs."""
+    """The progress of an input and its totals, over all runs."""
 
     line: int = 0
-    """The last line that is acknowledged, as all before it are."""
+    """The last line up to which all lines are acknowledged."""
     digest: str = ""
-    """Fingerprint of that line, to know the file again."""
+    """Hash of that line, to detect that the file has changed."""
     read: int = 0
     accepted: int = 0
     rejected: int = 0
     rejected_bytes: int = 0
-    """Size of the file of rejected events."""
+    """Size of the file of rejected events, in bytes."""
     seconds: float = 0.0
     name: str | None = None
-    """Name of the input, from which ids follow; None: an earlier release began the file and made ids by number."""
+    """Name of the input, from which ids are derived. None if an earlier release began the file, with ids by number."""
 
     def after(self, batch: Batch, rejected: int, rejected_bytes: int, seconds: float) -> Progress:
-        """Return the progress once the next batch is acknowledged; `seconds` since the last one."""
+        """Return the progress after one more batch, which took `seconds`."""
         return Progress(
             line=batch.last_line,
             digest=batch.last_digest,
@@ -60,37 +60,37 @@ class Progress:
 
 
 class Journal(Protocol):
-    """Keeps what became of the lines. Every method blocks on the disk and raises OSError."""
+    """Records the outcome of the lines. Every method blocks on the disk and raises OSError."""
 
     rejected_file: Path
 
     @property
-    def way_on(self) -> str:
-        """How to go on after an interruption."""
+    def resume_advice(self) -> str:
+        """Message that says how to resume after an interruption."""
         ...
 
     def open(self) -> Progress:
-        """Return where to go on. Raises ConfigurationError when that cannot be said."""
+        """Return the progress to resume from. Raises ConfigurationError when it does not fit the input."""
         ...
 
     def append(self, rejected: Sequence[dict[str, Any]]) -> int:
-        """Write rejected events durably; return the size of their file."""
+        """Append rejected events durably; return the size of their file in bytes."""
         ...
 
     def save(self, progress: Progress) -> None:
-        """Write the progress in one step."""
+        """Write the progress atomically."""
         ...
 
     def close(self) -> None:
-        """Forget the progress: all is sent."""
+        """Remove the progress after the whole input was sent."""
         ...
 
 
 class FileJournal:
-    """The two files beside a file that is sent."""
+    """The journal of a file: two files next to it."""
 
     def __init__(self, file: Path, *, restart: bool = False, name: str | None = None, rejected: Path | None = None):
-        """`name` is that of the input; not given, it is the one the file was begun with, or its path."""
+        """`name` is the name of the input. Default: the name of an unfinished run, or else the path of the file."""
         self._file = file
         self._restart = restart
         self._name = name
@@ -99,44 +99,46 @@ class FileJournal:
         self.rejected_file = rejected or file.with_name(f"{file.name}.rejected.ndjson")
 
     @property
-    def way_on(self) -> str:
-        """How to go on: from the progress, if there is any."""
+    def resume_advice(self) -> str:
+        """Message that says whether the next run resumes."""
         if self.progress_file.is_file():
-            return "what is acknowledged is noted: the same command goes on from there"
-        return "nothing is acknowledged yet: the same command begins at the start"
+            return "the progress is saved: run the same command again to resume"
+        return "nothing is acknowledged yet: the same command starts from the beginning"
 
     def open(self) -> Progress:
-        """Return where to go on, and cut the rejected events to that point.
+        """Return the progress to resume from, and truncate the rejected events to it.
 
-        Raises ConfigurationError when the progress is not that of this file.
+        Raises ConfigurationError when the progress does not belong to this file.
         """
         progress = None if self._restart else self._read()
         if progress is None:
             fresh = Progress(name=self._name_from_the_start())
-            # before anything is moved: a file that is not ours is no former run's
+            # checked before anything is moved: a file of another user is not from an earlier run
             require_owned(self.rejected_file)
             self.progress_file.unlink(missing_ok=True)
-            self._keep_former()
-            # whatever is wrong with the file is said before an event is sent
+            self._rotate_rejected()
+            # fails before an event is sent if the file cannot be written
             _probe(self.rejected_file, self._mode)
             return fresh
         if not self._fits(progress):
-            raise self._unusable("is of another content")
+            raise self._unusable("belongs to a file with other content")
         if self._name not in (None, progress.name):
-            raise self._unusable("is of a run with another --input" if progress.name else "is of a run without --input")
+            raise self._unusable(
+                "belongs to a run with another --input" if progress.name else "belongs to a run without --input"
+            )
         if os.path.lexists(self.rejected_file):
-            _cut(self.rejected_file, progress.rejected_bytes)
+            _truncate(self.rejected_file, progress.rejected_bytes)
         elif progress.rejected_bytes:
-            raise self._unusable("has rejected events", f"whose file {self.rejected_file} is gone")
+            raise self._unusable("has rejected events, but", f"{self.rejected_file} is missing")
         _probe(self.rejected_file, self._mode)
         return progress
 
     def append(self, rejected: Sequence[dict[str, Any]]) -> int:
-        """Write rejected events durably; return the size of their file."""
+        """Append rejected events durably; return the size of their file in bytes."""
         return _append(self.rejected_file, rejected, self._mode)
 
     def save(self, progress: Progress) -> None:
-        """Write the progress in one step; the one before stays when the disk is full."""
+        """Write the progress atomically. The previous progress stays when the disk is full."""
         fresh = self.progress_file.with_name(f".{self.progress_file.name}.new")
         fresh.unlink(missing_ok=True)
         try:
@@ -147,29 +149,33 @@ class FileJournal:
             fresh.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Forget the progress: the file is sent."""
+        """Remove the progress after the whole file was sent."""
         self.progress_file.unlink(missing_ok=True)
 
-    def _keep_former(self) -> None:
-        """Move the rejected events of a former run out of the way; a device stays."""
+    def _rotate_rejected(self) -> None:
+        """Rename the rejected events of an earlier run. A device is not renamed."""
         if self.rejected_file.is_file():
             self.rejected_file.replace(self.rejected_file.with_name(f"{self.rejected_file.name}.1"))
 
     def _name_from_the_start(self) -> str | None:
-        """Return what the ids of a file that is sent from the start follow from.
+        """Return the name of the input for a file that is sent from its start.
 
-        A file that was begun keeps its ids, also those of an earlier release: what it sent must not count again.
+        An unfinished file keeps its name, and so the ids of its lines, so that no event counts twice.
         """
         if self._name is not None:
             return self._name
         try:
-            begun = self._read()
+            earlier = self._read()
         except ConfigurationError:
-            begun = None
-        return begun.name if begun is not None and begun.line and self._fits(begun) else input_name(self._file)
+            earlier = None
+        return (
+            earlier.name
+            if earlier is not None and earlier.line and self._fits(earlier)
+            else default_input_name(self._file)
+        )
 
     def _fits(self, progress: Progress) -> bool:
-        return not progress.line or line_digest(self._file, progress.line) == progress.digest
+        return not progress.line or find_line_digest(self._file, progress.line) == progress.digest
 
     def _read(self) -> Progress | None:
         try:
@@ -181,36 +187,38 @@ class FileJournal:
             raise self._unusable("is damaged") from None
 
     def _unusable(self, *why: str) -> ConfigurationError:
-        return ConfigurationError(f"{self.progress_file} {' '.join(why)}; --restart sends {self._file} anew")
+        return ConfigurationError(
+            f"{self.progress_file} {' '.join(why)}; give --restart to send {self._file} from the start"
+        )
 
 
 class StreamJournal:
-    """The rejected events of a pipe. They are added to what the file holds: the pipe they came from is gone."""
+    """The journal of a pipe. It keeps the rejected events of earlier runs, whose pipes cannot be read again."""
 
     def __init__(self, *, name: str, rejected: Path | None = None) -> None:
-        """`name` is that of the input."""
+        """`name` is the name of the input."""
         self._name = name
         self.rejected_file = rejected or STREAM_REJECTED
 
     @property
-    def way_on(self) -> str:
-        """How to go on: from the start, under the same name."""
-        return f"a pipe can not be resumed: send all of it again with --input {self._name}, and nothing counts twice"
+    def resume_advice(self) -> str:
+        """Message that says how to send the pipe again."""
+        return f"a pipe cannot be resumed: send all of it again with --input {self._name}, and no event counts twice"
 
     def open(self) -> Progress:
-        """Return that nothing is sent. Raises OSError when rejected events could not be written."""
+        """Return an empty progress. Raises OSError when rejected events cannot be written."""
         _probe(self.rejected_file, OWNER_ONLY)
         return Progress(name=self._name)
 
     def append(self, rejected: Sequence[dict[str, Any]]) -> int:
-        """Write rejected events durably; return the size of their file."""
+        """Append rejected events durably; return the size of their file in bytes."""
         return _append(self.rejected_file, rejected, OWNER_ONLY)
 
     def save(self, progress: Progress) -> None:
-        """Write nothing: the next run reads other lines."""
+        """Do nothing: a pipe has no progress."""
 
     def close(self) -> None:
-        """Forget nothing."""
+        """Do nothing: a pipe has no progress."""
 
 
 def _append(file: Path, rejected: Sequence[dict[str, Any]], mode: int) -> int:
@@ -224,27 +232,27 @@ def _append(file: Path, rejected: Sequence[dict[str, Any]], mode: int) -> int:
 
 
 def _probe(file: Path, mode: int) -> None:
-    """Raise OSError when nothing could be written to the file; one that is not there is not made."""
-    is_there = os.path.lexists(file)
+    """Raise OSError when the file cannot be written. Leaves no new file behind."""
+    exists = os.path.lexists(file)
     _append(file, [], mode)
-    if not is_there:
+    if not exists:
         file.unlink()
 
 
-def _cut(file: Path, size: int) -> None:
+def _truncate(file: Path, size: int) -> None:
     with _opened(file, os.O_WRONLY) as stream:
         if file.is_file():
             os.ftruncate(stream.fileno(), size)
 
 
 def _mode_of(file: Path) -> int:
-    """Return the mode of what is written about a file: nobody may read more than before."""
+    """Return the mode for files derived from this one: it gives no user more access."""
     return stat.S_IMODE(file.stat().st_mode) & _READ_AND_WRITE | OWNER_ONLY
 
 
 @contextmanager
 def _opened(file: Path, flags: int, mode: int = OWNER_ONLY) -> Iterator[TextIO]:
-    """Open a file that `open_owned` takes; one that is made has exactly this mode."""
+    """Open a file through `open_owned`. A new file has exactly this mode."""
     is_new = not os.path.lexists(file)
     with os.fdopen(
         open_owned(file, flags, mode), "r" if flags & os.O_ACCMODE == os.O_RDONLY else "w", encoding="utf-8"

@@ -1,4 +1,4 @@
-"""Works on several items at once, and reads items from a source that blocks."""
+"""Processes items concurrently, and reads items from a blocking source in a thread."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from runtime.errors import AnalyticsError
 T = TypeVar("T")
 
 _AHEAD: Final = 2
-"""Items that are read before they are asked for."""
+"""Number of items that the thread reads ahead."""
 
 
-async def in_parallel(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]], concurrency: int) -> None:
-    """Do the work on every item, on at most `concurrency` at once.
+async def process_in_parallel(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]], concurrency: int) -> None:
+    """Run the work on every item, on at most `concurrency` items at a time.
 
-    The first error of the work or the items is raised, and the work still under way is cancelled.
+    Raises the first error of the work or the items, after it has cancelled the running work.
     """
     turn = asyncio.Lock()
 
@@ -42,51 +42,50 @@ async def in_parallel(items: AsyncIterator[T], work: Callable[[T], Awaitable[Non
         await asyncio.gather(*workers, return_exceptions=True)
 
 
-async def each_of(items: Iterable[T]) -> AsyncIterator[T]:
-    """Give items that do not block."""
+async def iterate(items: Iterable[T]) -> AsyncIterator[T]:
+    """Yield the items of an iterable that does not block."""
     for item in items:
         yield item
 
 
 async def read_in_thread(items: Iterable[T]) -> AsyncIterator[T]:
-    """Give items whose iteration blocks, such as lines from a pipe; the loop goes on meanwhile.
+    """Yield the items of a blocking iterable, such as lines of a pipe, without blocking the event loop.
 
-    Raises the OSError or AnalyticsError that ends them. A read that nobody waits for any more does not keep the
-    process from ending.
+    Raises the OSError or AnalyticsError of the iterable. A pending read does not prevent the process from ending.
     """
     loop = asyncio.get_running_loop()
-    came: asyncio.Queue[tuple[T] | None] = asyncio.Queue()
+    queue: asyncio.Queue[tuple[T] | None] = asyncio.Queue()
     room = threading.Semaphore(_AHEAD)
     failures: list[OSError | AnalyticsError] = []
-    is_whole = False
+    is_complete = False
 
     def hand_over(item: tuple[T] | None) -> bool:
         try:
-            loop.call_soon_threadsafe(came.put_nowait, item)
+            loop.call_soon_threadsafe(queue.put_nowait, item)
         except RuntimeError:
-            # the loop is closed: the command ended before its input did
+            # the event loop is closed: the command ended before its input
             return False
         return True
 
     def read() -> None:
-        nonlocal is_whole
+        nonlocal is_complete
         try:
             for item in items:
                 room.acquire()
                 if not hand_over((item,)):
                     return
-            is_whole = True
+            is_complete = True
         except (OSError, AnalyticsError) as failure:
             failures.append(failure)
         finally:
             hand_over(None)
 
-    # a daemon, since nothing can wake a thread that waits for a pipe
+    # a daemon thread, because a thread that reads a pipe cannot be interrupted
     threading.Thread(target=read, name="reader", daemon=True).start()
-    while (item := await came.get()) is not None:
+    while (item := await queue.get()) is not None:
         yield item[0]
         room.release()
     for failure in failures:
         raise failure
-    # after a defect in the reader, whose traceback is on stderr: what came must not pass for all there is
-    assert is_whole
+    # an unexpected error in the thread, whose traceback is on stderr, must not look like the end of the input
+    assert is_complete

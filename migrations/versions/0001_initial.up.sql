@@ -59,7 +59,7 @@ CREATE TABLE analytics_events_reserved PARTITION OF analytics_events
 
 SELECT analytics_ensure_partitions(now() - interval '15 weeks', now() + interval '5 weeks');
 
--- Aggregates. Every column merges exactly and in any order; see storage/rollups.py.
+-- Aggregates. Every column merges exactly and in any order; see storage/batches/rollups.py.
 
 CREATE TABLE learning_sessions (
     user_hash            bytea       NOT NULL,

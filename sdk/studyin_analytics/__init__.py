@@ -1,4 +1,4 @@
-"""StudyIn Analytics for the services of the platform: send events, subscribe to them.
+"""StudyIn Analytics SDK for the services of the platform: send events and subscribe to them.
 
 tracker = AnalyticsTracker("https://ingest.internal", write_key="...")
 session_id = await tracker.start_learning_session(user_id=user.id, material_id=material.id)

@@ -1,4 +1,4 @@
-"""What an answer of ingest means for the events of the request; pure."""
+"""Interprets answers of ingest for the events of a request. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .schemas.verdicts import BatchReply, Verdict
 
 _BUSY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _AWAY: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
-"""Server errors that say nothing of the events: something on the way is down, or has enough to do."""
+"""Server errors that do not depend on the events: a proxy or ingest is down or overloaded."""
 _BODY_REFUSED: Final = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
 )
@@ -22,31 +22,31 @@ _BODY_REFUSED: Final = frozenset(
 
 @dataclass(frozen=True)
 class Judged:
-    """Events that are settled, by position; whatever is in neither is to be sent again."""
+    """The verdicts of a request, by position. Events that are neither accepted nor rejected must be sent again."""
 
     accepted: Sequence[int]
     rejected: Mapping[int, Verdict]
     defective: Sequence[int] = ()
-    """Not settled: events on which ingest itself failed."""
+    """Positions of unsettled events on which ingest failed."""
 
 
 @dataclass(frozen=True)
 class Busy:
-    """Nothing is settled; the same request may do later."""
+    """No event is settled. The same request may succeed later."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Failed:
-    """Nothing is settled: ingest itself failed, which may be due to a single event of the request."""
+    """No event is settled. Ingest failed, perhaps because of a single event in the request."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class BodyRefused:
-    """The request cannot be read, which may be the fault of a single event in it."""
+    """Ingest cannot read the request, perhaps because of a single event in it."""
 
     code: str
     detail: str
@@ -54,7 +54,7 @@ class BodyRefused:
 
 @dataclass(frozen=True)
 class SenderRefused:
-    """Nothing of this sender is taken: its key, or its URL, is wrong. Its events may be good."""
+    """Ingest rejects this sender: its key or its URL is wrong. Its events may be valid."""
 
     status: int
     code: str
@@ -65,9 +65,9 @@ Answer = Judged | Busy | Failed | BodyRefused | SenderRefused
 
 
 DEFECT: Final = "defect"
-"""Code of a verdict `retry`: ingest failed on this event."""
+"""Code of a `retry` verdict for an event on which ingest failed."""
 
-NOT_INGEST: Final = "This is not how ingest answers: is it the URL of ingest?"
+NOT_INGEST: Final = "Unexpected answer; check that url is the URL of ingest."
 
 
 class _Problem(BaseModel):
@@ -76,7 +76,7 @@ class _Problem(BaseModel):
 
 
 def read_answer(status: int, body: bytes, count: int) -> Answer:
-    """Return what ingest says of a request with `count` events."""
+    """Return the answer for a request with `count` events."""
     if status in (HTTPStatus.ACCEPTED, HTTPStatus.MULTI_STATUS):
         return _judged(status, body, count)
     if status in _BUSY or status in _AWAY:

@@ -1,4 +1,4 @@
-"""What became of the events of a client, in numbers."""
+"""Counts the outcomes of the events of a client."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ SECONDS_BETWEEN_REPORTS: Final = 10.0
 
 @dataclass(frozen=True)
 class Stats:
-    """Events since this process made the client: tracked = the sum of the others but for `retried`.
+    """Numbers of events since the client was created. `tracked` is the sum of the others except `retried`.
 
-    With a spool, events of other processes and of earlier ones are among `accepted`, `rejected`, `set_aside` and
-    `pending`.
+    With a spool, `accepted`, `rejected`, `set_aside` and `pending` include events of other and earlier processes.
     """
 
     tracked: int
-    """Every call."""
+    """Calls of `track`."""
     accepted: int
     rejected: int
     invalid: int
     filtered: int
-    """By before_send, also because it raised."""
+    """Events that before_send removed, or on which it raised."""
     dropped: int
     set_aside: int
-    """Given up, because ingest failed on them alone; kept as dead letters, if there is a place for those."""
+    """Events that were given up because ingest kept failing on them; stored as dead letters if configured."""
     pending: int
-    """In memory or in the spool: not sent yet, or without an answer."""
+    """Events in memory or in the spool without a verdict."""
     retried: int
-    """Requests that had to be made again."""
+    """Requests that were retried."""
 
 
 class Books:
-    """Counts; safe to use from any thread."""
+    """The counters of a client. Thread-safe."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        # A signal handler may track too, in the thread that it interrupts
+        # reentrant: a signal handler may track in the thread that it interrupts
         self._lock = threading.RLock()
         self._untold = 0
         self._unreported = 0
@@ -47,12 +46,12 @@ class Books:
         self._told_at = float("-inf")
 
     def add(self, name: str, count: int = 1) -> None:
-        """Count events under a field of Stats."""
+        """Add events to a field of Stats."""
         with self._lock:
             self._counts[name] += count
 
     def drop(self, count: int, now: float) -> int:
-        """Count dropped events; return of how many to tell now, which is 0 when it was told a moment ago."""
+        """Count dropped events. Returns the number to report now: 0 if events were reported recently."""
         with self._lock:
             self._counts["dropped"] += count
             self._unreported += count
@@ -63,30 +62,30 @@ class Books:
             return untold
 
     def set_aside(self, *, is_kept: bool) -> None:
-        """Count an event that is given up; one that is kept nowhere is lost, which ingest hears of."""
+        """Count an event that is set aside. One that is not stored is lost and will be reported to ingest."""
         with self._lock:
             self._counts["set_aside"] += 1
             self._lost_letters += not is_kept
             self._unreported += not is_kept
 
     def lost(self) -> dict[str, int]:
-        """Return how many events will never arrive, by field of Stats."""
+        """Return the numbers of events that will never arrive, by field of Stats."""
         with self._lock:
             lost = {name: self._counts[name] for name in ("invalid", "rejected", "dropped")}
             return {name: count for name, count in (lost | {"set_aside": self._lost_letters}).items() if count}
 
     @property
     def unreported(self) -> int:
-        """How many events that were dropped, or set aside and not kept, ingest has not heard of."""
+        """Number of lost events (dropped, or set aside and not stored) that were not reported to ingest yet."""
         return self._unreported
 
     def reported(self, count: int) -> None:
-        """Note that ingest has heard of so many."""
+        """Record that `count` lost events were reported to ingest."""
         with self._lock:
             self._unreported -= count
 
     def stats(self, pending: int) -> Stats:
-        """Return the numbers of this moment."""
+        """Return the current numbers."""
         with self._lock:
             counts = {name: self._counts[name] for name in Stats.__dataclass_fields__ if name != "pending"}
         return Stats(**counts, pending=pending)

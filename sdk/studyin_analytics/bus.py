@@ -1,4 +1,4 @@
-"""The event bus: subscribe, then listen. Each event is heard once and in order, over any number of connections."""
+"""The event bus: subscribes to live events. Delivers each event once and in order, across reconnects."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ TransportName = Literal["websocket", "redis"]
 
 
 class EventBus:
-    """Listens to what the platform's learners do, as it is published.
+    """Delivers live events of the platform to handlers.
 
-    `url` is that of the read service, or of Redis for the transport "redis", which is for services beside it. `key` is
-    one with the scope events:read, `token` a learner's JWT or a function that gives a fresh one. `last_id` goes on
-    behind an event that was heard before; without it a bus starts with what comes. `ca_file` has the certificates to
-    trust in place of those of the machine. Raises ConfigurationError.
+    `url` is the URL of the read service, or of Redis for the transport "redis", which is for services in the cluster.
+    `key` is an API key with the scope events:read. `token` is a learner's JWT, or a function that returns a fresh one.
+    `last_id` resumes after an event; the default starts with new events. `ca_file` has the trusted certificates; the
+    default are those of the machine. Raises ConfigurationError.
 
-    An event counts as heard when its handlers have returned. One that raises is told to `on_error`; the bus goes on.
+    An event is delivered when its handlers have returned. An exception of a handler is reported to `on_error`, and the
+    bus continues.
     """
 
     def __init__(
@@ -64,14 +65,14 @@ class EventBus:
 
     @property
     def last_id(self) -> str | None:
-        """Up to where everything was heard: give it to the next bus to go on from there."""
+        """Id of the last delivered event. Pass it to another bus to resume there."""
         return None if self._cursor is None else str(self._cursor)
 
     async def subscribe(self, types: Iterable[str] | None, handler: Handler) -> None:
-        """Let a function or coroutine function hear of events of some types, of all for None.
+        """Register a handler for events of these types; None for all types.
 
-        A function that is not a coroutine must not block. While the bus listens, it connects anew for types that
-        nobody had asked for, and misses nothing. Raises ConfigurationError for an unknown type.
+        The handler is a coroutine function, or a function that does not block. If the bus listens, new types make it
+        reconnect, without loss of events. Raises ConfigurationError for an unknown type.
         """
         before = self._subscriptions.types
         self._subscriptions.add(types, handler)
@@ -79,14 +80,14 @@ class EventBus:
             self._woken.set()
 
     def on_gap(self, handler: GapHandler) -> None:
-        """Let a function or coroutine function hear that events were lost, because history did not reach back."""
+        """Register a handler for gaps: events that are lost because the history does not reach back to them."""
         self._subscriptions.add_for_gaps(handler)
 
     async def start_listening(self) -> None:
-        """Call handlers until `stop`. Connects again, for ever, however connections end.
+        """Call handlers until `stop`. Reconnects without limit after a connection ends.
 
-        Raises SubscriptionRefused when the credentials are not good or not any more, or when the first answer is not
-        that of a read service, and ConfigurationError when nobody has subscribed.
+        Raises SubscriptionRefused when the credentials are rejected or have expired, or when the first answer is not
+        from a read service. Raises ConfigurationError without a subscription.
         """
         if self._subscriptions.types == frozenset():
             raise ConfigurationError("subscribe before start_listening")
@@ -95,7 +96,7 @@ class EventBus:
                 await self._subscriptions.hear(said)
 
     async def events(self, types: Iterable[str] | None = None) -> AsyncGenerator[LiveEvent, None]:
-        """Give events of some types, of all for None, until `stop`; gaps are told to `on_gap` handlers."""
+        """Yield events of these types, None for all types, until `stop`. Gaps go to the `on_gap` handlers."""
         async with aclosing(self._heard([chosen(types)])) as heard:
             async for said in heard:
                 if isinstance(said, Gap):
@@ -104,19 +105,19 @@ class EventBus:
                     yield said
 
     def run(self) -> None:
-        """Listen from plain code; returns after `stop`, which any thread and any handler may call."""
+        """Listen from synchronous code. Blocks until `stop`, which any thread and any handler may call."""
         asyncio.run(self.start_listening())
 
     def stop(self) -> None:
-        """End listening after the handler that runs. Does nothing when nobody listens. From any thread."""
+        """Stop listening after the running handler. No-op when the bus does not listen. Thread-safe."""
         if self._loop is not None:
             self._is_stopping = True
             self._loop.call_soon_threadsafe(self._woken.set)
 
     async def _heard(self, fixed: list[frozenset[str] | None] | None) -> AsyncGenerator[LiveEvent | Gap, None]:
-        """Give what is new over connection after connection; `fixed` has the types, unless they are the handlers'."""
+        """Yield new events and gaps across reconnects. `fixed` holds the types; None for those of the handlers."""
         if self._loop is not None:
-            raise RuntimeError("this bus is listening already")
+            raise RuntimeError("this bus listens already; use another EventBus")
         self._loop, self._woken, self._is_stopping = asyncio.get_running_loop(), asyncio.Event(), False
         failures = 0
         try:
@@ -145,7 +146,7 @@ class EventBus:
         return self._is_stopping
 
     async def _next(self, frames: AsyncGenerator[Frame, None]) -> Frame | None:
-        """Return the next frame, None when the bus was woken by `stop` or `subscribe`. Raises Disconnected."""
+        """Return the next frame, or None when `stop` or `subscribe` interrupted the wait. Raises Disconnected."""
         frame = asyncio.ensure_future(frames.__anext__())
         woken = asyncio.ensure_future(self._woken.wait())
         try:
@@ -173,12 +174,12 @@ class EventBus:
             case Events(_, cursor):
                 self._cursor = max(cursor, self._cursor or 0)
             case Behind():
-                LOGGER.info("events come faster than they are handled")
+                LOGGER.info("events arrive faster than handlers process them")
 
     async def _pause(self, disconnected: Disconnected, failures: int) -> None:
         seconds = disconnected.retry_after + self._reconnect.delay(failures)
         level = logging.WARNING if failures == 1 else logging.INFO
-        LOGGER.log(level, "not connected (%s); again in %.1f s", disconnected, seconds)
+        LOGGER.log(level, "not connected (%s); retrying in %.1f s", disconnected, seconds)
         waiting = asyncio.ensure_future(self._woken.wait())
         try:
             await asyncio.wait({waiting}, timeout=seconds)
@@ -194,7 +195,7 @@ def get_event_bus(
     transport: TransportName = "websocket",
     user_id: Id | None = None,
 ) -> EventBus:
-    """Return the bus of this process with this configuration, always the same one. Raises ConfigurationError."""
+    """Return the shared bus of this process for this configuration. Raises ConfigurationError."""
     return _bus_of(os.getpid(), _address(url, transport), _credential(token or key), transport, user_id)
 
 
@@ -206,7 +207,7 @@ def _bus_of(_process: int, url: str, token: Token, transport: TransportName, use
 def _address(url: str | None, transport: TransportName) -> str:
     variable = "REDIS_URL" if transport == "redis" else "ANALYTICS_DASHBOARD_URL"
     if not (address := url or os.environ.get(variable)):
-        raise ConfigurationError(f"url ({variable}) is not given")
+        raise ConfigurationError(f"url is missing: pass it or set {variable}")
     return address
 
 
@@ -218,11 +219,11 @@ def _source(url: str, token: Token, transport: TransportName, user_id: Id | None
     if transport == "websocket":
         return SocketSource(url, token, None if user_id is None else _user(user_id), ca_file)
     if user_id is not None:
-        raise ConfigurationError("user_id is for the transport websocket: Redis knows pseudonyms only")
+        raise ConfigurationError("user_id requires the transport websocket: Redis has only pseudonyms")
     try:
         from .live_redis import RedisSource
     except ImportError:
-        raise ConfigurationError("the transport redis needs: pip install studyin-analytics-sdk[redis]") from None
+        raise ConfigurationError("the transport redis requires: pip install studyin-analytics-sdk[redis]") from None
     return RedisSource(url)
 
 

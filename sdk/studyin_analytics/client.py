@@ -1,4 +1,4 @@
-"""The core of sending: takes events in any thread, task or process, and delivers them from one thread of its own."""
+"""The client: accepts events from any thread, task or process, and delivers them from one background thread."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from .options import OptionKeywords
 
 LEASE_FOR_TIMEOUTS = 3
-"""A lease outlives the request it was taken for: connecting, sending and waiting may each time out."""
+"""Length of a lease in timeouts, so that it outlives its request: connecting, sending and waiting may each time out."""
 
 
 class Client:
-    """Sends events; keywords are the fields of Options. Raises ConfigurationError.
+    """Sends events. Keywords are the fields of Options. Raises ConfigurationError.
 
-    `url` and `write_key` come from ANALYTICS_INGEST_URL and ANALYTICS_WRITE_KEY unless given. Nothing is connected and
-    no thread started before the first event; after a fork the child starts anew, with nothing of its parent's.
+    `url` and `write_key` default to ANALYTICS_INGEST_URL and ANALYTICS_WRITE_KEY. The first event starts the thread and
+    the connection. After a fork the child starts without the events of its parent.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class Client:
         timestamp: datetime | str | None = None,
         event_id: Id | None = None,
     ) -> str:
-        """Take an event and return its id, at once, whatever becomes of it; see `stats` and on_error.
+        """Queue an event and return its id. Does not block; `stats` and on_error report the outcome.
 
-        `timestamp` is now, in UTC, unless given: aware of its zone, or RFC 3339. The learner's day is the date in its
-        own offset. Raises InvalidEvent, and only with strict=True.
+        `timestamp` is an aware datetime or an RFC 3339 text; the default is the current time in UTC. The learner's day
+        is the date in the offset of the timestamp. Raises InvalidEvent with strict=True only.
         """
         now, chance = utc_now(), secrets.randbits(RANDOM_BITS)
         if self._options.disabled:
@@ -86,15 +86,15 @@ class Client:
         return str(event["event_id"])
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Send everything at once; return whether each event has its verdict, after `timeout` seconds at the latest."""
+        """Send all events now. Blocks up to `timeout` seconds; returns whether each event has a verdict."""
         return self._sender.flush(timeout)
 
     def shutdown(self, timeout: float = 10.0) -> bool:
-        """Send everything, then take nothing more; return as `flush` does. Again it only returns the same."""
+        """Send all events and accept no more. Blocks and returns like `flush`; another call returns the same."""
         return self._sender.shutdown(timeout)
 
     def stats(self) -> Stats:
-        """Return what became of the events so far."""
+        """Return the current numbers of events by outcome."""
         return self._books.stats(self._sender.pending)
 
     def _take(self, event: dict[str, Any]) -> None:
@@ -115,7 +115,7 @@ class Client:
         self._sender.put(body)
 
     def _refuse(self, fault: InvalidEvent) -> None:
-        """Count and tell an event that is not as the contract has it. Raises it, with strict=True."""
+        """Count and report an invalid event. Raises it with strict=True."""
         self._books.add("invalid")
         self._sender.end_with_process()
         self._hook.tell(fault)
@@ -127,7 +127,7 @@ class Client:
         self._books = Books()
         courier = Courier(self._open_transport(), self._books)
         self._sender = Sender(store, courier, self._options, self._books, self._hook, random.random)
-        # A client that nobody has any more leaves no thread behind
+        # ends the thread when the client is garbage collected
         weakref.finalize(self, self._sender.end, self._options.exit_timeout).atexit = False
 
     def _open_transport(self) -> Transport:
@@ -136,8 +136,8 @@ class Client:
         if self._options.disabled:
             return HttpTransport("http://localhost", "", self._options.timeout)
         if not self._url or not self._write_key:
-            missing = "url (ANALYTICS_INGEST_URL)" if not self._url else "write_key (ANALYTICS_WRITE_KEY)"
-            raise ConfigurationError(f"{missing} is not given")
+            name, variable = ("write_key", "ANALYTICS_WRITE_KEY") if self._url else ("url", "ANALYTICS_INGEST_URL")
+            raise ConfigurationError(f"{name} is missing: pass it or set {variable}")
         return HttpTransport(self._url, self._write_key, self._options.timeout, self._options.ca_file)
 
     def _open_store(self) -> Store:
@@ -161,5 +161,5 @@ class Client:
             self._store.go_on()
 
     def after_fork_in_child(self) -> None:
-        """Called by process_life: whatever other threads of the parent held is left behind."""
+        """Called by process_life. Replaces all state that a thread of the parent may have locked."""
         self._begin(self._store.in_child() if isinstance(self._store, Spool) else self._memory())

@@ -1,4 +1,4 @@
-"""One request to ingest: how it is written, and what the answer means."""
+"""Makes one request to ingest and interprets the answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .transport import Transport, TransportFailed
 from .version import USER_AGENT
 
 DROPPED_HEADER: Final = "X-Analytics-Dropped"
-"""How many events this sender had to drop since it last said so."""
+"""Number of events that this sender lost since its last report."""
 
 COMPRESSED_FROM: Final = 1024
 _OPENING: Final = b'{"events":['
@@ -26,13 +26,13 @@ ENVELOPE_BYTES: Final = len(_OPENING) + len(_CLOSING)
 
 @dataclass(frozen=True)
 class Courier:
-    """Carries batches; what to do with an answer is decided elsewhere."""
+    """Posts batches. The sender decides how to react to an answer."""
 
     transport: Transport
     books: Books
 
     def carry(self, bodies: Sequence[bytes]) -> tuple[Answer, float]:
-        """Send events and return what ingest says, and how many seconds it asks to be left alone."""
+        """Post events; return the answer, and the Retry-After in seconds."""
         dropped = self.books.unreported
         headers = {
             "Content-Type": "application/json",

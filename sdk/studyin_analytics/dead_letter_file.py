@@ -1,4 +1,4 @@
-"""The file that keeps what was set aside from memory: one event a line, as it would have been sent."""
+"""The file of dead letters of clients without a spool: one event per line, as it was sent."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from .owned_files import open_owned
 
 
 class DeadLetterFile:
-    """Appends events to a file that `open_owned` takes. Any number of processes may have the same file."""
+    """Appends events to a file that `open_owned` accepts. Processes may share the file."""
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        """Raise ConfigurationError when nothing can be written there."""
+        """Raise ConfigurationError when the file cannot be written."""
         self.path = os.fspath(path)
         self._is_torn = False
         try:
             os.close(self._open())
         except OSError as error:
-            raise ConfigurationError(f"dead_letter_file: nothing can be written there: {error}") from error
+            raise ConfigurationError(f"dead_letter_file cannot be written: {error}") from error
 
     def append(self, body: bytes) -> None:
-        """Write one event. Raises StoreFailed."""
+        """Append one event durably. Raises StoreFailed."""
         line = (b"\n" if self._is_torn else b"") + body + b"\n"
         try:
             file = self._open()
             try:
                 self._is_torn = os.write(file, line) < len(line)
                 if self._is_torn:
-                    raise OSError("only a part of the line was written")
+                    raise OSError("the line was written only in part")
                 os.fsync(file)
             finally:
                 os.close(file)
@@ -37,5 +37,5 @@ class DeadLetterFile:
             raise StoreFailed("dead_letter_file_failed") from error
 
     def _open(self) -> int:
-        # for its owner only: it has raw ids of learners
+        # readable for its owner only, because it has raw learner ids
         return open_owned(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)

@@ -1,9 +1,9 @@
-"""The events that were set aside in a spool: list them, send them again, or drop them.
+"""Lists the dead letters of a spool, sends them again, or drops them.
 
 python -m studyin_analytics.dead_letters list|send-again|drop SPOOL_DIR [EVENT_ID ...]
 
-Exit codes: 0 all is well, 1 an EVENT_ID is of no dead letter or the reader of the output went away, 2 wrong usage or no
-readable spool, 3 the output cannot be written.
+Exit codes: 0 success, 1 an EVENT_ID matches no dead letter or the reader closed the output, 2 wrong usage or unreadable
+spool, 3 the output cannot be written.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ class DeadLetter:
     """An event that was set aside."""
 
     event: dict[str, Any]
-    """As it was sent, with the raw id of the learner."""
+    """The event as it was sent, with the raw learner id."""
     reason: str
-    """What ingest answered at last."""
+    """The last answer of ingest."""
     tries: int
     first_failure: datetime
     set_aside_at: datetime
 
     @property
     def event_id(self) -> str:
-        """Return the id it was sent with."""
+        """Id of the event."""
         return str(self.event.get("event_id", ""))
 
 
 class DeadLetters:
-    """Those of one spool, which clients may have open meanwhile. Every call reads the disk."""
+    """The dead letters of one spool. Clients may use the spool at the same time. Every call blocks on the disk."""
 
     def __init__(self, spool_dir: str | PathLike[str]) -> None:
-        """Raise ConfigurationError when there is no spool."""
+        """Raise ConfigurationError when the directory has no spool."""
         self._file = Path(spool_dir) / FILE_NAME
         if not self._file.is_file():
-            raise ConfigurationError(f"spool_dir: there is no {FILE_NAME} in it")
+            raise ConfigurationError(f"spool_dir has no {FILE_NAME}; is it the spool_dir of a client?")
 
     def list(self) -> Sequence[DeadLetter]:
-        """Return all, oldest first. Raises ConfigurationError when the spool cannot be read."""
+        """Return all dead letters, oldest first. Raises ConfigurationError when the spool cannot be read."""
         with self._open() as connection:
             if not _has_letters(connection):
                 return []
@@ -72,14 +72,14 @@ class DeadLetters:
         ]
 
     def send_again(self, event_ids: Collection[str] | None = None) -> int:
-        """Put events, all for None, back among those to send, with the same ids; return how many.
+        """Queue events for sending again, with the same ids; None for all. Returns their number.
 
         A client of this spool sends them with its next events, or when it starts.
         """
         return self._remove("INSERT INTO events (body, maker, holder, held_until) VALUES (?, '', '', 0)", event_ids)
 
     def drop(self, event_ids: Collection[str] | None = None) -> int:
-        """Delete events, all for None; return how many."""
+        """Delete events; None for all. Returns their number."""
         return self._remove(None, event_ids)
 
     def _remove(self, before: str | None, event_ids: Collection[str] | None) -> int:
@@ -98,17 +98,17 @@ class DeadLetters:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            # an operator's root may look after the spool of a service
+            # root may manage the spool of a service
             require_own_spool(self._file, also=[self._file.parent.stat().st_uid] if _is_root() else [])
             with closing(sqlite3.connect(self._file, timeout=SECONDS_FOR_OTHERS, isolation_level=None)) as connection:
                 connection.execute("PRAGMA secure_delete = ON")
                 yield connection
         except (sqlite3.Error, OSError) as error:
-            raise ConfigurationError(f"spool_dir: the spool cannot be read: {error}") from error
+            raise ConfigurationError(f"spool_dir has a spool that cannot be read: {error}") from error
 
 
 def _has_letters(connection: sqlite3.Connection) -> bool:
-    # A spool of a release that set nothing aside has no such table
+    # spools of releases without dead letters lack the table
     found = connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'dead_letters'")
     return bool(found.fetchone()[0])
 
@@ -122,13 +122,13 @@ def _moment(unix: float) -> datetime:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve the command line; return the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m studyin_analytics.dead_letters", description="Events that were set aside in a spool."
+        prog="python -m studyin_analytics.dead_letters", description="Manage the dead letters of a spool."
     )
     parser.add_argument("action", choices=["list", "send-again", "drop"])
     parser.add_argument("spool_dir")
-    parser.add_argument("event_id", nargs="*", help="Only these; all unless given.")
+    parser.add_argument("event_id", nargs="*", help="Only these events. Default: all.")
     given = parser.parse_args(arguments)
     chosen = given.event_id or None
     try:
@@ -152,7 +152,7 @@ def _write(lines: Sequence[str]) -> int:
         sys.stdout.write("".join(f"{visible_json(line)}\n" for line in lines))
         sys.stdout.flush()
     except OSError as error:
-        # what is left in the buffer must not fail once more at the exit
+        # the rest of the buffer goes to /dev/null: the flush at exit must not fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if error.errno == errno.EPIPE:
             return CLOSED_OUTPUT
@@ -162,7 +162,7 @@ def _write(lines: Sequence[str]) -> int:
 
 
 def _line(letter: DeadLetter) -> str:
-    """Return what is told of an event: nothing of the learner."""
+    """Return the JSON line of an event, without data of the learner."""
     return json.dumps(
         {
             "event_id": letter.event_id,

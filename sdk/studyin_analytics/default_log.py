@@ -1,4 +1,4 @@
-"""What an application hears of this SDK that has not configured logging: each kind of warning once, on stderr."""
+"""Default log output of the SDK: if logging is not configured, one warning of each kind on standard error."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .errors import AnalyticsError
 from .schemas.visible_text import visible
 
 SECONDS_OF_SILENCE: Final = 3_600.0
-"""After a warning, for others of its kind."""
+"""Time after a warning in which others of its kind are suppressed."""
 
 
 class LastResort(logging.Handler):
-    """Writes warnings while no other handler of the logger, or of those above it, gets them.
+    """Writes warnings if neither the logger nor its ancestors have another handler.
 
-    Python's own last resort would do the same, but once for every event.
+    Unlike `logging.lastResort` it does not repeat a warning for every event.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -26,12 +26,12 @@ class LastResort(logging.Handler):
         self._said_at: dict[object, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the first record of its kind."""
+        """Write the record unless one of its kind was written recently."""
         if self._is_heard_elsewhere() or not self._is_news(record) or sys.stderr is None:
             return
         try:
             sys.stderr.write(visible(f"{record.name}: {record.getMessage()}") + "\n")
-        except Exception:  # noqa: BLE001 - as in every handler of logging: what it does then is logging's choice
+        except Exception:  # noqa: BLE001 - handleError decides, as in every logging handler
             self.handleError(record)
 
     def _is_heard_elsewhere(self) -> bool:

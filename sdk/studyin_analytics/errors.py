@@ -1,30 +1,30 @@
-"""What can go wrong, and where it is told. No message has a value of an event.
+"""The errors of the SDK. No message contains a value of an event.
 
 AnalyticsError
-├── ConfigurationError    raised where the object is made
-├── InvalidEvent          raised with strict=True, else told to on_error
-├── EventRejected         told: ingest will not have this event
-├── EventsDropped         told: there was no room, or no time left
-├── EventSetAside         told: ingest failed on this event again and again while it took others
-├── HookFailed            told: before_send raised, so the event was not sent
-├── DeliveryRefused       told: ingest refuses the sender; the events are kept and tried again later
-├── SubscriptionRefused   raised by start_listening: these credentials may not listen, or it is no read service
-└── HandlerFailed         told: a handler of a bus raised; the bus goes on
+├── ConfigurationError    raised by constructors
+├── InvalidEvent          raised with strict=True, otherwise reported to on_error
+├── EventRejected         reported: ingest rejected the event
+├── EventsDropped         reported: there was no space, or no time left at the end
+├── EventSetAside         reported: ingest kept failing on the event while it accepted others
+├── HookFailed            reported: before_send raised, and the event was not sent
+├── DeliveryRefused       reported: ingest rejects the sender; the events are kept and retried
+├── SubscriptionRefused   raised by start_listening: the credentials are rejected, or it is another service
+└── HandlerFailed         reported: a handler of a bus raised; the bus continues
 """
 
 from __future__ import annotations
 
 
 class AnalyticsError(Exception):
-    """Base of every error of this SDK."""
+    """Base of all errors of the SDK."""
 
 
 class ConfigurationError(AnalyticsError, ValueError):
-    """An argument or environment variable is missing or wrong; the message names it."""
+    """An argument or environment variable is missing or invalid. The message names it."""
 
 
 class InvalidEvent(AnalyticsError, ValueError):
-    """The event is not as the contract has it; nothing was sent."""
+    """The event violates the contract. It was not sent."""
 
     def __init__(self, event_type: str, pointer: str, code: str, rule: str = "") -> None:
         super().__init__(f"{event_type} is not valid at {pointer or '/'}: {code}{rule and ': '}{rule}")
@@ -35,7 +35,7 @@ class InvalidEvent(AnalyticsError, ValueError):
 
 
 class EventRejected(AnalyticsError):
-    """Ingest took the request and rejected this event; sending it again would change nothing."""
+    """Ingest rejected this event. Sending it again would not help."""
 
     def __init__(self, event_id: str, code: str, pointer: str, detail: str) -> None:
         super().__init__(f"event {event_id} was rejected at {pointer or '/'}: {code}: {detail}")
@@ -46,7 +46,7 @@ class EventRejected(AnalyticsError):
 
 
 class EventsDropped(AnalyticsError):
-    """Events will never be sent: `count` of them since this was last told."""
+    """Events will never be sent. `count` is their number since the last report."""
 
     def __init__(self, count: int, reason: str) -> None:
         super().__init__(f"{count} events were dropped: {reason}")
@@ -56,45 +56,45 @@ class EventsDropped(AnalyticsError):
 
 
 class EventSetAside(AnalyticsError):
-    """Ingest failed on this event whenever it was sent alone, while it took others. It is not sent any more."""
+    """Ingest kept failing on this event alone while it accepted others. It is no longer sent."""
 
     def __init__(self, event_id: str, reason: str, tries: int, kept_in: str | None) -> None:
-        where = "it is lost: no dead_letter_file or spool_dir is given" if kept_in is None else f"it is in {kept_in}"
+        where = "it is lost; set dead_letter_file or spool_dir" if kept_in is None else f"it is stored in {kept_in}"
         super().__init__(f"event {event_id} was set aside after {tries} tries alone ({reason}); {where}")
         self.event_id = event_id
         self.reason = reason
-        """What ingest answered at last: `status 500`, or the code of its verdict; `not_sent_in_time` at the end of a
-        client that has a dead_letter_file."""
+        """The last answer of ingest: `status 500` or the code of a verdict. `not_sent_in_time` at the end of a client
+        with a dead_letter_file."""
         self.tries = tries
         self.kept_in = kept_in
-        """File or directory where it is kept; None when it is lost."""
+        """File or directory that stores the event; None if it is lost."""
 
 
 class StoreFailed(Exception):
-    """Never leaves this SDK: the disk did not do its part; the same call may do later."""
+    """The disk failed; the same call may succeed later. Internal to the SDK."""
 
 
 class HookFailed(AnalyticsError):
-    """before_send raised, which is the `__cause__`."""
+    """before_send raised. Its exception is the `__cause__`."""
 
 
 class DeliveryRefused(AnalyticsError):
-    """Ingest refuses whatever this sender sends, told once until it takes something again."""
+    """Ingest rejects all requests of this sender. Reported once until it accepts an event again."""
 
     def __init__(self, status: int, code: str, detail: str) -> None:
-        super().__init__(f"ingest refuses this sender with status {status} ({code}): {detail}")
+        super().__init__(f"ingest rejects this sender with status {status} ({code}): {detail}")
         self.status = status
         self.code = code
 
 
 class SubscriptionRefused(AnalyticsError):
-    """The read service does not let these credentials listen, or not any more; or there is another service."""
+    """The read service rejects the credentials, or another service answers at its URL."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(f"the subscription was refused ({status}): {detail}")
         self.status = status
-        """HTTP status, or close code of the WebSocket."""
+        """HTTP status, or WebSocket close code."""
 
 
 class HandlerFailed(AnalyticsError):
-    """A handler raised, which is the `__cause__`."""
+    """A handler raised. Its exception is the `__cause__`."""

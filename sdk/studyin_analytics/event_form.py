@@ -1,4 +1,4 @@
-"""How a call becomes an event: a dict as ingest documents it, then the bytes that are sent."""
+"""Builds an event from the arguments of a call: a dict in the form of the API, then JSON."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .event_ids import uuid7
 from .no_fork import NO_FORK
 from .schemas.events import EVENT
 from .schemas.identifiers import unix_milliseconds
-from .schemas.problem import told_name
+from .schemas.problem import safe_name
 from .schemas.two_forms import first_fault
 
 Id = str | int | UUID
-"""Ids are opaque: whatever a platform has for them is written as text."""
+"""Ids are opaque. Every type is sent as text."""
 
 
 def new_event(
@@ -34,17 +34,17 @@ def new_event(
     now: datetime,
     chance: int,
 ) -> dict[str, Any]:
-    """Return the event of a call, with an id and a time that stay the same however often it is sent.
+    """Return the event of a call, with an id and a timestamp that do not change when it is sent again.
 
-    What is None is left out. The learner's day is the date in the timestamp's own offset: that of `now` unless given.
-    Raises InvalidEvent, which names the argument, for one of a type that it cannot have.
+    Omits fields that are None. The learner's day is the date in the offset of the timestamp, which defaults to `now`.
+    Raises InvalidEvent for an argument of a wrong type.
     """
     if not isinstance(event_type, str):
-        raise InvalidEvent("event", "/event_type", "invalid_type", "it is an EventType or its name")
-    name = told_name(str.__str__(event_type))
+        raise InvalidEvent("event", "/event_type", "invalid_type", "must be an EventType or its name")
+    name = safe_name(str.__str__(event_type))
     moment = timestamp if timestamp is not None else now
     if not isinstance(moment, (datetime, str)):
-        raise InvalidEvent(name, "/timestamp", "invalid_type", "it is a datetime or a str")
+        raise InvalidEvent(name, "/timestamp", "invalid_type", "must be a datetime or a str")
     event = {
         "event_type": str.__str__(event_type),
         "event_id": new_event_id(now, chance) if event_id is None else _text(event_id, name, "/event_id"),
@@ -60,18 +60,18 @@ _NO_KNOWN_TYPE: Final = frozenset(("union_tag_invalid", "union_tag_not_found"))
 
 
 def new_event_id(now: datetime, chance: int) -> str:
-    """Return the id of an event whose caller gave none."""
+    """Return a new event id."""
     return str(uuid7(unix_milliseconds(now), chance))
 
 
 def _facts(properties: object, name: str) -> dict[str, Any]:
-    """Return the properties that are not None, ids as text."""
+    """Return the properties that are not None, with ids as text."""
     if properties is None:
         return {}
     if not isinstance(properties, Mapping) or not all(isinstance(key, str) for key in properties):
-        raise InvalidEvent(name, "/properties", "invalid_type", "properties are a mapping from str")
+        raise InvalidEvent(name, "/properties", "invalid_type", "must be a mapping with str keys")
     return {
-        key: _text(value, name, f"/properties/{told_name(key)}") if key.endswith("_id") else value
+        key: _text(value, name, f"/properties/{safe_name(key)}") if key.endswith("_id") else value
         for key, value in properties.items()
         if value is not None
     }
@@ -85,9 +85,9 @@ def _text(value: object, name: str, pointer: str) -> str:
 
 
 def id_text(value: object) -> str | None:
-    """Return an id as it is sent, None for what is no id."""
+    """Return an id as text, or None for a value that cannot be an id."""
     if isinstance(value, str):
-        # Of an Enum that is a str too, str() would give the name
+        # for a str Enum, str() would return the name of the member
         return str.__str__(value)
     if isinstance(value, bool):
         return None
@@ -97,12 +97,12 @@ def id_text(value: object) -> str | None:
 
 
 def encoded(event: Mapping[str, Any], max_bytes: int) -> bytes:
-    """Return an event as it is sent, judged as ingest will judge it. Raises InvalidEvent."""
-    name = told_name(str(event.get("event_type")))
+    """Return the event as JSON, validated by the rules of ingest. Raises InvalidEvent."""
+    name = safe_name(str(event.get("event_type")))
     try:
         body = json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
-        # Not chained: such an error quotes what it could not write
+        # not chained, because the error quotes the value
         raise InvalidEvent(name, _unwritable(event), "not_json") from None
     if len(body) > max_bytes:
         raise InvalidEvent(name, "", "event_too_large")
@@ -111,8 +111,8 @@ def encoded(event: Mapping[str, Any], max_bytes: int) -> bytes:
             EVENT.validate_json(body)
     except ValidationError as error:
         fault = first_fault(error)
-        # The first part of the place is the type of the event, by which the model was chosen
-        pointer = "".join(f"/{told_name(str(part))}" for part in fault.location[1:])
+        # the first part of the location is the event type, which selected the model
+        pointer = "".join(f"/{safe_name(str(part))}" for part in fault.location[1:])
         if fault.kind in _NO_KNOWN_TYPE:
             pointer = "/event_type"
         raise InvalidEvent(name, pointer, fault.kind) from None
@@ -120,7 +120,7 @@ def encoded(event: Mapping[str, Any], max_bytes: int) -> bytes:
 
 
 def _unwritable(event: Mapping[str, Any]) -> str:
-    """Return the JSON Pointer of the first part of an event that is no JSON, as near as it can be told."""
+    """Return the JSON Pointer of the first field that cannot be written as JSON; empty if unknown."""
     properties = event.get("properties")
     parts = [("/properties/", properties.items())] if isinstance(properties, Mapping) else []
     for prefix, items in [*parts, ("/", event.items())]:
@@ -128,10 +128,10 @@ def _unwritable(event: Mapping[str, Any]) -> str:
             try:
                 json.dumps({key: value}, ensure_ascii=False, allow_nan=False).encode()
             except (TypeError, ValueError, RecursionError):
-                return prefix + told_name(str(key))
+                return prefix + safe_name(str(key))
     return ""
 
 
 def utc_now() -> datetime:
-    """Return the present moment."""
+    """Return the current time in UTC."""
     return datetime.now(timezone.utc)

@@ -1,4 +1,4 @@
-"""How an event gets its id: a UUIDv7 (RFC 9562), which orders by time."""
+"""Event ids: UUIDv7 (RFC 9562), which sort by time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ RANDOM_BITS = 74
 
 
 def uuid7(unix_milliseconds: int, chance: int) -> UUID:
-    """Return the UUIDv7 of a moment; `chance` gives the 74 bits that tell events of one millisecond apart."""
+    """Return the UUIDv7 of a time. `chance` has the 74 random bits."""
     high, low = (chance >> 62) & 0xFFF, chance & ((1 << 62) - 1)
     return UUID(int=(unix_milliseconds << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low)

@@ -1,4 +1,4 @@
-"""Calls into the application that uses this SDK, none of which can harm the sender."""
+"""Calls hooks of the application, and contains their exceptions."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ LOGGER.addHandler(LastResort(LOGGER))
 
 
 class ErrorHook:
-    """Tells on_error; an exception of it goes no further, and what it causes itself is not told to it again."""
+    """Reports errors to on_error. Contains its exceptions, and reports no error that on_error itself causes."""
 
     def __init__(self, on_error: OnError | None) -> None:
         self._on_error = on_error
         self._here = threading.local()
 
     def tell(self, error: AnalyticsError) -> None:
-        """Log the error and tell it. Must not be called while holding a lock: on_error may do anything."""
+        """Log and report an error. The caller must not hold a lock: on_error may call the SDK."""
         LOGGER.warning("%s", error)
         if self._on_error is None or getattr(self._here, "telling", False):
             return
         self._here.telling = True
         try:
             self._on_error(error)
-        except Exception as failure:  # noqa: BLE001 - it is not ours, and its text may have values of events
+        except Exception as failure:  # noqa: BLE001 - code of the application; its text may have values of events
             LOGGER.warning("on_error raised %s", type(failure).__name__)
         finally:
             self._here.telling = False
 
 
 def filtered(before_send: BeforeSend | None, event: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what before_send makes of an event, None when it is not to be sent. Raises HookFailed."""
+    """Return the event that before_send returns, or None to send nothing. Raises HookFailed."""
     if before_send is None:
         return event
     try:

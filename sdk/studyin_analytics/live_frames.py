@@ -1,4 +1,4 @@
-"""What a bus is told by whatever it listens to, and how a WebSocket writes it."""
+"""The frames that a bus receives from a source, and their WebSocket form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .schemas.live import HEARTBEAT_SECONDS, LiveEvent, event_of
 
 @dataclass(frozen=True)
 class Welcome:
-    """The beginning. `cursor` is where a subscriber starts who had not said where."""
+    """Start of a connection. `cursor` is the position of a subscriber that gave no `after`."""
 
     cursor: int
     heartbeat_seconds: float
@@ -23,7 +23,7 @@ class Welcome:
 
 @dataclass(frozen=True)
 class Events:
-    """Events, oldest first. There is nothing more for this subscriber up to `cursor`."""
+    """Events, oldest first. The subscriber has received everything up to `cursor`."""
 
     events: Sequence[LiveEvent]
     cursor: int
@@ -31,7 +31,7 @@ class Events:
 
 @dataclass(frozen=True)
 class Gap:
-    """Events before `cursor` are lost to this subscriber: nobody keeps them any more."""
+    """Events before `cursor` are lost for this subscriber, because the history no longer has them."""
 
     cursor: int
     reason: str
@@ -39,23 +39,23 @@ class Gap:
 
 @dataclass(frozen=True)
 class Behind:
-    """Events come faster than this subscriber takes them; none is left out."""
+    """Events arrive faster than this subscriber reads them. None is lost."""
 
 
 Frame = Welcome | Events | Gap | Behind
 
 
 class Disconnected(Exception):
-    """The connection ended or was not made; the message says why. Another may do."""
+    """A connection failed or ended, for the reason in the message. Another may succeed."""
 
     def __init__(self, reason: str, retry_after: float = 0.0) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
-        """Seconds that were asked for."""
+        """Delay that the server asked for, in seconds."""
 
 
 class WrongService(Disconnected):
-    """Whatever answers there did not offer a WebSocket, and did not say that it is busy."""
+    """The server at the URL offers no WebSocket and is not busy."""
 
     def __init__(self, status: int, retry_after: float = 0.0) -> None:
         super().__init__(f"status {status}: is this the URL of the read service?", retry_after)
@@ -63,12 +63,12 @@ class WrongService(Disconnected):
 
 
 class Source(Protocol):
-    """Something to listen to."""
+    """A source of live events."""
 
     def listen(self, types: frozenset[str] | None, after: int | None) -> AsyncGenerator[Frame, None]:
-        """Give the events of these types, of all for None, that come behind an id, over one connection.
+        """Yield the frames of one connection, with events of these types; None for all types.
 
-        From now on for None. Raises Disconnected and SubscriptionRefused; ends only so.
+        Starts after the id `after`; None for new events only. Ends only by Disconnected or SubscriptionRefused.
         """
         ...
 
@@ -82,12 +82,12 @@ class _Message(BaseModel):
 
 
 def read_frame(text: str | bytes) -> Frame | None:
-    """Return what a WebSocket says, None for what this version does not know. Raises Disconnected for other text."""
+    """Return the frame of a WebSocket message, or None for an unknown type. Raises Disconnected if it is unreadable."""
     try:
         with NO_FORK:
             message = _Message.model_validate_json(text)
     except ValidationError:
-        raise Disconnected("a frame cannot be read") from None
+        raise Disconnected("unreadable frame") from None
     match message.type:
         case "welcome":
             return Welcome(message.cursor, message.heartbeat_seconds)
@@ -104,12 +104,12 @@ def read_frame(text: str | bytes) -> Frame | None:
 
 
 def readable(documents: Sequence[dict[str, Any]]) -> list[LiveEvent]:
-    """Return the events of messages; one that is not as the contract has it is logged and left out."""
+    """Return the valid events. Invalid ones are logged and skipped."""
     events = []
     for document in documents:
         try:
             with NO_FORK:
                 events.append(event_of(document))
         except ValueError:
-            LOGGER.warning("a message cannot be read: is this SDK older than the service?")
+            LOGGER.warning("skipped an unreadable message; check that this SDK is not older than the service")
     return events

@@ -1,4 +1,4 @@
-"""Listens to Redis itself, inside the cluster: pub/sub while connected, the timeline for what came meanwhile."""
+"""Reads live events from Redis, within the cluster: new ones by pub/sub, missed ones from the timeline."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ PATIENCE_SECONDS: Final = 10.0
 class _Page(NamedTuple):
     last: int
     is_whole: bool
-    """Whether nothing behind the id may be missing."""
+    """Whether the timeline has all events after the id."""
     found: list[tuple[bytes, float]]
 
 
 class RedisSource:
-    """Listens over two connections: one for channels, one for questions."""
+    """Uses two connections: one for pub/sub, one for queries."""
 
     def __init__(self, url: str, quiet_seconds: float = HEARTBEAT_SECONDS, patience: float = PATIENCE_SECONDS) -> None:
-        """`quiet_seconds` without a message, Redis is asked whether it is still there; `patience` is for its answer."""
+        """After `quiet_seconds` without a message the connection is tested; `patience` is the timeout of the answer."""
         self._url = url
         self._quiet_seconds = quiet_seconds
         self._patience = patience
 
     async def listen(self, types: frozenset[str] | None, after: int | None) -> AsyncGenerator[Frame, None]:
-        """Give what was published behind `after`, then what is published."""
+        """Yield the events after `after`, then new events."""
         wanted = types if types is not None else frozenset(map(str, EventType))
         try:
             async with self._connected() as redis, redis.pubsub() as channels:
                 early = await _subscribe(channels, wanted, self._patience)
-                # Subscribed first, looked up then: what comes in between is in both, and known by its id
+                # subscribes before it reads the timeline: events in both are recognized by their id
                 async for frame in _caught_up(redis, wanted, after, self._quiet_seconds):
                     yield frame
                 for message in early:
@@ -55,15 +55,15 @@ class RedisSource:
                 async for frame in self._live(redis, channels):
                     yield frame
         except AuthenticationError:
-            raise SubscriptionRefused(401, "Redis does not know this login") from None
+            raise SubscriptionRefused(401, "Redis rejects the login in url") from None
         except NoPermissionError:
-            raise SubscriptionRefused(403, "this login of Redis may not listen to these channels") from None
+            raise SubscriptionRefused(403, "the Redis login in url may not subscribe to these channels") from None
         except (OSError, asyncio.TimeoutError, RedisError) as error:
             raise Disconnected(type(error).__name__) from error
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Redis]:
-        # No retries: a connection that was made again has missed messages, and must be noticed
+        # no retries: a silent reconnect would miss messages
         redis = Redis.from_url(
             self._url,
             retry=Retry(NoBackoff(), 0),
@@ -82,8 +82,8 @@ class RedisSource:
             message = await channels.get_message(timeout=waiting)
             if message is None:
                 if checkpoint is not None:
-                    raise Disconnected("Redis has gone silent")
-                # What is published before the question is in our channels before its answer
+                    raise Disconnected("no answer from Redis")
+                # messages published before this query reach the channels before its pong
                 checkpoint = await _last_id(redis)
                 await channels.ping()
             elif message["type"] == "message":
@@ -95,13 +95,13 @@ class RedisSource:
 
 
 async def _subscribe(channels: PubSub, types: frozenset[str], patience: float) -> list[bytes]:
-    """Return once every channel is subscribed to, with the messages that came before the last of them was."""
+    """Subscribe to all channels; return the messages that arrived meanwhile."""
     await channels.subscribe(*(CHANNEL_PREFIX + name for name in types))
     early, confirmed = [], 0
     while confirmed < len(types):
         message = await channels.get_message(timeout=patience)
         if message is None:
-            raise Disconnected("Redis does not answer")
+            raise Disconnected("no answer from Redis")
         if message["type"] == "subscribe":
             confirmed += 1
         elif message["type"] == "message":

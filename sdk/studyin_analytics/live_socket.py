@@ -1,4 +1,4 @@
-"""Listens to the WebSocket of the read service."""
+"""Reads live events from the WebSocket of the read service."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from .version import USER_AGENT
 LIVE_PATH: Final = "/api/analytics/live"
 MAX_FRAME_BYTES: Final = 32 * 1024 * 1024
 MISSED_HEARTBEATS: Final = 3
-"""After so many a connection counts as dead, whatever TCP says of it."""
+"""Number of missed heartbeats after which a connection is closed."""
 
 _BUSY: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 Token = str | Callable[[], str | Awaitable[str]]
-"""A key, a learner's JWT, or what gives a fresh one before each connection."""
+"""An API key, a learner's JWT, or a function that returns a fresh one for each connection."""
 
 
 class SocketSource:
-    """Listens over one WebSocket at a time."""
+    """Uses one WebSocket at a time."""
 
     def __init__(self, url: str, token: Token, user_id: str | None = None, ca_file: str | None = None) -> None:
-        """Raise ConfigurationError when this is no address of a server, or `token` no credential."""
+        """Raise ConfigurationError for an invalid URL, an unusable proxy, or a missing token."""
         try:
             self._trust: dict[str, Any] = {} if ca_file is None else {"ssl": ssl.create_default_context(cafile=ca_file)}
         except OSError:
-            raise ConfigurationError("ca_file has no certificates") from None
+            raise ConfigurationError("ca_file has no readable certificates") from None
         # http becomes ws, https wss
         self._url = base_url(url, "url").replace("http", "ws", 1) + LIVE_PATH
         self._proxy = proxy_of(self._url)
@@ -50,17 +50,17 @@ class SocketSource:
         self._token = token
         self._user_id = user_id
         if not token:
-            raise ConfigurationError("neither key (ANALYTICS_READ_KEY) nor token is given")
+            raise ConfigurationError("key and token are missing: pass one or set ANALYTICS_READ_KEY")
 
     async def listen(self, types: frozenset[str] | None, after: int | None) -> AsyncGenerator[Frame, None]:
-        """Give what the service says until the connection ends."""
+        """Yield frames until the connection ends."""
         try:
             async with connect(
                 self._address(types, after),
                 additional_headers={"Authorization": f"Bearer {await self._credential()}"},
                 user_agent_header=USER_AGENT,
                 max_size=MAX_FRAME_BYTES,
-                # The service's heartbeats say the same, and more
+                # the heartbeats of the service replace pings
                 ping_interval=None,
                 proxy=self._proxy,
                 **self._trust,
@@ -97,16 +97,16 @@ class SocketSource:
     def _closed(self, closed: ConnectionClosed) -> Exception:
         code = closed.rcvd.code if closed.rcvd is not None else None
         if code == CREDENTIALS_ENDED and isinstance(self._token, str):
-            return SubscriptionRefused(code, "the key was revoked, or the token has expired: get another")
+            return SubscriptionRefused(code, "the key was revoked or the token has expired; use another")
         return Disconnected(f"closed with {code}")
 
 
 def _refused(refusal: InvalidStatus) -> Exception:
     status = refusal.response.status_code
     if status == HTTPStatus.UNAUTHORIZED:
-        return SubscriptionRefused(status, "the read service does not know this key or token")
+        return SubscriptionRefused(status, "the read service does not accept this key or token")
     if status == HTTPStatus.FORBIDDEN:
-        return SubscriptionRefused(status, "these credentials may not listen to these events")
+        return SubscriptionRefused(status, "the credentials do not allow these events")
     retry_after = retry_after_seconds(refusal.response.headers.get("retry-after"), utc_now())
     if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Disconnected(f"status {status}", retry_after)

@@ -1,4 +1,4 @@
-"""Tells of each request an ASGI application serves: `api_request`, and `api_error` when the application raises."""
+"""ASGI middleware. Tracks an `api_request` per request, and an `api_error` when the application raises."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SERVER_ERROR: Final = 500
 CLIENT_LEFT: Final = 499
-"""Nobody waited for the answer any more."""
+"""Status for a client that disconnected before the response."""
 
 _METHODS: Final = frozenset(get_args(Method))
 
 
 class AnalyticsMiddleware:
-    """Stands around an application of Starlette, FastAPI or any other ASGI framework; never makes a request wait.
+    """Wraps an application of Starlette, FastAPI or another ASGI framework. Does not delay requests.
 
-    `user_id_of` is given the scope after the request was served and says for whom, if for anybody. Requests whose path
-    is in `excluded` are not told of, nor those with a method that HTTP does not define.
+    `user_id_of` takes the scope after the request and returns the user id, or None. Requests with a path in `excluded`
+    or a method that HTTP does not define are not tracked.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class AnalyticsMiddleware:
         self._excluded = frozenset(excluded)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve, then tell; what the application raises is raised again."""
+        """Serve the request, then track it. Raises what the application raises."""
         if scope["type"] != "http" or scope["path"] in self._excluded or scope["method"] not in _METHODS:
             await self._app(scope, receive, send)
             return
-        # Mounts write into it on the way
+        # saved first, because mounts change it in the scope
         root_path = scope.get("root_path", "")
         status: int | None = None
         error_type: str | None = None
@@ -89,6 +89,6 @@ class AnalyticsMiddleware:
             return None
         try:
             return self._user_id_of(scope)
-        except Exception as failure:  # noqa: BLE001 - it must not fail the request, and its text may name somebody
+        except Exception as failure:  # noqa: BLE001 - must not fail the request; its text may have personal data
             LOGGER.warning("user_id_of raised %s", type(failure).__name__)
             return None

@@ -1,6 +1,6 @@
-"""Keeps the process from forking while one of our threads is inside pydantic.
+"""Prevents a fork while a thread of the SDK is inside pydantic.
 
-Pydantic has locks of its own; a child that was forked while another thread held one would find it held for ever.
+Pydantic has internal locks. A child that is forked while a thread holds one would wait for it forever.
 """
 
 from __future__ import annotations
@@ -9,4 +9,4 @@ import threading
 from typing import Final
 
 NO_FORK: Final = threading.RLock()
-"""Held around every validation; a fork waits for it."""
+"""Held during every validation. A fork waits for it."""

@@ -1,4 +1,4 @@
-"""What may be chosen about sending: each choice with its default, as keywords of a client or tracker."""
+"""The options of a client or tracker, with their defaults."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST: Final = {"flush_at": MAX_BATCH_EVENTS, "max_batch_bytes": MAX_BODY_BYTES,
 
 
 class OptionKeywords(TypedDict, total=False):
-    """The fields of Options, as type checkers need them for keywords."""
+    """The fields of Options as keywords, for type checkers."""
 
     flush_at: int
     flush_interval: float
@@ -66,54 +66,55 @@ _KINDS: Final = (
     *((name, _is_function, "a function") for name in ("on_error", "before_send")),
     *((name, _is_path, "a path") for name in ("spool_dir", "dead_letter_file", "ca_file")),
 )
-"""Options that are no numbers: what they must be, and in words."""
+"""Options that are not numbers: name, test, and description of a valid value."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Seconds and bytes, unless said otherwise."""
+    """Times are in seconds and sizes in bytes, unless noted otherwise."""
 
     flush_at: int = 100
-    """Events that make a request at once, and the most of one request."""
+    """Number of events that triggers a request, and the maximum of one request."""
     flush_interval: float = 1.0
-    """How long the first event waits for others."""
+    """Maximum time an event waits for a request to fill."""
     max_batch_bytes: int = 512 * 1024
     max_event_bytes: int = MAX_EVENT_BYTES
     max_queue: int = 10_000
-    """Events in memory; one more is dropped, counted and told."""
+    """Maximum number of events in memory. Further events are dropped, counted and reported."""
     timeout: float = 10.0
-    """Of one request."""
+    """Timeout of one request."""
     exit_timeout: float = 2.0
-    """How long the end of the process may wait for what is not sent yet."""
+    """Maximum time the exit of the process is delayed to send the remaining events."""
     first_retry: float = 0.5
+    """Maximum delay after the first failure. It doubles with each failure."""
     longest_retry: float = 30.0
+    """Maximum delay between retries."""
     refused_retry: float = 300.0
-    """Longest wait after ingest refused the sender, whose key may be replaced meanwhile; and between two tries of an
-    event that ingest fails on."""
+    """Maximum delay after ingest rejected the sender, and between two tries of an event on which ingest fails."""
     max_event_attempts: int = 10
-    """Failures of an event sent alone that count against it, after which it is set aside.
+    """Number of counted failures after which an event that is sent alone is set aside.
 
-    A failure counts if ingest took another event since the one before, so the first never counts: the event is sent
-    alone at least once more than this says. EventSetAside has the number of all tries.
+    A failure counts if ingest accepted another event since the previous try. The first failure never counts, so the
+    event is sent alone at least once more than this number. EventSetAside has the number of all tries.
     """
     spool_dir: str | PathLike[str] | None = None
-    """Keeps events on disk instead of in memory until they have their verdict."""
+    """Directory that stores events on disk, instead of in memory, until they have a verdict."""
     max_spool_bytes: int = 256 * 1024 * 1024
     dead_letter_file: str | PathLike[str] | None = None
-    """Keeps events that were set aside, one a line; a spool keeps them itself."""
+    """File that stores events that were set aside, one per line. A spool stores them itself."""
     on_error: OnError | None = None
-    """Told what went wrong, from any thread."""
+    """Called with each error, from any thread."""
     before_send: BeforeSend | None = None
-    """Returns the event to send in place of the one it is given, or None to send nothing."""
+    """Takes an event and returns the event to send, or None to send nothing."""
     strict: bool = False
-    """Raise InvalidEvent where the wrong call is made."""
+    """Whether an invalid call raises InvalidEvent."""
     disabled: bool = False
-    """Send nothing at all."""
+    """Whether to send nothing."""
     ca_file: str | None = None
-    """Certificates to trust in place of those of the machine."""
+    """File of trusted certificates. Default: those of the machine."""
 
     def __post_init__(self) -> None:
-        """Raise ConfigurationError for what cannot work."""
+        """Raise ConfigurationError for an invalid option."""
         for name in _NUMBERS:
             value, most = getattr(self, name), _MOST.get(name)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -128,8 +129,8 @@ class Options:
             if not is_good(getattr(self, name)):
                 raise ConfigurationError(f"{name} must be {kind}")
         if self.ca_file is not None and not Path(self.ca_file).is_file():
-            raise ConfigurationError("ca_file is no file")
+            raise ConfigurationError("ca_file is not a file")
         if self.spool_dir is not None and self.dead_letter_file is not None:
             raise ConfigurationError(
-                "dead_letter_file is for clients without spool_dir: a spool keeps dead letters itself"
+                "dead_letter_file and spool_dir exclude each other: a spool stores dead letters itself"
             )

@@ -1,7 +1,7 @@
-"""Files that hold or decide what is sent are opened only where nobody else can have put them.
+"""Opens files that another user cannot have placed there.
 
-In a directory that others may write to, a symbolic link, a hard link or a file of theirs would lead what is written
-to a place of their choice, or feed us what they wrote. A system that knows no owners or no O_NOFOLLOW checks less.
+In a directory where others can write, a symbolic link, a hard link or a file of another user could redirect our output
+or forge our input. Systems without file owners or O_NOFOLLOW are checked less strictly.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ OWNER_ONLY: Final = 0o600
 _WITH_CARE: Final = (
     getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_CLOEXEC", 0)
-    # a named pipe must not hold up whoever opens it
+    # opening a named pipe must not block
     | getattr(os, "O_NONBLOCK", 0)
 )
 _IS_A_LINK: Final = frozenset((errno.ELOOP, errno.EMLINK))
-"""What systems say of a link under O_NOFOLLOW."""
+"""Errors of opening a link with O_NOFOLLOW."""
 
 _ROOT: Final = 0
 
 
 def open_owned(path: str | PathLike[str], flags: int, mode: int = OWNER_ONLY) -> int:
-    """Open a file of ours or of root's and return its descriptor; with O_CREAT a new one has at most this mode.
+    """Open a file that this user or root owns; return its descriptor. With O_CREAT a new file has at most this mode.
 
-    Raises OSError that says why not: a symbolic link, a file of somebody else or with a second name, a pipe, a
-    directory. A device is what the caller named, and is opened.
+    Opens devices. Raises OSError with the reason for a symbolic link, a file of another user or with a second hard
+    link, a pipe, or a directory.
     """
     try:
         descriptor = os.open(path, flags | _WITH_CARE, mode)
@@ -48,9 +48,9 @@ def open_owned(path: str | PathLike[str], flags: int, mode: int = OWNER_ONLY) ->
 
 
 def require_owned(path: str | PathLike[str], also: Collection[int] = ()) -> None:
-    """Check a file that a library opens by its name; one that is not there is good.
+    """Validate a file that a library opens by name. A missing file is valid.
 
-    `also` are users whose files are taken like ours. Raises OSError as `open_owned` does.
+    Files of the users `also` are accepted too. Raises OSError like `open_owned`.
     """
     try:
         facts = os.lstat(path)
@@ -62,16 +62,16 @@ def require_owned(path: str | PathLike[str], also: Collection[int] = ()) -> None
 
 
 def require_no_strangers(directory: str | PathLike[str]) -> None:
-    """Check that nobody can exchange our files in a directory. Raises OSError when everybody may write and delete."""
+    """Raise OSError when every user may replace files in the directory."""
     mode = os.stat(directory).st_mode
     if os.name == "posix" and mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-        raise _refused(directory, "every user may exchange files in this directory (chmod o-w it)")
+        raise _refused(directory, "every user may exchange files in this directory; run chmod o-w on it")
 
 
 def _require_owned(facts: os.stat_result, path: str | PathLike[str], also: Collection[int]) -> None:
     is_file = stat.S_ISREG(facts.st_mode)
     if not is_file and not stat.S_ISCHR(facts.st_mode):
-        raise _refused(path, "it is no regular file")
+        raise _refused(path, "it is not a regular file")
     if hasattr(os, "geteuid") and facts.st_uid not in (os.geteuid(), _ROOT, *also):
         raise _refused(path, f"it belongs to another user (uid {facts.st_uid})")
     if is_file and facts.st_nlink > 1:

@@ -1,6 +1,6 @@
-"""What the life of a process means for its clients: it may fork, and it ends.
+"""Notifies clients when the process forks or ends.
 
-The sets are the only state that modules of this SDK have: the interpreter calls these functions without arguments.
+The sets are the only module state of the SDK, because the interpreter calls these functions without arguments.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from .no_fork import NO_FORK
 
 
 class Forked(Protocol):
-    """Hears of forks; `before_fork` and one of the others are called in the thread that forks."""
+    """Notified of forks. `before_fork` and one of the other methods are called in the forking thread."""
 
     def before_fork(self) -> None:
-        """Let go of what must not be in two processes."""
+        """Release resources that two processes must not share."""
         ...
 
     def after_fork_in_parent(self) -> None:
-        """Go on."""
+        """Resume."""
         ...
 
     def after_fork_in_child(self) -> None:
-        """Start anew."""
+        """Start without the state of the parent."""
         ...
 
 
 class Ended(Protocol):
-    """Hears of the end."""
+    """Notified of the end of the process."""
 
     def end(self, timeout: float) -> None:
-        """Take nothing more, and send what there is. Returns at once."""
+        """Accept no more events and send the remaining ones. Does not block."""
         ...
 
     def shutdown(self, timeout: float) -> bool:
-        """Wait for that."""
+        """Wait until they are sent, up to `timeout` seconds. Returns whether all have a verdict."""
         ...
 
 
@@ -51,16 +51,16 @@ _lock: Final = threading.RLock()
 
 
 def watch_forks(client: Forked) -> None:
-    """Tell a client of forks from now on, as long as anybody has it."""
+    """Notify a client of forks, until it is garbage collected."""
     with _lock:
         _forked.add(client)
 
 
 def end_with_process(sender: Ended, timeout: float) -> None:
-    """Shut a sender down when the process ends in order, waiting `timeout` seconds at most."""
+    """Shut a sender down when the process exits normally, with this timeout in seconds."""
     with _lock:
         _ended[sender] = timeout
-        # Children of multiprocessing end without atexit, those of Celery by os._exit
+        # children of multiprocessing skip atexit, those of Celery call os._exit
         multiprocessing, celery = sys.modules.get("multiprocessing.util"), sys.modules.get("celery.signals")
         if multiprocessing is not None and not _finalizers:
             _finalizers.append(multiprocessing.Finalize(None, _end_all, exitpriority=0))

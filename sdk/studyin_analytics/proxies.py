@@ -1,4 +1,4 @@
-"""Which proxy a connection goes through: that of the environment, and none to this machine itself."""
+"""Selects the proxy of a connection: that of the environment, and none to this machine."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from urllib3.util import make_headers, parse_url
 from .errors import ConfigurationError
 
 _SOCKS: Final = frozenset({"socks4", "socks4a", "socks5", "socks5h"})
-_BYPASS: Final = "name the host in NO_PROXY"
+_BYPASS: Final = "add the host to NO_PROXY"
 
 
 def proxy_of(url: str) -> str | None:
-    """Return the proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say for a URL; None: there is none.
+    """Return the proxy of a URL by HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, or None.
 
-    Never one for an address of this machine. Raises ConfigurationError for one that is no proxy.
+    Always None for an address of this machine. Raises ConfigurationError for an invalid proxy.
     """
     parts = parse_url(url)
     host = (parts.host or "").strip("[]")
@@ -36,12 +36,14 @@ def proxy_of(url: str) -> str | None:
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     if _scheme(proxy) not in {"http", "https", *_SOCKS}:
-        raise ConfigurationError(f"the proxy of the environment for {scheme} is no URL of one: mend it, or {_BYPASS}")
+        raise ConfigurationError(
+            f"the proxy of the environment for {scheme} is not a proxy URL: correct it, or {_BYPASS}"
+        )
     return proxy
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """Return whether a host is this machine."""
     name = host.lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -52,9 +54,9 @@ def is_loopback(host: str) -> bool:
 
 
 def connection_pool(url: str, proxy: str | None, **settings: Any) -> tuple[HTTPConnectionPool, str]:
-    """Return what makes connections to the server of a URL, and how its requests name that URL. Connects to nothing.
+    """Return a connection pool for the server of a URL, and the request target. Does not connect.
 
-    Raises ConfigurationError for a SOCKS proxy where the package for it is missing.
+    Raises ConfigurationError for a SOCKS proxy if its package is missing.
     """
     path = parse_url(url).request_uri
     if proxy is None:
@@ -71,15 +73,15 @@ def connection_pool(url: str, proxy: str | None, **settings: Any) -> tuple[HTTPC
 
 
 def is_socks(proxy: str) -> bool:
-    """Whether it is a SOCKS proxy."""
+    """Return whether the URL is that of a SOCKS proxy."""
     return _scheme(proxy) in _SOCKS
 
 
 def need_socks(module: str, package: str) -> None:
-    """Raise ConfigurationError when the module for SOCKS proxies is missing; `package` is what has it."""
+    """Raise ConfigurationError when the module for SOCKS proxies is missing; `package` provides it."""
     if find_spec(module) is None:
         raise ConfigurationError(
-            f"the proxy of the environment is a SOCKS proxy, which needs: pip install {package}. Without it, {_BYPASS}"
+            f"the proxy of the environment is a SOCKS proxy, which requires: pip install {package}. Otherwise {_BYPASS}"
         )
 
 

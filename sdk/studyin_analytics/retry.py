@@ -1,4 +1,4 @@
-"""How long to wait before trying again; pure."""
+"""Delays between retries. Pure."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 LONGEST_RETRY_AFTER: Final = 3_600.0
-"""Seconds a server may ask us to wait."""
+"""Maximum of a Retry-After, in seconds."""
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """Full jitter: any time up to a limit that doubles with every failure. Seconds."""
+    """Exponential backoff with full jitter: a random time up to a limit that doubles with each failure. Seconds."""
 
     first: float
     longest: float
     luck: Callable[[], float]
-    """Gives numbers in [0, 1)."""
+    """Returns a random number in [0, 1)."""
 
     def delay(self, failures: int) -> float:
-        """Return the wait after so many failures in a row, 1 or more."""
+        """Return the delay after this many consecutive failures (1 or more), in seconds."""
         return self.luck() * min(self.first * 2.0 ** min(failures - 1, 30), self.longest)
 
 
 def retry_after_seconds(header: str | None, now: datetime) -> float:
-    """Return how long a Retry-After header asks to wait, given as seconds or as a date; 0 when it does not say."""
+    """Return the seconds of a Retry-After header, a number or a date; 0 if it is missing or invalid."""
     if header is None:
         return 0.0
     if header.strip().isdecimal():

@@ -1,4 +1,4 @@
-"""Which route served a request, as its template: what FastAPI and Starlette left in the scope, read without either."""
+"""Finds the template of the route that served a request, from the scope of Starlette or FastAPI."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 UNMATCHED: Final = "unmatched"
-"""Stands for every path that no route is for; a path as it came may hold anything."""
+"""Template for paths without a route, because a raw path may contain personal data."""
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}:]+)(?::[^{}]*)?\}")
 _MOUNTED: Final = "path"
-"""The placeholder by which a mount stands for what is under it; its value is no parameter."""
+"""Placeholder of a mount for the rest of the path. It is not a parameter."""
 
 
 def template_of(scope: Mapping[str, Any], outer_root: str = "") -> str:
-    """Return the template of the route, mounts before it included, or UNMATCHED; never the path as it came.
+    """Return the template of the route with its mounts, or UNMATCHED. Never returns the raw path.
 
-    `outer_root` is the root path the application itself is served under.
+    `outer_root` is the root path under which the application is served.
     """
     template = _own_template(scope)
     if template is None:
@@ -33,7 +33,7 @@ def template_of(scope: Mapping[str, Any], outer_root: str = "") -> str:
 
 def _own_template(scope: Mapping[str, Any]) -> str | None:
     route = scope.get("route")
-    # FastAPI keeps the prefixes of included routers apart from the route
+    # FastAPI stores the prefixes of included routers outside the route
     context = (scope.get("fastapi") or {}).get("effective_route_context")
     if context is not None and getattr(context, "original_route", None) is route:
         route = context
@@ -42,7 +42,7 @@ def _own_template(scope: Mapping[str, Any]) -> str | None:
 
 
 def _with_placeholders(prefix: str, values: Mapping[str, Any]) -> str | None:
-    """Return the prefix with the names of parameters in place of their values; None when one is not found in it."""
+    """Return the prefix with parameter names in place of their values, or None if a value is not found."""
     segments = prefix.split("/")
     for name, value in values.items():
         if str(value) not in segments:

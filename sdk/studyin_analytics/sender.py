@@ -1,4 +1,4 @@
-"""The one thread that takes events from their store to ingest, until each has its verdict."""
+"""The background thread that delivers events from a store to ingest until each has a verdict."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from .stores import Lease, Parcel, Store
 from .suspicion import is_poison, suspicion_after
 
 FLUSH_LOOKS_EVERY = 0.1
-"""Seconds; events of a spool may be settled by another process, which wakes nobody here."""
+"""Poll interval of `flush` in seconds: another process may settle events of a spool without a notification."""
 
 NOT_SENT_IN_TIME: Final = "not_sent_in_time"
-"""Reason of what is left at the end."""
+"""Reason of events that remain at the end."""
 
 
 class Sender:
-    """Sends what is put into it. The thread starts with the first event and is the only one that touches the network.
+    """Sends the events that are put into it. Only its thread uses the network; the first event starts it.
 
-    No lock is held while the application is called or the network is waited for.
+    Holds no lock while it calls the application or waits for the network.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class Sender:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._drained: bool | None = None
-        # What follows is the thread's own
+        # the following state belongs to the thread
         self._isolation = Isolation(options.flush_at, self._busy_backoff)
         self._failures = 0
         self._is_refused = False
 
     def put(self, body: bytes) -> None:
-        """Take an event, or drop it, count it and tell it. Returns at once."""
+        """Queue an event, or drop, count and report it. Does not block."""
         with self._changed:
             reason = "closed" if self._schedule.is_ending else self._store.put(body)
             if reason is None:
@@ -72,19 +72,19 @@ class Sender:
             self._hook.tell(EventsDropped(untold, reason))
 
     def end_with_process(self) -> None:
-        """Settle the accounts when the process ends, at the latest."""
+        """Shut down when the process ends, at the latest."""
         process_life.end_with_process(self, self._options.exit_timeout)
 
     def start(self) -> None:
-        """Send what is in the store already."""
+        """Start to send the events that the store has already."""
         with self._changed:
             self._schedule.more_waits(time.monotonic())
             self._start()
 
     def flush(self, timeout: float) -> bool:
-        """Send at once; return whether everything put before has its verdict, after `timeout` seconds at the latest.
+        """Send now. Blocks up to `timeout` seconds; returns whether each event put before has a verdict.
 
-        False at once in the sender's own thread, so in on_error, where nothing could be waited for.
+        Returns False immediately in the sender's thread, and so in on_error, where waiting would deadlock.
         """
         if threading.current_thread() is self._thread:
             return False
@@ -105,16 +105,16 @@ class Sender:
         return True
 
     def end(self, timeout: float) -> None:
-        """Take nothing more, send what is here within `timeout` seconds, and end the thread. Returns at once."""
+        """Accept no more events, send the remaining ones within `timeout` seconds, end the thread. Does not block."""
         with self._changed:
             if not self._schedule.is_ending:
                 self._schedule.end_by(time.monotonic() + timeout)
                 self._changed.notify_all()
 
     def shutdown(self, timeout: float) -> bool:
-        """End, and return whether everything has its verdict, after about `timeout` seconds at the latest.
+        """End the sender. Blocks up to about `timeout` seconds; returns whether each event has a verdict.
 
-        In the sender's own thread, so in on_error, it does not wait.
+        Does not block in the sender's thread, and so in on_error.
         """
         self.end(timeout)
         thread = self._thread
@@ -127,11 +127,11 @@ class Sender:
 
     @property
     def pending(self) -> int:
-        """Events without a verdict."""
+        """Number of events without a verdict."""
         return len(self._store)
 
     def _start(self) -> None:
-        # A signal handler may come here amid this: one of them starts the thread
+        # a signal handler may interrupt this method and call it: only one of the two starts the thread
         if not self._starting.acquire(blocking=False):
             return
         try:
@@ -141,8 +141,8 @@ class Sender:
                 self._thread = thread
                 self.end_with_process()
         except RuntimeError:
-            # The interpreter is ending and starts no threads any more: `shutdown` sends what is left in its own
-            LOGGER.debug("no thread can be started")
+            # the interpreter is shutting down and starts no threads: `shutdown` sends in its own thread
+            LOGGER.debug("cannot start a thread during interpreter shutdown")
         finally:
             self._starting.release()
 
@@ -158,7 +158,7 @@ class Sender:
         self._settle_accounts()
 
     def _await_turn(self) -> bool:
-        """Return True when it is time to send, False when it is time to end."""
+        """Wait for the next turn. Returns False when the sender must end."""
         with self._changed:
             while True:
                 now = time.monotonic()
@@ -188,7 +188,7 @@ class Sender:
                 self._schedule.more_waits(now + min(waits))
 
     def _next_lease(self) -> Lease:
-        """Return the oldest events, or a suspect alone."""
+        """Lease the events of the next request: the oldest ones, or a single one."""
         if self._isolation.is_suspects_turn(time.monotonic()) and (suspect := self._store.lease_suspect()):
             return Lease([suspect], 0.0)
         if self._isolation.is_turn_of_newest and (newest := self._store.lease_newest()):
@@ -201,7 +201,7 @@ class Sender:
         return lease
 
     def _apply(self, answer: Answer, retry_after: float, parcels: Sequence[Parcel]) -> bool:
-        """Do what the answer asks for; return whether every event is settled."""
+        """Apply an answer; return whether every event is settled."""
         match answer:
             case Judged():
                 return self._judged(answer, retry_after, parcels)
@@ -209,7 +209,7 @@ class Sender:
                 self._reject(parcels[0], answer.code, "", answer.detail)
                 return True
             case BodyRefused():
-                # Sent again by halves: one bad event must not take its neighbours with it
+                # halved, so that one bad event does not reject the others
                 self._isolation.batch_failed(len(parcels))
                 self._store.release([parcel.key for parcel in parcels])
             case Failed():
@@ -233,7 +233,7 @@ class Sender:
         if settled or others:
             self._note_answer()
         if others:
-            self._failed("some events are to be sent again", retry_after)
+            self._failed("ingest asked to send some events again", retry_after)
         defective = [parcels[index] for index in answer.defective]
         if settled:
             self._isolation.settled(parcels[0].suspicion is not None)
@@ -245,15 +245,15 @@ class Sender:
 
     def _note_answer(self) -> None:
         if self._failures:
-            LOGGER.info("ingest takes events again")
+            LOGGER.info("ingest accepts events again")
         self._failures, self._is_refused = 0, False
 
     def _isolate(self, parcels: Sequence[Parcel], reason: str, retry_after: float) -> None:
-        """Find out which event ingest failed on, and let the others past it."""
+        """Narrow down the event on which ingest failed, so that the others can be sent."""
         self._books.add("retried")
         now = time.monotonic()
         if len(parcels) > 1:
-            LOGGER.info("%d events are sent again by halves: %s", len(parcels), reason)
+            LOGGER.info("sending %d events again in halves: %s", len(parcels), reason)
             pause = self._isolation.batch_failed(len(parcels))
         else:
             pause = self._isolation.event_failed(parcels[0].suspicion is not None, now)
@@ -262,7 +262,7 @@ class Sender:
             self._schedule.pause(now, retry_after, pause, self._busy_backoff.first)
 
     def _suspect(self, parcel: Parcel, reason: str) -> None:
-        """Keep an event apart from the others until its next try, or set it aside."""
+        """Mark an event as a suspect until its next try, or set it aside."""
         now = time.time()
         suspicion = suspicion_after(parcel.suspicion, self._store.settled, now)
         event_id = _event_id(parcel)
@@ -270,15 +270,15 @@ class Sender:
             if self._set_aside(parcel._replace(suspicion=suspicion), event_id, reason):
                 return
         elif parcel.suspicion is None:
-            LOGGER.warning("event %s is tried again alone, later: ingest failed on it: %s", event_id, reason)
+            LOGGER.warning("ingest failed on event %s, which is retried alone later: %s", event_id, reason)
         self._store.suspect(parcel.key, suspicion, self._refused_backoff.delay(suspicion.tries))
 
     def _set_aside(self, parcel: Parcel, event_id: str, reason: str) -> bool:
-        """Return False when that was not possible."""
+        """Set an event aside. Returns False when it cannot be stored."""
         try:
             was_here = self._store.set_aside(parcel, reason)
         except StoreFailed as failure:
-            LOGGER.warning("event %s is kept, since it cannot be set aside: %s", event_id, failure)
+            LOGGER.warning("event %s is kept because it cannot be set aside: %s", event_id, failure)
             return False
         if was_here and parcel.suspicion is not None:
             self._books.set_aside(is_kept=self._store.letters is not None)
@@ -298,11 +298,11 @@ class Sender:
 
     def _failed(self, reason: str, retry_after: float) -> None:
         if not self._failures:
-            LOGGER.warning("events are kept and sent again: %s", reason)
+            LOGGER.warning("events are kept and retried: %s", reason)
         self._wait(self._busy_backoff, retry_after)
 
     def _wait(self, backoff: Backoff, retry_after: float) -> None:
-        """Send nothing for a while, longer with every failure."""
+        """Pause, longer with each failure."""
         self._failures += 1
         self._isolation.busy()
         self._books.add("retried")
@@ -312,7 +312,7 @@ class Sender:
             self._schedule.more_waits(now)
 
     def _settle_accounts(self) -> None:
-        """Note how it ended; what can never be sent is counted and told."""
+        """Record the final state; count and report the events that will never be sent."""
         with self._changed:
             if self._drained is not None:
                 return
@@ -331,5 +331,5 @@ class Sender:
 
 
 def _event_id(parcel: Parcel) -> str:
-    # before_send may have taken it away
+    # before_send may have removed it
     return str(json.loads(parcel.body).get("event_id", ""))

@@ -1,6 +1,6 @@
-"""Events on disk until they have their verdict: one SQLite database for all processes of a service.
+"""Stores events on disk until they have a verdict: one SQLite database for all processes of a service.
 
-It holds what is sent, raw ids of learners too, so only its owner may read it, and what is settled is overwritten.
+The database contains raw learner ids. Only its owner can read it, and settled events are overwritten.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from .suspicion import Suspicion
 FILE_NAME: Final = "events.sqlite3"
 PAGE_BYTES: Final = 4096
 SECONDS_FOR_OTHERS: Final = 5.0
-"""How long a call waits for other processes, each of which holds the database for moments only."""
+"""Timeout for the database lock, which other processes hold only briefly."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
     body BLOB NOT NULL,
-    maker TEXT NOT NULL,      -- who put it, and wants to know when it has its verdict
-    holder TEXT NOT NULL,     -- who sends it,
-    held_until REAL NOT NULL  -- and for how long nobody else does
+    maker TEXT NOT NULL,      -- process that put the event and waits for its verdict
+    holder TEXT NOT NULL,     -- process that sends the event
+    held_until REAL NOT NULL  -- end of its lease
 );
 CREATE TABLE IF NOT EXISTS suspects (
-    key INTEGER PRIMARY KEY,   -- of an event that failed when it was sent alone
+    key INTEGER PRIMARY KEY,   -- of an event that failed alone
     next_try REAL NOT NULL,
     tries INTEGER NOT NULL,
     strikes INTEGER NOT NULL,
@@ -48,7 +48,7 @@ CREATE TRIGGER IF NOT EXISTS no_suspect_without_event AFTER DELETE ON events
 BEGIN DELETE FROM suspects WHERE key = OLD.key; END;
 CREATE TABLE IF NOT EXISTS tally (
     id INTEGER PRIMARY KEY CHECK (id = 0),
-    settled INTEGER NOT NULL   -- events of all processes so far
+    settled INTEGER NOT NULL   -- number of settled events of all processes
 );
 CREATE TABLE IF NOT EXISTS dead_letters (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -61,13 +61,13 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 """
 
 ROOM_FOR_RECORDS: Final = 256
-"""Pages beyond the limit, for suspects and dead letters: a full spool must not be held up by one of its events."""
+"""Pages above the limit, for suspects and dead letters: one bad event must not block a full spool."""
 
 _OTHERS: Final = """
 SELECT key, body FROM events
 WHERE (holder = :me OR held_until <= :now) AND key NOT IN (SELECT key FROM suspects)
 """
-"""All that may be leased but suspects."""
+"""Events that can be leased, without suspects."""
 
 _NEXT_SUSPECT: Final = """
 SELECT key, body, tries, strikes, since, settled FROM events JOIN suspects USING (key)
@@ -85,13 +85,13 @@ SELECT min(max(next_try, CASE WHEN holder = :me THEN 0 ELSE held_until END)) FRO
 _OURS: Final = """
 SELECT EXISTS (SELECT 1 FROM events WHERE key <= ? AND (maker = ? OR holder = ? OR held_until <= ?))
 """
-"""Other than what another process holds for itself."""
+"""Excludes events that another process put and holds."""
 
 
 class Spool:
-    """Keeps events in a directory. Each process sends its own, and what another has not sent for `lease_seconds`.
+    """Stores events in a directory. A process sends its own events, and those whose lease of another has expired.
 
-    So what was left by a process that was killed is sent by another, or by the next, with the same ids.
+    The events of a killed process are therefore sent by another one, with the same ids.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Spool:
         lease_seconds: float,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """Raise ConfigurationError when nothing can be kept there."""
+        """Raise ConfigurationError when the directory cannot store events."""
         self._newest = 0
         self._file = Path(directory) / FILE_NAME
         self._max_pages = max(max_bytes // PAGE_BYTES, 16)
@@ -117,10 +117,10 @@ class Spool:
             with self._open() as connection, _beyond(connection, self._max_pages):
                 connection.executescript(_SCHEMA)
         except (OSError, StoreFailed) as error:
-            raise ConfigurationError(f"spool_dir: nothing can be kept there: {error}") from error
+            raise ConfigurationError(f"spool_dir cannot store events: {error}") from error
 
     def put(self, body: bytes) -> str | None:
-        """Take an event: from here on it survives the end of the process, however that comes."""
+        """Store an event. After the return it survives any end of the process."""
         try:
             with self._open() as connection:
                 key = connection.execute(
@@ -133,7 +133,7 @@ class Spool:
         return None
 
     def lease(self, most: int, max_bytes: int) -> Lease:
-        """Take the oldest events for a while."""
+        """Lease the oldest events."""
         now = self._clock()
         who = {"me": self._name, "now": now}
         with self._open() as connection, _transaction(connection):
@@ -146,11 +146,11 @@ class Spool:
         return Lease(found, more_in, _seconds(now, next_try))
 
     def lease_newest(self) -> Parcel | None:
-        """Take the newest event that is no suspect."""
+        """Lease the newest event that is not a suspect."""
         return self._lease_one(f"{_OTHERS} ORDER BY key DESC LIMIT 1")
 
     def lease_suspect(self) -> Parcel | None:
-        """Take the suspect whose moment came first."""
+        """Lease the suspect that is due first."""
         return self._lease_one(_NEXT_SUSPECT)
 
     def _lease_one(self, question: str) -> Parcel | None:
@@ -163,7 +163,7 @@ class Spool:
         return Parcel(row[0], row[1], Suspicion(*row[2:]) if row[2:] else None)
 
     def suspect(self, key: int, suspicion: Suspicion, seconds: float) -> None:
-        """Keep an event apart, in all processes and over restarts."""
+        """Mark an event as a suspect, for all processes and across restarts."""
         with self._open() as connection, _beyond(connection, self._max_pages), _transaction(connection):
             connection.execute(
                 "INSERT OR REPLACE INTO suspects (key, next_try, tries, strikes, since, settled)"
@@ -172,7 +172,7 @@ class Spool:
             )
 
     def set_aside(self, parcel: Parcel, reason: str) -> bool:
-        """Move an event to the dead letters of this spool."""
+        """Move an event to the dead letters of the spool."""
         tries, since = (parcel.suspicion.tries, parcel.suspicion.since) if parcel.suspicion else (0, self._clock())
         with self._open() as connection, _beyond(connection, self._max_pages), _transaction(connection):
             if not connection.execute("DELETE FROM events WHERE key = ?", (parcel.key,)).rowcount:
@@ -190,11 +190,11 @@ class Spool:
 
     @property
     def settled(self) -> int:
-        """How many events were settled so far, by all processes of this spool."""
+        """Number of events settled by all processes of the spool."""
         return int(self._ask("SELECT coalesce(max(settled), 0) FROM tally"))
 
     def settle(self, keys: Collection[int]) -> int:
-        """Delete events."""
+        """Delete settled events."""
         with self._open() as connection, _transaction(connection):
             deletions = (connection.execute("DELETE FROM events WHERE key = ?", (key,)) for key in keys)
             deleted = sum(deletion.rowcount for deletion in deletions)
@@ -206,18 +206,18 @@ class Spool:
         return deleted
 
     def release(self, keys: Collection[int]) -> None:
-        """Do nothing: they stay ours to send, as long as nobody has to step in."""
+        """Do nothing: the leases stay with this process until they expire."""
 
     @property
     def newest(self) -> int:
-        """Key of the newest event in the database, whoever put it."""
+        """Key of the newest event of all processes."""
         try:
             return max(self._newest, int(self._ask("SELECT coalesce(max(key), 0) FROM events")))
         except StoreFailed:
             return self._newest
 
     def holds_through(self, key: int) -> bool:
-        """Whether an event that was put here, whoever sends it, or that is ours to send, is still in the database."""
+        """Whether the database has an event up to the key that this process put, or that it may send."""
         try:
             return bool(self._ask(_OURS, key, self._name, self._name, self._clock()))
         except StoreFailed:
@@ -230,35 +230,35 @@ class Spool:
             return 0
 
     def last_suspects(self) -> Sequence[Parcel]:
-        """Return none: they stay in the spool."""
+        """Return nothing: suspects stay in the spool."""
         return []
 
     def abandon(self) -> int:
-        """Leave everything to others, and let the file go; nothing is lost."""
+        """End all leases and close the file. Loses no event."""
         try:
             with self._open() as connection:
                 connection.execute("UPDATE events SET held_until = 0 WHERE holder = ?", (self._name,))
         except StoreFailed:
-            LOGGER.warning("what is left in the spool is sent by others %s seconds later", self._lease_seconds)
+            LOGGER.warning("another process sends the events left in the spool after %s seconds", self._lease_seconds)
         self.hold_still()
         self.go_on()
         return 0
 
     def in_child(self) -> Spool:
-        """Return a spool of the same file for a process that was forked off; nothing is opened before it is used."""
+        """Return a spool of the same file for a forked child. Opens the file at its first use."""
         child = copy(self)
         child._newest, child._name, child._lock = 0, secrets.token_hex(8), threading.RLock()
         return child
 
     def hold_still(self) -> None:
-        """Let the file go and keep everybody from opening it: SQLite's connections must not see a fork."""
+        """Close the file and block its use, because SQLite connections must not survive a fork."""
         self._lock.acquire()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def go_on(self) -> None:
-        """End what `hold_still` began."""
+        """Allow the use of the file again after `hold_still`."""
         self._lock.release()
 
     def _hold(self, connection: sqlite3.Connection, keys: Collection[int], now: float) -> None:
@@ -302,7 +302,7 @@ class Spool:
 
 
 def require_own_spool(file: Path, also: Collection[int] = ()) -> None:
-    """Check the files of a spool, which SQLite opens by their names. Raises OSError as `require_owned` does."""
+    """Validate the files of a spool, which SQLite opens by name. Raises OSError like `require_owned`."""
     require_no_strangers(file.parent)
     for suffix in ("", "-wal", "-shm", "-journal"):
         require_owned(file.with_name(file.name + suffix), also)
@@ -321,7 +321,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def _beyond(connection: sqlite3.Connection, pages: int) -> Iterator[None]:
-    """Let the file grow a little beyond its limit, for what must be written however full it is."""
+    """Raise the size limit during the block, for records that must be written even when the spool is full."""
     _limit(connection, pages + ROOM_FOR_RECORDS)
     try:
         yield

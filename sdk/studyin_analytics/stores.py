@@ -1,4 +1,4 @@
-"""Where events wait for their verdict: the contract, and the one in memory. The other is in spool.py."""
+"""The interface of event stores, and the store in memory. `spool.py` has the store on disk."""
 
 from __future__ import annotations
 
@@ -17,99 +17,99 @@ class Parcel(NamedTuple):
     """An event in a store."""
 
     key: int
-    """Grows from one to the next."""
+    """Increases with each event."""
     body: bytes
     suspicion: Suspicion | None = None
-    """None for an event that never failed alone."""
+    """None unless the event failed alone."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """Events to send now, oldest first; they stay in the store."""
+    """Events to send now, oldest first. They stay in the store."""
 
     parcels: Sequence[Parcel]
     more_in: float | None
-    """Seconds until there is more to lease; None: until something is put."""
+    """Seconds until more events can be leased; None until the next `put`."""
     suspect_in: float | None = None
-    """Seconds until `lease_suspect` has an event; None: there is no suspect."""
+    """Seconds until a suspect can be leased; None without suspects."""
 
 
 class Store(Protocol):
-    """Keeps events in order. `put` is called from any thread, what follows it by one sender."""
+    """Stores events in order. Any thread may call `put`; one sender calls the other methods."""
 
     def put(self, body: bytes) -> str | None:
-        """Take an event, or return why not: a reason of EventsDropped."""
+        """Store an event and return None, or return a reason of EventsDropped."""
         ...
 
     def lease(self, most: int, max_bytes: int) -> Lease:
-        """Return the oldest events that nobody else is sending, at least one if there is any, and no suspect.
+        """Lease the oldest events, without suspects and events leased elsewhere; at least one if there is any.
 
         Raises StoreFailed.
         """
         ...
 
     def lease_newest(self) -> Parcel | None:
-        """Return the newest event that `lease` could return. Raises StoreFailed."""
+        """Lease the newest event that `lease` could return. Raises StoreFailed."""
         ...
 
     def lease_suspect(self) -> Parcel | None:
-        """Return the suspect that waits longest for its next try, None when none is due. Raises StoreFailed."""
+        """Lease the suspect that is due first, or return None. Raises StoreFailed."""
         ...
 
     def suspect(self, key: int, suspicion: Suspicion, seconds: float) -> None:
-        """Keep an event apart from the others, and until its next try in so many seconds. Raises StoreFailed."""
+        """Mark an event as a suspect that is due in `seconds`. Raises StoreFailed."""
         ...
 
     def set_aside(self, parcel: Parcel, reason: str) -> bool:
-        """Take an event out of what is sent, to where dead letters are kept; return whether it was still here.
+        """Move an event to the dead letters, if they are stored. Returns whether the event was still here.
 
-        Raises StoreFailed when it cannot be kept there now; it stays what it is then.
+        Raises StoreFailed when it cannot be stored. The event then stays a suspect.
         """
         ...
 
     @property
     def letters(self) -> str | None:
-        """Where dead letters are kept, None when they are not."""
+        """File or directory of the dead letters; None if they are not stored."""
         ...
 
     @property
     def settled(self) -> int:
-        """How many events were settled so far, by whoever shares this store. Raises StoreFailed."""
+        """Number of events settled by all processes that share the store. Raises StoreFailed."""
         ...
 
     def settle(self, keys: Collection[int]) -> int:
-        """Forget events that have their verdict; return how many were still there. Raises StoreFailed."""
+        """Delete events with a verdict; return the number of those still here. Raises StoreFailed."""
         ...
 
     def release(self, keys: Collection[int]) -> None:
-        """Note that leased events are to be leased again. Raises StoreFailed."""
+        """Make leased events available again. Raises StoreFailed."""
         ...
 
     @property
     def newest(self) -> int:
-        """Key of the newest event that is here, 0 when none was."""
+        """Key of the newest event; 0 if there never was one."""
         ...
 
     def holds_through(self, key: int) -> bool:
-        """Whether an event that was put here or that is to be sent from here, up to this key, has no verdict yet.
+        """Return whether an event up to this key, that was put or is to be sent here, has no verdict yet.
 
-        True when that cannot be told.
+        Returns True when that is unknown.
         """
         ...
 
     def __len__(self) -> int: ...
 
     def last_suspects(self) -> Sequence[Parcel]:
-        """Return the suspects that `abandon` would lose although dead letters are kept."""
+        """Return the suspects that `abandon` would lose although dead letters are stored."""
         ...
 
     def abandon(self) -> int:
-        """Nothing more will be sent from here: return how many events that loses."""
+        """Give up the store; return the number of events that are lost."""
         ...
 
 
 class MemoryStore:
-    """Keeps up to `most` events, for one sender; a lease is only a look, since nobody else takes anything."""
+    """Stores up to `most` events in memory, for one sender. Its leases need no record."""
 
     def __init__(self, most: int, dead_letters: DeadLetterFile | None = None) -> None:
         self.newest = 0
@@ -119,11 +119,11 @@ class MemoryStore:
         self._bodies: dict[int, bytes] = {}
         self._suspects: dict[int, tuple[float, Suspicion]] = {}
         self._keys = count(1)
-        # A signal handler may track too, in the thread that it interrupts
+        # reentrant: a signal handler may track in the thread that it interrupts
         self._lock = threading.RLock()
 
     def put(self, body: bytes) -> str | None:
-        """Take an event unless there is no room."""
+        """Store an event if there is space."""
         with self._lock:
             if len(self._bodies) >= self._most:
                 return "queue_full"
@@ -132,7 +132,7 @@ class MemoryStore:
             return None
 
     def lease(self, most: int, max_bytes: int) -> Lease:
-        """Return the oldest events."""
+        """Lease the oldest events."""
         with self._lock:
             waiting = len(self._bodies) - len(self._suspects)
             others = (Parcel(*item) for item in self._bodies.items() if item[0] not in self._suspects)
@@ -142,14 +142,14 @@ class MemoryStore:
         return Lease(found, 0.0 if len(found) < waiting else None, suspect_in)
 
     def lease_newest(self) -> Parcel | None:
-        """Return the newest event that is no suspect."""
+        """Lease the newest event that is not a suspect."""
         with self._lock:
             return next(
                 (Parcel(key, self._bodies[key]) for key in reversed(self._bodies) if key not in self._suspects), None
             )
 
     def lease_suspect(self) -> Parcel | None:
-        """Return the suspect whose moment came first."""
+        """Lease the suspect that is due first."""
         with self._lock:
             moment, key = min(((moment, key) for key, (moment, _) in self._suspects.items()), default=(0.0, 0))
             if not key or moment > time.monotonic():
@@ -157,33 +157,33 @@ class MemoryStore:
             return Parcel(key, self._bodies[key], self._suspects[key][1])
 
     def suspect(self, key: int, suspicion: Suspicion, seconds: float) -> None:
-        """Keep an event apart."""
+        """Mark an event as a suspect."""
         with self._lock:
             if key in self._bodies:
                 self._suspects[key] = time.monotonic() + seconds, suspicion
 
     def set_aside(self, parcel: Parcel, reason: str) -> bool:
-        """Write an event to the file of dead letters, if there is one, and forget it."""
+        """Write an event to the dead letter file, if there is one, and delete it."""
         if self._dead_letters is not None:
             self._dead_letters.append(parcel.body)
         return bool(self._forget([parcel.key]))
 
     @property
     def letters(self) -> str | None:
-        """The file of dead letters."""
+        """The dead letter file, if there is one."""
         return None if self._dead_letters is None else self._dead_letters.path
 
     def settle(self, keys: Collection[int]) -> int:
-        """Forget events."""
+        """Delete settled events."""
         forgotten = self._forget(keys)
         self.settled += forgotten
         return forgotten
 
     def release(self, keys: Collection[int]) -> None:
-        """Do nothing: they never left."""
+        """Do nothing: leases are not recorded."""
 
     def holds_through(self, key: int) -> bool:
-        """Whether the oldest event is as old as this."""
+        """Return whether the oldest event has this key or a lower one."""
         with self._lock:
             return next(iter(self._bodies), key + 1) <= key
 
@@ -191,14 +191,14 @@ class MemoryStore:
         return len(self._bodies)
 
     def last_suspects(self) -> Sequence[Parcel]:
-        """Return all suspects where there is a file of dead letters."""
+        """Return all suspects if there is a dead letter file."""
         if self._dead_letters is None:
             return []
         with self._lock:
             return [Parcel(key, self._bodies[key], suspicion) for key, (_, suspicion) in self._suspects.items()]
 
     def abandon(self) -> int:
-        """Forget everything."""
+        """Delete all events."""
         with self._lock:
             return self._forget(list(self._bodies))
 
@@ -210,7 +210,7 @@ class MemoryStore:
 
 
 def within(parcels: Sequence[Parcel], max_bytes: int) -> Sequence[Parcel]:
-    """Return as many of the first parcels as have so many bytes together with what separates them; at least one."""
+    """Return the first parcels that fit in `max_bytes` with separators; at least one."""
     total = 0
     for position, parcel in enumerate(parcels):
         total += len(parcel.body) + 1

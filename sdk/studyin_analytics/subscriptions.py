@@ -1,4 +1,4 @@
-"""Who wants to hear of which events."""
+"""The handlers of a bus and the event types they subscribe to."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .schemas.live import LiveEvent
 Said = TypeVar("Said")
 
 Handler = Callable[[Any], object]
-"""Takes a LiveEvent, of which a handler may name the type it subscribed to."""
+"""Takes a LiveEvent. A handler may annotate the subclass of its event type."""
 GapHandler = Callable[[Gap], object]
 
 
 class Subscriptions:
-    """Handlers by the types they want."""
+    """Handlers with their event types."""
 
     def __init__(self, hook: ErrorHook) -> None:
         self._hook = hook
@@ -28,16 +28,16 @@ class Subscriptions:
         self._gap_handlers: list[GapHandler] = []
 
     def add(self, types: Iterable[str] | None, handler: Handler) -> None:
-        """Let a handler hear of some types, of all for None. Raises ConfigurationError for an unknown type."""
+        """Add a handler for these types; None for all types. Raises ConfigurationError for an unknown type."""
         self._handlers.append((chosen(types), handler))
 
     def add_for_gaps(self, handler: GapHandler) -> None:
-        """Let a handler hear of events that are lost."""
+        """Add a handler for gaps."""
         self._gap_handlers.append(handler)
 
     @property
     def types(self) -> frozenset[str] | None:
-        """What anybody wants to hear of, None for all."""
+        """The types of all handlers together; None for all types."""
         wanted: frozenset[str] = frozenset()
         for types, _ in self._handlers:
             if types is None:
@@ -46,7 +46,7 @@ class Subscriptions:
         return wanted
 
     async def hear(self, said: LiveEvent | Gap) -> None:
-        """Call each handler concerned, one after the other. One that raises is told, and harms nobody."""
+        """Call the handlers of the event or gap, one after another. Their exceptions are reported, not raised."""
         if isinstance(said, Gap):
             for gap_handler in self._gap_handlers:
                 await self._call(gap_handler, said)
@@ -60,18 +60,20 @@ class Subscriptions:
             answer = handler(said)
             if inspect.isawaitable(answer):
                 await answer
-        except Exception as failure:  # noqa: BLE001 - told, without its text: that may have values of the event
+        except Exception as failure:  # noqa: BLE001 - reported without its text, which may have values of the event
             told = HandlerFailed(f"a handler raised {type(failure).__name__}")
             told.__cause__ = failure
             self._hook.tell(told)
 
 
 def chosen(types: Iterable[str] | None) -> frozenset[str] | None:
-    """Return the names of types; None for every type. Raises ConfigurationError for no type or an unknown one."""
+    """Return the names of the types, None for all. Raises ConfigurationError for an empty list or an unknown type."""
     if types is None:
         return None
     names = frozenset([str(types)] if isinstance(types, str) else map(str, types))
     unknown = sorted(names - frozenset(map(str, EventType)))
     if unknown or not names:
-        raise ConfigurationError(f"no types of events: {', '.join(unknown) or 'the list is empty'}")
+        raise ConfigurationError(
+            f"unknown event types: {', '.join(unknown)}" if unknown else "the list of event types is empty"
+        )
     return names

@@ -1,30 +1,30 @@
-"""The record of an event that ingest failed on when it was sent alone, and when that is enough to give it up; pure."""
+"""The failures of an event that was sent alone, and when to give the event up. Pure."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
 PATIENCE_SECONDS: Final = 72 * 3_600.0
-"""How long an event that keeps failing is kept while no other event shows that ingest works: a long weekend."""
+"""Maximum time for an event that keeps failing while no other event proves that ingest works: a long weekend."""
 
 
 class Suspicion(NamedTuple):
-    """What is known of an event that failed alone."""
+    """The record of an event that failed alone."""
 
     tries: int
-    """Requests with this event alone that failed."""
+    """Number of failed requests with this event alone."""
     strikes: int
-    """Those of them that count against it."""
+    """Number of those failures that count."""
     since: float
-    """Unix time of the first."""
+    """Unix time of the first failure."""
     settled: int
-    """How many events the store had settled at the last."""
+    """Number of events the store had settled at the last failure."""
 
 
 def suspicion_after(before: Suspicion | None, settled: int, now: float) -> Suspicion:
     """Return the record after one more failure.
 
-    It counts only if other events were settled since the try before: an ingest that fails on everything accuses nobody.
+    The failure counts only if other events were settled since the previous try. In an outage no failure counts.
     """
     if before is None:
         return Suspicion(1, 0, now, settled)
@@ -33,6 +33,6 @@ def suspicion_after(before: Suspicion | None, settled: int, now: float) -> Suspi
 
 
 def is_poison(suspicion: Suspicion, max_attempts: int, now: float) -> bool:
-    """Whether the event is given up: enough strikes, or enough tries over PATIENCE_SECONDS."""
+    """Return whether to give the event up: enough strikes, or enough tries over PATIENCE_SECONDS."""
     is_old = now - suspicion.since >= PATIENCE_SECONDS
     return suspicion.strikes >= max_attempts or (is_old and suspicion.tries > max_attempts)

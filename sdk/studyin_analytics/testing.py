@@ -1,4 +1,4 @@
-"""For the tests of services that track: a tracker that keeps what it would have sent, judged as ingest judges it."""
+"""Test support for services: a tracker that records its events instead of sending them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class RecordingTransport:
-    """Accepts everything. `events` has them as ingest would get them, in order, once they are flushed."""
+    """Accepts all events. After a flush `events` has them in order, as ingest would receive them."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Keep the events of a batch, and accept them."""
+        """Record the events of a batch and accept them."""
         content = gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
         events = json.loads(content)["events"]
         self.events += events
@@ -36,14 +36,14 @@ class RecordingTransport:
 
 
 def recording_tracker(**options: Unpack[OptionKeywords]) -> tuple[AnalyticsTracker, RecordingTransport]:
-    """Return a tracker that raises InvalidEvent for a wrong call, and what records its events."""
+    """Return a tracker that raises InvalidEvent for an invalid call, and the transport that records its events."""
     transport = RecordingTransport()
     keywords: OptionKeywords = {"strict": True, **options}
     return AnalyticsTracker(transport=transport, **keywords), transport
 
 
 def recording_sync_tracker(**options: Unpack[OptionKeywords]) -> tuple[SyncAnalyticsTracker, RecordingTransport]:
-    """Return the same to be called instead of awaited."""
+    """Return the synchronous counterpart of `recording_tracker`."""
     transport = RecordingTransport()
     keywords: OptionKeywords = {"strict": True, **options}
     return SyncAnalyticsTracker(transport=transport, **keywords), transport

@@ -1,4 +1,4 @@
-"""The two trackers an application has the choice of: to await, or to call."""
+"""The asynchronous and the synchronous tracker."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class AnalyticsTracker(Tracking[Coroutine[Any, Any, str]]):
-    """Tracks from a coroutine: to await a method is to hand its event over, which never waits for the network.
+    """Tracks from coroutines. Awaiting a method queues its event and does not wait for the network.
 
-    Arguments are those of Client. Raises ConfigurationError.
+    Takes the arguments of Client. Raises ConfigurationError.
     """
 
     def __init__(
@@ -38,15 +38,15 @@ class AnalyticsTracker(Tracking[Coroutine[Any, Any, str]]):
         return send(self.client, calls, answer)
 
     async def flush(self, timeout: float = 10.0) -> bool:
-        """Send everything at once; return whether each event has its verdict, after `timeout` seconds at the latest."""
+        """Send all events now. Waits up to `timeout` seconds; returns whether each event has a verdict."""
         return await asyncio.to_thread(self.client.flush, timeout)
 
     async def shutdown(self, timeout: float = 10.0) -> bool:
-        """Send everything, then take nothing more; return as `flush` does. Again it only returns the same."""
+        """Send all events and accept no more. Waits and returns like `flush`; another call returns the same."""
         return await asyncio.to_thread(self.client.shutdown, timeout)
 
     def stats(self) -> Stats:
-        """Return what became of the events so far."""
+        """Return the current numbers of events by outcome."""
         return self.client.stats()
 
     async def __aenter__(self) -> Self:
@@ -59,7 +59,7 @@ class AnalyticsTracker(Tracking[Coroutine[Any, Any, str]]):
 
 
 class SyncAnalyticsTracker(Tracking[str]):
-    """Tracks from plain code: the same methods, to be called. Arguments are those of Client."""
+    """Tracks from synchronous code, with the same methods. Takes the arguments of Client."""
 
     def __init__(
         self,
@@ -75,15 +75,15 @@ class SyncAnalyticsTracker(Tracking[str]):
         return send(self.client, calls, answer)
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Send everything at once; return whether each event has its verdict, after `timeout` seconds at the latest."""
+        """Send all events now. Waits up to `timeout` seconds; returns whether each event has a verdict."""
         return self.client.flush(timeout)
 
     def shutdown(self, timeout: float = 10.0) -> bool:
-        """Send everything, then take nothing more; return as `flush` does. Again it only returns the same."""
+        """Send all events and accept no more. Waits and returns like `flush`; another call returns the same."""
         return self.client.shutdown(timeout)
 
     def stats(self) -> Stats:
-        """Return what became of the events so far."""
+        """Return the current numbers of events by outcome."""
         return self.client.stats()
 
     def __enter__(self) -> Self:
@@ -96,7 +96,7 @@ class SyncAnalyticsTracker(Tracking[str]):
 
 
 def send(client: Client, calls: tuple[Call, ...], answer: str | None) -> str:
-    """Hand events to a client; return `answer`, or the id of the first event."""
+    """Queue the events with a client; return `answer`, or the id of the first event."""
     ids = [
         client.track(call.event_type, user_id=call.user_id, properties=call.properties, **call.context)
         for call in calls

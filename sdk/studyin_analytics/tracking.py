@@ -1,4 +1,4 @@
-"""One method for each thing that can happen, written once: what a method returns is the tracker's own choice."""
+"""The methods of both trackers, one per event type. The subclass determines what they return."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 SESSION_XP: Final = "learning_session"
-"""Source of the XP of `end_learning_session`."""
+"""`source` of the XP that `end_learning_session` tracks."""
 
 
 class Context(TypedDict, total=False):
-    """What every event may say beside its properties."""
+    """Fields that every event may have in addition to its properties."""
 
     session_id: Id | None
     timestamp: datetime | str | None
-    """When it happened, with its zone: the learner's day is the date in that. Now, in UTC, unless given."""
+    """Time of the event, with an offset. The learner's day is the date in this offset. Default: now in UTC."""
     event_id: Id | None
-    """Two events of one id count once. A new one unless given."""
+    """Events with the same id count once. Default: a new id."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,14 @@ class Call:
 
 
 class Tracking(ABC, Generic[Answer]):
-    """The answer of a method is the id of its event, or of the session it started.
+    """Each method returns the id of its event, or of the session it started. No method waits for the network.
 
-    Nothing here waits for the network. Ids may be of any type that can be written as text. What is not valid is told
-    to on_error, or raised with strict=True.
+    Ids may be str, int or UUID. Invalid events are reported to on_error, or raised with strict=True.
     """
 
     @abstractmethod
     def _send(self, *calls: Call, answer: str | None = None) -> Answer:
-        """Take the events; answer with `answer`, or the id of the first event."""
+        """Queue the events; return `answer`, or the id of the first event."""
 
     def track_session_start(
         self,
@@ -61,7 +60,7 @@ class Tracking(ABC, Generic[Answer]):
         platform: str | None = None,
         **context: Unpack[Context],
     ) -> Answer:
-        """A learner began to learn. Without a session_id the session is known by the event's id."""
+        """Track the start of a session. Without a session_id the session has the id of the event."""
         facts = {"material_id": material_id, "material_type": material_type, "platform": platform}
         return self._send(Call(EventType.SESSION_START, user_id, facts, context))
 
@@ -73,7 +72,7 @@ class Tracking(ABC, Generic[Answer]):
         xp_earned: int | None = None,
         **context: Unpack[Context],
     ) -> Answer:
-        """A session ended. `xp_earned` describes it and adds nothing to the learner's XP: see `track_xp_earned`."""
+        """Track the end of a session. `xp_earned` adds nothing to the learner's XP: see `track_xp_earned`."""
         facts = {"duration_seconds": duration_seconds, "xp_earned": xp_earned}
         return self._send(Call(EventType.SESSION_END, user_id, facts, context))
 
@@ -87,7 +86,7 @@ class Tracking(ABC, Generic[Answer]):
         progress_percentage: float | None = None,
         **context: Unpack[Context],
     ) -> Answer:
-        """A learner looked at a material."""
+        """Track that a learner viewed a material."""
         facts = {
             "material_id": material_id,
             "material_type": material_type,
@@ -106,7 +105,7 @@ class Tracking(ABC, Generic[Answer]):
         score: float | None = None,
         **context: Unpack[Context],
     ) -> Answer:
-        """A learner finished a material."""
+        """Track that a learner completed a material."""
         facts = {
             "material_id": material_id,
             "material_type": material_type,
@@ -118,13 +117,13 @@ class Tracking(ABC, Generic[Answer]):
     def track_xp_earned(
         self, *, user_id: Id, xp_amount: int, source: str | None = None, **context: Unpack[Context]
     ) -> Answer:
-        """A learner earned XP."""
+        """Track XP that a learner earned."""
         return self._send(Call(EventType.XP_EARNED, user_id, {"xp_amount": xp_amount, "source": source}, context))
 
     def track_level_up(
         self, *, user_id: Id, new_level: int, previous_level: int | None = None, **context: Unpack[Context]
     ) -> Answer:
-        """A learner reached a level."""
+        """Track that a learner reached a level."""
         facts = {"new_level": new_level, "previous_level": previous_level}
         return self._send(Call(EventType.LEVEL_UP, user_id, facts, context))
 
@@ -137,18 +136,18 @@ class Tracking(ABC, Generic[Answer]):
         xp_reward: int | None = None,
         **context: Unpack[Context],
     ) -> Answer:
-        """A learner earned an achievement, and the XP that comes with it."""
+        """Track an achievement, and the XP that it rewards."""
         facts = {"achievement_id": achievement_id, "achievement_name": achievement_name, "xp_reward": xp_reward}
         return self._send(Call(EventType.ACHIEVEMENT_EARNED, user_id, facts, context))
 
     def track_streak_update(self, *, user_id: Id, streak_days: int, **context: Unpack[Context]) -> Answer:
-        """The platform counted a streak; it is shown, and not what streaks are answered from."""
+        """Track a streak that the platform counted. The read service computes streaks from activity instead."""
         return self._send(Call(EventType.STREAK_UPDATE, user_id, {"streak_days": streak_days}, context))
 
     def track_ai_message_sent(
         self, *, user_id: Id, message_length: int, conversation_id: Id | None = None, **context: Unpack[Context]
     ) -> Answer:
-        """A learner wrote to the coach: so many characters, never the text."""
+        """Track a message to the coach: its length in characters, never its text."""
         facts = {"message_length": message_length, "conversation_id": conversation_id}
         return self._send(Call(EventType.AI_MESSAGE_SENT, user_id, facts, context))
 
@@ -162,7 +161,7 @@ class Tracking(ABC, Generic[Answer]):
         conversation_id: Id | None = None,
         **context: Unpack[Context],
     ) -> Answer:
-        """The coach answered."""
+        """Track an answer of the coach."""
         facts = {
             "response_time_ms": response_time_ms,
             "tokens": tokens,
@@ -174,7 +173,7 @@ class Tracking(ABC, Generic[Answer]):
     def track_ai_feedback_rated(
         self, *, user_id: Id, rating: int, conversation_id: Id | None = None, **context: Unpack[Context]
     ) -> Answer:
-        """A learner rated the coach, 1 to 5."""
+        """Track a rating of the coach, from 1 to 5."""
         facts = {"rating": rating, "conversation_id": conversation_id}
         return self._send(Call(EventType.AI_FEEDBACK_RATED, user_id, facts, context))
 
@@ -188,7 +187,7 @@ class Tracking(ABC, Generic[Answer]):
         user_id: Id | None = None,
         **context: Unpack[Context],
     ) -> Answer:
-        """The platform served a request; `endpoint` is the template of its route."""
+        """Track a request that the platform served. `endpoint` is the template of its route."""
         facts = {"endpoint": endpoint, "method": method, "status_code": status_code, "duration_ms": duration_ms}
         return self._send(Call(EventType.API_REQUEST, user_id, facts, context))
 
@@ -202,14 +201,14 @@ class Tracking(ABC, Generic[Answer]):
         user_id: Id | None = None,
         **context: Unpack[Context],
     ) -> Answer:
-        """The platform failed to serve a request."""
+        """Track a request that the platform failed to serve."""
         facts = {"endpoint": endpoint, "error_type": error_type, "method": method, "status_code": status_code}
         return self._send(Call(EventType.API_ERROR, user_id, facts, context))
 
     def track_search_query(
         self, *, user_id: Id, query_length: int, results_count: int, **context: Unpack[Context]
     ) -> Answer:
-        """A learner searched: so many characters, never the text."""
+        """Track a search: the length of the query in characters, never its text."""
         facts = {"query_length": query_length, "results_count": results_count}
         return self._send(Call(EventType.SEARCH_QUERY, user_id, facts, context))
 
@@ -222,7 +221,7 @@ class Tracking(ABC, Generic[Answer]):
         platform: str | None = None,
         timestamp: datetime | str | None = None,
     ) -> Answer:
-        """Start a session; the answer is its id, for the events that belong to it and for its end."""
+        """Start a session. Returns its id, for the events of the session and for its end."""
         session_id = uuid4()
         facts = {"material_id": material_id, "material_type": material_type, "platform": platform}
         context = Context(session_id=session_id, timestamp=timestamp)
@@ -239,9 +238,9 @@ class Tracking(ABC, Generic[Answer]):
         duration_seconds: float | None = None,
         **context: Unpack[Context],
     ) -> Answer:
-        """A learner viewed (`view`) or completed (`complete`) a material. Raises ValueError for another interaction.
+        """Track that a learner viewed (`view`) or completed (`complete`) a material.
 
-        A completed material is at 100 %, so `progress_percentage` is told of views only.
+        `progress_percentage` applies to views only. Raises ValueError for another interaction.
         """
         facts: dict[str, Any] = {
             "material_id": material_id,
@@ -253,7 +252,7 @@ class Tracking(ABC, Generic[Answer]):
             return self._send(Call(EventType.MATERIAL_VIEW, user_id, facts, context))
         if interaction_type == "complete":
             return self._send(Call(EventType.MATERIAL_COMPLETE, user_id, facts, context))
-        raise ValueError("interaction_type is 'view' or 'complete'")
+        raise ValueError("interaction_type must be 'view' or 'complete'")
 
     def end_learning_session(
         self,
@@ -264,9 +263,9 @@ class Tracking(ABC, Generic[Answer]):
         duration_seconds: float | None = None,
         timestamp: datetime | str | None = None,
     ) -> Answer:
-        """End a session, and give the learner the XP it earned: a `session_end`, and an `xp_earned` where there is any.
+        """End a session: track a `session_end`, and an `xp_earned` if the session earned XP.
 
-        The answer is the id of the `session_end`.
+        Returns the id of the `session_end`.
         """
         context = Context(session_id=session_id, timestamp=timestamp)
         facts = {"duration_seconds": duration_seconds, "xp_earned": xp_earned}

@@ -1,4 +1,4 @@
-"""The way to ingest: one POST over a connection that is kept."""
+"""Posts batches to ingest over a persistent connection."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .proxies import connection_pool, proxy_of
 
 BATCH_PATH: Final = "/api/analytics/events/batch"
 
-# Connecting would import this in the sender's thread, and a child forked amid an import waits for it for ever
+# Imported here, not in the sender's thread: a child that is forked during an import would wait for it forever
 codecs.lookup("idna")
 
 
 class TransportFailed(Exception):
-    """No answer came: whether the events arrived is unknown. The message says why, without an address."""
+    """No answer arrived; the events may or may not have arrived. The message has the reason and no address."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer as it came."""
+    """An HTTP answer."""
 
     status: int
     retry_after: str | None
@@ -34,27 +34,27 @@ class Reply:
 
 
 class Transport(Protocol):
-    """Takes requests to ingest, one at a time, from the thread of one sender."""
+    """Makes requests to ingest, one at a time, in the thread of one sender."""
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Send a batch and return the answer, whatever its status. Raises TransportFailed."""
+        """Post a batch and return the answer of any status. Raises TransportFailed."""
         ...
 
     def close(self) -> None:
-        """Let the connection go; the next `post` makes another."""
+        """Close the connection. The next `post` opens another."""
         ...
 
 
 class HttpTransport:
-    """Posts to ingest over HTTP or HTTPS. Follows no redirect and repeats nothing: that is decided elsewhere."""
+    """Posts to ingest over HTTP or HTTPS. Follows no redirects and does not retry; the sender decides that."""
 
     def __init__(self, url: str, write_key: str, timeout: float, ca_file: str | None = None) -> None:
-        """Raise ConfigurationError when this is no address of a server. Connects with the first request."""
+        """Raise ConfigurationError for an invalid argument. Connects with the first request."""
         self._url = base_url(url, "url") + BATCH_PATH
         if not isinstance(write_key, str):
             raise ConfigurationError("write_key must be a str")
         if not (write_key.isascii() and write_key.isprintable()):
-            raise ConfigurationError("write_key has characters that no header can carry")
+            raise ConfigurationError("write_key has characters that are not allowed in an HTTP header")
         self._headers = {"Authorization": f"Bearer {write_key}"}
         self._timeout = Timeout(connect=timeout, read=timeout)
         self._trust = {} if ca_file is None else {"ca_certs": ca_file}
@@ -62,7 +62,7 @@ class HttpTransport:
         self._pool, self._target = self._open()
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Send a batch and return the answer."""
+        """Post a batch and return the answer. Raises TransportFailed."""
         try:
             response = self._pool.urlopen(
                 "POST",
@@ -71,7 +71,7 @@ class HttpTransport:
                 headers={**self._headers, **headers},
                 retries=False,
                 redirect=False,
-                # Through a proxy the target is of another host
+                # through a proxy the target has another host
                 assert_same_host=False,
             )
         except HTTPError as error:
@@ -88,7 +88,7 @@ class HttpTransport:
 
 
 def base_url(url: str, name: str) -> str:
-    """Return the address of a server without a slash at its end. Raises ConfigurationError, which names `name`."""
+    """Return the URL without trailing slashes. Raises ConfigurationError with `name` for an invalid URL."""
     if not isinstance(url, str):
         raise ConfigurationError(f"{name} must be a str")
     try:
@@ -96,5 +96,5 @@ def base_url(url: str, name: str) -> str:
     except HTTPError:
         raise ConfigurationError(f"{name} is not a URL") from None
     if parts.scheme not in ("http", "https") or not parts.host:
-        raise ConfigurationError(f"{name} must begin with http:// or https:// and name a host")
+        raise ConfigurationError(f"{name} must begin with http:// or https:// and have a host")
     return url.rstrip("/")

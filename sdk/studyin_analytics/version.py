@@ -1,4 +1,4 @@
-"""The version of this SDK, which its requests carry."""
+"""The version of the SDK, which its requests carry."""
 
 from __future__ import annotations
 

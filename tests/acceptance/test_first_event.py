@@ -6,9 +6,9 @@ import asyncio
 import json
 import os
 import re
+import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ import pytest
 from runtime.embedded.ports import LOOPBACK, any_free
 from tests.clients.official import NotInstallable, node_client
 from tests.support import tools
+from tests.support.running import running
 from tests.support.system import System
 from tests.support.waiting import eventually
 
@@ -91,32 +92,26 @@ async def test_node(system: System, folder: Path, request: pytest.FixtureRequest
     assert '"total_xp":25' in await shell(folder, system, code()[3])
 
 
-@asynccontextmanager
-async def running(*command: str, environment: Mapping[str, str]) -> AsyncIterator[asyncio.StreamReader]:
-    """Run an example; give what it prints."""
-    process = await asyncio.create_subprocess_exec(
+def example(log: Path, *command: str, **environment: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """Run an example for the block."""
+    return running(
         *(sys.executable, "-m", *command),
+        log=log,
+        environment={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         cwd=ROOT,
-        env={**os.environ, **environment},
-        stdout=asyncio.subprocess.PIPE,
+        ends_with=(0, -signal.SIGTERM),
     )
-    assert process.stdout is not None
-    try:
-        yield process.stdout
-    finally:
-        process.terminate()
-        await process.wait()
 
 
-async def test_the_example_service_sends_and_the_example_subscriber_hears(system: System) -> None:
+async def test_the_example_service_sends_and_the_example_subscriber_hears(system: System, tmp_path: Path) -> None:
     port = any_free()
     sends = {"ANALYTICS_INGEST_URL": system.ingest_url, "ANALYTICS_WRITE_KEY": system.write_key}
     hears = {"ANALYTICS_DASHBOARD_URL": system.dashboard_url, "ANALYTICS_READ_KEY": system.read_key}
     factory = ("uvicorn", "--factory", "examples.fastapi_service.service:create_app", "--port", str(port))
-    learner = {"X-Learner": "ada"}
+    learner, heard = {"X-Learner": "ada"}, tmp_path / "subscriber.log"
     async with (
-        running("examples.xp_subscriber", environment=hears) as heard,
-        running(*factory, environment=sends),
+        example(heard, "examples.xp_subscriber", **hears),
+        example(tmp_path / "service.log", *factory, **sends),
         httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", headers=learner) as client,
         httpx.AsyncClient(
             base_url=system.dashboard_url, headers={"Authorization": f"Bearer {system.read_key}"}
@@ -127,7 +122,7 @@ async def test_the_example_service_sends_and_the_example_subscriber_hears(system
         begun = (await client.post("/materials/limits-1/sessions")).json()
         assert (await client.post(f"/sessions/{begun['session_id']}/end", params={"xp": 30})).status_code == 200
 
-        assert (await heard.readline()).decode().endswith("+30 XP\n")
+        await eventually(lambda: "+30 XP\n" in heard.read_text())
 
         async def is_known() -> bool:
             metrics = (await reader.get("/api/analytics/system/metrics")).json()
@@ -138,11 +133,12 @@ async def test_the_example_service_sends_and_the_example_subscriber_hears(system
         assert (overview["total_sessions"], overview["total_xp"], overview["materials_viewed"]) == (1, 30, 1)
 
 
-async def test_tail_shows_what_comes_in(system: System) -> None:
+async def test_tail_shows_what_comes_in(system: System, tmp_path: Path) -> None:
     tail = ("cli.main", "tail", "--data-dir", str(system.data_dir), "--user", "ada", "--type", "xp_earned", "--json")
+    screen = tmp_path / "screen"
     sender = httpx.AsyncClient(base_url=system.ingest_url, headers={"Authorization": f"Bearer {system.write_key}"})
     async with (
-        running(*tail, environment={}) as shown,
+        example(screen, *tail),
         sender,
         httpx.AsyncClient(base_url=system.dashboard_url) as reader,
     ):
@@ -154,7 +150,8 @@ async def test_tail_shows_what_comes_in(system: System) -> None:
         ):
             event = {"event_type": event_type, "user_id": learner, "properties": properties}
             assert (await sender.post("/api/analytics/events/track", json=event)).status_code == 202
-        first = json.loads(await shown.readline())
+        await eventually(lambda: "}\n" in screen.read_text())
+    first = json.loads(next(line for line in screen.read_text().splitlines() if line.startswith("{")))
     assert (first["event_type"], first["properties"]) == ("xp_earned", {"xp_amount": 7, "source": "quiz"})
     assert first["source"] == "dev"
 

@@ -19,7 +19,7 @@ from cli.local.dev_file import DevFile
 from cli.local.process_logins import postgres_password_variable, redis_password_variable
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
-from storage.roles import ROLES, login_of
+from storage.database.roles import ROLES, login_of
 from stream.permissions import RULES
 from tests.support import processes
 from tests.support.redis_users import redis_users
@@ -190,7 +190,7 @@ async def test_one_directory_belongs_to_one_system(system: Up, data_directory: P
     taken = where.ingest_url.rpartition(":")[2]
 
     for options, word in (
-        (["--data-dir", str(data_directory)], "another `analytics up` runs on"),
+        (["--data-dir", str(data_directory)], "another `analytics up` runs in"),
         (["--data-dir", str(tmp_path), "--ingest-port", taken], f"port {taken} is taken; give --ingest-port another"),
     ):
         with up(tmp_path, *options) as second:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ import httpx
 
 from runtime.embedded.ports import LOOPBACK, any_free
 from stream.connection import Redis
+from tests.support.running import running
 from tests.support.scripted_ingest import ScriptedIngest, accept_all
 from tests.support.waiting import eventually
 
@@ -24,40 +24,23 @@ CALLS: Final = 40
 DONE: Final = "jobs-done"
 
 
-async def start(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
-    """Start Python where the applications are."""
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, *arguments),
-        cwd=HERE,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(SDK), **environment},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-
-
-@asynccontextmanager
-async def running(*command: str, **environment: str) -> AsyncIterator[None]:
-    """Run a server of Python until the block ends; it must end in order."""
-    process = await start("-m", *command, **environment)
-    try:
-        yield
-        process.terminate()
-        assert await process.wait() == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+def python(
+    log: Path, *arguments: str, **environment: str
+) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """Run Python for the block in the folder of the applications."""
+    base = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(SDK)}
+    return running(sys.executable, *arguments, log=log, environment=base | environment, cwd=HERE)
 
 
 def learners(ingest: ScriptedIngest) -> Counter[str]:
     return Counter(event["user_id"] for events in ingest.requests for event in events)
 
 
-async def test_gunicorn_with_preload() -> None:
+async def test_gunicorn_with_preload(tmp_path: Path) -> None:
     port = any_free()
     with ScriptedIngest(accept_all).running() as ingest:
-        command = ("gunicorn", "--preload", "--workers", "3", "--bind", f"{LOOPBACK}:{port}", "web:app")
-        async with running(*command, ANALYTICS_INGEST_URL=ingest.url), httpx.AsyncClient() as client:
+        command = ("-m", "gunicorn", "--preload", "--workers", "3", "--bind", f"{LOOPBACK}:{port}", "web:app")
+        async with python(tmp_path / "log", *command, ANALYTICS_INGEST_URL=ingest.url), httpx.AsyncClient() as client:
             answered = 0
 
             async def is_answered() -> bool:
@@ -71,14 +54,14 @@ async def test_gunicorn_with_preload() -> None:
         assert learners(ingest) == {"master": 1, "request": CALLS}
 
 
-async def test_celery_with_prefork(redis_url: str, redis: Redis) -> None:
+async def test_celery_with_prefork(redis_url: str, redis: Redis, tmp_path: Path) -> None:
     with ScriptedIngest(accept_all).running() as ingest:
         environment = {"ANALYTICS_INGEST_URL": ingest.url, "REDIS_URL": redis_url}
-        worker = ("celery", "--app", "jobs:celery", "worker", "--pool", "prefork", "--concurrency", "3")
-        async with running(*worker, **environment):
+        worker = ("-m", "celery", "--app", "jobs:celery", "worker", "--pool", "prefork", "--concurrency", "3")
+        async with python(tmp_path / "worker.log", *worker, **environment):
             call = f"import jobs; [jobs.work.delay(number) for number in range({CALLS})]"
-            caller = await start("-c", call, **environment)
-            assert await caller.wait() == 0
+            async with python(tmp_path / "caller.log", "-c", call, **environment) as caller:
+                assert await caller.wait() == 0
 
             async def are_done() -> bool:
                 return await redis.llen(DONE) == CALLS

@@ -12,7 +12,7 @@ from schemas import live
 from schemas.catalogue import CATALOGUE, LEARNER_EVENTS, PLATFORM_EVENTS, EventKind, EventType
 from schemas.entry import encode, read
 from schemas.events import EVENT
-from storage.rollups import ROLLUPS, Rollup
+from storage.batches.rollups import ROLLUPS, Rollup
 from tests.support.entries import as_read
 from tests.support.events import COMPLETE, event
 

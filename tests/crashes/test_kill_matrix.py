@@ -17,7 +17,7 @@ from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.catalogue import EventType
-from storage.verify import verify_aggregates
+from storage.batches.verify import verify_aggregates
 from stream.connection import Redis
 from stream.consumer import Consumer
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
@@ -55,7 +55,7 @@ def cells(points: dict[Failpoint, Sequence[int]]) -> list[tuple[Failpoint, int]]
 
 
 def test_every_failpoint_is_in_the_matrix() -> None:
-    elsewhere = {Failpoint.AFTER_REDRIVE}  # tests/integration/test_dlq.py
+    elsewhere = {Failpoint.AFTER_REDRIVE}  # tests/integration/cli/test_dlq.py
     assert {*OF_WORKERS, *OF_LIVE_WORKERS, *OF_INGEST, *OF_TRIMMING, *OF_RETENTION, *elsewhere} == set(Failpoint)
 
 

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from runtime.settings import Settings
-from storage.verify import read_books
+from storage.batches.verify import read_books
 from stream.books import read_stream_books
 from stream.connection import Redis
 from stream.keys import STORE_GROUP, stream_key

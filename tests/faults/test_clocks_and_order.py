@@ -18,10 +18,10 @@ from dashboard.server import open_services
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
-from storage import summary
-from storage.batch import ReceivedEvent
-from storage.rollups import ROLLUPS
-from storage.writer import BatchWriter
+from storage.answers import summary
+from storage.batches.batch import ReceivedEvent
+from storage.batches.rollups import ROLLUPS
+from storage.batches.writer import BatchWriter
 from stream.connection import Redis
 from stream.diagnosis import diagnose
 from stream.keys import stream_key

@@ -12,8 +12,8 @@ import pytest
 from processors.consumer_name import consumer_name
 from runtime.failpoints import Failpoint
 from runtime.settings import STATEMENT_TIMEOUT, Settings
-from storage.pool import open_pool
-from storage.verify import read_books
+from storage.batches.verify import read_books
+from storage.database.pool import open_pool
 from stream.connection import Redis
 from stream.keys import STORE_GROUP, stream_key
 from stream.lag import measure

@@ -27,6 +27,7 @@ from stream.connection import connect
 from stream.groups import ensure_group
 from stream.keys import STORE_GROUP, stream_key
 from tests.support.access import API_KEYS, PSEUDONYM_KEYS, WRITE_KEY
+from tests.support.running import running
 from tests.support.waiting import eventually
 
 COMMAND = (sys.executable, "-m", "cli.main", "ingest")
@@ -92,18 +93,14 @@ async def running_ingest(server: Valkey, log: Path, **more: str) -> AsyncIterato
         "ANALYTICS_INGEST_PORT": str(port),
         "ANALYTICS_LOG_FORMAT": "json",
     }
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(*COMMAND, env=environment | more, stdout=output, stderr=output)
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", timeout=None, limits=limits) as client:
-        running = Ingest(process, client)
-        try:
-            await eventually(running.is_ready)
-            yield running
-        finally:
-            process.send_signal(signal.SIGTERM)
-            code = await process.wait()
-    assert code == 0, await asyncio.to_thread(log.read_text)
+    async with (
+        running(*COMMAND, log=log, environment=environment | more) as process,
+        httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", timeout=None, limits=limits) as client,
+    ):
+        ingest = Ingest(process, client)
+        await eventually(ingest.is_ready)
+        yield ingest
 
 
 class Storm:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from runtime.embedded.postgres import Postgres
 from runtime.settings import Settings
-from storage.migrate import upgrade
+from storage.database.migrate import upgrade
 from tests.support.checker import assert_nothing_lost
 from tests.support.fleet import ingest_with_senders, running
 from tests.support.proxy import Proxy

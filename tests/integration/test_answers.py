@@ -1,4 +1,4 @@
-"""The statements of storage.answers against rows whose answers were worked out by hand."""
+"""The statements of storage.answers.aggregates against rows whose answers were worked out by hand."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from asyncpg import Range
 
 from runtime.errors import StorageUnavailable
 from schemas.catalogue import COUNTERS
-from storage.answers import Answers, EarnedAchievement, EndpointTotals, LearnerDay, LearnerRecord, StepTotals
-from storage.pool import open_pool
-from storage.revision import head_revision
-from storage.rollups import SESSION_RESOLUTION
+from storage.answers.aggregates import Answers, EarnedAchievement, EndpointTotals, LearnerDay, LearnerRecord, StepTotals
+from storage.batches.rollups import SESSION_RESOLUTION
+from storage.database.pool import open_pool
+from storage.database.revision import head_revision
 from tests.support.aggregates import Aggregates
 
 ANNA, ANNA_OLD_KEY, BEN = b"a" * 32, b"o" * 32, b"b" * 32

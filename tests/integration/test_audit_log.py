@@ -16,14 +16,14 @@ import asyncpg
 import httpx
 import pytest
 
-from dashboard.audit_trail import SPACING_SECONDS, AuditTrail
+from dashboard.audit import SPACING_SECONDS, AuditTrail
 from dashboard.server import open_services
 from runtime.clock import utc_now
 from runtime.errors import StorageUnavailable
 from runtime.settings import Settings
-from storage.audit import AuditEntry, append_entries
-from storage.pool import open_pool
-from storage.retention import prune_audit_log
+from storage.database.pool import open_pool
+from storage.privacy.audit import AuditEntry, append_entries
+from storage.retention.removal import prune_audit_log
 from tests.support.access import ADMIN_KEY, EVENTS_KEY, WRITE_KEY
 from tests.support.reading import ANNA, HEATMAP, OVERVIEW, READER, SYSTEM, bearer, client_of
 from tests.support.terminal import Operator
@@ -236,7 +236,7 @@ async def test_commands_are_on_record_before_they_begin_and_the_log_can_be_read(
     everything = await operator.run("privacy", "log")
     assert "privacy export" in everything.out
     assert "there may be more" not in everything.err
-    assert "the newest 2; there may be more" in (await operator.run("privacy", "log", "--limit", "2")).err
+    assert "the newest 2 entries; there may be more" in (await operator.run("privacy", "log", "--limit", "2")).err
 
     await database.execute("ALTER TABLE daily_activity_summary RENAME TO gone")
     assert (await operator.run("rebuild")).code == 3

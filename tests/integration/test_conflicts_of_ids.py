@@ -20,9 +20,9 @@ from ingest.server import acceptance_policy, create_app
 from processors.id_conflicts import ROLLOUT, SKEW, kind_of
 from runtime.pseudonym_keys import with_new_key
 from runtime.settings import Settings
-from storage.id_conflicts import ConflictKind, forget_conflicts
-from storage.pool import open_pool
-from storage.store_batch import Conflict
+from storage.batches.id_conflicts import ConflictKind, forget_conflicts
+from storage.batches.store_batch import Conflict
+from storage.database.pool import open_pool
 from stream.connection import Redis
 from stream.key_changes import read_key_changes
 from telemetry.metrics import ID_DIFFERENCES

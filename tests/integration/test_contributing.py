@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.revision import head_revision
+from storage.database.revision import head_revision
 from tests.support.recipe import Change, apply, changes_of
 
 ROOT = Path(__file__).parents[2]

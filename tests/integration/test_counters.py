@@ -11,13 +11,13 @@ import pytest
 
 from schemas.catalogue import CATALOGUE, COUNTERS, LEARNER_EVENTS, EventKind
 from schemas.entry import encode
-from storage.answers import Answers, LearnerRecord
-from storage.batch import ReceivedEvent
-from storage.pool import open_pool
-from storage.rollups import ROLLUPS
-from storage.summary import refresh
-from storage.verify import verify_aggregates
-from storage.writer import BatchWriter
+from storage.answers.aggregates import Answers, LearnerRecord
+from storage.answers.summary import refresh
+from storage.batches.batch import ReceivedEvent
+from storage.batches.rollups import ROLLUPS
+from storage.batches.verify import verify_aggregates
+from storage.batches.writer import BatchWriter
+from storage.database.pool import open_pool
 from tests.support.events import COMPLETE, NOW, event, learner
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -23,6 +24,7 @@ from runtime.embedded.ports import LOOPBACK, any_free
 from tests.support import access
 from tests.support.following import LIVE, closed
 from tests.support.reading import bearer
+from tests.support.running import running
 from tests.support.waiting import eventually
 
 OVERVIEW = "/api/analytics/learning/overview"
@@ -38,18 +40,18 @@ settings = load_settings()
 logging.configure(settings)
 asyncio.run(serve(settings))
 """
+COMMAND = (sys.executable, "-c", RUN)
 
 
 @dataclass
 class Process:
     child: asyncio.subprocess.Process
     client: httpx.AsyncClient
+    log: Path
 
     async def stopped(self) -> tuple[int, str]:
-        """Wait for its end; return its exit code and all it said."""
-        out, err = await self.child.communicate()
-        assert self.child.returncode is not None
-        return self.child.returncode, (out + err).decode()
+        """Wait for its end; return its exit code and its output."""
+        return await self.child.wait(), self.log.read_text()
 
 
 def environment(redis_url: str, database_url: str, port: int, **more: str) -> dict[str, str]:
@@ -66,17 +68,6 @@ def environment(redis_url: str, database_url: str, port: int, **more: str) -> di
     }
 
 
-async def start(variables: dict[str, str]) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        RUN,
-        env=variables,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-
-
 async def answers(client: httpx.AsyncClient, path: str) -> bool:
     try:
         return (await client.get(path)).status_code == 200
@@ -91,15 +82,14 @@ async def refuses(base_url: httpx.URL) -> bool:
 
 
 @pytest.fixture
-async def process(redis_url: str, database_url: str) -> AsyncIterator[Process]:
-    port = any_free()
-    child = await start(environment(redis_url, database_url, port))
-    async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", timeout=20) as client:
+async def process(redis_url: str, database_url: str, tmp_path: Path) -> AsyncIterator[Process]:
+    port, log = any_free(), tmp_path / "log"
+    async with (
+        running(*COMMAND, log=log, environment=environment(redis_url, database_url, port)) as child,
+        httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", timeout=20) as client,
+    ):
         await eventually(lambda: answers(client, "/readyz"))
-        yield Process(child, client)
-    if child.returncode is None:
-        child.kill()
-        await child.communicate()
+        yield Process(child, client, log)
 
 
 async def test_it_says_neither_who_was_asked_about_nor_who_asked(process: Process) -> None:
@@ -134,16 +124,17 @@ async def test_it_says_neither_who_was_asked_about_nor_who_asked(process: Proces
     assert [json.loads(line)["event"] for line in said.splitlines()] == ["process_started", "process_stopped"]
 
 
-async def test_it_starts_while_postgres_is_away(redis_url: str) -> None:
+async def test_it_starts_while_postgres_is_away(redis_url: str, tmp_path: Path) -> None:
     port = any_free()
-    child = await start(environment(redis_url, "postgresql://127.0.0.1:1/away", port))
-    async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", timeout=20) as client:
+    variables = environment(redis_url, "postgresql://127.0.0.1:1/away", port)
+    async with (
+        running(*COMMAND, log=tmp_path / "log", environment=variables),
+        httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{port}", timeout=20) as client,
+    ):
         await eventually(lambda: answers(client, "/livez"))
         assert (await client.get("/readyz")).status_code == 503
         reply = await client.get(OVERVIEW, headers={"Authorization": f"Bearer {TOKEN}"})
-    child.send_signal(signal.SIGTERM)
-    await child.communicate()
-    assert (reply.status_code, child.returncode) == (503, 0)
+        assert reply.status_code == 503
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -175,8 +166,8 @@ async def test_told_to_stop_it_ends_streams_of_live_events(process: Process) -> 
     assert [json.loads(line)["event"] for line in said.splitlines()] == ["process_started", "process_stopped"]
 
 
-async def test_a_short_secret_is_refused_at_the_start(redis_url: str, database_url: str) -> None:
-    child = await start(environment(redis_url, database_url, any_free(), ANALYTICS_JWT_SECRET="short"))
-    _, said = await child.communicate()
-    assert child.returncode != 0
-    assert b"ANALYTICS_JWT_SECRET" in said
+async def test_a_short_secret_is_refused_at_the_start(redis_url: str, database_url: str, tmp_path: Path) -> None:
+    log, variables = tmp_path / "log", environment(redis_url, database_url, any_free(), ANALYTICS_JWT_SECRET="short")
+    async with running(*COMMAND, log=log, environment=variables, ends_with=(1,)) as child:
+        await child.wait()
+    assert "ANALYTICS_JWT_SECRET" in log.read_text()

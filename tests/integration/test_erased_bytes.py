@@ -19,11 +19,11 @@ from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from storage.erasure import read_job, request_erasure
-from storage.migrate import upgrade
-from storage.pool import Pool, open_pool
-from storage.residue import read_residue
-from storage.roles import ROLES, make_logins
+from storage.database.migrate import upgrade
+from storage.database.pool import Pool, open_pool
+from storage.database.roles import ROLES, make_logins
+from storage.privacy.erasure import read_job, request_erasure
+from storage.privacy.residue import read_residue
 from stream.connection import Redis, connect
 from stream.keys import LIVE_EVENTS, TIMELINE, stream_key
 from tests.support.checker import assert_nothing_lost

@@ -13,12 +13,12 @@ from processors.erasure import carry_out, remove_suppressed
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from storage import retention
-from storage.answers import Answers
-from storage.erasure import ErasureJob, read_job, request_erasure
-from storage.pool import Pool, open_pool
-from storage.rebuild import rebuild_aggregates
-from storage.rollups import RETIRED, ROLLUPS
+from storage.answers.aggregates import Answers
+from storage.batches.rebuild import rebuild_aggregates
+from storage.batches.rollups import RETIRED, ROLLUPS
+from storage.database.pool import Pool, open_pool
+from storage.privacy.erasure import ErasureJob, read_job, request_erasure
+from storage.retention import removal as retention
 from stream.connection import Redis
 from stream.consumer import Consumer
 from stream.keys import LIVE_GROUP, STORE_GROUP, TIMELINE, history_key

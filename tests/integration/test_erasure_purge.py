@@ -17,10 +17,19 @@ from processors.erasure_late import LateEvents
 from processors.purge import purge_postgres, purge_redis
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
+from storage.database.pool import Pool, open_pool
 from storage.diagnosis import diagnose
-from storage.erasure import request_erasure
-from storage.pool import Pool, open_pool
-from storage.residue import LOG, PLACES_IN_REDIS, REDIS, STREAM, SUPPRESSED, note_residue, places_of, read_residue
+from storage.privacy.erasure import request_erasure
+from storage.privacy.residue import (
+    LOG,
+    PLACES_IN_REDIS,
+    REDIS,
+    STREAM,
+    SUPPRESSED,
+    note_residue,
+    places_of,
+    read_residue,
+)
 from stream.connection import Redis
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from telemetry import metrics

@@ -13,13 +13,13 @@ import asyncpg
 import pytest
 
 from schemas.accepted import AcceptedEvent
-from storage import event_search
-from storage.event_search import EventArchive, EventSearch, SearchTooWide, place_of, read_page, read_pages
-from storage.pool import open_pool
+from storage.answers import event_search
+from storage.answers.event_search import EventArchive, EventSearch, SearchTooWide, place_of, read_page, read_pages
+from storage.database.pool import open_pool
 from tests.support.archive import archive
 from tests.support.events import NOW, event, learner
 
-SQL = Path(event_search.__file__).parent / "sql" / "answers"
+SQL = Path(event_search.__file__).parent / "sql"
 MINUTE = timedelta(minutes=1)
 ALL = EventSearch(NOW - timedelta(days=60), NOW + MINUTE)
 SESSION = UUID(int=7)

@@ -12,11 +12,11 @@ from bench.backlog import PSEUDONYM_KEYS
 from bench.fill import fill, known_learners, make_base
 from bench.servers import Servers
 from cli.commands.verify import read_balances
-from cli.local.dev_access import keep_access
+from cli.local.dev_access import ensure_access
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.identifiers import is_reserved, milliseconds_of, unix_milliseconds
-from storage.verify import verify_aggregates
+from storage.batches.verify import verify_aggregates
 from stream.connection import Redis
 
 EVENTS = 5_001
@@ -24,7 +24,7 @@ EVENTS = 5_001
 
 @pytest.fixture
 def servers(tmp_path: Path, redis_url: str, database_url: str) -> Servers:
-    return Servers(tmp_path, redis_url, database_url, keep_access(tmp_path / "access.json", {}))
+    return Servers(tmp_path, redis_url, database_url, ensure_access(tmp_path / "access.json", {}))
 
 
 async def _indexes(database: asyncpg.Connection) -> list[str]:

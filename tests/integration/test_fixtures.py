@@ -4,7 +4,7 @@ import asyncpg
 import redis
 
 from runtime.settings import Settings
-from storage.revision import current_revision, head_revision
+from storage.database.revision import current_revision, head_revision
 
 
 async def test_each_test_has_a_migrated_database_of_its_own(settings: Settings) -> None:

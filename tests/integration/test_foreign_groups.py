@@ -10,7 +10,7 @@ import pytest
 from processors.chores import measure_needs, stream_chores
 from runtime.diagnosis import Finding
 from runtime.settings import Settings
-from storage.pool import open_pool
+from storage.database.pool import open_pool
 from stream.connection import Redis
 from stream.diagnosis import diagnose
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key

@@ -16,10 +16,11 @@ from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
 from schemas.identifiers import canonical_event_id, uuid8
-from storage import migrate, retention
-from storage.batch import BatchCounts, ReceivedEvent
-from storage.pool import Pool, open_pool
-from storage.writer import BatchWriter
+from storage.batches.batch import BatchCounts, ReceivedEvent
+from storage.batches.writer import BatchWriter
+from storage.database import migrate
+from storage.database.pool import Pool, open_pool
+from storage.retention import removal as retention
 from tests.support.events import NOW, event, learner
 
 QUARTER = timedelta(days=90)

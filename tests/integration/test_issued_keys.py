@@ -20,7 +20,7 @@ from processors.chores import stream_chores
 from runtime.lifecycle import run_together
 from runtime.settings import Settings
 from schemas.entry import decode
-from storage.pool import open_pool
+from storage.database.pool import open_pool
 from stream.api_keys import follow_keys
 from stream.keys import API_KEYS
 from tests.support.entries import stream_entries

@@ -70,7 +70,7 @@ async def rotated(settings: Settings, tmp_path: Path) -> Settings:
     """The settings after one rotation at a terminal."""
     ended = await Operator(settings, tmp_path).run("keys", "rotate-pseudonym")
     assert ended.code == 0
-    assert "restart them one by one" in ended.err
+    assert "restart one at a time" in ended.err
     return Settings.model_validate(settings.model_dump() | {"pseudonym_keys": ended.out.strip()})
 
 
@@ -176,10 +176,10 @@ async def export(settings: Settings, user: str = "anna") -> list[str]:
 
 def test_the_next_value_has_every_older_key(tmp_path: Path) -> None:
     file = tmp_path / "access.json"
-    before = parse_keys(dev_access.keep_access(file, {}).pseudonym_keys)
+    before = parse_keys(dev_access.ensure_access(file, {}).pseudonym_keys)
     dev_access.rotate_pseudonym_keys(file)
     dev_access.rotate_pseudonym_keys(file)
-    after = parse_keys(dev_access.keep_access(file, {}).pseudonym_keys)
+    after = parse_keys(dev_access.ensure_access(file, {}).pseudonym_keys)
     assert list(after) == [3, 2, 1]
     assert after[1] == before[1]
     assert len(set(after.values())) == 3

@@ -21,8 +21,8 @@ from ingest.server import create_app, open_unmapped
 from processors.chores import chores
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from storage.pool import open_pool
-from storage.roles import ROLES, Role, login_of, make_logins
+from storage.database.pool import open_pool
+from storage.database.roles import ROLES, Role, login_of, make_logins
 from stream.connection import connect
 from stream.keys import stream_key
 from stream.permissions import RULES

@@ -21,7 +21,7 @@ from schemas.accepted import AcceptedEvent
 from schemas.catalogue import EventType
 from schemas.entry import encode
 from schemas.live import LiveEvent, message_tail, parse_message
-from storage.pool import open_pool
+from storage.database.pool import open_pool
 from stream import diagnosis
 from stream.connection import Redis
 from stream.consumer import Consumer

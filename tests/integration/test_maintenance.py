@@ -15,7 +15,7 @@ from processors import maintenance
 from processors.chore import Chore
 from runtime.errors import StorageUnavailable
 from runtime.settings import Settings
-from storage.leadership import LEADER_LOCK
+from storage.database.leadership import LEADER_LOCK
 from telemetry import metrics
 from tests.support.waiting import eventually
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from storage import migrate
-from storage.revision import current_revision, head_revision
+from storage.database import migrate
+from storage.database.revision import current_revision, head_revision
 
 TABLES = {
     "analytics_events",

@@ -19,10 +19,10 @@ from processors.breaker import Breaker, BreakerPolicy
 from processors.poison_isolation import PoisonIsolatingWriter
 from runtime.errors import DeadLetterLimitReached
 from runtime.settings import Settings
-from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
-from storage.pool import open_pool
-from storage.verify import Books, read_books, verify_aggregates
-from storage.writer import BatchWriter
+from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
+from storage.batches.verify import Books, read_books, verify_aggregates
+from storage.batches.writer import BatchWriter
+from storage.database.pool import open_pool
 from stream.connection import connect
 from stream.consumer import Consumer
 from stream.keys import STORE_GROUP

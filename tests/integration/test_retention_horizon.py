@@ -16,13 +16,14 @@ from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
 from schemas.identifiers import canonical_event_id
-from storage import partitions, retention
-from storage.batch import ReceivedEvent
-from storage.partition_weeks import GRACE
-from storage.pool import Pool, open_pool
-from storage.store_batch import BATCH_LOCK
-from storage.verify import read_books
-from storage.writer import BatchWriter
+from storage.batches.batch import ReceivedEvent
+from storage.batches.store_batch import BATCH_LOCK
+from storage.batches.verify import read_books
+from storage.batches.writer import BatchWriter
+from storage.database.pool import Pool, open_pool
+from storage.retention import partitions
+from storage.retention import removal as retention
+from storage.retention.partition_weeks import GRACE
 from stream.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import killed_at

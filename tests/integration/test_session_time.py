@@ -18,13 +18,15 @@ from hypothesis import strategies as st
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
-from storage import partitions, rebuild, retention, verify
-from storage.answers import Answers, LearnerRecord
-from storage.batch import ReceivedEvent
-from storage.partition_weeks import GRACE
-from storage.pool import open_pool
-from storage.rollups import ROLLUPS, SESSION_RESOLUTION
-from storage.writer import BatchWriter
+from storage.answers.aggregates import Answers, LearnerRecord
+from storage.batches import rebuild, verify
+from storage.batches.batch import ReceivedEvent
+from storage.batches.rollups import ROLLUPS, SESSION_RESOLUTION
+from storage.batches.writer import BatchWriter
+from storage.database.pool import open_pool
+from storage.retention import partitions
+from storage.retention import removal as retention
+from storage.retention.partition_weeks import GRACE
 from tests.support.events import NOW, event, learner
 
 TODAY = NOW.date()

@@ -14,8 +14,8 @@ import pytest
 from dashboard.server import open_services
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from storage.audit import AuditEntry, append_entries
-from storage.learner_data import last_audit_entry, learner_pages
+from storage.privacy.audit import AuditEntry, append_entries
+from storage.privacy.learner_data import last_audit_entry, learner_pages
 from tests.support.access import EVENTS_KEY
 from tests.support.archive import archive
 from tests.support.events import event

@@ -19,8 +19,8 @@ from runtime.embedded import ports
 from runtime.pseudonym_keys import parse_keys
 from runtime.settings import Settings
 from schemas.entry import decode
-from storage.erasure import request_erasure
-from storage.pool import connect
+from storage.database.pool import connect
+from storage.privacy.erasure import request_erasure
 from stream.tombstones import publish_tombstones
 from tests.integration.test_key_rotation import erase, export, send, store, total_xp
 from tests.support.access import PSEUDONYM_KEYS, WRITE_KEY

@@ -18,13 +18,16 @@ from runtime.errors import EventRejected, StorageUnavailable
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
 from schemas.identifiers import canonical_event_id
-from storage import partitions, rebuild, retention, summary, verify
-from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
-from storage.partition_weeks import GRACE
-from storage.pool import Connection, open_pool
-from storage.rollups import ROLLUPS
-from storage.store_batch import COLUMNS
-from storage.writer import BatchWriter
+from storage.answers import summary
+from storage.batches import rebuild, verify
+from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
+from storage.batches.rollups import ROLLUPS
+from storage.batches.store_batch import COLUMNS
+from storage.batches.writer import BatchWriter
+from storage.database.pool import Connection, open_pool
+from storage.retention import partitions
+from storage.retention import removal as retention
+from storage.retention.partition_weeks import GRACE
 from tests.support.events import NOW, accepted_events, event, learner, uuid7
 from tests.support.waiting import eventually
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
-from storage.batch import ReceivedEvent
-from storage.pool import open_pool
-from storage.writer import BatchWriter
+from storage.batches.batch import ReceivedEvent
+from storage.batches.writer import BatchWriter
+from storage.database.pool import open_pool
 from tests.support.events import accepted_events, event
 
 COLUMNS = ", ".join(AcceptedEvent._fields)

@@ -17,17 +17,17 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from dashboard.access.key_set_source import KeySetSource, KeySetUnavailable
+from dashboard.access.learner_tokens import KeySet, TokenRules, TokenVerifier
 from dashboard.app import create_app as create_dashboard
-from dashboard.key_set_source import KeySetSource, KeySetUnavailable
-from dashboard.learner_tokens import KeySet, TokenRules, TokenVerifier
 from dashboard.server import open_services
 from ingest.server import create_app
 from runtime.embedded import ports
 from runtime.errors import ConfigurationError, StorageUnavailable, StreamUnavailable
 from runtime.settings import Settings
-from storage.migrate import upgrade
-from storage.pool import connect as connect_storage
-from storage.revision import current_revision, head_revision
+from storage.database.migrate import upgrade
+from storage.database.pool import connect as connect_storage
+from storage.database.revision import current_revision, head_revision
 from stream.connection import connect
 from stream.health import ping
 from tests.support.access import WRITE_KEY

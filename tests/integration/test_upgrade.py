@@ -13,11 +13,12 @@ import pytest
 from processors import worker
 from runtime.settings import Settings
 from schemas.entry import FIELDS, encode
-from storage import migrate, rebuild
-from storage.answers import Answers
-from storage.batch import ReceivedEvent
-from storage.pool import open_pool
-from storage.writer import BatchWriter
+from storage.answers.aggregates import Answers
+from storage.batches import rebuild
+from storage.batches.batch import ReceivedEvent
+from storage.batches.writer import BatchWriter
+from storage.database import migrate
+from storage.database.pool import open_pool
 from stream.connection import Redis
 from stream.keys import stream_key
 from tests.support.checker import assert_nothing_lost

@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from processors import maintenance, worker
 from runtime.embedded.postgres import Postgres
 from runtime.settings import Settings
-from storage.migrate import upgrade
-from storage.verify import Books, read_books, verify_aggregates
+from storage.batches.verify import Books, read_books, verify_aggregates
+from storage.database.migrate import upgrade
 from stream.groups import ensure_group
 from stream.keys import STORE_GROUP, stream_key
 from stream.lag import GroupLag, measure

@@ -15,9 +15,9 @@ from processors.batch import BatchPolicy
 from processors.breaker import Breaker, BreakerPolicy
 from processors.poison_isolation import PoisonIsolatingWriter
 from runtime.settings import Settings
-from storage.pool import open_pool
-from storage.verify import Books, read_books
-from storage.writer import BatchWriter
+from storage.batches.verify import Books, read_books
+from storage.batches.writer import BatchWriter
+from storage.database.pool import open_pool
 from stream.consumer import Consumer
 from stream.keys import STORE_GROUP, stream_key
 from stream.lag import measure

@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 
 from runtime.embedded.ports import LOOPBACK, any_free
-from storage.partition_weeks import GRACE
+from storage.retention.partition_weeks import GRACE
 from tests.oracle.asking import moments
 from tests.oracle.comparison import Judge
 from tests.oracle.history import Sent

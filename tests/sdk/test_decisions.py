@@ -54,7 +54,7 @@ def test_only_a_defect_accuses_the_event_that_is_to_be_sent_again() -> None:
 def test_an_answer_of_another_service_asks_for_the_url(status: int) -> None:
     answer = read_answer(status, b'{"code": "not_found", "detail": "No such path."}', 1)
     assert isinstance(answer, SenderRefused)
-    assert "is it the URL of ingest?" in answer.detail
+    assert "check that url is the URL of ingest" in answer.detail
 
 
 class TestSuspicion:

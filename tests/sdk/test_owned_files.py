@@ -16,7 +16,7 @@ from studyin_analytics.spool import FILE_NAME, Spool
 from cli.sending.journal import FileJournal, Progress, StreamJournal
 
 STRANGER = 12_345
-WHY = "it is a symbolic link|it belongs to another user|it has a second name|it is no regular file"
+WHY = "it is a symbolic link|it belongs to another user|it has a second name|it is not a regular file"
 
 
 def link(place: Path, victim: Path) -> None:

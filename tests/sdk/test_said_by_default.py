@@ -26,7 +26,7 @@ def said(text: str, *arguments: str) -> list[str]:
 def test_a_wrong_key_is_said_once_and_what_was_lost(ingest: ScriptedIngest) -> None:
     ingest.script = lambda _: Saying(401, {"code": "invalid_credentials", "detail": "Unknown API key."})
     assert said(SCRIPT, ingest.url) == [
-        "ingest refuses this sender with status 401 (invalid_credentials): Unknown API key.",
+        "ingest rejects this sender with status 401 (invalid_credentials): Unknown API key.",
         "50 events were dropped: not_sent_in_time",
     ]
 
@@ -34,13 +34,13 @@ def test_a_wrong_key_is_said_once_and_what_was_lost(ingest: ScriptedIngest) -> N
 @pytest.mark.parametrize("status", [404, 405])
 def test_a_wrong_url_is_said(ingest: ScriptedIngest, status: int) -> None:
     ingest.script = lambda _: Saying(status, {"code": "not_found", "detail": "There is nothing here."})
-    assert sum("is it the URL of ingest?" in line for line in said(SCRIPT, ingest.url)) == 1
+    assert sum("check that url is the URL of ingest" in line for line in said(SCRIPT, ingest.url)) == 1
 
 
 def test_a_server_that_is_not_there_is_said_once_and_what_was_lost(ingest: ScriptedIngest) -> None:
     ingest.script = lambda _: None
     assert said(SCRIPT, ingest.url) == [
-        "events are kept and sent again: ProtocolError",
+        "events are kept and retried: ProtocolError",
         "50 events were dropped: not_sent_in_time",
     ]
 

@@ -45,5 +45,5 @@ async def test_a_client_at_the_read_service_is_told_once(settings: Settings) -> 
         await eventually(lambda: client.stats().retried > 3)
         [refused] = told
         assert isinstance(refused, DeliveryRefused)
-        assert "is it the URL of ingest?" in str(refused)
+        assert "check that url is the URL of ingest" in str(refused)
         await asyncio.to_thread(client.shutdown, 0)

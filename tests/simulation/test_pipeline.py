@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from runtime.settings import Settings
-from storage import store_batch, writer
+from storage.batches import store_batch, writer
 from stream import consumer, trimmer
 from stream.connection import Redis
 from stream.entry import EntryId

@@ -16,12 +16,12 @@ from processors.erasure import carry_out, remove_suppressed
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from storage.batch import BatchCounts
-from storage.erasure import open_jobs, request_erasure
-from storage.pool import Pool, open_pool
-from storage.rebuild import rebuild_aggregates
-from storage.verify import TableDrift, read_books, verify_aggregates
-from storage.writer import BatchWriter
+from storage.batches.batch import BatchCounts
+from storage.batches.rebuild import rebuild_aggregates
+from storage.batches.verify import TableDrift, read_books, verify_aggregates
+from storage.batches.writer import BatchWriter
+from storage.database.pool import Pool, open_pool
+from storage.privacy.erasure import open_jobs, request_erasure
 from stream.connection import Redis, connect
 from stream.consumer import Consumer
 from stream.entry import Entry

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from runtime.settings import Settings
-from storage.verify import Books, read_books, verify_aggregates
+from storage.batches.verify import Books, read_books, verify_aggregates
 from stream.connection import connect
 from stream.lag import measure
 from tests.support.waiting import eventually

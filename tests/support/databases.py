@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from storage.migrate import upgrade
+from storage.database.migrate import upgrade
 
 
 @contextmanager

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +13,7 @@ from cli.local import dev_file
 from runtime.settings import Settings
 from stream.connection import connect
 from stream.lag import measure
+from tests.support.running import running
 from tests.support.waiting import eventually
 
 
@@ -56,17 +55,9 @@ async def running_system(data_dir: Path, *options: str, **environment: str) -> A
     """Run `analytics up` without demo traffic on free ports; it must end cleanly."""
     ports = ("--ingest-port", "0", "--dashboard-port", "0")
     command = [sys.executable, "-m", "cli.main", "up", "--no-demo", "--data-dir", str(data_dir), *ports, *options]
-    log_file = data_dir / "up.log"
-    with log_file.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdout=log, stderr=log, env={**os.environ, **environment}
-        )
-    try:
+    log = data_dir / "up.log"
+    async with running(*command, log=log, environment={**os.environ, **environment}) as process:
         await eventually(lambda: process.returncode is not None or dev_file.read(data_dir))
         facts = dev_file.read(data_dir)
-        assert facts is not None, log_file.read_text()
+        assert facts is not None, log.read_text()
         yield System(data_dir, facts)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        code = await process.wait()
-    assert code == 0, log_file.read_text()

@@ -65,7 +65,7 @@ def up(data_dir: Path, *options: str) -> Iterator[Up]:
     finally:
         if system.process.poll() is None:
             system.interrupt()
-    assert "by force" not in system.output, system.output
+    assert "did not stop in time" not in system.output, system.output
 
 
 def remove_leftovers(data_dir: Path) -> None:

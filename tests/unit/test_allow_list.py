@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cli.commands.doctor import judge_allowed_ids
+from cli.commands.doctor import check_allowed_ids
 from ingest.privacy.firewall import Firewall, allow_list
 from ingest.rejection import Rejection
 from ingest.server import acceptance_policy
@@ -96,13 +96,13 @@ def test_the_setting_reaches_ingest_and_doctor_lists_it(monkeypatch: pytest.Monk
     monkeypatch.setenv("ANALYTICS_PII_ALLOW", json.dumps({"event_id": [r"\d{16}", "x-[0-9]{9}"]}))
     settings = load_settings()
     assert acceptance_policy(settings).firewall.inspect_id(CARD) is None
-    finding = judge_allowed_ids(settings)
+    finding = check_allowed_ids(settings)
     assert (finding.status, finding.detail) == ("ok", r"event_id: \d{16} x-[0-9]{9}")
 
 
 def test_doctor_says_why_ingest_would_not_start() -> None:
     bad = Settings.model_validate({"pii_allow": {"material_id": [".*"]}, "pseudonym_keys": PSEUDONYM_KEYS})
-    assert judge_allowed_ids(bad).status == "fail"
-    assert judge_allowed_ids(Settings.model_validate({})).detail == "none"
+    assert check_allowed_ids(bad).status == "fail"
+    assert check_allowed_ids(Settings.model_validate({})).detail == "none"
     with pytest.raises(ConfigurationError):
         acceptance_policy(bad)

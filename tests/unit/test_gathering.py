@@ -11,7 +11,7 @@ from processors.breaker import Breaker, BreakerPolicy
 from processors.live import Erased, LiveWorker
 from processors.poison_isolation import PoisonIsolatingWriter
 from processors.worker import PartitionWorker
-from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
+from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
 from stream.entry import Entry
 from stream.publisher import Publication, Published
 from tests.support.events import event

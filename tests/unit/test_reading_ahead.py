@@ -12,7 +12,7 @@ from processors.batch import BatchPolicy
 from processors.breaker import Breaker, BreakerPolicy
 from processors.poison_isolation import PoisonIsolatingWriter
 from processors.worker import PartitionWorker
-from storage.batch import BatchCounts, DeadLetter, ReceivedEvent
+from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
 from stream.entry import Entry
 from tests.support.events import event
 from tests.support.poison import fields_of

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from dashboard.percentiles import representative
+from dashboard.answers.percentiles import representative
 from dashboard.services import Services
 from runtime.settings import Settings
-from storage.answers import LearnerRecord, SystemRecord
+from storage.answers.aggregates import LearnerRecord, SystemRecord
 from stream.connection import connect
 from stream.groups import ensure_group
 from tests.support.aggregates import Aggregates

@@ -16,7 +16,7 @@ from dashboard.app import create_app
 from dashboard.services import Services
 from runtime.errors import StorageUnavailable
 from schemas.accepted import AcceptedEvent
-from storage import learner_data
+from storage.privacy import learner_data
 from tests.support.access import ADMIN_KEY
 from tests.support.archive import archive
 from tests.support.events import event
@@ -164,6 +164,6 @@ async def test_a_database_that_is_away_from_the_start_is_a_refusal_on_record(
     async def fail(*_: Any) -> None:
         raise StorageUnavailable("lost", "the server went away")
 
-    monkeypatch.setattr("dashboard.privacy_desk.erased_at", fail)
+    monkeypatch.setattr("dashboard.privacy.service.erased_at", fail)
     assert (await client.get(EXPORT, headers=ADMIN)).status_code == 503
     assert await database.fetchval("SELECT outcome FROM audit_log") == "503"

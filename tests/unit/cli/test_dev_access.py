@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.local.dev_access import keep_access
+from cli.local.dev_access import ensure_access
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
@@ -15,15 +15,15 @@ from web.credentials import configured_keys
 def test_secrets_are_made_once_and_private(tmp_path: Path) -> None:
     file = tmp_path / "access.json"
 
-    first = keep_access(file, {})
+    first = ensure_access(file, {})
 
-    assert keep_access(file, {}) == first
+    assert ensure_access(file, {}) == first
     assert file.stat().st_mode & 0o777 == 0o600
-    assert keep_access(tmp_path / "other.json", {}).write_key != first.write_key
+    assert ensure_access(tmp_path / "other.json", {}).write_key != first.write_key
 
 
 def test_services_accept_the_keys_for_what_they_are(tmp_path: Path) -> None:
-    access = keep_access(tmp_path / "access.json", {})
+    access = ensure_access(tmp_path / "access.json", {})
     environment = access.environment()
     settings = Settings.model_validate(
         {
@@ -46,8 +46,8 @@ def test_services_accept_the_keys_for_what_they_are(tmp_path: Path) -> None:
 
 
 def test_each_service_is_given_the_keys_it_needs(tmp_path: Path) -> None:
-    access = keep_access(tmp_path / "access.json", {})
-    ingest, dashboard = str(access.of_ingest()), str(access.of_dashboard())
+    access = ensure_access(tmp_path / "access.json", {})
+    ingest, dashboard = str(access.ingest_environment()), str(access.dashboard_environment())
     assert access.write_key in ingest
     assert not any(secret in ingest for secret in (access.read_key, access.admin_key, access.jwt_secret))
     assert all(secret in dashboard for secret in (access.read_key, access.admin_key, access.jwt_secret))
@@ -56,13 +56,13 @@ def test_each_service_is_given_the_keys_it_needs(tmp_path: Path) -> None:
 
 def test_a_secret_of_the_environment_wins_and_is_not_kept(tmp_path: Path) -> None:
     file = tmp_path / "access.json"
-    kept = keep_access(file, {})
+    kept = ensure_access(file, {})
 
-    given = keep_access(file, {"ANALYTICS_PSEUDONYM_KEYS": "7:ab", "ANALYTICS_JWT_SECRET": ""})
+    given = ensure_access(file, {"ANALYTICS_PSEUDONYM_KEYS": "7:ab", "ANALYTICS_JWT_SECRET": ""})
 
     assert given.pseudonym_keys == "7:ab"
     assert given.jwt_secret == kept.jwt_secret
-    assert keep_access(file, {}) == kept
+    assert ensure_access(file, {}) == kept
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"write_key": "a"}'])
@@ -71,6 +71,6 @@ def test_a_damaged_file_is_not_replaced(tmp_path: Path, text: str) -> None:
     file.write_text(text)
 
     with pytest.raises(ConfigurationError, match="damaged"):
-        keep_access(file, {})
+        ensure_access(file, {})
 
     assert file.read_text() == text

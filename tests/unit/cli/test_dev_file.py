@@ -45,10 +45,12 @@ def test_removed_means_nothing_runs(tmp_path: Path) -> None:
 def test_commands_find_the_running_system(tmp_path: Path) -> None:
     dev_file.write(tmp_path, WHERE)
 
-    settings = dev_file.settings_of(tmp_path)
+    settings = dev_file.resolve_settings(tmp_path)
 
     assert (settings.redis_dsn, settings.database_dsn) == ("redis://dev", "postgresql://dev")
-    assert settings.pseudonymizer().pseudonym("ada") == dev_file.settings_of(tmp_path).pseudonymizer().pseudonym("ada")
+    assert settings.pseudonymizer().pseudonym("ada") == dev_file.resolve_settings(tmp_path).pseudonymizer().pseudonym(
+        "ada"
+    )
 
 
 def test_the_environment_wins_over_the_running_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +59,7 @@ def test_the_environment_wins_over_the_running_system(tmp_path: Path, monkeypatc
     monkeypatch.setitem(os.environ, "DATABASE_URL", "postgresql://elsewhere")
     monkeypatch.setitem(os.environ, "ANALYTICS_API_KEYS", "[]")
 
-    settings = dev_file.settings_of(tmp_path)
+    settings = dev_file.resolve_settings(tmp_path)
 
     assert (settings.redis_dsn, settings.database_dsn) == ("redis://elsewhere:6379/0", "postgresql://elsewhere")
     assert settings.api_keys == ()

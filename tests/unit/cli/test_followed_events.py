@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from studyin_analytics.schemas.live import parse_message
 
-from cli.commands.tail import followed
-from dashboard.event_answers import stored_event
+from cli.commands.tail import to_stored_event
+from dashboard.answers.event_page import stored_event
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
 from schemas.live import message_tail
@@ -19,7 +19,7 @@ def message_of(one: AcceptedEvent) -> bytes:
 
 @given(accepted_events())
 def test_it_is_the_same_live_and_stored(original: AcceptedEvent) -> None:
-    shown = followed(parse_message(message_of(original))).model_dump()
+    shown = to_stored_event(parse_message(message_of(original))).model_dump()
 
     assert shown.pop("id") == "7"
     assert shown == stored_event(original).model_dump()
@@ -27,6 +27,6 @@ def test_it_is_the_same_live_and_stored(original: AcceptedEvent) -> None:
 
 def test_an_event_of_a_newer_version_is_shown_as_it_came() -> None:
     newer = message_of(event("level_up", {"new_level": 2})).replace(b"level_up", b"badge_shown")
-    shown = followed(parse_message(newer))
+    shown = to_stored_event(parse_message(newer))
 
     assert (shown.event_type, shown.properties) == ("badge_shown", {"new_level": 2})

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cli.sending.event_file import read_batches
-from cli.sending.line_ids import id_by_number, ids_by_content, input_name
+from cli.sending.line_ids import default_input_name, id_by_number, ids_by_content
 from ingest.privacy.detectors import find_personal
 from schemas.identifiers import canonical_event_id
 
@@ -21,7 +21,7 @@ LINES = st.lists(st.sampled_from(['{"n":1}', '{"n":2}', '{"n": 2}', '{"event_id"
 
 
 def ids(file: Path, *, name: str | None = None, after_line: int = 0, size: int = 3) -> list[str]:
-    rule = ids_by_content(name or input_name(file))
+    rule = ids_by_content(name or default_input_name(file))
     batches = read_batches(file, rule, size=size, after_line=after_line)
     return [json.loads(line.event)["event_id"] for batch in batches for line in batch.lines]
 
@@ -91,8 +91,8 @@ def test_a_file_is_known_by_its_path_and_a_link_by_what_it_leads_to(tmp_path: Pa
 
 def test_a_pipe_has_a_new_name_each_time(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert input_name(tmp_path / "pipe") != input_name(tmp_path / "pipe")
-    assert input_name(Path("-")) != input_name(Path("-"))
+    assert default_input_name(tmp_path / "pipe") != default_input_name(tmp_path / "pipe")
+    assert default_input_name(Path("-")) != default_input_name(Path("-"))
 
 
 def test_ingest_keeps_such_an_id_as_it_is_and_sees_nothing_personal_in_it() -> None:

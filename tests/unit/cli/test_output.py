@@ -11,8 +11,8 @@ import pytest
 TEXT = 'مرحبا 😀 é "quoted" \\ 日本語 \udcff'
 SCRIPT = f"""
 import json, sys
-from cli.output_streams import any_output
-with any_output():
+from cli.output_streams import safe_output
+with safe_output():
     print(json.dumps({TEXT!a}, ensure_ascii=False))
     print({TEXT!a}, file=sys.stderr)
 """

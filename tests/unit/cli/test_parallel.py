@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from cli.sending.event_lines import EventFileDamaged
-from cli.sending.parallel import in_parallel, read_in_thread
+from cli.sending.parallel import process_in_parallel, read_in_thread
 
 
 def ending_with(error: Exception) -> Iterator[int]:
@@ -41,7 +41,7 @@ async def test_what_ends_the_items_is_raised_after_them(error: Exception) -> Non
         found.append(item)
 
     with pytest.raises(type(error)):
-        await in_parallel(read_in_thread(ending_with(error)), note, 1)
+        await process_in_parallel(read_in_thread(ending_with(error)), note, 1)
     assert found == [1, 2]
 
 
@@ -52,7 +52,7 @@ async def test_a_defect_is_told_and_does_not_pass_for_the_end(monkeypatch: pytes
     async def work(_item: int) -> None: ...
 
     with pytest.raises(AssertionError):
-        await in_parallel(read_in_thread(ending_with(ZeroDivisionError())), work, 2)
+        await process_in_parallel(read_in_thread(ending_with(ZeroDivisionError())), work, 2)
     assert await asyncio.to_thread(told.wait, 30)
 
 

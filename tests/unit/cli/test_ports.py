@@ -71,7 +71,7 @@ def test_the_usual_port_gives_way_when_taken(taken_port: int, capsys: pytest.Cap
     other = _choose_port("--ingest-port", None, taken_port, taken=None)
 
     assert other != taken_port
-    assert f"port {taken_port} is taken, so --ingest-port is {other}" in capsys.readouterr().err
+    assert f"port {taken_port} is taken; --ingest-port is {other} instead" in capsys.readouterr().err
 
 
 def test_zero_is_any_port_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:

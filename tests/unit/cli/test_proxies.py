@@ -7,7 +7,7 @@ import os
 import httpx
 import pytest
 
-from cli.proxies import needs_no_proxy, spare_loopback
+from cli.proxies import exempt_loopback, needs_no_proxy
 from cli.target import Target
 from runtime.errors import ConfigurationError
 
@@ -49,5 +49,5 @@ async def test_a_socks_proxy_is_named_where_it_is_used_and_nowhere_else(monkeypa
 @pytest.mark.parametrize("variable", ["no_proxy", "NO_PROXY"])
 def test_libraries_are_told_and_what_was_named_stays(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "a.example.org, localhost")
-    spare_loopback()
+    exempt_loopback()
     assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == "a.example.org,localhost,127.0.0.1,::1"

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from cli.sending.delivery import RetryPolicy
-from cli.sending.ingest_answers import BodyRefused, Busy, Failed, IngestUnavailable, Judged, read_answer
-from cli.sending.parallel import each_of, in_parallel
+from cli.sending.ingest_answers import BatchVerdicts, BodyRefused, Busy, Failed, IngestUnavailable, read_answer
+from cli.sending.parallel import iterate, process_in_parallel
 
 NOW = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ def test_verdicts_settle_all_but_what_is_to_be_sent_again() -> None:
         {"index":1,"status":"retry","code":"overloaded"},
         {"index":2,"status":"rejected","code":"invalid_value","pointer":"/x","detail":"No."}]}"""
     answer = read_answer(207, "3", body, 3, NOW)
-    assert isinstance(answer, Judged)
+    assert isinstance(answer, BatchVerdicts)
     assert {index: verdict.status for index, verdict in answer.settled.items()} == {0: "accepted", 2: "rejected"}
     assert answer.retry_after == 3
 
@@ -44,7 +44,7 @@ def test_what_ingest_fails_on_is_told_apart_from_what_it_wants_later() -> None:
     body = b"""{"received":3,"accepted":1,"rejected":0,"results":[{"index":0,"status":"accepted"},
         {"index":1,"status":"retry","code":"overloaded"},{"index":2,"status":"retry","code":"defect"}]}"""
     answer = read_answer(207, None, body, 3, NOW)
-    assert isinstance(answer, Judged)
+    assert isinstance(answer, BatchVerdicts)
     assert list(answer.settled) == [0]
     assert answer.defects == frozenset({2})
 
@@ -86,7 +86,7 @@ async def test_no_more_than_so_many_at_once() -> None:
         under_way -= 1
         done.append(item)
 
-    await in_parallel(each_of(range(20)), work, 3)
+    await process_in_parallel(iterate(range(20)), work, 3)
     assert sorted(done) == list(range(20))
     assert most == 3
 
@@ -103,5 +103,5 @@ async def test_an_error_ends_the_others() -> None:
             ended.append(item)
 
     with pytest.raises(ValueError, match="two"):
-        await in_parallel(each_of(range(10)), work, 3)
+        await process_in_parallel(iterate(range(10)), work, 3)
     assert sorted(ended) == [0, 1]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cli.sending.event_file import BadLine, Batch, Line, body_of, line_digest
+from cli.sending.event_file import BadLine, Batch, Line, build_body, find_line_digest
 from cli.sending.event_file import parse_line as parse_line_by
 from cli.sending.event_file import read_batches as read_batches_by
 from cli.sending.event_lines import EventFileDamaged
@@ -101,7 +101,7 @@ def test_batches_keep_every_line_and_both_limits(tmp_path: Path, sizes: list[int
     assert [event["event_id"] for event in events(batches)] == [str(number) for number in range(len(sizes))]
     assert [batch.number for batch in batches] == list(range(len(batches)))
     assert all(0 < batch.read <= size for batch in batches)
-    assert all(len(body_of([line.event for line in batch.lines])) <= MAX_BODY_BYTES for batch in batches)
+    assert all(len(build_body([line.event for line in batch.lines])) <= MAX_BODY_BYTES for batch in batches)
 
 
 def test_the_longest_line_there_is_fits_a_request(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_the_longest_line_there_is_fits_a_request(tmp_path: Path) -> None:
         line = parse_line(1, b'{"a":"' + b"x" * extra + b'"}')
         if isinstance(line, BadLine):
             break
-        assert len(body_of([line.event])) <= MAX_BODY_BYTES
+        assert len(build_body([line.event])) <= MAX_BODY_BYTES
     else:
         pytest.fail("no line was too long")
 
@@ -134,9 +134,9 @@ def test_what_was_read_before_is_left_out(tmp_path: Path, count: int, size: int,
 def test_a_batch_names_its_last_line_so_that_the_file_is_known_again(tmp_path: Path) -> None:
     file = written(tmp_path / "f", b'{"n":1}\n{"n":2}\n{"n":3}\n')
     first, _ = read_batches(file, size=2)
-    assert line_digest(file, first.last_line) == first.last_digest
-    assert line_digest(file, 3) != first.last_digest
-    assert line_digest(file, 4) is None
+    assert find_line_digest(file, first.last_line) == first.last_digest
+    assert find_line_digest(file, 3) != first.last_digest
+    assert find_line_digest(file, 4) is None
 
 
 def test_all_before_the_damage_is_given(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_with_both_given_no_system_need_run(tmp_path: Path) -> None:
         ("u", "k", "http://"),
         ("http://u", "k\n", "--key"),
         ("http://", "k", "no host"),
-        ("http://host:port", "k", "no URL"),
+        ("http://host:port", "k", "not a valid URL"),
     ],
 )
 def test_what_is_missing_or_wrong_is_named(tmp_path: Path, url: str | None, key: str, named: str) -> None:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.event_cursor import cursor_of, parse_cursor
-from storage.event_search import EventSearch, Place
+from dashboard.answers.event_cursor import cursor_of, parse_cursor
+from storage.answers.event_search import EventSearch, Place
 
 NOW = datetime(2026, 11, 18, 12, 34, 56, 789, tzinfo=UTC)
 ANNA, FORMER, BEN = b"a" * 32, b"o" * 32, b"b" * 32

@@ -1,0 +1,1 @@
+"""What answers are read from: aggregates, and single events."""

@@ -1,0 +1,13 @@
+"""The materialized view of the dashboards."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from storage.database.failures import translated_errors
+
+
+async def refresh(pool: asyncpg.Pool) -> None:
+    """Refresh `hourly_analytics_summary`; readers see the old rows until it is done."""
+    with translated_errors():
+        await pool.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY hourly_analytics_summary")

@@ -1,0 +1,1 @@
+"""Batches of events: written once each, into raw events and every aggregate; verified and rebuilt."""

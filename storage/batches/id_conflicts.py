@@ -1,0 +1,57 @@
+"""Counts of events that were dropped because another event has their id, by day; what `analytics doctor` tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Final, Literal, NamedTuple
+
+import asyncpg
+
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
+
+Difference = Literal["event_type", "learner"]
+
+_COUNT: Final = """
+INSERT INTO event_id_conflicts AS t (book_date, source, stored_source, differs, events)
+VALUES ((now() AT TIME ZONE 'UTC')::date, $1, $2, $3, $4)
+ON CONFLICT (book_date, source, stored_source, differs) DO UPDATE SET events = t.events + EXCLUDED.events
+"""
+
+_SINCE: Final = """
+SELECT source, stored_source, differs, sum(events)::bigint AS events FROM event_id_conflicts
+WHERE book_date >= $1
+GROUP BY source, stored_source, differs ORDER BY events DESC, source, stored_source, differs
+"""
+
+_FORGET: Final = "DELETE FROM event_id_conflicts WHERE book_date <= $1"
+
+
+class ConflictKind(NamedTuple):
+    """Between which services, and what differs."""
+
+    source: str
+    stored_source: str
+    differs: Difference
+    """`event_type`: the type, and perhaps the learner too; `learner`: only the learner."""
+
+
+async def count_conflicts(pool: asyncpg.Pool, counts: Mapping[ConflictKind, int]) -> None:
+    """Add to the counts of today. Raises StorageUnavailable; then some may have been added."""
+    with translated_errors():
+        for kind, events in sorted(counts.items()):
+            await pool.execute(_COUNT, *kind, events)
+
+
+async def read_conflicts(connection: Connection, since: date) -> dict[ConflictKind, int]:
+    """Return how many events were dropped since a day, most first. Raises StorageUnavailable."""
+    with translated_errors():
+        rows = await connection.fetch(_SINCE, since)
+    return {ConflictKind(row["source"], row["stored_source"], row["differs"]): row["events"] for row in rows}
+
+
+async def forget_conflicts(pool: asyncpg.Pool, until: datetime) -> None:
+    """Delete the counts of that day and earlier ones. Raises StorageUnavailable."""
+    with translated_errors():
+        await pool.execute(_FORGET, until.date())

@@ -1,0 +1,46 @@
+"""Recognises events that the release before stored under ids that it mapped without their source.
+
+An event of such an id and the same event under its id of today are one. Each id follows from the other and the source
+(`schemas/identifiers.py`), so a batch looks for both, whichever of the two it has. It does so while the table
+`unscoped_event_ids` has its row: from the migration until the last raw event of the release before has been removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from schemas.entry import WireEvent
+from schemas.identifiers import RESERVED_FLOOR, counterpart
+from storage.database.pool import Connection
+
+_RESERVED: Final = str(RESERVED_FLOOR)[:4]
+
+_LEAVING: Final = """
+SELECT event_id, source FROM {relation} JOIN unscoped_event_ids AS release_before ON received_at < release_before.until
+"""
+
+_REMEMBER: Final = "INSERT INTO retired_event_ids SELECT unnest($1::uuid[]) AS id ORDER BY id ON CONFLICT DO NOTHING"
+
+_FINISH: Final = "DELETE FROM unscoped_event_ids WHERE until < $1"
+
+
+def counterparts(events: Sequence[tuple[str, WireEvent]]) -> tuple[list[str], list[UUID]]:
+    """Return the entries whose events have mapped ids, and the other id that each event may be stored under."""
+    mapped = [(entry_id, event) for entry_id, event in events if event.event_id.startswith(_RESERVED)]
+    ids = [counterpart(UUID(event.event_id), event.source) for _, event in mapped]
+    return [entry_id for entry_id, _ in mapped], ids
+
+
+async def remember_counterparts(connection: Connection, relation: str) -> None:
+    """Keep the other ids of removed events too. Call in the transaction that removes the events."""
+    leaving = await connection.fetch(_LEAVING.format(relation=relation))
+    if leaving:
+        await connection.execute(_REMEMBER, [counterpart(row["event_id"], row["source"]) for row in leaving])
+
+
+async def finish(connection: Connection, removed_before: datetime) -> None:
+    """End the search for such ids once every raw event received before then is removed and the last was earlier."""
+    await connection.execute(_FINISH, removed_before)

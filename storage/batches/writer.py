@@ -1,0 +1,188 @@
+"""Stores one batch in one transaction: events once each, every aggregate, dead letters, books.
+
+    COPY into a stage -> what the database does with it -> dead letters -> books -> COMMIT
+
+Whoever calls acknowledges after `write` returned, never before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final
+
+import asyncpg
+
+from runtime.errors import EventsBeforeHorizon
+from runtime.failpoints import Failpoint, reach
+from schemas.entry import WireEvent
+from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
+from storage.batches.store_batch import COLUMNS, LOCK, STORE, Conflict, Stored, prepare, read_conflicts
+from storage.batches.unscoped_ids import counterparts
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
+
+SLOTS: Final = 8
+"""Copies of each hot row."""
+
+_PIECE: Final = 250
+"""Rows that are sent at once."""
+
+_NULL: Final = r"\N"
+
+# An entry has one fate: what is settled already, or stored, is not parked as well.
+_PARK: Final = """
+WITH parked AS (
+    INSERT INTO dead_letters (stream_partition, entry_id, event_id, reason, detail, payload)
+    SELECT $1::smallint, entry_id, event_id, reason, detail, payload
+    FROM unnest($2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[])
+         AS letters (entry_id, event_id, reason, detail, payload)
+    WHERE NOT EXISTS (
+        SELECT FROM settled_entries AS settled
+        WHERE (settled.stream_partition, settled.entry_id) = ($1::smallint, letters.entry_id)
+    ) AND NOT EXISTS (
+        SELECT FROM analytics_events AS raw
+        WHERE raw.event_id = letters.event_id
+        AND (raw.stream_partition, raw.entry_id) = ($1::smallint, letters.entry_id)
+    )
+    ORDER BY entry_id
+    ON CONFLICT DO NOTHING RETURNING 1
+)
+SELECT count(*) FROM parked
+"""
+
+_BOOK: Final = """
+INSERT INTO batch_books AS t (stream_partition, book_date, slot, batches, stored, duplicate, suppressed,
+                              dead_lettered, redelivered)
+VALUES ($1, (now() AT TIME ZONE 'UTC')::date, $2, 1, $3, $4, $5, $6, $7)
+ON CONFLICT (stream_partition, book_date, slot) DO UPDATE
+SET batches = t.batches + 1,
+    stored = t.stored + EXCLUDED.stored,
+    duplicate = t.duplicate + EXCLUDED.duplicate,
+    suppressed = t.suppressed + EXCLUDED.suppressed,
+    dead_lettered = t.dead_lettered + EXCLUDED.dead_lettered,
+    redelivered = t.redelivered + EXCLUDED.redelivered
+"""
+
+
+def _ignore(_conflicts: Sequence[Conflict]) -> None:
+    pass
+
+
+class BatchWriter:
+    """Writes batches over a pool, one transaction each; `slot` is this writer's copy of the hot rows."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, slot: int, on_conflicts: Callable[[Sequence[Conflict]], None] = _ignore
+    ) -> None:
+        """`on_conflicts` is told, after the commit, of duplicates that are other events than the stored ones."""
+        self._pool = pool
+        self._slot = slot % SLOTS
+        self._on_conflicts = on_conflicts
+
+    async def write(
+        self, partition: int, events: Sequence[ReceivedEvent], dead_letters: Sequence[DeadLetter]
+    ) -> BatchCounts:
+        """Store the batch, all of it or nothing.
+
+        Raises StorageUnavailable when the same batch may succeed later (after a lost connection it may even have been
+        committed: write it again, nothing counts twice), EventRejected when the database refuses an event's data, and
+        EventsBeforeHorizon when retention may have removed events of the batch before.
+        """
+        with translated_errors():
+            async with self._pool.acquire() as connection, connection.transaction():
+                counts, conflicts = await self._write(connection, partition, events, dead_letters)
+        if conflicts:
+            self._on_conflicts(conflicts)
+        return counts
+
+    async def rehearse(self, partition: int, events: Sequence[ReceivedEvent]) -> None:
+        """Store the events and take it back, to see whether the database accepts them. Raises as `write` does."""
+        with translated_errors():
+            async with self._pool.acquire() as connection:
+                transaction = connection.transaction()
+                await transaction.start()
+                try:
+                    await self._store(connection, partition, events)
+                finally:
+                    await transaction.rollback()
+
+    async def _write(
+        self,
+        connection: Connection,
+        partition: int,
+        events: Sequence[ReceivedEvent],
+        dead_letters: Sequence[DeadLetter],
+    ) -> tuple[BatchCounts, list[Conflict]]:
+        stored, duplicate, suppressed, refused, conflicts = await self._store(connection, partition, events)
+        if refused:
+            raise EventsBeforeHorizon(refused)
+        parked = await self._park(connection, partition, dead_letters)
+        settled = stored + duplicate + suppressed + parked
+        counts = BatchCounts(stored, duplicate, suppressed, parked, len(events) + len(dead_letters) - settled)
+        await connection.fetch(_BOOK, partition, self._slot, *counts)
+        reach(Failpoint.BEFORE_COMMIT)
+        return counts, read_conflicts(conflicts)
+
+    async def _store(self, connection: Connection, partition: int, events: Sequence[ReceivedEvent]) -> Stored:
+        [state] = await connection.fetch(LOCK)
+        if not state["is_prepared"]:
+            await connection.execute(prepare())
+        if not events:
+            return Stored(0, 0, 0, [], None)
+        # by entry: one that came twice is stored once, and the database would take both for new
+        staged = list({received.entry_id: received for received in events}.values())
+        await connection.copy_to_table("staged_events", source=_rows(partition, staged), columns=COLUMNS)
+        reach(Failpoint.AFTER_COPY)
+        event_types = {event.event_type for _, event in staged}
+        others = counterparts(staged) if state["has_unscoped_ids"] else ([], [])
+        [stored] = await connection.fetch(STORE, self._slot, list(event_types), *others)
+        reach(Failpoint.AFTER_STORE)
+        return Stored(*stored)
+
+    async def _park(
+        self,
+        connection: Connection,
+        partition: int,
+        dead_letters: Sequence[DeadLetter],
+    ) -> int:
+        if not dead_letters:
+            return 0
+        parked: int = await connection.fetchval(
+            _PARK,
+            partition,
+            [letter.entry_id for letter in dead_letters],
+            [letter.event_id for letter in dead_letters],
+            [letter.reason for letter in dead_letters],
+            [letter.detail for letter in dead_letters],
+            [letter.payload for letter in dead_letters],
+        )
+        reach(Failpoint.AFTER_DEAD_LETTERS)
+        return parked
+
+
+async def _rows(partition: int, events: Sequence[ReceivedEvent]) -> AsyncIterator[bytes]:
+    """Give the events in the text format of COPY, in pieces: the database reads one while the next is made."""
+    for start in range(0, len(events), _PIECE):
+        yield "".join([_row(str(partition), *event) for event in events[start : start + _PIECE]]).encode()
+
+
+def _row(partition: str, entry_id: str, event: WireEvent) -> str:
+    columns = (
+        event.event_id,
+        event.event_type,
+        rf"\\x{event.user_hash}" if event.user_hash else _NULL,
+        event.session_id or _NULL,
+        event.occurred_at,
+        event.received_at,
+        event.activity_date,
+        event.schema_version,
+        _escaped(event.source),
+        _escaped(event.properties),
+        partition,
+        entry_id,
+    )
+    return "\t".join(columns) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")

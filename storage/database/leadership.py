@@ -1,0 +1,41 @@
+"""One leader among all maintenance processes, by an advisory lock that dies with its connection."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+import asyncpg
+
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
+
+LEADER_LOCK: Final = 7_205_759_403_792_793_603
+
+
+class Leadership:
+    """The right to do maintenance, for as long as the connection that holds it lives."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def confirm(self) -> None:
+        """Ask the database whether the connection still lives. Raises StorageUnavailable when leadership is lost."""
+        with translated_errors():
+            await self._connection.fetchval("SELECT 1")
+
+
+@contextlib.asynccontextmanager
+async def leadership(pool: asyncpg.Pool) -> AsyncIterator[Leadership | None]:
+    """Give leadership for the block, or None when another process has it. Does not wait. Raises StorageUnavailable."""
+    with translated_errors():
+        async with pool.acquire() as connection:
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):
+                yield None
+                return
+            try:
+                yield Leadership(connection)
+            finally:
+                if not connection.is_closed():
+                    await connection.fetchval("SELECT pg_advisory_unlock($1)", LEADER_LOCK)

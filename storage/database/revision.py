@@ -1,0 +1,33 @@
+"""Which revision of the schema a database has, and which this code knows: without Alembic, whose import is slow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import asyncpg
+
+import migrations
+from storage.database.pool import Connection
+
+
+def head_revision() -> str:
+    """Return the newest revision this code knows: the largest number a file of `migrations/versions` begins with."""
+    files = (Path(migrations.__file__).parent / "versions").glob("[0-9]*_*.py")
+    return max(file.name.partition("_")[0] for file in files)
+
+
+async def current_revision(database_url: str) -> str | None:
+    """Return the revision the database is at, None when it was never migrated."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        return await revision_of(connection)
+    finally:
+        await connection.close()
+
+
+async def revision_of(connection: Connection) -> str | None:
+    """Return what `current_revision` does, of the database of a connection."""
+    if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+        return None
+    revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    return revision

@@ -1,0 +1,1 @@
+"""Data about one learner: found, exported, erased; and who read it."""

@@ -1,0 +1,217 @@
+"""Removes a learner from every table, for good, and leaves the counts of everybody right.
+
+From the request on a tombstone keeps the learner's events out: whatever still comes is suppressed in the transaction
+that would have stored it. What the raw events gave to counts of the platform is added to the twin tables in `retired`
+before they go, as retention does it: the numbers stay, and no longer lead to anybody.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from storage.batches.rollups import RETIRED, ROLLUPS
+from storage.batches.store_batch import BATCH_LOCK
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
+from storage.privacy.residue import REDIS, STREAM, note_residue, places_of
+
+_STREAM: Final = "stream"
+_LIVE: Final = "live"
+
+_SLOT: Final = 0
+
+_REQUEST: Final = """
+WITH tombstones AS (
+    INSERT INTO erased_users (user_hash) SELECT unnest($1::bytea[]) ON CONFLICT DO NOTHING
+)
+INSERT INTO erasure_jobs (user_hashes, requested_by) VALUES ($1, $2) RETURNING *
+"""
+
+_TAKE_RAW: Final = """
+WITH gone AS (DELETE FROM analytics_events WHERE user_hash = ANY ($1) RETURNING *),
+     kept AS (INSERT INTO leaving SELECT * FROM gone RETURNING 1)
+SELECT count(*) FROM kept
+"""
+
+# As text: what is parked may be JSON that jsonb does not hold.
+_TAKE_LETTERS: Final = """
+WITH gone AS (
+    DELETE FROM dead_letters WHERE payload LIKE ANY ($1::text[]) RETURNING stream_partition, entry_id
+), settled AS (
+    INSERT INTO settled_entries (stream_partition, entry_id, outcome)
+    SELECT stream_partition, entry_id, 'suppressed' FROM gone ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM gone
+"""
+
+# Their fates are in the books; an entry that comes again must not get a second one.
+_SETTLE: Final = """
+INSERT INTO settled_entries (stream_partition, entry_id, outcome)
+SELECT stream_partition, entry_id, 'suppressed' FROM leaving ORDER BY 1, 2 ON CONFLICT DO NOTHING
+"""
+
+_SUPPRESSED: Final = """
+SELECT stream_partition, entry_id FROM settled_entries
+WHERE outcome = 'suppressed' AND settled_at > $1 ORDER BY stream_partition
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureJob:
+    """An erasure, from its request to its receipt."""
+
+    job_id: UUID
+    user_hashes: list[bytes]
+    requested_by: str
+    """Name of the service or person."""
+    requested_at: datetime
+    state: Literal["requested", "sweeping", "done"]
+    """`sweeping`: nothing is left in Postgres, entries of the stream wait for a worker before they can go."""
+    removed: dict[str, int]
+    """Rows by table, and entries of the stream."""
+    completed_at: datetime | None
+
+
+class Swept(NamedTuple):
+    """What was removed from Redis."""
+
+    entries: int
+    left: int
+    """Those whose bytes stay in the stream until it is trimmed."""
+    messages: int
+
+
+async def request_erasure(
+    pool: asyncpg.Pool | Connection, user_hashes: Sequence[bytes], requested_by: str
+) -> ErasureJob:
+    """Keep the learner's events out from now on, and have the rest removed soon. Raises StorageUnavailable."""
+    with translated_errors():
+        row = await pool.fetchrow(_REQUEST, list(user_hashes), requested_by)
+    assert row is not None
+    return _job(row)
+
+
+async def read_job(pool: asyncpg.Pool | Connection, job_id: UUID) -> ErasureJob | None:
+    """Return how far an erasure is, None when there is none with this id. Raises StorageUnavailable."""
+    with translated_errors():
+        row = await pool.fetchrow("SELECT * FROM erasure_jobs WHERE job_id = $1", job_id)
+    return _job(row) if row else None
+
+
+async def count_tombstones(pool: asyncpg.Pool) -> int:
+    """Return how many there are; none ever goes. Raises StorageUnavailable."""
+    with translated_errors():
+        count: int = await pool.fetchval("SELECT count(*) FROM erased_users")
+    return count
+
+
+async def read_tombstones(pool: asyncpg.Pool, since: datetime | None = None) -> list[bytes]:
+    """Return the pseudonyms of learners who were erased, ever or since then. Raises StorageUnavailable."""
+    with translated_errors():
+        rows = await pool.fetch(
+            "SELECT user_hash FROM erased_users WHERE $1::timestamptz IS NULL OR erased_at > $1", since
+        )
+    return [row["user_hash"] for row in rows]
+
+
+async def open_jobs(pool: asyncpg.Pool) -> list[ErasureJob]:
+    """Return every erasure that is not done, oldest first. Raises StorageUnavailable."""
+    with translated_errors():
+        rows = await pool.fetch("SELECT * FROM erasure_jobs WHERE state <> 'done' ORDER BY requested_at")
+    return [_job(row) for row in rows]
+
+
+async def erase_stored(pool: asyncpg.Pool, job: ErasureJob) -> None:
+    """Remove the learner from every table, in one transaction; batches wait meanwhile. Raises StorageUnavailable."""
+    with translated_errors():
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(f"SELECT pg_advisory_xact_lock({BATCH_LOCK})")
+            places = await places_of(connection, job.user_hashes)
+            removed = await _erase(connection, job.user_hashes)
+            # last: a purge takes the lock of a table first, too
+            await note_residue(connection, places)
+            await connection.execute(
+                "UPDATE erasure_jobs SET state = 'sweeping', removed = $2 WHERE job_id = $1",
+                job.job_id,
+                json.dumps(removed),
+            )
+
+
+async def record_sweep(pool: asyncpg.Pool, job: ErasureJob, swept: Swept, *, finished: bool) -> None:
+    """Add what left the stream and the live history to the receipt, and close the job when nothing is left.
+
+    Raises StorageUnavailable.
+    """
+    gone = {_STREAM: swept.entries, _LIVE: swept.messages}
+    removed = job.removed | {place: job.removed.get(place, 0) + count for place, count in gone.items()}
+    with translated_errors():
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(
+                "UPDATE erasure_jobs SET removed = $2, state = CASE WHEN $3 THEN 'done' ELSE state END,"
+                " completed_at = CASE WHEN $3 THEN now() END WHERE job_id = $1",
+                job.job_id,
+                json.dumps(removed),
+                finished,
+            )
+            # a sweep before may have removed something and died, so the last one is noted in any case
+            await note_swept(connection, swept, anyway=finished)
+
+
+async def note_swept(connection: asyncpg.Pool | Connection, swept: Swept, *, anyway: bool = False) -> None:
+    """Note where bytes of what was removed from Redis may still be. Raises StorageUnavailable."""
+    places = [REDIS] if anyway or swept.entries or swept.messages else []
+    await note_residue(connection, [*places, STREAM] if swept.left else places)
+
+
+async def count_suppressed(pool: asyncpg.Pool) -> int:
+    """Return how many entries were ever kept out, by the books, which know it from the commit on; it never falls.
+
+    Raises StorageUnavailable.
+    """
+    with translated_errors():
+        count: int = await pool.fetchval("SELECT coalesce(sum(suppressed), 0)::bigint FROM batch_books")
+    return count
+
+
+async def suppressed_entries(pool: asyncpg.Pool, since: datetime) -> dict[int, list[str]]:
+    """Return the entries, by partition, that were kept out since then because their learner is erased."""
+    with translated_errors():
+        rows = await pool.fetch(_SUPPRESSED, since)
+    entries: dict[int, list[str]] = {}
+    for partition, entry_id in rows:
+        entries.setdefault(partition, []).append(entry_id)
+    return entries
+
+
+async def _erase(connection: Connection, user_hashes: list[bytes]) -> dict[str, int]:
+    await connection.execute("CREATE TEMP TABLE leaving (LIKE analytics_events) ON COMMIT DROP")
+    removed = {"analytics_events": await connection.fetchval(_TAKE_RAW, user_hashes)}
+    await connection.execute(_SETTLE)
+    for rollup in ROLLUPS:
+        if rollup.is_of_learners:
+            removed[rollup.table] = await _delete(connection, f"public.{rollup.table}", user_hashes)
+            await _delete(connection, f"{RETIRED}.{rollup.table}", user_hashes)
+        else:
+            await connection.fetch(rollup.upsert("leaving", schema=RETIRED), *([_SLOT] if rollup.slotted else []))
+    removed["dead_letters"] = await connection.fetchval(_TAKE_LETTERS, [f"%{one.hex()}%" for one in user_hashes])
+    return removed
+
+
+async def _delete(connection: Connection, table: str, user_hashes: list[bytes]) -> int:
+    count: int = await connection.fetchval(
+        f"WITH gone AS (DELETE FROM {table} WHERE user_hash = ANY ($1) RETURNING 1) SELECT count(*) FROM gone",
+        user_hashes,
+    )
+    return count
+
+
+def _job(row: asyncpg.Record) -> ErasureJob:
+    facts = dict(row)
+    return ErasureJob(**{**facts, "removed": json.loads(facts["removed"])})

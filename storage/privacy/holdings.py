@@ -1,0 +1,86 @@
+"""What the database holds, about whom, and for how long; and whether anything stayed longer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from storage.batches.rollups import RAW_EVENTS, RETIRED, ROLLUPS
+from storage.batches.verify import expiry_cutoff
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
+from storage.retention.partition_weeks import GRACE
+
+About = Literal["one learner", "the platform", "the stream", "the erased"]
+
+_PARTITION: Final = timedelta(weeks=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long each kind of row may stay."""
+
+    raw: timedelta
+    system_metrics: timedelta
+    stream: timedelta
+    audit: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One table."""
+
+    table: str
+    about: About
+    kept: timedelta | None
+    """None: for ever."""
+    rows: int
+    overdue: int
+    """Rows that stayed longer: maintenance does not run, or cannot."""
+
+
+async def read_holdings(connection: Connection, keeping: Keeping, now: datetime) -> list[Holding]:
+    """Return every table that holds what came from senders. Counts every row. Raises StorageUnavailable."""
+    raw = keeping.raw + GRACE + _PARTITION
+    plan: list[tuple[str, About, timedelta | None, str | None, datetime | None]] = [
+        (RAW_EVENTS, "one learner", raw, "received_at", now - raw),
+        ("dead_letters", "one learner", keeping.raw, "parked_at", now - keeping.raw),
+        ("event_id_conflicts", "the platform", keeping.raw, "book_date", now - keeping.raw),
+        ("settled_entries", "the stream", 2 * keeping.stream, "settled_at", now - 2 * keeping.stream),
+        *(
+            (
+                f"{schema}{rollup.table}",
+                "one learner" if rollup.is_of_learners else "the platform",
+                keeping.system_metrics if rollup.expires else None,
+                rollup.expires,
+                expiry_cutoff(now, keeping.system_metrics) if rollup.expires else None,
+            )
+            for rollup in ROLLUPS
+            for schema in ("", f"{RETIRED}.")
+        ),
+        *((table, "the stream", None, None, None) for table in ("batch_books", "stream_positions", "stream_losses")),
+        *(
+            (table, "the platform", None, None, None)
+            for table in ("retention_horizon", "retired_event_ids", "unscoped_event_ids")
+        ),
+        ("audit_log", "one learner", keeping.audit, "keep_until", now),
+        ("api_keys", "the platform", None, None, None),
+        ("erased_users", "the erased", None, None, None),
+        ("erasure_jobs", "the erased", None, None, None),
+        ("erasure_residue", "the platform", None, None, None),
+    ]
+    holdings = []
+    with translated_errors():
+        for table, about, kept, column, cutoff in plan:
+            rows = await connection.fetchval(f"SELECT count(*) FROM {table}")
+            # what is due within the hour is not late: maintenance looks once an hour
+            overdue = (
+                await connection.fetchval(
+                    f"SELECT count(*) FROM {table} WHERE {column} < $1::timestamptz - interval '2 hours'", cutoff
+                )
+                if column
+                else 0
+            )
+            holdings.append(Holding(table, about, kept, rows, overdue))
+    return holdings

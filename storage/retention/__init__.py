@@ -1,0 +1,1 @@
+"""What is removed when its retention is over."""

@@ -1,0 +1,163 @@
+"""Removes what is past its retention and keeps what it gave to the aggregates.
+
+Before raw rows go, their rollups are added to the twin tables in schema `retired`, in the same transaction:
+an aggregate always equals `retired` merged with a recompute of what raw still holds. The same transaction remembers
+what went, so that nothing is counted again: see `storage/retention/horizon.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from runtime.failpoints import Failpoint, reach
+from storage.batches.rollups import RETIRED, ROLLUPS
+from storage.batches.store_batch import BATCH_LOCK
+from storage.batches.unscoped_ids import finish, remember_counterparts
+from storage.batches.verify import expiry_cutoff
+from storage.database.failures import translated_errors
+from storage.database.pool import Connection
+from storage.retention.horizon import raise_horizon, remember_entries, remember_mapped_ids
+from storage.retention.partition_weeks import expired_end
+from storage.retention.partitions import partition_names
+
+_CHUNK: Final = 5_000
+_SLOT: Final = 0
+_RESERVED: Final = "analytics_events_reserved"
+
+DROP_LOCK: Final = 7_205_759_403_792_793_604
+"""Advisory lock of a session: held while a partition is dropped, which takes several transactions."""
+
+# NULL when another process has dropped it meanwhile.
+_PENDING: Final = """
+SELECT inhdetachpending FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = 'analytics_events'::regclass AND relname = $1
+"""
+
+# Settled when the oldest entry of the stream was not there yet: the entry itself came earlier still.
+_TRIMMED: Final = """settled_at < coalesce((
+    SELECT to_timestamp(split_part(first_entry_id, '-', 1)::bigint / 1000.0) FROM stream_positions AS position
+    WHERE position.stream_partition = settled_entries.stream_partition
+), 'infinity')"""
+
+_DELETE_LETTERS: Final = f"""
+WITH leaving AS (
+    DELETE FROM dead_letters WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM dead_letters WHERE parked_at < $1 LIMIT {_CHUNK}
+    )) RETURNING stream_partition, entry_id
+), remembered AS ({remember_entries("leaving", "dropped")})
+SELECT count(*) FROM leaving
+"""
+
+
+async def drop_expired(pool: asyncpg.Pool, now: datetime, raw_retention: timedelta) -> int:
+    """Drop raw partitions past their retention and prune the reserved one; return the number of rows that left."""
+    gone = 0
+    for name in await partition_names(pool):
+        if end := expired_end(name, now, raw_retention):
+            gone += await _drop_partition(pool, name, end)
+    while pruned := await _prune_reserved(pool, now - raw_retention):
+        gone += pruned
+    return gone
+
+
+async def prune_system_metrics(pool: asyncpg.Pool, now: datetime, retention: timedelta) -> int:
+    """Delete API health older than `retention`, in small transactions; return the number of rows."""
+    cutoff = expiry_cutoff(now, retention)
+    gone = 0
+    for rollup in ROLLUPS:
+        if rollup.expires is not None:
+            for table in (rollup.table, f"{RETIRED}.{rollup.table}"):
+                gone += await _delete_older(pool, table, rollup.expires, cutoff)
+    return gone
+
+
+async def prune_ledger(pool: asyncpg.Pool, now: datetime, event_retention: timedelta) -> int:
+    """Forget settled entries that can no longer be delivered or replayed; return the number of rows."""
+    return await _delete_older(pool, "settled_entries", "settled_at", now - 2 * event_retention, _TRIMMED)
+
+
+async def prune_dead_letters(pool: asyncpg.Pool, now: datetime, retention: timedelta) -> int:
+    """Delete letters parked longer ago than raw events are kept; return the number of rows."""
+    gone = 0
+    with translated_errors():
+        while deleted := await pool.fetchval(_DELETE_LETTERS, now - retention):
+            gone += deleted
+    return gone
+
+
+async def prune_audit_log(pool: asyncpg.Pool, now: datetime) -> int:
+    """Delete entries whose time is over; the database refuses to delete any other. Return the number of rows."""
+    return await _delete_older(pool, "audit_log", "keep_until", now)
+
+
+async def _drop_partition(pool: asyncpg.Pool, name: str, end: datetime) -> int:
+    with translated_errors():
+        async with pool.acquire() as connection:
+            # A leader that lost its place may still be at it: what it has begun is its own, or the next turn's.
+            if not await connection.fetchval(f"SELECT pg_try_advisory_lock({DROP_LOCK})"):
+                return 0
+            try:
+                return await _retire_and_drop(connection, name, end)
+            finally:
+                await connection.fetchval(f"SELECT pg_advisory_unlock({DROP_LOCK})")
+
+
+async def _retire_and_drop(connection: Connection, name: str, end: datetime) -> int:
+    pending = await connection.fetchval(_PENDING, name)
+    if pending is None:
+        return 0
+    async with connection.transaction():
+        await connection.execute(f"SELECT pg_advisory_xact_lock({BATCH_LOCK})")
+        gone: int = await connection.fetchval(f'SELECT count(*) FROM "{name}"')
+        await _retire(connection, f'"{name}"')
+        await raise_horizon(connection, end)
+        await connection.execute(f'TRUNCATE "{name}"')
+    reach(Failpoint.AFTER_RETIRE)
+    # Outside a transaction and of an empty table, so that writers of other weeks never wait.
+    mode = "FINALIZE" if pending else "CONCURRENTLY"
+    await connection.execute(f'ALTER TABLE analytics_events DETACH PARTITION "{name}" {mode}')
+    reach(Failpoint.AFTER_DETACH)
+    await connection.execute(f'DROP TABLE "{name}"')
+    return gone
+
+
+async def _prune_reserved(pool: asyncpg.Pool, cutoff: datetime) -> int:
+    with translated_errors():
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(f"SELECT pg_advisory_xact_lock({BATCH_LOCK})")
+            await connection.execute("CREATE TEMP TABLE leaving (LIKE analytics_events) ON COMMIT DROP")
+            gone: int = await connection.fetchval(
+                f"WITH gone AS (DELETE FROM {_RESERVED} WHERE event_id = ANY (ARRAY("
+                f"SELECT event_id FROM {_RESERVED} WHERE received_at < $1 LIMIT {_CHUNK})) RETURNING *),"
+                " kept AS (INSERT INTO leaving SELECT * FROM gone RETURNING 1) SELECT count(*) FROM kept",
+                cutoff,
+            )
+            if gone:
+                await _retire(connection, "leaving")
+                await remember_mapped_ids(connection, "leaving")
+                await remember_counterparts(connection, "leaving")
+            else:
+                await finish(connection, cutoff)
+    return gone
+
+
+async def _retire(connection: Connection, events: str) -> None:
+    for rollup in ROLLUPS:
+        await connection.fetch(rollup.upsert(events, schema=RETIRED), *([_SLOT] if rollup.slotted else []))
+    await connection.execute(remember_entries(events, "retired"))
+
+
+async def _delete_older(pool: asyncpg.Pool, table: str, column: str, cutoff: datetime, condition: str = "true") -> int:
+    statement = (
+        f"WITH gone AS (DELETE FROM {table} WHERE ctid = ANY (ARRAY("
+        f"SELECT ctid FROM {table} WHERE {column} < $1 AND {condition} LIMIT {_CHUNK})) RETURNING 1)"
+        " SELECT count(*) FROM gone"
+    )
+    gone = 0
+    with translated_errors():
+        while deleted := await pool.fetchval(statement, cutoff):
+            gone += deleted
+    return gone

@@ -1,0 +1,174 @@
+"""A database restored from a backup gets what the stream still has, once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from runtime.settings import Settings
+from schemas.accepted import AcceptedEvent
+from storage.batches.rollups import ROLLUPS
+from stream.connection import Redis
+from stream.keys import stream_key
+from tests.support.checker import assert_nothing_lost
+from tests.support.databases import url_of
+from tests.support.traffic import append_with_poison, demo_traffic
+from tests.support.working import working
+
+FIRST, LATER = demo_traffic(400)[:200], demo_traffic(400)[200:]
+POISON_EVERY = 50
+
+
+async def stored(settings: Settings, redis: Redis, events: Sequence[AcceptedEvent], before: set[UUID]) -> set[UUID]:
+    sent = before | await append_with_poison(redis, events, POISON_EVERY)
+    async with working(settings):
+        await assert_nothing_lost(settings, accepted=sent, sent=sent)
+    return sent
+
+
+@pytest.fixture
+async def backups(settings: Settings, postgres_server_url: str) -> AsyncIterator[Backups]:
+    made = Backups(settings, await asyncpg.connect(postgres_server_url))
+    yield made
+    await made.drop()
+
+
+class Backups:
+    def __init__(self, settings: Settings, server: asyncpg.Connection) -> None:
+        self._settings = settings
+        self._server = server
+        self._name: str | None = None
+
+    async def take(self) -> Settings:
+        """Copy the database; return the settings of a system that was restored from the copy."""
+        original = self._settings.database_dsn.rpartition("/")[2]
+        self._name = f"{original}_restored"
+        await self._server.execute(f"CREATE DATABASE {self._name} TEMPLATE {original}")
+        url = url_of(self._settings.database_dsn, self._name)
+        return self._settings.model_copy(update={"database_url": SecretStr(url)})
+
+    async def drop(self) -> None:
+        if self._name is not None:
+            await self._server.execute(f"DROP DATABASE {self._name} WITH (FORCE)")
+        await self._server.close()
+
+
+async def replay(settings: Settings, *arguments: str) -> tuple[int, dict[str, Any], str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli.main", "replay", *arguments, "--json"),
+        env={"PATH": os.environ["PATH"], "REDIS_URL": settings.redis_dsn, "DATABASE_URL": settings.database_dsn},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, json.loads(out or b"{}"), err.decode()
+
+
+async def tables(settings: Settings) -> dict[str, list[tuple[object, ...]]]:
+    """Every number that follows from the events, slots summed up by the recompute that the checker compares with."""
+    connection = await asyncpg.connect(settings.database_dsn)
+    try:
+        statements = {rollup.table: rollup.recomputed() for rollup in ROLLUPS} | {
+            "analytics_events": "SELECT event_id, entry_id, event_type, occurred_at FROM analytics_events",
+            "dead_letters": "SELECT entry_id, reason, payload FROM dead_letters",
+            "settled_entries": "SELECT entry_id, outcome FROM settled_entries",
+        }
+        return {
+            name: sorted((tuple(row) for row in await connection.fetch(statement)), key=repr)
+            for name, statement in statements.items()
+        }
+    finally:
+        await connection.close()
+
+
+async def test_a_backup_and_the_stream_give_the_whole_again(settings: Settings, redis: Redis, backups: Backups) -> None:
+    sent = await stored(settings, redis, FIRST, set())
+    restored = await backups.take()
+    sent = await stored(settings, redis, LATER, sent)
+
+    code, said, err = await replay(restored, "--from", "1h")
+    assert (code, said["gaps"]) == (0, []), err
+    assert said["entries"] == len(FIRST) + len(LATER) + 8
+    assert said["stored"] > 0
+    assert said["dead_lettered"] == 4
+    assert await tables(restored) == await tables(settings)
+    await assert_nothing_lost(restored, accepted=sent, sent=sent, parked=8)
+
+    code, again, _ = await replay(restored, "--from", "1h")
+    assert (code, again["redelivered"]) == (0, said["entries"])
+    assert await tables(restored) == await tables(settings)
+
+
+async def test_workers_may_go_on_meanwhile(settings: Settings, redis: Redis, backups: Backups) -> None:
+    restored = await backups.take()
+    sent = await stored(settings, redis, FIRST, set())
+    async with working(restored):
+        replaying = asyncio.create_task(replay(restored, "--from", "1h"))
+        sent |= await append_with_poison(redis, LATER, POISON_EVERY)
+        code, _, err = await replaying
+        assert code == 0, err
+        await assert_nothing_lost(restored, accepted=sent, sent=sent)
+
+
+async def test_a_dry_run_counts_and_stores_nothing(settings: Settings, redis: Redis, backups: Backups) -> None:
+    restored = await backups.take()
+    await stored(settings, redis, FIRST, set())
+    code, said, _ = await replay(restored, "--from", "1h", "--dry-run")
+    assert (code, said["entries"], said["stored"]) == (0, len(FIRST) + 4, 0)
+    assert (await tables(restored))["analytics_events"] == []
+    assert (await replay(restored, "--from", "1h", "--to", "30m", "--dry-run"))[1]["entries"] == 0
+
+
+async def test_what_was_trimmed_is_said_to_be_missing(settings: Settings, redis: Redis, backups: Backups) -> None:
+    restored = await backups.take()
+    await stored(settings, redis, FIRST, set())
+    await redis.xtrim(stream_key(0), maxlen=100, approximate=False)
+    code, said, err = await replay(restored, "--from", "1h")
+    assert code == 1
+    assert [gap["partition"] for gap in said["gaps"]] == [0]
+    assert "may be missing" in err
+    assert said["entries"] == 100
+
+
+@pytest.mark.parametrize("arguments", [["--from", "91d"], ["--from", "91d", "--dry-run"]])
+async def test_what_lies_before_the_raw_retention_is_refused(settings: Settings, arguments: list[str]) -> None:
+    code, _, err = await replay(settings, *arguments)
+    assert code == 2
+    assert "--from is before" in err
+    assert "ANALYTICS_RAW_RETENTION_DAYS" in err
+
+
+async def test_of_a_new_database_nothing_is_said_to_have_been_removed(settings: Settings) -> None:
+    code, _, err = await replay(settings, "--from", "400d")
+    assert (code, "removed" in err) == (2, False)
+    assert "older than ANALYTICS_RAW_RETENTION_DAYS" in err
+
+
+async def test_what_lies_before_the_horizon_is_refused_and_what_may_be_given_is_said(
+    settings: Settings, database: asyncpg.Connection
+) -> None:
+    await database.execute("UPDATE retention_horizon SET ordered_before = now() - interval '20 days'")
+    code, _, err = await replay(settings, "--from", "21d")
+    assert code == 2
+    [earliest] = re.findall(r"give --from (\S+) or later", err)
+    assert (await replay(settings, "--from", earliest))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [(["--from", "soon"], "soon"), (["--from", "1h", "--partition", "7"], "--partition")]
+)
+async def test_a_wrong_argument_is_named(settings: Settings, arguments: list[str], words: str) -> None:
+    code, _, err = await replay(settings, *arguments)
+    assert code == 2
+    assert words in err
