@@ -55,6 +55,19 @@ def test_every_folder_of_tests_is_run_by_one_command() -> None:
     )
 
 
+def test_make_help_explains_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    [targets] = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+
+    assert sorted(targets.split()) == sorted(re.findall(r"^([a-z-]+):.*## \w", makefile, re.MULTILINE))
+
+
+def test_the_pure_core_that_is_mutated_is_there() -> None:
+    patterns = PROJECT["tool"]["mutmut"]["only_mutate"]
+
+    assert [pattern for pattern in patterns if not list(ROOT.glob(pattern))] == []
+
+
 def test_types_hold_without_exceptions() -> None:
     assert names([path for path in sources(*PACKAGES) if "type: ignore" in path.read_text()]) == []
 
