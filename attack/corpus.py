@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from attack.attempt import Attempt, Form, Service
 from attack.frames import CLOSE, PING, TEXT, frame
-from dashboard.live_routes import SOCKET_PATH
+from dashboard.questions.live import SOCKET_PATH
 from ingest.routes import BATCH, TRACK
 
 _KIBIBYTE: Final = 1024

@@ -6,7 +6,7 @@ from random import Random
 from typing import Final
 
 from attack.texts import MAKERS
-from dashboard.live_routes import SOCKET_PATH
+from dashboard.questions.live import SOCKET_PATH
 from ingest.routes import BATCH, TRACK
 
 _METHODS: Final = (b"GET", b"POST", b"HEAD", b"OPTIONS", b"PUT", b"CONNECT", b"TRACE", b"PRI", b"get", b"G\x00T", b"")

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final
 
 from attack.attempt import Attempt, Form
-from dashboard.live_routes import SOCKET_PATH
+from dashboard.questions.live import SOCKET_PATH
 from ingest.routes import BATCH, TRACK
 from schemas.limits import MAX_BODY_BYTES
 

@@ -1,53 +1,82 @@
-"""The whole service as one application: questions, probes, documentation, page."""
+"""The ASGI application of the read service: its route table, behind the middleware of every service."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Final
 
-from fastapi import Request, Response
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard import page
-from dashboard.api import create_api
-from dashboard.edge import Edge
-from dashboard.live_routes import SOCKET_PATH
-from dashboard.openapi import describe
+from dashboard.openapi import openapi
+from dashboard.questions.endpoint import question_route
+from dashboard.questions.live import SOCKET_PATH, require_upgrade
+from dashboard.questions.live_socket import serve_live_socket
+from dashboard.questions.table import LIVE_EVENTS, QUESTIONS
 from dashboard.services import Services
-from telemetry.status import status_routes
-from web.documentation import CONTENT_SECURITY_POLICY, documentation_files
-from web.static_file import StaticFile
+from runtime.errors import DependencyUnavailable
+from runtime.origins import authority_of
+from telemetry import events as telemetry
+from telemetry import logging
+from web.documentation import documentation_routes
+from web.middleware import ProblemMiddleware, RequestContextMiddleware, context_of
+from web.problems import Refusal, problem_reply
+from web.routing import Route, Router
+from web.static_file import static_route
+from web.status import status_routes
 
-_Endpoint = Callable[[Request], Awaitable[Response]]
+SECURITY_HEADERS: Final = {
+    "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    # no cache may keep answers about learners
+    "cache-control": "private, no-store",
+}
+
+_MALFORMED_ORIGIN: Final = Refusal(
+    HTTPStatus.FORBIDDEN, "foreign_origin", "Origin should be `null`, or a scheme, a host and perhaps a port."
+)
+
+_log = logging.get("dashboard")
 
 
 def create_app(services: Services, stop: asyncio.Event) -> ASGIApp:
-    """Return the whole read service; it is not ready any more once `stop` is set. Raises ConfigurationError."""
-    api = create_api()
-    api.state.services = services
-    document = describe(api)
-    api.router.routes.extend(status_routes(services.checks, stop=stop))
-    api.add_route("/openapi.json", _json(document))
-    for path, (media_type, content) in documentation_files(api.title).items():
-        api.add_route(path, _file(media_type, content, CONTENT_SECURITY_POLICY))
-    if services.shows_page:
-        for path, (media_type, content) in page.files().items():
-            api.add_route(path, _file(media_type, content, page.CONTENT_SECURITY_POLICY))
-    # the questions are in the document only: FastAPI keeps an included router to itself
-    paths = {route.path for route in api.routes if isinstance(route, Route)}
-    return Edge(_open_to(api, services.cors_origins), frozenset(paths.union(document["paths"], [SOCKET_PATH])))
+    """Return the read service. It is not ready any more once `stop` is set. Raises ConfigurationError."""
+    routes = [
+        *(question_route(question, services) for question in QUESTIONS),
+        Route(SOCKET_PATH, ("GET",), require_upgrade),
+        *status_routes(services.checks, stop=stop),
+        *documentation_routes(openapi()),
+        *(_page_routes() if services.shows_page else ()),
+    ]
+    telemetry.prepare_read_routes([question.path for question in QUESTIONS], SOCKET_PATH)
+    router = Router(routes, {SOCKET_PATH: partial(serve_live_socket, LIVE_EVENTS, services)})
+    app = _open_to(ProblemMiddleware(router, log_refusal=_log_outage), services.cors_origins)
+    return RequestContextMiddleware(_refuse_malformed_origins(app), SECURITY_HEADERS, telemetry.read_answered)
 
 
-def _open_to(api: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """Let pages of these origins read answers; without any, browsers let none."""
+def _page_routes() -> list[Route]:
+    policy = {"content-security-policy": page.CONTENT_SECURITY_POLICY, "cache-control": "no-cache"}
+    return [
+        static_route(path, content, {"content-type": media_type, **policy})
+        for path, (media_type, content) in page.files().items()
+    ]
+
+
+def _open_to(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Let pages of these origins read answers. Without any, browsers let no page."""
     if not origins:
-        return api
+        return app
     return CORSMiddleware(
-        api,
+        app,
         allow_origins=origins,
         allow_methods=["GET"],
         allow_headers=["Authorization", "Last-Event-ID"],
@@ -55,19 +84,29 @@ def _open_to(api: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     )
 
 
-def _json(document: dict[str, Any]) -> _Endpoint:
-    content = JSONResponse(document).body
+def _refuse_malformed_origins(app: ASGIApp) -> ASGIApp:
+    """Answer requests whose Origin is malformed with 403. No browser sends such an Origin."""
 
-    async def answer(_request: Request) -> Response:
-        return StaticFile(content, media_type="application/json")
+    async def refuse_or_pass(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket") and _has_malformed_origin(scope):
+            await problem_reply(_MALFORMED_ORIGIN, context_of(scope).request_id)(scope, receive, send)
+        else:
+            await app(scope, receive, send)
 
-    return answer
+    return refuse_or_pass
 
 
-def _file(media_type: str, content: bytes, security_policy: str) -> _Endpoint:
-    headers = {"Content-Type": media_type, "Content-Security-Policy": security_policy, "Cache-Control": "no-cache"}
+def _has_malformed_origin(scope: Scope) -> bool:
+    origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), None)
+    if origin is None:
+        return False
+    try:
+        authority_of(origin)
+    except ValueError:
+        return True
+    return False
 
-    async def answer(_request: Request) -> Response:
-        return StaticFile(content, headers=headers)
 
-    return answer
+def _log_outage(error: Exception, _refusal: Refusal, _request_id: str) -> None:
+    if isinstance(error, DependencyUnavailable):
+        _log.warning("answer_unavailable", dependency=error.dependency, reason=error.reason, detail=error.detail)

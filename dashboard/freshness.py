@@ -1,4 +1,4 @@
-"""How much of what was accepted an answer holds."""
+"""Freshness of answers: the time through which they are complete."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _log = logging.get("dashboard")
 
 
 class Freshness:
-    """The last known moment through which every event is in the tables.
+    """The last known time through which every event is stored.
 
-    Sampled beside the answers, never after the database was read: an older sample is still true, only less flattering.
+    It is sampled before the database is read. An older sample is still correct.
     """
 
     def __init__(self, sample: Callable[[], Awaitable[datetime]], clock: Callable[[], datetime]) -> None:
-        """Take what asks the stream: `stream.lag.consistent_through`, which may raise StreamUnavailable."""
+        """`sample`: `stream.lag.consistent_through`, which may raise StreamUnavailable."""
         self._sample = sample
         self._clock = clock
         self._is_known = True
         self.consistent_through: datetime | None = None
-        """None until the stream has answered once."""
+        """None until the first sample."""
 
     async def refresh(self) -> None:
-        """Ask the stream; when it does not answer, what was known stays."""
+        """Take a sample. During an outage of the stream the last one stays."""
         try:
             self.consistent_through = await self._sample()
         except StreamUnavailable as error:

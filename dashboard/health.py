@@ -1,4 +1,4 @@
-"""What `/readyz` of the read service looks at."""
+"""Readiness checks of the read service."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def readiness(
     ping: Callable[[], Awaitable[str]],
     measure: Callable[[], Awaitable[Sequence[GroupLag]]],
 ) -> list[Check]:
-    """Return the checks: Postgres, its schema, Redis, and how far the tables are behind the stream."""
+    """Return the checks: Postgres, its schema, Redis, and the lag of the tables behind the stream."""
 
     async def postgres() -> str:
         await answers.ping()
         return "answers"
 
     async def migrations() -> str:
-        return judge_revision(await answers.revision(), head_revision)
+        return check_revision(await answers.revision(), head_revision)
 
     async def lag() -> str:
         return describe_lag(await measure())
@@ -31,15 +31,15 @@ def readiness(
     return [Check("postgres", postgres), Check("migrations", migrations), Check("redis", ping), Check("lag", lag)]
 
 
-def judge_revision(revision: str, head: str) -> str:
-    """Return the revision; one newer than this code is no fault. Raises StorageUnavailable for an older one."""
+def check_revision(revision: str, head: str) -> str:
+    """Return the revision. Raises StorageUnavailable if it is older than `head`; a newer one is accepted."""
     if revision < head:
         raise StorageUnavailable("not_migrated", f"at {revision}, this code needs {head}: run `analytics migrate`")
     return revision
 
 
 def describe_lag(lags: Sequence[GroupLag]) -> str:
-    """Say how far behind the tables are. Redis may not know the entries for a while, the seconds it always knows."""
+    """Return the lag in words. Redis may not know the number of entries for a while; it always knows the seconds."""
     counts = [lag.undelivered for lag in lags]
     known = [count for count in counts if count is not None]
     entries = f"{sum(known)}" if len(known) == len(counts) else "an unknown number of"

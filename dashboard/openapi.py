@@ -1,56 +1,124 @@
-"""The description of the API, with its errors as they are sent. `python -m dashboard.openapi` writes it to stdout."""
+"""The OpenAPI document of the read service, from the table of questions.
+
+`python -m dashboard.openapi` writes it to stdout.
+"""
 
 from __future__ import annotations
 
-import json
+import inspect
 import sys
+from collections.abc import Iterator
 from typing import Any, Final
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-
-from dashboard.api import create_api
+from dashboard.questions.question import HeaderParameter, Question
+from dashboard.questions.table import QUESTIONS
 from schemas.problem import Problem
 from telemetry.health import HealthReport
+from web.openapi import (
+    REF_TEMPLATE,
+    json_response,
+    problem_responses,
+    render_document,
+    schemas_of,
+    status_operations,
+)
 
-_SCHEMA_REF: Final = "#/components/schemas/{model}"
+_DESCRIPTION: Final = (
+    "Answers about learners and the platform, from aggregates only, which say through which moment they are complete;"
+    " single events, for operators; and what is held on a learner, to see and to remove."
+    " Every error is a problem document (RFC 9457).\n\n"
+    "Events as they happen: over Server-Sent Events as below, or as a WebSocket at `/api/analytics/live` with the same"
+    " parameters and credentials. Its frames are JSON texts with a `type`: `welcome`, `events` (up to 500 of them),"
+    " `heartbeat`, `behind`, `resync_required`; it closes with 4401 when the credentials end and 1012 when the service"
+    " restarts. Where no header can be set, offer the subprotocols `analytics.v1` and `bearer.<credential>`."
+)
+
+_PROBLEMS: Final = {
+    "401": "No valid credentials.",
+    "403": "The credentials do not cover this.",
+    "414": "The path and the query string are too long; the connection ends.",
+    "422": "A parameter is missing, unknown or out of range; `errors` names it.",
+    "429": "Too many requests from here had no good credentials: wait Retry-After seconds.",
+    "431": "The headers are too large; the connection ends.",
+    "503": "The answer cannot be read now: ask again after Retry-After seconds.",
+}
+
+_SECURITY: Final = {
+    "HTTPBearer": {"type": "http", "scheme": "bearer", "description": "A learner's token (JWT) or a service's key."},
+    "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A service's key."},
+}
 
 
-def describe(api: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document of the application."""
-    document = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
-    problem = Problem.model_json_schema(ref_template=_SCHEMA_REF, mode="serialization")
-    health = HealthReport.model_json_schema(ref_template=_SCHEMA_REF, mode="serialization")
-    document["components"]["schemas"] |= {
-        **problem.pop("$defs"),
-        **health.pop("$defs"),
-        Problem.__name__: problem,
-        HealthReport.__name__: health,
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document."""
+    paths: dict[str, dict[str, Any]] = {}
+    schemas: dict[str, Any] = {}
+    for question in QUESTIONS:
+        operation, definitions = _operation(question)
+        paths.setdefault(question.path, {})[question.method.lower()] = operation
+        schemas |= definitions
+    answers = [question.answer for question in QUESTIONS if question.answer is not None]
+    schemas |= schemas_of([*dict.fromkeys(answers), Problem, HealthReport], "serialization")
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "StudyIn Analytics, read service", "version": "1", "description": _DESCRIPTION},
+        "paths": paths | _status_paths(),
+        "components": {"schemas": schemas, "securitySchemes": _SECURITY},
     }
-    document["paths"] |= {
-        "/livez": _probe("livez", "Whether the process is alive."),
-        "/readyz": _probe("readyz", "Whether Postgres, its schema and Redis let it answer, and how far it is behind."),
-        "/metrics": _metrics(),
+
+
+def _operation(question: Question[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the operation of a question, and the schemas that its parameters refer to."""
+    model = question.parameters.model_json_schema(ref_template=REF_TEMPLATE)
+    parameters = list(_parameters(question.path, model))
+    if question.header is not None:
+        parameters.append(_header(question.header))
+    answer = {} if question.answer is None else json_response("Successful Response", question.answer.__name__)
+    operation: dict[str, Any] = {
+        "operationId": question.operation,
+        "summary": question.operation.replace("_", " ").title(),
+        "description": inspect.getdoc(question.function),
+        "tags": [question.tag],
+        "security": [{name: []} for name in _SECURITY],
+        "parameters": parameters,
+        "responses": {str(question.status.value): answer, **problem_responses(_PROBLEMS), **question.responses},
     }
-    return document
+    return operation, model.get("$defs", {})
 
 
-def _probe(name: str, summary: str) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": _SCHEMA_REF.format(model=HealthReport.__name__)}}}
-    responses = {"200": {"description": "Yes.", "content": content}, "503": {"description": "No.", "content": content}}
-    return {"get": {"operationId": name, "summary": summary, "tags": ["operations"], "responses": responses}}
+def _parameters(path: str, model: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    required = model.get("required", [])
+    for name, schema in model["properties"].items():
+        place = "path" if f"{{{name}}}" in path else "query"
+        if schema.get("default", ...) is None:
+            # an absent parameter has no value, not the value null
+            del schema["default"]
+        parameter = {"name": name, "in": place, "required": name in required, "schema": schema}
+        yield parameter | ({"description": schema["description"]} if "description" in schema else {})
 
 
-def _metrics() -> dict[str, Any]:
-    answer = {"description": "The metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}
-    summary = "Metrics in Prometheus' text format."
-    return {"get": {"operationId": "metrics", "summary": summary, "tags": ["operations"], "responses": {"200": answer}}}
+def _header(header: HeaderParameter) -> dict[str, Any]:
+    schema = {
+        "anyOf": [header.values.json_schema(), {"type": "null"}],
+        "description": header.description,
+        "title": header.name.title(),
+    }
+    return {
+        "name": header.name,
+        "in": "header",
+        "required": False,
+        "schema": schema,
+        "description": header.description,
+    }
 
 
-def written(document: dict[str, Any]) -> str:
-    """Return the document as it is committed."""
-    return json.dumps(document, indent=2, sort_keys=True) + "\n"
+def _status_paths() -> dict[str, Any]:
+    ready = "Whether Postgres, its schema and Redis let it answer, and how far it is behind."
+    paths = status_operations({"tags": ["operations"]}, ready)
+    for path, methods in paths.items():
+        methods["get"]["operationId"] = path.removeprefix("/")
+    return paths
 
 
 if __name__ == "__main__":
-    sys.stdout.write(written(describe(create_api())))
+    sys.stdout.write(render_document(openapi()))

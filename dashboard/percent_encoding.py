@@ -1,24 +1,23 @@
 """Refuses paths and queries that are not percent-encoded UTF-8.
 
-The libraries below replace what they cannot decode, so that two ids would be one, or one learner's another's.
+The URL libraries replace what they cannot decode: two ids would become one, and name another learner.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-from schemas.problem import ProblemError, told_name
-from web.problems import Refusal
+from schemas.problem import ProblemError, safe_name
+from web.problems import invalid_parameters
 
 _BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def is_readable(escaped: bytes) -> bool:
-    """Whether a path or query has only whole escapes, and is UTF-8 once they are decoded."""
+    """Whether a path or query has only complete escapes and decodes to UTF-8."""
     if b"%" not in escaped and escaped.isascii():
         return True
     if _BROKEN_ESCAPE.search(escaped):
@@ -31,18 +30,19 @@ def is_readable(escaped: bytes) -> bool:
 
 
 def refuse_unreadable(raw_path: bytes, path_parameters: Mapping[str, object], query: bytes) -> None:
-    """Raise Refusal (422) that names each parameter of the path and the query that cannot be read."""
-    # the path's own words were found to be right, so what is wrong is in a parameter
+    """Raise Refusal (422) that names each parameter of the path and the query that cannot be decoded."""
+    # the route matched the fixed parts of the path, so the fault is in a parameter
     names = [] if is_readable(raw_path) else list(path_parameters)
     if not is_readable(query):
         names += _unreadable(query.split(b"&"))
     if names:
-        faults = [
-            ProblemError(code="invalid_encoding", parameter=told_name(name), detail="Send it as percent-encoded UTF-8.")
-            for name in names
-        ]
-        raise Refusal(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameters", "See `errors` for each parameter.", errors=faults
+        raise invalid_parameters(
+            [
+                ProblemError(
+                    code="invalid_encoding", parameter=safe_name(name), detail="Send it as percent-encoded UTF-8."
+                )
+                for name in names
+            ]
         )
 
 

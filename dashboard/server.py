@@ -1,4 +1,4 @@
-"""Puts the read service together and runs it until SIGTERM or SIGINT."""
+"""Assembles the read service and runs it until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from dashboard.access.authenticator import Authenticator
+from dashboard.access.key_set_source import KeySetSource, KeySetUnavailable
+from dashboard.access.learner_tokens import KeySet, TokenRules, TokenVerifier, shared_secret
+from dashboard.answers.levels import LevelCurve
 from dashboard.app import create_app
-from dashboard.audit_trail import AuditTrail
-from dashboard.callers import Gate
+from dashboard.audit import AuditTrail
 from dashboard.freshness import Freshness
 from dashboard.health import readiness
-from dashboard.key_set_source import KeySetSource, KeySetUnavailable
-from dashboard.learner_tokens import KeySet, TokenRules, TokenVerifier, shared_secret
-from dashboard.levels import LevelCurve
 from dashboard.live.hub import Hub
-from dashboard.live.places import Places
-from dashboard.live_routes import SOCKET_PATH
-from dashboard.privacy_desk import PrivacyDesk
+from dashboard.live.subscriber_limits import SubscriberLimits
+from dashboard.privacy.service import PrivacyService
+from dashboard.questions.live import SOCKET_PATH
 from dashboard.services import Services
 from runtime.clock import utc_now
 from runtime.lifecycle import run_together, stop_on_signals
@@ -126,12 +126,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             answers=answers,
             archive=EventArchive(archive),
             freshness=Freshness(sample, utc_now),
-            gate=Gate(keys, tokens, settings.pseudonymizer()),
+            authenticator=Authenticator(keys, tokens, settings.pseudonymizer()),
             followers=[partial(follow_keys, redis, keys), *([key_set.follow] if key_set else [])],
-            desk=PrivacyDesk(settings.database_dsn, redis, partitions, utc_now),
+            privacy=PrivacyService(settings.database_dsn, redis, partitions, utc_now),
             audit=AuditTrail(partial(append_entries, log, retention=settings.audit_retention)),
             live=Hub(redis),
-            live_places=Places(
+            subscriber_limits=SubscriberLimits(
                 settings.live_max_subscribers,
                 settings.live_max_per_caller or None,
                 settings.live_max_per_address or None,

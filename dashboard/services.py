@@ -1,4 +1,4 @@
-"""What the routes work with, put together once per process."""
+"""The collaborators of all questions, assembled once per process."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
-from starlette.requests import HTTPConnection
-
-from dashboard.callers import Gate
-from dashboard.event_answers import ToldPage
+from dashboard.access.authenticator import Authenticator
+from dashboard.answers.event_page import RenderedPage
+from dashboard.answers.levels import LevelCurve
 from dashboard.freshness import Freshness
-from dashboard.levels import LevelCurve
 from dashboard.live.hub import Hub
-from dashboard.live.places import Places
-from dashboard.privacy_desk import PrivacyDesk
+from dashboard.live.subscriber_limits import SubscriberLimits
+from dashboard.privacy.service import PrivacyService
 from dashboard.shared_answers import SharedAnswers
 from schemas.accepted import AcceptedEvent
 from storage.answers.aggregates import LearnerRecord, SystemRecord
@@ -25,67 +23,61 @@ from storage.privacy.audit import AuditEntry
 from telemetry.health import Check
 
 
-class Questions(Protocol):
-    """What the routes ask of the database: `storage.answers.aggregates.Answers`. Both raise StorageUnavailable."""
+class Aggregates(Protocol):
+    """Aggregates: `storage.answers.aggregates.Answers`. Both methods raise StorageUnavailable."""
 
     async def learner(
         self, pseudonyms: Sequence[bytes], today: date, days: int, now: datetime, session_timeout: timedelta
     ) -> LearnerRecord:
-        """Return the learner known by any of the pseudonyms."""
+        """Return the record of the learner with any of the pseudonyms."""
 
     async def system(self, start: datetime, end: datetime, step: timedelta, endpoints: int) -> SystemRecord:
-        """Return API health from `start` to `end`, which is not included."""
+        """Return API health from `start`, included, to `end`, excluded."""
 
 
 class Archive(Protocol):
-    """Where single events are looked for: `storage.answers.event_search.EventArchive`."""
+    """Stored events: `storage.answers.event_search.EventArchive`."""
 
     async def page(self, search: EventSearch, limit: int, behind: Place | None = None) -> list[AcceptedEvent]:
         """Return the newest events behind a place. Raises SearchTooWide and StorageUnavailable."""
 
 
 class Recorder(Protocol):
-    """What keeps the record: `dashboard.audit_trail.AuditTrail`."""
+    """The audit log: `dashboard.audit.AuditTrail`."""
 
     async def record(self, entry: AuditEntry) -> None:
-        """Return once the entry is on record. Raises StorageUnavailable."""
+        """Return once the entry is durable. Raises StorageUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Collaborators and rules of every answer."""
+    """Collaborators and settings of every answer."""
 
-    answers: Questions
+    answers: Aggregates
     archive: Archive
     freshness: Freshness
-    gate: Gate
+    authenticator: Authenticator
     followers: Sequence[Callable[[asyncio.Event], Coroutine[Any, Any, None]]]
-    """What keeps the gate's keys as they are elsewhere, until an event is set."""
-    desk: PrivacyDesk
+    """Loops that keep the keys of the authenticator current, until an event is set."""
+    privacy: PrivacyService
     audit: Recorder
     live: Hub
-    live_places: Places
+    subscriber_limits: SubscriberLimits
     curve: LevelCurve
     session_timeout: timedelta
-    """Silence after which a session is closed, and the most of a silence that counts as time of the session."""
+    """Idle time that ends a session, and the maximum of an idle time that counts as time of the session."""
     system_metrics_retention: timedelta
-    """How long API health is kept."""
+    """Retention of API health."""
     min_group_size: int
-    """Least learners a figure may be about."""
+    """Minimum group size. Figures about fewer learners are suppressed."""
     checks: Sequence[Check]
-    """What `/readyz` looks at."""
+    """Checks of `/readyz`."""
     clock: Callable[[], datetime]
     cors_origins: Sequence[str]
-    """Of pages that may read answers."""
+    """Origins whose pages may read answers."""
     shows_page: bool
-    """Whether `/` is the page to look at; only in development."""
+    """Whether `/` serves the page; only in development."""
     shared_metrics: SharedAnswers[bytes] = field(default_factory=SharedAnswers, init=False)
-    """Of the platform, as they are sent."""
-    shared_pages: SharedAnswers[ToldPage] = field(default_factory=SharedAnswers, init=False)
-    """Of events that are searched for by time and type alone."""
-
-
-def services_of(connection: HTTPConnection) -> Services:
-    """Return what the application was made with."""
-    services: Services = connection.app.state.services
-    return services
+    """Answers about API health, in JSON."""
+    shared_pages: SharedAnswers[RenderedPage] = field(default_factory=SharedAnswers, init=False)
+    """Pages of events that are searched by time and type only."""

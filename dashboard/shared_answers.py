@@ -1,4 +1,4 @@
-"""Answers that are the same for everybody: made once for all who ask for one at about the same time."""
+"""Answers that are equal for all callers: computed once for requests at about the same time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 SHARED_FOR: Final = timedelta(seconds=1)
-"""How old an answer may be; far below the time an event takes to be counted in one."""
+"""Maximum age of an answer. It is far below the time until an event is counted."""
 
 Answer = TypeVar("Answer")
 
@@ -20,26 +20,26 @@ class _Making(Generic[Answer]):
     task: asyncio.Task[Answer]
 
     def serves(self, now: datetime) -> bool:
-        """Whether whoever asks now may have it: also a late one that is under way, or the slow would pile up."""
+        """Whether the answer may be used now. One under way may always, so that slow answers do not pile up."""
         if not self.task.done():
             return True
         is_made = not self.task.cancelled() and self.task.exception() is None
-        # a clock that was set back makes none younger
+        # the clock may have been set back
         return is_made and timedelta(0) <= now - self.begun_at < SHARED_FOR
 
 
 class SharedAnswers(Generic[Answer]):
-    """Answers by what was asked. Who may ask is decided before, for each who asks."""
+    """Answers by key. Callers are authorized before, each for itself."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start empty."""
         self._makings: dict[Hashable, _Making[Answer]] = {}
 
     async def get(self, asked: Hashable, now: datetime, make: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
-        """Return the answer that is made or under way, or make it. Raises what its making raises; that is not kept."""
+        """Return a recent answer, or compute one with `make`. Raises what `make` raises; errors are not kept."""
         making = self._makings.get(asked)
         if making is None or not making.serves(now):
             self._makings = {key: other for key, other in self._makings.items() if other.serves(now)}
             making = self._makings[asked] = _Making(now, asyncio.create_task(make(), name="shared-answer"))
-        # shielded: whoever goes away takes nobody's answer along
+        # shielded: the cancellation of one request must not cancel the answer of others
         return await asyncio.shield(making.task)

@@ -33,12 +33,12 @@ def main() -> None:
         reason = (asked.stderr.strip().splitlines() or ["no answer"])[-1]
         sys.stdout.write(f"NOT AUDITED, nobody could be asked: {reason}\n")
         return
-    lines, vulnerable = judge(dependencies)
+    lines, vulnerable = report(dependencies)
     sys.stdout.write("\n".join(lines) + "\n")
     sys.exit(vulnerable)
 
 
-def judge(dependencies: list[dict[str, Any]]) -> tuple[list[str], bool]:
+def report(dependencies: list[dict[str, Any]]) -> tuple[list[str], bool]:
     """Return what to say of pip-audit's list, and whether anything on it is vulnerable. Pure."""
     unknown = [one["name"] for one in dependencies if "skip_reason" in one]
     known = [one for one in dependencies if "skip_reason" not in one]

@@ -45,7 +45,7 @@ class Limits:
         return cls(settings.max_backlog_events, settings.stream_max_bytes, settings.needs_append_only_file)
 
 
-def judge(load: StreamLoad, limits: Limits) -> Pressure | None:
+def classify_load(load: StreamLoad, limits: Limits) -> Pressure | None:
     """Return why events must be refused under this load, None when they are welcome."""
     if limits.needs_append_only_file and not load.append_only_file:
         return Pressure.NOT_DURABLE
@@ -76,7 +76,7 @@ class PressureGauge:
             telemetry.load_unknown(error)
             self._set(None)
         else:
-            self._set(judge(load, self._limits))
+            self._set(classify_load(load, self._limits))
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Look again and again until `stop` is set."""

@@ -1,4 +1,4 @@
-"""Reads the body of a request: nothing but JSON, plain or gzipped, and never more than the limit."""
+"""Reads the body of a request: JSON, plain or gzipped, up to a size limit."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from schemas.limits import MAX_BODY_BYTES
 from web.problems import Refusal
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
-_MOST_MEMBERS: Final = 100
+_MAX_MEMBERS: Final = 100
 _JSON: Final = "application/json"
 _UTF_8: Final = ("utf-8", "utf8")
 _ENCODINGS: Final = ("", "identity", "gzip")
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _OTHER_MARKS: Final = (b"\xfe\xff", b"\xff\xfe", b"\x00\x00\xfe\xff")
-"""Begin texts in UTF-16 and UTF-32."""
+"""Byte order marks of UTF-16 and UTF-32."""
 
 
 async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
     """Return the inflated body without a byte order mark. Raises Refusal (415, 413, 400) and ClientDisconnect.
 
-    Bytes are counted as they come and as they inflate, so that memory stays bounded whatever the headers claim.
+    Bytes are counted as they arrive and as they inflate, so memory is bounded whatever the headers claim.
     """
     encoding = check_headers(headers)
     body = await _receive_all(receive)
@@ -35,7 +35,7 @@ async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
 
 
 def text_of(body: bytes) -> bytes:
-    """Return a body without a UTF-8 byte order mark. Raises Refusal for an empty one and for other marks."""
+    """Return a body without a UTF-8 byte order mark. Raises Refusal (400) for an empty body and for other marks."""
     if body.startswith(_OTHER_MARKS):
         raise _unreadable("The body begins with a byte order mark of UTF-16 or UTF-32: send UTF-8.")
     if not body:
@@ -61,7 +61,7 @@ async def _receive_all(receive: Receive) -> bytes:
 
 
 def check_headers(headers: Mapping[str, str]) -> str:
-    """Return the content encoding. Raises Refusal when the body would not be read."""
+    """Return the content encoding. Raises Refusal (415, 413) for headers of a body that is not accepted."""
     content_type = headers.get("content-type", "")
     if content_type != _JSON and not _is_json(content_type):
         raise _unsupported("Send Content-Type: application/json, in UTF-8.")
@@ -75,10 +75,10 @@ def check_headers(headers: Mapping[str, str]) -> str:
 
 
 def inflate(body: bytes, limit: int) -> bytes:
-    """Return the content of one or more gzip members. Raises Refusal beyond `limit` bytes or for anything but gzip."""
+    """Return the content of one or more gzip members. Raises Refusal (413 beyond `limit` bytes, else 400)."""
     parts: list[bytes] = []
     size = 0
-    for _ in range(_MOST_MEMBERS):
+    for _ in range(_MAX_MEMBERS):
         if not body:
             return b"".join(parts)
         member = zlib.decompressobj(_GZIP)
@@ -93,7 +93,7 @@ def inflate(body: bytes, limit: int) -> bytes:
             raise _unreadable("The gzip body ends too soon.")
         parts.append(part)
         body = member.unused_data
-    raise _unreadable(f"The gzip body has more than {_MOST_MEMBERS} members.")
+    raise _unreadable(f"The gzip body has more than {_MAX_MEMBERS} members.")
 
 
 def _is_json(content_type: str) -> bool:
@@ -106,7 +106,7 @@ def _is_utf_8_if_charset(parameter: str) -> bool:
     if name.strip().lower() != "charset":
         return True
     value = value.strip()
-    # some clients quote as in a shell
+    # some clients use single quotes
     if value[:1] in ('"', "'") and value[:1] == value[-1:]:
         value = value[1:-1]
     return value.strip().lower() in _UTF_8

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from pydantic.json_schema import models_json_schema
 
 from ingest.parsing.batch import EventBatch
 from ingest.routes import BATCH, DROPPED, TRACK
@@ -15,11 +13,18 @@ from ingest.segment import routes as segment
 from ingest.segment.messages import SegmentBatch, SegmentReply
 from schemas.events import EVENT
 from schemas.limits import MAX_BATCH_EVENTS, MAX_BODY_BYTES, MAX_EVENT_BYTES
-from schemas.problem import PROBLEM_MEDIA_TYPE, Problem
+from schemas.problem import Problem
 from schemas.verdicts import BatchReply, TrackReply
 from telemetry.health import HealthReport
-
-_REF: Final = "#/components/schemas/{model}"
+from web.openapi import (
+    REF_TEMPLATE,
+    json_response,
+    problem_responses,
+    reference,
+    render_document,
+    schemas_of,
+    status_operations,
+)
 
 _REFUSALS: Final = {
     "400": "The body cannot be read.",
@@ -59,9 +64,7 @@ def openapi() -> dict[str, Any]:
             BATCH: {"post": _batch()},
             segment.BATCH: {"post": _segment("batch", "SegmentBatch")},
             **{path: {"post": _segment(call, "SegmentMessage")} for call, path in segment.CALLS.items()},
-            "/livez": {"get": _status("Whether the process is alive.")},
-            "/readyz": {"get": _status("Whether it may be given work.")},
-            "/metrics": {"get": _metrics()},
+            **status_operations({"security": []}, ready="Whether it may be given work."),
         },
         "components": {
             "schemas": _schemas(),
@@ -75,34 +78,29 @@ def openapi() -> dict[str, Any]:
     }
 
 
-def written() -> str:
-    """Return the document as it is committed."""
-    return json.dumps(openapi(), indent=2, sort_keys=True) + "\n"
-
-
 def _track() -> dict[str, Any]:
     return {
         "summary": "Accept one event.",
         "operationId": "track",
-        "requestBody": _body(_reference("Event")),
+        "requestBody": _body(reference("Event")),
         "responses": {
-            "202": _json("The event is in the stream.", "TrackReply"),
-            **_problems(_REFUSALS | {"422": "The event is invalid; `errors` says where."}),
+            "202": json_response("The event is in the stream.", "TrackReply"),
+            **problem_responses(_REFUSALS | {"422": "The event is invalid; `errors` says where."}),
         },
     }
 
 
 def _batch() -> dict[str, Any]:
-    array = {"type": "array", "items": _reference("Event"), "minItems": 1, "maxItems": MAX_BATCH_EVENTS}
+    array = {"type": "array", "items": reference("Event"), "minItems": 1, "maxItems": MAX_BATCH_EVENTS}
     return {
         "summary": "Accept the good events of a batch and say what is wrong with the others.",
         "operationId": "batch",
         "parameters": [_DROPPED],
-        "requestBody": _body({"anyOf": [_reference("EventBatch"), array]}),
+        "requestBody": _body({"anyOf": [reference("EventBatch"), array]}),
         "responses": {
-            "202": _json("All events are in the stream.", "BatchReply"),
-            "207": _json("Some are; `results` says which.", "BatchReply"),
-            **_problems(_REFUSALS),
+            "202": json_response("All events are in the stream.", "BatchReply"),
+            "207": json_response("Some are; `results` says which.", "BatchReply"),
+            **problem_responses(_REFUSALS),
         },
     }
 
@@ -116,52 +114,26 @@ def _segment(call: str, model: str) -> dict[str, Any]:
         "description": f"Also at {' and '.join(aliases)}, and with a slash at the end of any of these paths.",
         "operationId": f"segment_{call}",
         "security": [{"writeKey": []}, {"bearer": []}, {"apiKey": []}],
-        "requestBody": _body(_reference(model)),
+        "requestBody": _body(reference(model)),
         "responses": {
-            "200": _json("What was accepted is in the stream; `results` says what was not.", "SegmentReply"),
-            **_problems(_REFUSALS),
+            "200": json_response("What was accepted is in the stream; `results` says what was not.", "SegmentReply"),
+            **problem_responses(_REFUSALS),
         },
     }
-
-
-def _status(summary: str) -> dict[str, Any]:
-    responses = {"200": _json("Yes.", "HealthReport"), "503": _json("No.", "HealthReport")}
-    return {"summary": summary, "security": [], "responses": responses}
-
-
-def _metrics() -> dict[str, Any]:
-    metrics = {"description": "The metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}
-    return {"summary": "Metrics in Prometheus' text format.", "security": [], "responses": {"200": metrics}}
 
 
 def _body(schema: dict[str, Any]) -> dict[str, Any]:
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
-def _reference(model: str) -> dict[str, str]:
-    return {"$ref": _REF.format(model=model)}
-
-
-def _json(description: str, model: str) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": _reference(model)}}}
-
-
-def _problems(descriptions: dict[str, str]) -> dict[str, Any]:
-    content = {PROBLEM_MEDIA_TYPE: {"schema": _reference("Problem")}}
-    return {status: {"description": text, "content": content} for status, text in sorted(descriptions.items())}
-
-
 def _schemas() -> dict[str, Any]:
-    _, replies = models_json_schema(
-        [(model, "serialization") for model in (TrackReply, BatchReply, SegmentReply, Problem, HealthReport)],
-        ref_template=_REF,
-    )
-    batch = TypeAdapter(EventBatch).json_schema(ref_template=_REF)
-    event = EVENT.json_schema(ref_template=_REF)
-    messages = TypeAdapter(SegmentBatch).json_schema(ref_template=_REF)
-    schemas: dict[str, Any] = replies["$defs"] | batch.pop("$defs") | event.pop("$defs") | messages.pop("$defs")
+    replies = schemas_of((TrackReply, BatchReply, SegmentReply, Problem, HealthReport), "serialization")
+    batch = TypeAdapter(EventBatch).json_schema(ref_template=REF_TEMPLATE)
+    event = EVENT.json_schema(ref_template=REF_TEMPLATE)
+    messages = TypeAdapter(SegmentBatch).json_schema(ref_template=REF_TEMPLATE)
+    schemas: dict[str, Any] = replies | batch.pop("$defs") | event.pop("$defs") | messages.pop("$defs")
     return schemas | {"EventBatch": batch, "Event": event, "SegmentBatch": messages}
 
 
 if __name__ == "__main__":
-    sys.stdout.write(written())
+    sys.stdout.write(render_document(openapi()))

@@ -1,4 +1,4 @@
-"""The two ways in: one event, or a batch."""
+"""The routes that accept events: one event, or a batch."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from http import HTTPStatus
 from typing import Final
 
 from pydantic_core import to_json
-from starlette.types import Receive
+from starlette.requests import Request
 
 from ingest.body import read_body
-from ingest.endpoint import Endpoint, Reply
 from ingest.intake import Intake
 from ingest.parsing.batch import parse_batch, parse_event
 from ingest.rejection import Rejection, defect_refusal, is_defect, is_retryable
@@ -21,34 +20,37 @@ from schemas.problem import ProblemError
 from telemetry import events as telemetry
 from web.credentials import ApiKey, presented_key
 from web.problems import Refusal
+from web.reply import Reply
+from web.routing import Route, address_of, headers_of
 
 TRACK: Final = "/api/analytics/events/track"
 BATCH: Final = "/api/analytics/events/batch"
 
 DROPPED: Final = "x-analytics-dropped"
-"""Header of a batch: how many events its sender had to drop since its last one."""
+"""Header of a batch: number of events that its sender dropped since its last batch."""
 
-MOST_DROPPED: Final = 1_000_000
-"""Believed of one request: a wrong number must not drown the right ones."""
+MAX_DROPPED: Final = 1_000_000
+"""Maximum counted for one request, so that one wrong number does not spoil the metric."""
 
 _COUNT: Final = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
 class EventRoutes:
-    """Takes events from the network to the stream."""
+    """Accepts events over HTTP and appends them to the stream."""
 
     intake: Intake
 
     @property
-    def endpoints(self) -> Mapping[str, Endpoint]:
-        """What answers each path."""
-        return {TRACK: self.track, BATCH: self.batch}
+    def routes(self) -> list[Route]:
+        """The route table."""
+        return [Route(TRACK, ("POST",), self.track), Route(BATCH, ("POST",), self.batch)]
 
-    async def track(self, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
-        """Accept one event. Raises Refusal: 422 names what is wrong with it."""
-        key = self._admit(headers, address)
-        body = await read_body(headers, receive)
+    async def track(self, request: Request) -> Reply:
+        """Accept one event. Raises Refusal; 422 states why the event is invalid."""
+        headers = headers_of(request)
+        key = self._admit(headers, address_of(request))
+        body = await read_body(headers, request.receive)
         judged = self.intake.accept_one(parse_event(body), key)
         await self.intake.append([judged])
         if is_defect(judged):
@@ -59,15 +61,16 @@ class EventRoutes:
         answer = {"event_id": judged.event.event_id, "status": "accepted"} | edits(judged)
         return Reply(HTTPStatus.ACCEPTED, to_json(answer))
 
-    async def batch(self, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
-        """Accept what is good of a batch and say what is not: 202 when all was, else 207. Raises Refusal."""
-        key = self._admit(headers, address)
-        body = await read_body(headers, receive)
+    async def batch(self, request: Request) -> Reply:
+        """Accept the valid events of a batch: 202 when all are valid, else 207. Raises Refusal."""
+        headers = headers_of(request)
+        key = self._admit(headers, address_of(request))
+        body = await read_body(headers, request.receive)
         async with self.intake.effort(body) as effort:
             parsed = await effort.run(parse_batch(body, effort))
             judged = await effort.run(self.intake.accept_all(parsed, key, effort))
         accepted = await self.intake.append(judged)
-        # Not before: a sender that is refused comes again, with the same number.
+        # after the append: a refused sender repeats the batch with the same number
         if DROPPED in headers:
             telemetry.sdk_dropped(key.source, dropped_events(headers[DROPPED]))
         retry = sum(map(is_retryable, judged)) if accepted < len(judged) else 0
@@ -85,5 +88,5 @@ class EventRoutes:
 
 
 def dropped_events(header: str) -> int:
-    """Return how many events a sender says it dropped, 0 when that is no number."""
-    return min(int(header), MOST_DROPPED) if _COUNT.fullmatch(header) else 0
+    """Return the number of dropped events in the header; 0 if it is not a number."""
+    return min(int(header), MAX_DROPPED) if _COUNT.fullmatch(header) else 0

@@ -1,19 +1,15 @@
-"""Puts ingest together and serves it."""
+"""Assembles ingest and serves it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Final
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from ingest.acceptance.accept import AcceptancePolicy
 from ingest.acceptance.learner_pseudonyms import LearnerPseudonyms
-from ingest.app import IngestApp, answer_defect
+from ingest.app import build_application
 from ingest.append_queue import AppendQueue
 from ingest.backpressure import Limits, PressureGauge
 from ingest.intake import Intake
@@ -21,7 +17,7 @@ from ingest.openapi import openapi
 from ingest.privacy.firewall import Action, Firewall
 from ingest.routes import EventRoutes
 from ingest.segment.mapping import read_mapping
-from ingest.segment.routes import ALIASES, SegmentRoutes
+from ingest.segment.routes import SegmentRoutes
 from ingest.segment.unmapped import UnmappedNames
 from runtime.clock import utc_now
 from runtime.lifecycle import run_together, stop_on_signals
@@ -37,22 +33,21 @@ from telemetry import events as telemetry
 from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_build
 from telemetry.health import Check
-from telemetry.status import status_routes
 from web.credentials import AccessKeys, configured_keys
-from web.documentation import CONTENT_SECURITY_POLICY, documentation_files
+from web.documentation import documentation_routes
 from web.server.http_server import serve_http
 from web.server.listener import public_listener
-from web.static_file import StaticFile
+from web.status import status_routes
 
 LANES: Final = 4
-"""Appends under way at once: while one waits for the disk of Redis, the next is made ready."""
+"""Concurrent appends. While one waits for the disk of Redis, the next one is prepared."""
 
 CONFIRMING_LANES: Final = 8
-"""The same where each waits for a replica too, or a disk of its own accord; these take many together."""
+"""Concurrent appends that wait for a replica or a disk. Each carries many events."""
 
 
 async def serve(settings: Settings) -> None:
-    """Serve ingest until SIGTERM or SIGINT; requests in flight are finished. Raises ConfigurationError."""
+    """Serve ingest until SIGTERM or SIGINT, then finish the requests in flight. Raises ConfigurationError."""
     with stop_on_signals() as stop:
         redis = connect(settings)
         gauge = open_gauge(settings, redis)
@@ -82,7 +77,7 @@ async def serve(settings: Settings) -> None:
 
 
 def acceptance_policy(settings: Settings) -> AcceptancePolicy:
-    """Return what holds for every event. Raises ConfigurationError."""
+    """Return the acceptance policy of the settings. Raises ConfigurationError."""
     pseudonymizer = settings.pseudonymizer()
     actions = {name: Action(action) for name, action in settings.pii_actions.items()}
     return AcceptancePolicy(
@@ -91,17 +86,17 @@ def acceptance_policy(settings: Settings) -> AcceptancePolicy:
 
 
 def lanes_of(durability: Durability) -> int:
-    """Return how many appends should be under way at once."""
+    """Return the number of concurrent appends."""
     return CONFIRMING_LANES if durability in ("local", "replica") else LANES
 
 
 def open_gauge(settings: Settings, redis: Redis) -> PressureGauge:
-    """Return a gauge of this Redis that has not looked yet."""
+    """Return a pressure gauge of this Redis, without a sample."""
     return PressureGauge(lambda: measure_load(redis, settings.stream_partitions), Limits.of(settings))
 
 
 def open_unmapped(redis: Redis) -> UnmappedNames:
-    """Return the gathered names of this Redis; nothing is written yet."""
+    """Return the collector of unmapped names, with nothing written."""
     return UnmappedNames(lambda counts: add_unmapped(redis, counts, utc_now()))
 
 
@@ -113,11 +108,11 @@ def create_app(
     keys: AccessKeys | None = None,
     policy: AcceptancePolicy | None = None,
     unmapped: UnmappedNames | None = None,
-) -> IngestApp:
-    """Return the application; nothing is sent to Redis yet. Raises ConfigurationError.
+) -> ASGIApp:
+    """Return the application. Sends nothing to Redis yet. Raises ConfigurationError.
 
-    `gauge` is watched by whoever gives it; without one only Redis itself refuses. `keys` and `policy` are kept up to
-    date, and `unmapped` is written, by whoever gives them; without, those of the settings hold and nothing is written.
+    The caller samples `gauge`, keeps `keys` and `policy` current, and writes `unmapped`. Defaults: a gauge without
+    samples, the keys and the policy of the settings, and names that are never written.
     """
     changed_key = settings.pseudonymizer().changed_key
     producer = Producer(redis, settings.stream_partitions, settings.durability, changed_key=changed_key)
@@ -133,28 +128,11 @@ def create_app(
     checks = [Check("redis", lambda: ping(redis))]
     if settings.needs_append_only_file:
         checks.append(Check("append_only_file", lambda: append_only_file(redis)))
-    document = JSONResponse(openapi()).body
-
-    async def describe(_request: Request) -> Response:
-        return StaticFile(document, media_type="application/json")
-
-    routes = [
-        *status_routes(checks, stop=stop),
-        Route("/openapi.json", describe, methods=["GET"]),
-        *(
-            Route(path, _file(*file), methods=["GET"])
-            for path, file in documentation_files("StudyIn Analytics, ingest").items()
-        ),
-    ]
-    endpoints = {**EventRoutes(intake).endpoints, **segment.endpoints}
-    others = Starlette(routes=routes, exception_handlers={Exception: answer_defect})
-    others.router.redirect_slashes = False
-    return IngestApp(endpoints, others, frozenset(route.path for route in routes), ALIASES)
-
-
-def _file(media_type: str, content: bytes) -> Callable[[Request], Awaitable[Response]]:
-    async def answer(_request: Request) -> Response:
-        headers = {"content-type": media_type, "content-security-policy": CONTENT_SECURITY_POLICY}
-        return StaticFile(content, headers=headers)
-
-    return answer
+    return build_application(
+        [
+            *EventRoutes(intake).routes,
+            *segment.routes,
+            *status_routes(checks, stop=stop, is_counted=False),
+            *documentation_routes(openapi(), is_counted=False),
+        ]
+    )

@@ -39,9 +39,9 @@ from telemetry import events as telemetry
 from telemetry import logging
 from telemetry.exposition import publish_build
 from telemetry.health import Check
-from telemetry.status import status_application
 from web.server.http_server import serve_http
 from web.server.listener import status_listener
+from web.status import status_application
 
 BATCH: Final = 500
 """Maximum number of entries of one script call: bounds how long the call blocks Redis."""

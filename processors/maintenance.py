@@ -23,9 +23,9 @@ from stream.health import ping as ping_stream
 from telemetry import events as telemetry
 from telemetry.exposition import publish_build
 from telemetry.health import Check
-from telemetry.status import status_application
 from web.server.http_server import serve_http
 from web.server.listener import status_listener
+from web.status import status_application
 
 STAND_BY_SECONDS: Final = 5.0
 LONGEST_STATEMENT: Final = timedelta(minutes=30)

@@ -45,9 +45,9 @@ from telemetry import logging
 from telemetry.exposition import publish_build
 from telemetry.health import Check
 from telemetry.labels import BatchStage
-from telemetry.status import status_application
 from web.server.http_server import serve_http
 from web.server.listener import status_listener
+from web.status import status_application
 
 _DECODED_AT_ONCE: Final = 100
 """Entries decoded before other tasks may run: a fraction of a millisecond."""

@@ -18,6 +18,6 @@ class Finding:
     """What to do; empty when all is well."""
 
 
-def judge(name: str, good: bool, detail: str, fix: str, *, otherwise: Literal["warn", "fail"] = "fail") -> Finding:
+def check(name: str, good: bool, detail: str, fix: str, *, otherwise: Literal["warn", "fail"] = "fail") -> Finding:
     """Return a finding that is ok when `good`, else `otherwise` with its fix."""
     return Finding(name, "ok", detail) if good else Finding(name, otherwise, detail, fix)

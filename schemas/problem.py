@@ -44,6 +44,6 @@ class Problem(BaseModel):
     )
 
 
-def told_name(name: str) -> str:
+def safe_name(name: str) -> str:
     """Return the name of a field or parameter as it may be told; `?` for one that could say something of a person."""
     return name if len(name) <= _LONGEST_NAME and _TELLABLE_NAME.fullmatch(name) else _UNTELLABLE

@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from runtime.diagnosis import Finding, judge
+from runtime.diagnosis import Finding, check
 from storage.batches.id_conflicts import ConflictKind, read_conflicts
 from storage.database.failures import translated_errors
 from storage.database.pool import connect
@@ -20,7 +20,7 @@ from storage.retention.horizon import read_horizon
 _OLDEST: Final = 15
 _LONG_TRANSACTION_SECONDS: Final = 600
 _RECENT: Final = timedelta(days=7)
-_MOST_TOLD: Final = 10
+_MAX_LISTED: Final = 10
 _DIFFERENCES: Final = {"event_type": "type", "learner": "learner"}
 _LONG_RESIDUE: Final = timedelta(days=2)
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,39 +53,39 @@ async def diagnose(database_url: str, pool_size: int, now: datetime, raw_retenti
         await connection.close()
     assert facts is not None
     return [
-        *judge_server(facts, pool_size),
-        _judge_schema(current),
-        judge_losses(losses, now),
-        judge_horizon(horizon, now, raw_retention),
-        judge_conflicts(conflicts),
-        judge_residue(residue, now),
+        *check_server(facts, pool_size),
+        _check_schema(current),
+        check_losses(losses, now),
+        check_horizon(horizon, now, raw_retention),
+        check_conflicts(conflicts),
+        check_residue(residue, now),
     ]
 
 
-def judge_server(facts: asyncpg.Record, pool_size: int) -> list[Finding]:
+def check_server(facts: asyncpg.Record, pool_size: int) -> list[Finding]:
     """Judge what the server says of itself; one process may open `pool_size` connections."""
     left = facts["connections"] - facts["used"]
     return [
-        judge(
+        check(
             "postgres.version",
             facts["major"] >= _OLDEST,
             f"PostgreSQL {facts['version']}",
             f"use PostgreSQL {_OLDEST} or newer",
         ),
-        judge(
+        check(
             "postgres.durability",
             facts["fsync"] == "on" and facts["synchronous_commit"] != "off",
             f"fsync is {facts['fsync']}, synchronous_commit is {facts['synchronous_commit']}",
             "set both to on: an event is acknowledged in Redis once Postgres says it is stored",
         ),
-        judge(
+        check(
             "postgres.connections",
             left >= pool_size,
             f"{facts['used']} of {facts['connections']} in use",
             f"raise max_connections or lower ANALYTICS_DB_POOL_SIZE ({pool_size}, for each process)",
             otherwise="warn",
         ),
-        judge(
+        check(
             "postgres.transactions",
             facts["oldest_seconds"] < _LONG_TRANSACTION_SECONDS,
             f"the oldest is {facts['oldest_seconds']:.0f} s old",
@@ -95,10 +95,10 @@ def judge_server(facts: asyncpg.Record, pool_size: int) -> list[Finding]:
     ]
 
 
-def judge_losses(losses: Sequence[StreamLoss], now: datetime) -> Finding:
+def check_losses(losses: Sequence[StreamLoss], now: datetime) -> Finding:
     """Judge what streams lost of late."""
     recent = [loss for loss in losses if now - loss.noticed_at < _RECENT]
-    return judge(
+    return check(
         "stream.losses",
         not any(loss.lost for loss in recent),
         f"{sum(loss.lost for loss in recent)} entries in {_RECENT.days} days",
@@ -107,9 +107,9 @@ def judge_losses(losses: Sequence[StreamLoss], now: datetime) -> Finding:
     )
 
 
-def judge_horizon(horizon: datetime | None, now: datetime, raw_retention: timedelta) -> Finding:
+def check_horizon(horizon: datetime | None, now: datetime, raw_retention: timedelta) -> Finding:
     """Judge whether ingest accepts events that retention may have removed before; None when that is not known."""
-    return judge(
+    return check(
         "retention.horizon",
         horizon is None or horizon <= now - raw_retention,
         f"raw events before {horizon:%Y-%m-%d} were removed"
@@ -121,43 +121,43 @@ def judge_horizon(horizon: datetime | None, now: datetime, raw_retention: timede
     )
 
 
-def judge_conflicts(conflicts: Mapping[ConflictKind, int]) -> Finding:
+def check_conflicts(conflicts: Mapping[ConflictKind, int]) -> Finding:
     """Judge the events of late that were dropped because another event has their id."""
-    told = [
+    listed = [
         f"{events} from {kind.source}, of another {_DIFFERENCES[kind.differs]} than that of {kind.stored_source}"
-        for kind, events in list(conflicts.items())[:_MOST_TOLD]
+        for kind, events in list(conflicts.items())[:_MAX_LISTED]
     ]
-    told += [f"and {len(conflicts) - _MOST_TOLD} more kinds"] if len(conflicts) > _MOST_TOLD else []
-    return judge(
+    listed += [f"and {len(conflicts) - _MAX_LISTED} more kinds"] if len(conflicts) > _MAX_LISTED else []
+    return check(
         "events.id_conflicts",
         not conflicts,
-        f"dropped in {_RECENT.days} days: {'; '.join(told)}" if conflicts else f"none in {_RECENT.days} days",
+        f"dropped in {_RECENT.days} days: {'; '.join(listed)}" if conflicts else f"none in {_RECENT.days} days",
         "these services use one event_id for different events, and only the first is stored: send UUIDs, or ids that"
         " are unique within the service. See `Conflicts of event ids` in docs/operations.md",
         otherwise="warn",
     )
 
 
-def judge_residue(left: Sequence[Residue], now: datetime) -> Finding:
+def check_residue(left: Sequence[Residue], now: datetime) -> Finding:
     """Judge for how long bytes of erased learners have been where they should not be."""
     oldest: dict[str, datetime] = {}
     for place, since in left:
         store = "Redis" if place in PLACES_IN_REDIS else "Postgres"
         oldest[store] = min(oldest.get(store, since), since)
-    told = [f"{store} since {since.astimezone(UTC):%Y-%m-%d %H:%M:%S}" for store, since in sorted(oldest.items())]
-    return judge(
+    listed = [f"{store} since {since.astimezone(UTC):%Y-%m-%d %H:%M:%S}" for store, since in sorted(oldest.items())]
+    return check(
         "erasure.residue",
         all(now - since < _LONG_RESIDUE for since in oldest.values()),
-        f"bytes of erased learners may be in {', '.join(told)} (UTC)" if told else "none",
+        f"bytes of erased learners may be in {', '.join(listed)} (UTC)" if listed else "none",
         "see `Erased bytes stay` in docs/operations.md",
         otherwise="warn",
     )
 
 
-def _judge_schema(current: str | None) -> Finding:
+def _check_schema(current: str | None) -> Finding:
     head = head_revision()
     is_newer = current is not None and current > head
-    return judge(
+    return check(
         "postgres.schema",
         current == head,
         f"at revision {current}" if current else "never migrated",

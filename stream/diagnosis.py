@@ -9,7 +9,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from runtime.diagnosis import Finding, judge
+from runtime.diagnosis import Finding, check
 from runtime.errors import StreamUnavailable
 from runtime.settings import Durability
 from stream.continuity import find_position
@@ -26,7 +26,7 @@ _OLDEST: Final = (7, 0)
 _SKEW_SECONDS: Final = 5.0
 _LATE_SECONDS: Final = 60.0
 """A live event that is older surprises nobody any more."""
-_MOST_TOLD: Final = 20
+_MAX_LISTED: Final = 20
 
 
 async def diagnose(
@@ -43,44 +43,44 @@ async def diagnose(
     fsync = await _setting(redis, "appendfsync")
     known = await knows_waitaof(redis)
     findings = [
-        *judge_server(facts, fsync, durability, knows_waitaof=known),
-        _judge_clock((await measure(redis, 0)).redis_now, now),
-        judge_nodes(await _setting(redis, "stream-node-max-entries")),
+        *check_server(facts, fsync, durability, knows_waitaof=known),
+        _check_clock((await measure(redis, 0)).redis_now, now),
+        check_nodes(await _setting(redis, "stream-node-max-entries")),
     ]
     if known and facts["aof_enabled"] and fsync == "everysec" and durability in ("local", "replica"):
-        findings.append(_judge_confirmations(early=await confirms_early(redis)))
+        findings.append(_check_confirmations(early=await confirms_early(redis)))
     for partition in range(partitions):
         findings += await _diagnose_partition(redis, partition, claim_idle_seconds)
         findings.append(await _diagnose_live(redis, partition))
-        findings.append(judge_foreign_groups(partition, await read_needs(redis, partition), ignored_groups))
-    return [*findings, judge_unmapped(await read_unmapped(redis, now))]
+        findings.append(check_foreign_groups(partition, await read_needs(redis, partition), ignored_groups))
+    return [*findings, check_unmapped(await read_unmapped(redis, now))]
 
 
-def judge_unmapped(names: Sequence[Unmapped]) -> Finding:
+def check_unmapped(names: Sequence[Unmapped]) -> Finding:
     """Judge the names that Segment's senders used and that stand for nothing, most frequent first."""
-    told = [f"{one.name} ({one.times}x, last {one.last_seen:%Y-%m-%d %H:%M} UTC)" for one in names[:_MOST_TOLD]]
-    told += [f"and {len(names) - _MOST_TOLD} more"] if len(names) > _MOST_TOLD else []
-    return judge(
+    listed = [f"{one.name} ({one.times}x, last {one.last_seen:%Y-%m-%d %H:%M} UTC)" for one in names[:_MAX_LISTED]]
+    listed += [f"and {len(names) - _MAX_LISTED} more"] if len(names) > _MAX_LISTED else []
+    return check(
         "segment.unmapped",
         not names,
-        f"not stored: {', '.join(told)}" if names else "no event of a Segment client was of an unknown name",
+        f"not stored: {', '.join(listed)}" if names else "no event of a Segment client was of an unknown name",
         "map each name in the file of ANALYTICS_SEGMENT_MAPPING, or stop sending it; calls such as identify() are never"
         " stored. See docs/segment.md",
         otherwise="warn",
     )
 
 
-def judge_foreign_groups(partition: int, needs: Sequence[GroupNeed], ignored: Collection[str]) -> Finding:
+def check_foreign_groups(partition: int, needs: Sequence[GroupNeed], ignored: Collection[str]) -> Finding:
     """Judge the groups that other tools made on a stream: one that holds entries keeps them from being trimmed."""
     foreign = sorted(
         (need for need in needs if need.kind(ignored) in ("other", "ignored")), key=lambda need: -need.held_seconds
     )
-    told = [_describe(need, is_ignored=need.kind(ignored) == "ignored") for need in foreign[:_MOST_TOLD]]
-    told += [f"and {len(foreign) - _MOST_TOLD} more"] if len(foreign) > _MOST_TOLD else []
-    return judge(
+    listed = [_describe(need, is_ignored=need.kind(ignored) == "ignored") for need in foreign[:_MAX_LISTED]]
+    listed += [f"and {len(foreign) - _MAX_LISTED} more"] if len(foreign) > _MAX_LISTED else []
+    return check(
         f"stream.{partition}.foreign_groups",
         not any(need.held_since for need in foreign if need.kind(ignored) == "other"),
-        "; ".join(told) or "none",
+        "; ".join(listed) or "none",
         "start its consumers, or remove it (XGROUP DESTROY), or name it in ANALYTICS_TRIM_IGNORE_GROUPS: then entries"
         " are trimmed before it has read them",
         otherwise="warn",
@@ -99,8 +99,8 @@ def _describe(need: GroupNeed, *, is_ignored: bool) -> str:
     return f"{words}, ignored" if is_ignored else words
 
 
-def _judge_confirmations(*, early: bool) -> Finding:
-    return judge(
+def _check_confirmations(*, early: bool) -> Finding:
+    return check(
         "redis.confirmations",
         not early,
         "WAITAOF answers before the disk has the write" if early else "WAITAOF waits for the disk",
@@ -109,7 +109,7 @@ def _judge_confirmations(*, early: bool) -> Finding:
     )
 
 
-def judge_server(
+def check_server(
     facts: Mapping[str, Any], fsync: str | None, durability: Durability, *, knows_waitaof: bool
 ) -> list[Finding]:
     """Judge what INFO says; `fsync` is the setting appendfsync, None where the server keeps it to itself."""
@@ -118,40 +118,40 @@ def judge_server(
     version = str(facts["valkey_version" if is_valkey else "redis_version"])
     policy = str(facts.get("maxmemory_policy", "unknown"))
     return [
-        judge(
+        check(
             "redis.version",
             tuple(int(part) for part in version.split(".")[:2]) >= _OLDEST,
             f"{'Valkey' if is_valkey else 'Redis'} {version}",
             "use Redis 7.0 or newer, or Valkey 8 or newer",
         ),
-        judge(
+        check(
             "redis.eviction",
             policy == "noeviction",
             f"maxmemory-policy is {policy}",
             "set maxmemory-policy to noeviction: any other drops events when memory is short",
         ),
-        judge(
+        check(
             "redis.memory_limit",
             int(facts.get("maxmemory", 0)) > 0,
             f"maxmemory is {int(facts.get('maxmemory', 0))} bytes",
             "set maxmemory above ANALYTICS_STREAM_MAX_BYTES, so that Redis refuses before the machine runs out",
             otherwise="warn",
         ),
-        judge(
+        check(
             "redis.persistence",
             bool(facts.get("aof_enabled")),
             "the append-only file is on" if facts.get("aof_enabled") else "there is no append-only file",
             "set appendonly to yes: without it a restart loses accepted events",
             otherwise="warn" if durability == "memory" else "fail",
         ),
-        judge(
+        check(
             "redis.waitaof",
             knows_waitaof or not confirms,
             f"ANALYTICS_DURABILITY is {durability}; WAITAOF is {'known' if knows_waitaof else 'not known'}",
             "use Redis 7.2 or newer, or Valkey, else no disk can be waited for",
             otherwise="warn" if durability == "replica" else "fail",
         ),
-        judge(
+        check(
             "redis.fsync",
             fsync in (None, "always") or (confirms and fsync != "no"),
             f"appendfsync is {fsync or 'not readable here'}",
@@ -161,9 +161,9 @@ def judge_server(
     ]
 
 
-def judge_nodes(entries: str | None) -> Finding:
+def check_nodes(entries: str | None) -> Finding:
     """Judge how many entries share a node of a stream; None: the server does not say."""
-    return judge(
+    return check(
         "redis.stream_nodes",
         entries in (None, "1"),
         f"stream-node-max-entries is {entries or 'not readable here'}",
@@ -184,13 +184,13 @@ async def _setting(redis: Redis, name: str) -> str | None:
     return str(value) if value is not None else None
 
 
-def _judge_clock(redis_now: datetime, now: datetime) -> Finding:
+def _check_clock(redis_now: datetime, now: datetime) -> Finding:
     skew = abs((redis_now - now).total_seconds())
-    return judge(
+    return check(
         "redis.clock",
         skew < _SKEW_SECONDS,
         f"{skew:.1f} s apart from this machine",
-        "set both clocks by NTP: retention and lag are told by the clock of Redis",
+        "set both clocks by NTP: retention and lag are listed by the clock of Redis",
         otherwise="warn",
     )
 
@@ -200,7 +200,7 @@ async def _diagnose_live(redis: Redis, partition: int) -> Finding:
     if not await has_group(redis, partition, LIVE_GROUP):
         return Finding(name, "ok", "nobody publishes live")
     seconds = (await measure(redis, partition, LIVE_GROUP)).seconds
-    return judge(
+    return check(
         name,
         seconds < _LATE_SECONDS,
         f"{seconds:.1f} s behind",
@@ -224,21 +224,21 @@ async def _diagnose_partition(redis: Redis, partition: int, claim_idle_seconds: 
     stuck = [facts for facts in consumers if facts["pending"] and facts["idle"] > claim_idle_seconds * 2000]
     return [
         Finding(f"{name}.group", "ok", f"{len(consumers)} consumers, {lag.pending} entries in hand"),
-        judge(
+        check(
             f"{name}.lag",
             lag.undelivered is not None,
             f"{lag.undelivered} entries wait" if lag.undelivered is not None else "Redis cannot tell the lag",
             "entries were deleted before they were read; the number comes back when the group has read past them",
             otherwise="warn",
         ),
-        judge(
+        check(
             f"{name}.clock",
             ahead < _SKEW_SECONDS,
             f"the newest entry is {ahead:.0f} s ahead of the clock of Redis",
             "that clock was ahead once; until it is there again the lag looks shorter and entries are kept longer",
             otherwise="warn",
         ),
-        judge(
+        check(
             f"{name}.stuck",
             not stuck,
             f"{len(stuck)} idle consumers hold {sum(facts['pending'] for facts in stuck)} entries",

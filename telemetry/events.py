@@ -118,6 +118,21 @@ def authentication_failed(reason: str) -> None:
     metrics.AUTHENTICATION_FAILURES.labels(reason).inc()
 
 
+def prepare_read_routes(paths: Iterable[str], socket_path: str) -> None:
+    """Export the series of the read service for each route and status, also while they are 0."""
+    codes = dict.fromkeys(paths, metrics.READ_CODES) | {socket_path: metrics.LIVE_CODES}
+    for route, route_codes in codes.items():
+        labelled(metrics.READ_DURATION, route)
+        for code in route_codes:
+            labelled(metrics.READ_REQUESTS, route, code)
+
+
+def read_answered(route: str, status: int, seconds: float) -> None:
+    """Count an answer of the read service. `route` is a template, `seconds` the time until the answer began."""
+    labelled(metrics.READ_REQUESTS, route, str(status)).inc()
+    labelled(metrics.READ_DURATION, route).observe(seconds)
+
+
 def prepare_refusal_codes(codes: Iterable[str]) -> None:
     """Export the counter of each code, also while it is 0."""
     for code in codes:

@@ -166,19 +166,8 @@ INGEST_ROUTES: Final = (
     "/v1/alias",
 )
 INGEST_CODES: Final = ("200", "202", "207", "400", "401", "403", "413", "415", "422", "429", "500", "503")
-READ_ROUTES: Final = (
-    "/api/analytics/learning/overview",
-    "/api/analytics/learning/heatmap",
-    "/api/analytics/gamification/progress",
-    "/api/analytics/system/metrics",
-    "/api/analytics/live/sse",
-    "/api/analytics/privacy/users/{user_id}",
-    "/api/analytics/privacy/users/{user_id}/export",
-    "/api/analytics/privacy/jobs/{job_id}",
-)
 JWKS_STATES: Final = ("used", "skipped")
 READ_CODES: Final = ("200", "400", "401", "403", "422", "429", "500", "503")
-LIVE_ROUTE: Final = "/api/analytics/live"
 LIVE_CODES: Final = ("101", "401", "403", "422", "426", "429", "500", "503")
 CONNECTION_REFUSAL_REASONS: Final = ("total", "address", "idle_closed", "descriptors")
 LIVE_TRANSPORTS: Final = ("websocket", "sse")
@@ -243,13 +232,6 @@ for _route in INGEST_ROUTES:
     INGEST_DURATION.labels(_route)
     for _code in INGEST_CODES:
         INGEST_REQUESTS.labels(_route, _code)
-for _route in READ_ROUTES:
-    READ_DURATION.labels(_route)
-    for _code in READ_CODES:
-        READ_REQUESTS.labels(_route, _code)
-READ_DURATION.labels(LIVE_ROUTE)
-for _code in LIVE_CODES:
-    READ_REQUESTS.labels(LIVE_ROUTE, _code)
 for _reason in CONNECTION_REFUSAL_REASONS:
     REFUSED_CONNECTIONS.labels(_reason)
 for _transport in LIVE_TRANSPORTS:

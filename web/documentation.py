@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from runtime.errors import ConfigurationError
+from web.routing import Route
+from web.static_file import static_route
 
 _ASSETS: Final = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "swagger-ui.css": "text/css; charset=utf-8",
 }
 
-CONTENT_SECURITY_POLICY: Final = (
+_CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
     " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -38,13 +41,27 @@ _START: Final = """SwaggerUIBundle({
 """
 
 
-def documentation_files(title: str) -> Mapping[str, tuple[str, bytes]]:
-    """Return media type and content of every path of the page. Raises ConfigurationError when Swagger UI is missing."""
+def documentation_routes(document: Mapping[str, Any], *, is_counted: bool = True) -> list[Route]:
+    """Return the routes of `/openapi.json` and `/docs`. Raises ConfigurationError when Swagger UI is missing."""
+    content = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    routes = [static_route("/openapi.json", content, {"content-type": "application/json"}, is_counted=is_counted)]
+    for path, (media_type, content) in _page_files(document["info"]["title"]).items():
+        headers = {
+            "content-type": media_type,
+            "content-security-policy": _CONTENT_SECURITY_POLICY,
+            "cache-control": "no-cache",
+        }
+        routes.append(static_route(path, content, headers, is_counted=is_counted))
+    return routes
+
+
+def _page_files(title: str) -> Mapping[str, tuple[str, bytes]]:
     # located, not imported: only the files of the package are needed
-    package = importlib.util.find_spec("fastapi_swagger")
-    if package is None or package.origin is None:
-        raise ConfigurationError("the package fastapi-swagger is not installed; install the hashed requirements")
-    resources = Path(package.origin).parent / "resources"
+    package = importlib.util.find_spec("swagger_ui_bundle")
+    found = list(Path(package.origin).parent.glob("vendor/*")) if package and package.origin else []
+    if not found:
+        raise ConfigurationError("the package swagger-ui-bundle-v2 is not installed; install the hashed requirements")
+    [resources] = found
     files = {
         "/docs": ("text/html; charset=utf-8", _PAGE.format(title=title).encode()),
         "/docs/start.js": ("text/javascript; charset=utf-8", _START.encode()),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Final
 
-from schemas.problem import Problem, ProblemError
+from runtime.errors import DependencyUnavailable
+from schemas.problem import PROBLEM_MEDIA_TYPE, Problem, ProblemError
+from web.reply import Reply
 
 
 class Refusal(Exception):
@@ -29,14 +33,49 @@ class Refusal(Exception):
         self.errors = list(errors)
         self.event_ids = list(event_ids)
 
-    def problem(self, request_id: str) -> Problem:
-        """Return the problem document of the answer."""
-        return Problem(
-            title=self.status.phrase,
-            status=self.status,
-            code=self.code,
-            detail=self.detail,
-            instance=request_id,
-            errors=self.errors,
-            event_ids=self.event_ids,
-        )
+
+DEFECT: Final = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "A fault of this service; it has been logged.")
+
+
+def invalid_parameters(errors: Sequence[ProblemError]) -> Refusal:
+    """Return the refusal (422) of a request whose parameters have these errors."""
+    return Refusal(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameters", "See `errors` for each parameter.", errors=errors
+    )
+
+
+def refusal_for(error: Exception) -> Refusal | None:
+    """Return the refusal that answers an error; None for a defect."""
+    match error:
+        case Refusal():
+            return error
+        case DependencyUnavailable():
+            return Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"{error.dependency}_unavailable",
+                "The answer cannot be read now; ask again.",
+                # spread, so that readers do not all return at once
+                headers={"retry-after": str(random.randint(1, 5))},
+            )
+        case _:
+            return None
+
+
+def problem_body(refusal: Refusal, request_id: str) -> bytes:
+    """Return the problem document of a refusal, as JSON. `instance` is the request id."""
+    problem = Problem(
+        title=refusal.status.phrase,
+        status=refusal.status,
+        code=refusal.code,
+        detail=refusal.detail,
+        instance=request_id,
+        errors=refusal.errors,
+        event_ids=refusal.event_ids,
+    )
+    return problem.model_dump_json(exclude_none=True, exclude=None if refusal.event_ids else {"event_ids"}).encode()
+
+
+def problem_reply(refusal: Refusal, request_id: str) -> Reply:
+    """Return the answer to a request that is refused."""
+    headers = {"content-type": PROBLEM_MEDIA_TYPE, **refusal.headers}
+    return Reply(refusal.status, problem_body(refusal, request_id), headers)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from web.routing import READ, Route
 
 PIECE_BYTES: Final = 64 * 1024
 """Size of one write. The next write waits while the send buffer is full."""
@@ -21,3 +24,12 @@ class StaticFile(Response):
         for start in range(0, len(content), PIECE_BYTES):
             await send({"type": "http.response.body", "body": content[start : start + PIECE_BYTES], "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+def static_route(path: str, content: bytes, headers: dict[str, str], *, is_counted: bool = True) -> Route:
+    """Return the route of a file. `headers` include its media type."""
+
+    async def answer(_request: Request) -> Response:
+        return StaticFile(content, headers=headers)
+
+    return Route(path, READ, answer, is_counted=is_counted)

@@ -14,7 +14,7 @@ from cli.local import dev_file
 from cli.local.dev_file import DATA_DIR, DataDir, DevFile, resolve_settings
 from cli.output import coloured, joined, show, show_json
 from runtime.clock import utc_now
-from runtime.diagnosis import Finding, judge
+from runtime.diagnosis import Finding, check
 from runtime.errors import ConfigurationError, DependencyUnavailable
 from runtime.settings import Settings
 
@@ -70,14 +70,14 @@ def check_secrets(settings: Settings) -> list[Finding]:
     keys = len(settings.api_keys)
     return [
         pseudonyms,
-        judge(
+        check(
             "settings.api_keys",
             keys > 0,
             f"{keys} keys",
             "set ANALYTICS_API_KEYS or issue keys with `analytics keys create`; without keys every request is rejected",
             otherwise="warn",
         ),
-        judge(
+        check(
             "settings.jwt_secret",
             settings.jwt_secret is not None,
             "set" if settings.jwt_secret else "not set",
@@ -93,7 +93,7 @@ def check_logins(running: DevFile | None) -> list[Finding]:
         return []
     shared = running.shared_logins
     return [
-        judge(
+        check(
             "up.logins",
             not shared,
             "some processes share the login of REDIS_URL or DATABASE_URL" if shared else "one for each process",
@@ -161,7 +161,7 @@ async def _diagnose_postgres(settings: Settings) -> list[Finding]:
 def _check_disk(data_dir: Path) -> Finding:
     directory = data_dir if data_dir.exists() else Path.cwd()
     free = shutil.disk_usage(directory).free
-    return judge(
+    return check(
         "disk.free",
         free >= _MIN_DISK_BYTES,
         f"{free / 1024**3:.1f} GiB free at {directory}",

@@ -16,7 +16,7 @@ from cli.interrupt import INTERRUPTED, run_unless_interrupted
 from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.output import Column, Row, say, show_json_text, show_table
 from cli.time_options import parse_time
-from dashboard.event_answers import shown_in, span_of, stored_event
+from dashboard.answers.event_page import shown_in, span_of, stored_event
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings

@@ -19,7 +19,7 @@ from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.operator import current_operator
 from cli.output import Column, Row, ask, note, show_json, show_json_text, show_table
 from cli.time_options import parse_time
-from dashboard.privacy_desk import PrivacyDesk
+from dashboard.privacy.service import PrivacyService
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.privacy import ErasureReceipt
@@ -144,7 +144,7 @@ async def _erase(settings: Settings, user_id: str, *, wait: bool) -> ErasureRece
         return receipt
 
 
-async def _receipt(desk: PrivacyDesk, job_id: UUID) -> ErasureReceipt:
+async def _receipt(desk: PrivacyService, job_id: UUID) -> ErasureReceipt:
     receipt = await desk.receipt(job_id)
     assert receipt is not None
     return receipt
@@ -162,9 +162,9 @@ async def _export(settings: Settings, user_id: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _desk(settings: Settings) -> AsyncIterator[PrivacyDesk]:
+async def _desk(settings: Settings) -> AsyncIterator[PrivacyService]:
     async with contextlib.aclosing(connect_stream(settings)) as redis:
-        yield PrivacyDesk(settings.database_dsn, redis, range(settings.stream_partitions), utc_now)
+        yield PrivacyService(settings.database_dsn, redis, range(settings.stream_partitions), utc_now)
 
 
 async def _audit(settings: Settings) -> list[Holding]:

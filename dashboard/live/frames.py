@@ -1,7 +1,7 @@
-"""What subscribers are sent, in the form of WebSocket and in that of Server-Sent Events. Pure.
+"""Frames of live events, for WebSockets and Server-Sent Events. Pure.
 
-A frame is made once and sent to everybody who stands at the same place: the texts of its messages are joined as they
-are, never read and written again.
+A frame is built once and sent to all subscribers with the same cursor and filter. The JSON of its messages is joined
+without being parsed.
 """
 
 from __future__ import annotations
@@ -15,40 +15,40 @@ from dashboard.live.ring import RingMessage, Selection
 from schemas.live import FrameType
 
 RETRY: Final = b"retry: 2000\n\n"
-"""First thing of an SSE stream: milliseconds until a browser comes back by itself."""
+"""Start of a stream: milliseconds until a browser reconnects."""
 
 
 class Frame(Protocol):
-    """Something to send."""
+    """One frame."""
 
     @property
     def text(self) -> str:
-        """As the text of a WebSocket message."""
+        """The text of a WebSocket message."""
 
     @property
     def event(self) -> bytes:
-        """As Server-Sent Events."""
+        """The Server-Sent Events."""
 
     @property
     def messages(self) -> Sequence[RingMessage]:
-        """The messages it carries."""
+        """The messages of the frame."""
 
 
 class Events:
-    """Messages."""
+    """A frame of messages."""
 
     def __init__(self, selection: Selection) -> None:
         self.messages, self._cursor = selection
 
     @cached_property
     def text(self) -> str:
-        """As the text of a WebSocket message."""
+        """The text of a WebSocket message."""
         joined = b",".join([message.text for message in self.messages])
         return f'{{"type":"events","events":[{joined.decode()}],"cursor":"{self._cursor}"}}'
 
     @cached_property
     def event(self) -> bytes:
-        """As Server-Sent Events, one for each message."""
+        """The Server-Sent Events, one for each message."""
         return b"".join(
             [
                 b"id: %d\nevent: %s\ndata: %s\n\n" % (head.id, head.event_type.encode(), text)
@@ -58,7 +58,7 @@ class Events:
 
 
 class Notice:
-    """Something said by the service itself."""
+    """A frame from the service itself."""
 
     messages: Sequence[RingMessage] = ()
 
@@ -70,35 +70,35 @@ class Notice:
 
     @property
     def text(self) -> str:
-        """As the text of a WebSocket message."""
+        """The text of a WebSocket message."""
         return json.dumps({"type": self._kind, **self._facts}, separators=(",", ":"))
 
     @property
     def event(self) -> bytes:
-        """As a Server-Sent Event."""
+        """The Server-Sent Event."""
         return f"id: {self._cursor}\nevent: {self._kind}\ndata: {self.text}\n\n".encode()
 
 
 def welcome(cursor: int, heartbeat_seconds: float) -> Notice:
-    """Return the first frame: from where on the subscriber gets events, and how long it may be left in silence."""
+    """Return the first frame: the cursor of the subscriber, and the maximum time between frames."""
     return Notice("welcome", cursor, {"cursor": str(cursor), "heartbeat_seconds": heartbeat_seconds})
 
 
 def heartbeat(cursor: int) -> Notice:
-    """Return a sign of life: how far the subscriber has seen."""
+    """Return a heartbeat with the cursor of the subscriber."""
     return Notice("heartbeat", cursor, {"cursor": str(cursor)})
 
 
 def behind(cursor: int) -> Notice:
-    """Tell a subscriber that it is slow: what comes next is no news."""
+    """Return the notice that the subscriber is slow: the next events are not new."""
     return Notice("behind", cursor, {})
 
 
 def resync_required(cursor: int) -> Notice:
-    """Tell a subscriber that there is a gap before what comes next."""
+    """Return the notice that events before the next ones are missing."""
     return Notice("resync_required", cursor, {"cursor": str(cursor), "reason": "history_gone"})
 
 
 def expired(cursor: int) -> Notice:
-    """Tell a subscriber of an SSE stream that its credentials have ended; a WebSocket says it in its close code."""
+    """Return the notice that the credentials of a stream have expired. A WebSocket has a close code for it."""
     return Notice("expired", cursor, {})

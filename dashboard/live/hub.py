@@ -1,7 +1,7 @@
-"""Follows the timeline for all subscribers of this process: one reader, one ring, nothing per subscriber.
+"""Follows the timeline for all subscribers of this process: one reader and one ring.
 
-Pub/sub would lose what comes while a connection breaks; the timeline is a log, and the hub goes on where it was. It
-reads only while somebody is subscribed.
+Pub/sub would lose messages while a connection is broken. The timeline is a log: the hub continues at its position. It
+reads only while there are subscribers.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from dashboard.live.event_filter import EventFilter
 from dashboard.live.frames import Events
 from dashboard.live.pace import Pace
 from dashboard.live.ring import Ring, RingMessage, Selection, select
 from dashboard.live.tally import Tally
-from dashboard.live.wanted import Wanted
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from runtime.lifecycle import run_together, wait
@@ -26,20 +26,20 @@ from stream.timeline import HistoryGone, TimelineMessage, TimelinePage, last_mes
 from telemetry import events as telemetry
 
 RING_MESSAGES: Final = 10_000
-"""Seconds to minutes of events: enough for a client that stumbles."""
+"""Seconds to minutes of events, for clients that fall behind briefly."""
 MEMORY: Final = timedelta(minutes=10)
-"""How long a message may stay in memory: who is erased from the timeline is soon gone from here too."""
+"""Maximum age of a message in memory, so that erased learners leave it soon."""
 RECENT: Final = timedelta(seconds=30)
-"""What is read before the first subscriber begins: after a restart all come back, and soon."""
+"""Age of the messages that are read before the first subscriber: after a restart all subscribers return soon."""
 _PAGE: Final = 2_000
 _CATCH_UP_PAGE: Final = 150
-"""About what one frame holds of them."""
+"""Messages of about one frame."""
 _PAGES_AT_ONCE: Final = 8
-"""Of subscribers that catch up from Redis, however many come back at the same time."""
+"""Maximum concurrent reads of subscribers that catch up from Redis."""
 
 
 class Hub:
-    """What subscribers stand before. Only `keep` moves it on."""
+    """The messages that subscribers read. Only its loop adds messages."""
 
     def __init__(
         self,
@@ -51,27 +51,27 @@ class Hub:
         self.pace = pace or Pace()
         self.tally = Tally()
         self.epoch = 0
-        """Grows when messages were lost behind which nobody can go on."""
+        """Increases when messages were lost and no subscriber can continue."""
         self.is_over = False
-        """Whether the process is about to end."""
+        """Whether the service is stopping."""
         self._redis = redis
         self._capacity = capacity
         self._clock = clock
         self._ring = Ring(capacity)
         self._follows = False
-        """Whether the ring is kept up to date: only while somebody is subscribed."""
+        """Whether the ring is current: only while there are subscribers."""
         self._subscribers = 0
         self._failures = 0
         self._anchoring = asyncio.Lock()
         self._pages = asyncio.Semaphore(_PAGES_AT_ONCE)
         self._turned = asyncio.Event()
-        self._made: dict[tuple[Wanted, int], tuple[Events | None, int]] = {}
+        self._made: dict[tuple[EventFilter, int], tuple[Events | None, int]] = {}
 
-    # What subscribers ask.
+    # For subscribers.
 
     @contextlib.asynccontextmanager
     async def joined(self) -> AsyncIterator[None]:
-        """Keep the hub at work for as long as the block runs. Raises StreamUnavailable when it cannot even begin."""
+        """Keep the hub current during the block. Raises StreamUnavailable if it cannot start."""
         self._subscribers += 1
         try:
             async with self._anchoring:
@@ -83,41 +83,41 @@ class Hub:
 
     @property
     def turned(self) -> asyncio.Event:
-        """Set at the next turn; take it before looking, so that none is missed."""
+        """Event of the next turn. Read it before the messages, so that no turn is missed."""
         return self._turned
 
     @property
     def end(self) -> int:
-        """The id behind which new messages come."""
+        """Id of the newest message that was read."""
         return self._ring.end
 
     def has_left(self, cursor: int) -> bool:
-        """Whether messages behind the cursor are in the ring no more."""
+        """Whether messages behind the cursor have left the ring."""
         return cursor < self._ring.floor
 
     def covers(self, cursor: int) -> bool:
-        """Whether everything behind the cursor is in the ring."""
+        """Whether every message behind the cursor is in the ring."""
         return self._ring.covers(cursor)
 
-    def take(self, cursor: int, wanted: Wanted) -> tuple[Events | None, int]:
-        """Return what comes next behind a cursor that is covered, if anything, and the cursor after it."""
+    def take(self, cursor: int, wanted: EventFilter) -> tuple[Events | None, int]:
+        """Return the next messages behind a covered cursor, if any, and the cursor after them."""
         place = wanted, cursor
         found = self._made.get(place)
         if found is None:
             found = self._made[place] = _events(self._ring.select(cursor, wanted))
         return found
 
-    async def page(self, cursor: int, wanted: Wanted) -> tuple[Events | None, int]:
-        """Return the same of any cursor, from Redis. Raises HistoryGone or StreamUnavailable."""
+    async def page(self, cursor: int, wanted: EventFilter) -> tuple[Events | None, int]:
+        """Return the same for any cursor, from Redis. Raises HistoryGone or StreamUnavailable."""
         async with self._pages:
             page = await read_timeline(self._redis, cursor, _CATCH_UP_PAGE)
         messages = _read(page.messages)
         return _events(select(messages, wanted, _end_of(page, _CATCH_UP_PAGE)))
 
-    # What moves it on.
+    # The loop.
 
     async def keep(self, stop: asyncio.Event) -> None:
-        """Follow the timeline until `stop` is set, through every outage of Redis; then tell all subscribers."""
+        """Follow the timeline until `stop` is set, also through outages of Redis. Then end all subscribers."""
         try:
             await run_together(stop, self._follow(stop), self._take_turns(stop))
         finally:
@@ -139,7 +139,7 @@ class Hub:
             self.tally.publish()
 
     async def _advance(self) -> float:
-        """Read what is new and hand it on; return how long to wait before the next time."""
+        """Read new messages and wake the subscribers. Return the seconds until the next read."""
         try:
             page = await read_timeline(self._redis, self._ring.end, _PAGE)
         except StreamUnavailable as error:
@@ -159,7 +159,7 @@ class Hub:
 
     def _go_on_after(self, gone: HistoryGone) -> None:
         if self._ring.end == 0 and gone.floor < gone.last:
-            # the very first messages: nothing came before them, so nothing is lost
+            # the first messages ever: nothing was lost
             self._ring.extend((), gone.floor)
             return
         telemetry.live_history_gone(self._ring.end, gone.last)
@@ -168,14 +168,14 @@ class Hub:
         self._turn()
 
     async def _recent(self) -> Ring:
-        """Return what was published last: whoever comes back is served from memory. Raises StreamUnavailable."""
+        """Return the recent messages, for subscribers that reconnect. Raises StreamUnavailable."""
         last = await last_message_id(self._redis)
         start = max(0, last - RECENT // timedelta(microseconds=1))
         for _ in range(2):
             try:
                 return await self._read_from(start, last)
             except HistoryGone as gone:
-                # the timeline does not reach so far back
+                # the timeline does not reach back that far
                 start, last = gone.floor, gone.last
         return Ring(self._capacity, last)
 
@@ -192,12 +192,12 @@ class Hub:
         self._made.clear()
 
     async def _round(self) -> float:
-        """Let every subscriber send what is new to it; return how long that took."""
+        """Let every subscriber send its new messages. Return the seconds that it took."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         self._made.clear()
         self._turn()
-        # this task comes after all those that were just woken, and once more after their bytes were written
+        # this task runs after the tasks just woken, and again after their bytes were written
         for _ in range(2):
             await asyncio.sleep(0)
         return loop.time() - started
@@ -212,12 +212,12 @@ def _events(selection: Selection) -> tuple[Events | None, int]:
 
 
 def id_of(moment: datetime) -> int:
-    """Return the id that a message published at this moment would have at least."""
+    """Return the minimum id of a message published at this moment."""
     return int(moment.timestamp() * 1_000_000)
 
 
 def _end_of(page: TimelinePage, count: int) -> int:
-    """Return the id up to which a page of `count` tells everything."""
+    """Return the id up to which a page of `count` messages is complete."""
     return page.messages[-1].id if len(page.messages) == count else page.last
 
 

@@ -1,4 +1,4 @@
-"""How fast the hub goes, and how it slows down. Pure."""
+"""Intervals of the hub, and how they grow under load. Pure."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _LONGEST_RETRY: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Times of the live service, in seconds."""
+    """Intervals of the live service, in seconds."""
 
     poll: float = 0.02
-    """Between two looks at the timeline."""
+    """Between two reads of the timeline."""
     turn: float = 1.0
-    """At least this often every subscriber looks whether something is due."""
+    """Maximum between two checks of every subscriber."""
     heartbeat: float = HEARTBEAT_SECONDS
-    """Longest a subscriber is left without any frame."""
+    """Maximum between two frames of a subscriber."""
 
     def pause(self, took: float) -> float:
-        """Return how long to gather messages after a round that took so long: rounds leave a third of the time."""
+        """Return the pause after a round that took `took` seconds. It leaves a third of the time free."""
         return min(max(self.poll, took / 2), _LONGEST_PAUSE)
 
     def retry(self, failures: int) -> float:
-        """Return how long to wait after so many failures in a row; spread, so that processes do not all ask at once."""
+        """Return the jittered backoff after consecutive failures."""
         return random.uniform(0.5, 1) * min(_FIRST_RETRY * (1 << min(failures, 10)), _LONGEST_RETRY)
 
     def is_heartbeat_due(self, silent: float) -> bool:
-        """Whether a silence of so long must end now, since the next look may be too late."""
+        """Whether a heartbeat must be sent now: the next check may be too late."""
         return silent >= self.heartbeat - self.turn

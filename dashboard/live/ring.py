@@ -1,4 +1,4 @@
-"""The newest messages in memory, and what a cursor still has before it. Pure."""
+"""The newest messages in memory, and the selection of those after a cursor. Pure."""
 
 from __future__ import annotations
 
@@ -6,44 +6,44 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from dashboard.live.wanted import Wanted
+from dashboard.live.event_filter import EventFilter
 from schemas.live import MAX_FRAME_EVENTS, MessageHead
 
 MAX_FRAME_BYTES: Final = 64 * 1024
-"""Most bytes of one frame's messages, unless the first is longer: as much may be on its way to every subscriber."""
+"""Maximum size of the messages of one frame, unless the first is larger. Each subscriber may have one in its buffer."""
 
 
 class RingMessage(NamedTuple):
-    """A message, looked into once for all subscribers."""
+    """A message, parsed once for all subscribers."""
 
     head: MessageHead
     text: bytes
 
 
 class Selection(NamedTuple):
-    """What a subscriber is sent next."""
+    """The next messages of a subscriber."""
 
     messages: list[RingMessage]
-    """Those it wants, oldest first; as many as one frame may hold."""
+    """Messages of its filter, oldest first; at most one frame."""
     cursor: int
-    """How far it has seen then, past what it does not want too."""
+    """Its cursor afterwards, behind messages that its filter skips too."""
 
 
 class Ring:
-    """The newest messages, as many as the capacity and at times twice as many."""
+    """The newest messages: at least the capacity, at most twice as many."""
 
     def __init__(self, capacity: int, start: int = 0) -> None:
-        """Hold nothing yet: what comes is behind `start`."""
+        """Start empty: new messages come behind the id `start`."""
         self._capacity = capacity
         self._ids: list[int] = []
         self._messages: list[RingMessage] = []
         self.floor = start
-        """Id up to which messages are not here."""
+        """Messages up to this id are not in the ring."""
         self.end = start
-        """Id up to which everything is known here."""
+        """Messages up to this id have been read."""
 
     def extend(self, messages: Sequence[RingMessage], end: int) -> None:
-        """Take messages, oldest first; everything through the id `end` is known then."""
+        """Append messages, oldest first. `end`: id up to which everything has been read."""
         self._ids += [message.head.id for message in messages]
         self._messages += messages
         self.end = end
@@ -51,7 +51,7 @@ class Ring:
             self.forget(self._ids[-self._capacity - 1])
 
     def forget(self, through: int) -> None:
-        """Let go of the messages up to an id."""
+        """Drop the messages up to an id."""
         excess = bisect_right(self._ids, through)
         if excess:
             self.floor = self._ids[excess - 1]
@@ -59,17 +59,17 @@ class Ring:
             del self._messages[:excess]
 
     def covers(self, cursor: int) -> bool:
-        """Whether everything behind the cursor is here."""
+        """Whether every message behind the cursor is in the ring."""
         return self.floor <= cursor <= self.end
 
-    def select(self, cursor: int, wanted: Wanted) -> Selection:
-        """Return what comes next behind a cursor that is covered."""
+    def select(self, cursor: int, wanted: EventFilter) -> Selection:
+        """Return the next messages behind a covered cursor."""
         start = bisect_right(self._ids, cursor)
         return select(self._messages[start:], wanted, self.end)
 
 
-def select(messages: Iterable[RingMessage], wanted: Wanted, end: int) -> Selection:
-    """Return what one frame holds of the messages; `end` is the cursor behind all of them."""
+def select(messages: Iterable[RingMessage], wanted: EventFilter, end: int) -> Selection:
+    """Return the messages of one frame. `end` is the cursor behind all of them."""
     taken: list[RingMessage] = []
     size = 0
     for message in messages:

@@ -1,4 +1,4 @@
-"""One subscriber: a cursor, and what it is sent while it moves through the timeline."""
+"""One subscriber: its cursor, and its frames."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dashboard.live import frames
+from dashboard.live.event_filter import EventFilter
 from dashboard.live.frames import Frame
 from dashboard.live.hub import Hub
-from dashboard.live.places import Holder
-from dashboard.live.wanted import Wanted
+from dashboard.live.subscriber_limits import Holder
 from runtime.errors import StreamUnavailable
 from stream.timeline import HistoryGone
 from telemetry import events as telemetry
 
 
 class End(Enum):
-    """Why nothing more comes."""
+    """Why a session ended."""
 
     CREDENTIALS_ENDED = "credentials_ended"
     RESTART = "restart"
-    """The service stops; it or another one can be asked again."""
+    """The service is stopping. The client may reconnect, also to another process."""
     GONE = "gone"
-    """The subscriber left."""
+    """The client disconnected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What somebody subscribed to."""
+    """The request of a subscriber."""
 
-    wanted: Wanted
+    wanted: EventFilter
     after: int | None
-    """Id of the last message it knows; None: it wants what comes from now on."""
+    """Id of its last message; None: start with new messages."""
     is_still_good: Callable[[], bool]
-    """Whether its credentials would still be accepted; asked again and again."""
+    """Returns whether its credentials are still valid."""
     holder: Holder
-    """Whose place it takes."""
+    """Whom the subscriber limits count it for."""
 
 
 class Session:
-    """Gives the frames of a subscriber, one after the other: what comes while one is sent waits in the ring."""
+    """Yields the frames of a subscriber. Messages that arrive while a frame is sent wait in the ring."""
 
     def __init__(self, hub: Hub, subscription: Subscription) -> None:
-        """Begin where the subscription says. The hub must be kept at work (`joined`)."""
+        """Start at the cursor of the subscription. The hub must be current (`joined`)."""
         self._hub = hub
         self._wanted = subscription.wanted
         self._is_still_good = subscription.is_still_good
@@ -53,25 +53,25 @@ class Session:
         self._was_covered = False
         self._has_left = False
         self.end: End | None = None
-        """Why there are no more frames, once there are none."""
+        """Why the frames ended; None before that."""
 
     @property
     def cursor(self) -> int:
-        """How far the subscriber has seen."""
+        """Id of the last message that the subscriber has passed."""
         return self._cursor
 
     def leave(self) -> None:
-        """The subscriber has gone; its frames end soon."""
+        """Note that the client disconnected. The frames end soon."""
         self._has_left = True
 
     async def frames(self) -> AsyncGenerator[Frame, None]:
-        """Yield what to send next, from the welcome to the end."""
+        """Yield the frames, from the welcome to the end."""
         clock = asyncio.get_running_loop().time
         yield frames.welcome(self._cursor, self._hub.pace.heartbeat)
         sent_at = clock()
         while True:
             turned, before = self._hub.turned, self._cursor
-            self.end = self._judge()
+            self.end = self._check_end()
             if self.end is not None:
                 return
             frame = await self._next()
@@ -84,7 +84,7 @@ class Session:
                 yield frame
                 sent_at = clock()
 
-    def _judge(self) -> End | None:
+    def _check_end(self) -> End | None:
         if self._has_left:
             return End.GONE
         if self._hub.is_over:
@@ -92,7 +92,7 @@ class Session:
         return None if self._is_still_good() else End.CREDENTIALS_ENDED
 
     async def _next(self) -> Frame | None:
-        """Move the cursor on; return what to send, if anything. Where nothing can be read now, it stays."""
+        """Advance the cursor and return the next frame, if any. During an outage the cursor stays."""
         if self._epoch != self._hub.epoch:
             return self._resync()
         if self._hub.covers(self._cursor):
@@ -108,7 +108,7 @@ class Session:
         except HistoryGone:
             return self._resync()
         except StreamUnavailable:
-            # the hub tells of it
+            # the hub logs the outage
             return None
         return found
 

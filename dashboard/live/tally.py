@@ -1,4 +1,4 @@
-"""Counts what is sent, and tells it in groups: many frames leave for one that is measured."""
+"""Counts sent frames, and publishes the counts to metrics in groups."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ Transport = Literal["websocket", "sse"]
 
 
 class Tally:
-    """What was sent since it was last told."""
+    """Frames and messages sent since the last publication."""
 
     def __init__(self) -> None:
         self._frames: Counter[Transport] = Counter()
         self._messages: Counter[Transport] = Counter()
 
     def sent(self, transport: Transport, messages: int) -> None:
-        """A frame with so many messages left."""
+        """Count a sent frame with its messages."""
         self._frames[transport] += 1
         self._messages[transport] += messages
 
     def publish(self) -> None:
-        """Tell it, and begin anew."""
+        """Publish the counts to metrics and reset them."""
         for transport, frames in self._frames.items():
             telemetry.live_frames_sent(transport, frames, self._messages[transport])
         self._frames.clear()

@@ -1,4 +1,4 @@
-"""The page to look at while developing: static files that ask the API with the credentials the reader gives."""
+"""The page for development: static files that call the API with the credentials of the reader."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Its own files and its own API, nothing inline, nothing foreign; a form never sends what was typed into it."""
+"""Allows only its own files and API. Forms are never submitted."""
 
 _INDEX: Final = "index.html"
 _MEDIA_TYPES: Final = {
@@ -22,7 +22,7 @@ _MEDIA_TYPES: Final = {
 
 
 def files() -> Mapping[str, tuple[str, bytes]]:
-    """Return media type and content of every path of the page: `/`, and its parts below `/page/`."""
+    """Return the media type and the content of each path of the page: `/`, and files below `/page/`."""
     return {
         "/" if path.name == _INDEX else f"/page/{path.name}": (_MEDIA_TYPES[path.suffix], path.read_bytes())
         for path in Path(__file__).parent.iterdir()

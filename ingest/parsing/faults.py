@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ingest.rejection import Rejection
 from ingest.work import WORK
 from schemas.limits import MAX_DEPTH
-from schemas.problem import told_name
+from schemas.problem import safe_name
 from schemas.two_forms import first_fault
 
 _TYPES: Final = {
@@ -52,7 +52,7 @@ def _code(kind: str) -> str:
 
 def pointer(location: Sequence[int | str]) -> str:
     """Return the JSON Pointer (RFC 6901) of a location. A name that could be personal is replaced."""
-    return "".join(f"/{told_name(str(part))}" for part in location)
+    return "".join(f"/{safe_name(str(part))}" for part in location)
 
 
 def find_unstorable(value: Any, location: tuple[int | str, ...] = ()) -> Rejection | None:

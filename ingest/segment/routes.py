@@ -11,12 +11,11 @@ from http import HTTPStatus
 from itertools import count
 from typing import Any, Final
 
-from starlette.types import Receive
+from starlette.requests import Request as HttpRequest
 
 from ingest.acceptance.accept import Acceptance, Outcome
 from ingest.body import read_body
 from ingest.effort import Effort, Steps
-from ingest.endpoint import Endpoint, Reply
 from ingest.intake import Intake
 from ingest.parsing.batch import validate_event
 from ingest.rejection import DEFECT, TOO_COSTLY, Rejection, defect_refusal, isolate_defect
@@ -32,6 +31,8 @@ from schemas.events import AnyEvent
 from telemetry import events as telemetry
 from web.credentials import ApiKey, presented_key
 from web.problems import Refusal
+from web.reply import Reply
+from web.routing import Route, address_of, headers_of
 
 BATCH: Final = "/v1/batch"
 CALLS: Final = {call: f"/v1/{call}" for call in (TRACK, *UNSUPPORTED)}
@@ -56,20 +57,23 @@ class SegmentRoutes:
     unmapped: UnmappedNames
 
     @property
-    def endpoints(self) -> Mapping[str, Endpoint]:
-        """What answers each path."""
-        return {BATCH: self.batch} | {path: partial(self.call, call) for call, path in CALLS.items()}
+    def routes(self) -> list[Route]:
+        """The route table."""
+        endpoints = {BATCH: self.batch} | {path: partial(self.call, call) for call, path in CALLS.items()}
+        return [Route(path, ("POST",), endpoint, aliases_of(path)) for path, endpoint in endpoints.items()]
 
-    async def batch(self, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
+    async def batch(self, request: HttpRequest) -> Reply:
         """Take the calls of a batch. Raises Refusal."""
-        key = self._admit(headers, address)
-        body = await read_body(headers, receive)
+        headers = headers_of(request)
+        key = self._admit(headers, address_of(request))
+        body = await read_body(headers, request.receive)
         return await self._take(body, read_batch(body), key)
 
-    async def call(self, call: str, headers: Mapping[str, str], address: str | None, receive: Receive) -> Reply:
+    async def call(self, call: str, request: HttpRequest) -> Reply:
         """Take one call. Raises Refusal."""
-        key = self._admit(headers, address)
-        body = await read_body(headers, receive)
+        headers = headers_of(request)
+        key = self._admit(headers, address_of(request))
+        body = await read_body(headers, request.receive)
         return await self._take(body, read_call(body, call), key)
 
     def _admit(self, headers: Mapping[str, str], address: str | None) -> ApiKey:
@@ -137,6 +141,11 @@ class SegmentRoutes:
                 self.unmapped.note_event(message["event"], message.get("userId"), message.get("anonymousId"))
             case "ignored":
                 self.unmapped.note_call(message["type"])
+
+
+def aliases_of(path: str) -> tuple[str, ...]:
+    """Return the other paths of an endpoint."""
+    return tuple(alias for alias, meant in ALIASES.items() if meant == path)
 
 
 def _classify(outcome: Outcome) -> str:

@@ -16,7 +16,7 @@ from .event_ids import uuid7
 from .no_fork import NO_FORK
 from .schemas.events import EVENT
 from .schemas.identifiers import unix_milliseconds
-from .schemas.problem import told_name
+from .schemas.problem import safe_name
 from .schemas.two_forms import first_fault
 
 Id = str | int | UUID
@@ -41,7 +41,7 @@ def new_event(
     """
     if not isinstance(event_type, str):
         raise InvalidEvent("event", "/event_type", "invalid_type", "must be an EventType or its name")
-    name = told_name(str.__str__(event_type))
+    name = safe_name(str.__str__(event_type))
     moment = timestamp if timestamp is not None else now
     if not isinstance(moment, (datetime, str)):
         raise InvalidEvent(name, "/timestamp", "invalid_type", "must be a datetime or a str")
@@ -71,7 +71,7 @@ def _facts(properties: object, name: str) -> dict[str, Any]:
     if not isinstance(properties, Mapping) or not all(isinstance(key, str) for key in properties):
         raise InvalidEvent(name, "/properties", "invalid_type", "must be a mapping with str keys")
     return {
-        key: _text(value, name, f"/properties/{told_name(key)}") if key.endswith("_id") else value
+        key: _text(value, name, f"/properties/{safe_name(key)}") if key.endswith("_id") else value
         for key, value in properties.items()
         if value is not None
     }
@@ -98,7 +98,7 @@ def id_text(value: object) -> str | None:
 
 def encoded(event: Mapping[str, Any], max_bytes: int) -> bytes:
     """Return the event as JSON, validated by the rules of ingest. Raises InvalidEvent."""
-    name = told_name(str(event.get("event_type")))
+    name = safe_name(str(event.get("event_type")))
     try:
         body = json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
@@ -112,7 +112,7 @@ def encoded(event: Mapping[str, Any], max_bytes: int) -> bytes:
     except ValidationError as error:
         fault = first_fault(error)
         # the first part of the location is the event type, which selected the model
-        pointer = "".join(f"/{told_name(str(part))}" for part in fault.location[1:])
+        pointer = "".join(f"/{safe_name(str(part))}" for part in fault.location[1:])
         if fault.kind in _NO_KNOWN_TYPE:
             pointer = "/event_type"
         raise InvalidEvent(name, pointer, fault.kind) from None
@@ -128,7 +128,7 @@ def _unwritable(event: Mapping[str, Any]) -> str:
             try:
                 json.dumps({key: value}, ensure_ascii=False, allow_nan=False).encode()
             except (TypeError, ValueError, RecursionError):
-                return prefix + told_name(str(key))
+                return prefix + safe_name(str(key))
     return ""
 
 

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.edge import _matcher
 from ingest.privacy.allow_list import LONGEST_TEXT, AllowList
 from runtime.errors import ConfigurationError
 from tests.support.pattern_ambiguity import ambiguities
 from tests.support.pattern_attacks import slowness
 from tests.support.pattern_walk import Found, all_patterns, compiled_in_functions, inline_calls, modules
+from web.routing import pattern_of
 
 PATTERNS = all_patterns()
 
 COMPILED_IN_FUNCTIONS = {
-    "dashboard.edge._matcher": "of the templates of our own routes; one like them is timed",
+    "web.routing.pattern_of": "of the templates of our own routes; one like them is timed",
     "ingest.privacy.allow_list._compiled": "of operators; by its form it makes few attempts on a short text",
 }
 
@@ -98,7 +98,7 @@ def test_each_pattern_that_a_function_compiles_is_listed_with_its_reason() -> No
 
 
 def test_the_matcher_of_a_route_is_linear() -> None:
-    matcher = _matcher("/api/{one}/of/{another}/end")
+    matcher = pattern_of("/api/{one}/of/{another}/end")
 
     assert ambiguities(matcher) == []
     assert slowness(matcher, "fullmatch") is None

@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from dashboard.api import create_api
-from dashboard.openapi import describe, written
+from dashboard.openapi import openapi
+from web.openapi import render_document
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi-dashboard.json"
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return describe(create_api())
+    return openapi()
 
 
 def test_the_committed_description_is_current(document: dict[str, Any]) -> None:
     message = "run: python -m dashboard.openapi > docs/openapi-dashboard.json"
-    assert COMMITTED.read_text(encoding="utf-8") == written(document), message
+    assert COMMITTED.read_text(encoding="utf-8") == render_document(document), message
 
 
 def references(node: Any) -> set[str]:
@@ -96,4 +96,4 @@ def test_every_error_is_described_as_a_problem(document: dict[str, Any], path: s
 
 
 def test_the_description_is_json(document: dict[str, Any]) -> None:
-    assert json.loads(written(document)) == document
+    assert json.loads(render_document(document)) == document

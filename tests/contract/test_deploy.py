@@ -164,11 +164,11 @@ def test_every_alert_has_its_runbook() -> None:
 
 
 def test_a_vulnerable_dependency_is_told_and_one_nobody_knows_is_not_called_safe() -> None:
-    judge = runpy.run_path(str(DEPLOY / "audit.py"))["judge"]
+    report = runpy.run_path(str(DEPLOY / "audit.py"))["report"]
     safe = {"name": "safe", "version": "1", "vulns": []}
     unknown = {"name": "unknown", "skip_reason": "not found"}
-    assert judge([safe]) == (["1 dependencies audited, 0 vulnerabilities"], False)
-    lines, vulnerable = judge([safe, unknown, {"name": "bad", "version": "2", "vulns": [{"id": "CVE-1"}]}])
+    assert report([safe]) == (["1 dependencies audited, 0 vulnerabilities"], False)
+    lines, vulnerable = report([safe, unknown, {"name": "bad", "version": "2", "vulns": [{"id": "CVE-1"}]}])
     assert vulnerable
     assert lines[:2] == ["bad 2: CVE-1", "2 dependencies audited, 1 vulnerabilities"]
     assert "unknown" in lines[2]

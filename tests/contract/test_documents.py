@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from ingest.backpressure import Pressure
-from ingest.openapi import openapi, written
+from ingest.openapi import openapi
 from ingest.parsing import faults
 from runtime.settings import Settings
 from runtime.settings_table import with_table
@@ -24,6 +24,7 @@ from schemas.events import EVENT
 from schemas.export import export, json_schemas
 from stream import failures
 from tests.corpus.evaluation import with_tables
+from web.openapi import render_document
 from web.problems import Refusal
 from web.server import protocol_errors
 
@@ -34,7 +35,7 @@ SCHEMAS = DOCS / "schemas"
 
 def test_the_committed_openapi_document_is_current() -> None:
     message = "run: python -m ingest.openapi > docs/openapi-ingest.json"
-    assert (DOCS / "openapi-ingest.json").read_text(encoding="utf-8") == written(), message
+    assert (DOCS / "openapi-ingest.json").read_text(encoding="utf-8") == render_document(openapi()), message
 
 
 def test_the_table_of_settings_is_current_and_explains_each() -> None:
@@ -166,11 +167,10 @@ def test_a_sender_with_the_schema_judges_as_ingest_does(tmp_path: Path, event: d
 
 
 def codes_given_to(function: str, position: int) -> set[str]:
-    """Return the literal codes that the sources of ingest and of the stream pass to `function`."""
+    """Return the literal codes that the sources of ingest, of the stream and of the router pass to `function`."""
     calls = [
         node
-        for package in ("ingest", "stream")
-        for path in (ROOT / package).rglob("*.py")
+        for path in (*(ROOT / "ingest").rglob("*.py"), *(ROOT / "stream").rglob("*.py"), ROOT / "web" / "routing.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function
     ]

@@ -18,7 +18,7 @@ from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from storage.batches.verify import verify_aggregates
 from storage.database.pool import Pool, open_pool
-from storage.diagnosis import judge_losses
+from storage.diagnosis import check_losses
 from stream.connection import connect
 from stream.continuity import find_position
 from stream.keys import stream_key
@@ -91,8 +91,8 @@ async def test_what_was_not_stored_when_redis_was_emptied_is_counted_as_lost(
         assert (found.appended, found.lost, found.as_json()["in_flight"]) == (280, 50, 0)
         assert await stored(database) == 230
         assert metrics.STREAM_REWINDS._value.get() == rewinds + 1
-        assert judge_losses(found.losses, datetime.now(UTC)).status == "warn"
-        assert judge_losses(found.losses, datetime.now(UTC) + timedelta(days=8)).status == "ok"
+        assert check_losses(found.losses, datetime.now(UTC)).status == "warn"
+        assert check_losses(found.losses, datetime.now(UTC) + timedelta(days=8)).status == "ok"
         assert not await watch_stream(redis, pool, 0)
 
 

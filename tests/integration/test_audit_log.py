@@ -16,7 +16,7 @@ import asyncpg
 import httpx
 import pytest
 
-from dashboard.audit_trail import SPACING_SECONDS, AuditTrail
+from dashboard.audit import SPACING_SECONDS, AuditTrail
 from dashboard.server import open_services
 from runtime.clock import utc_now
 from runtime.errors import StorageUnavailable

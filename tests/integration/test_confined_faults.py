@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Scope
 from structlog.testing import capture_logs
 
 from ingest.parsing import batch
@@ -27,6 +28,7 @@ from stream.connection import Redis
 from telemetry import metrics
 from tests.support.access import WRITE_KEY
 from tests.support.entries import stream_entries
+from web.routing import Router
 
 POISON = "poison"
 SECRET = "a value that no log may hold"
@@ -158,10 +160,10 @@ async def test_a_fault_while_a_body_is_parsed_is_one_of_its_event(
 async def test_a_fault_before_any_route_is_a_problem_like_any_other(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    def faulty(_given: str | None) -> str:
+    def faulty(_router: Router, _scope: Scope) -> None:
         raise KeyError(SECRET)
 
-    monkeypatch.setattr("ingest.app.request_id_of", faulty)
+    monkeypatch.setattr(Router, "_find", faulty)
     reply = await client.post(path, json=[view("a")], headers={"x-request-id": "236588185607304759"})
     assert (reply.status_code, reply.json()["code"]) == (500, "defect")
     assert reply.headers["content-type"] == PROBLEM_MEDIA_TYPE
@@ -175,7 +177,7 @@ async def test_a_fault_of_a_status_path_is_a_problem_like_any_other(
     def faulty(*_arguments: object, **_options: object) -> None:
         raise KeyError(SECRET)
 
-    monkeypatch.setattr("ingest.server.StaticFile", faulty)
+    monkeypatch.setattr("web.static_file.StaticFile", faulty)
     transport = httpx.ASGITransport(create_app(settings, redis, asyncio.Event()), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
         reply = await client.get("/openapi.json")

@@ -14,8 +14,7 @@ import jwt
 import pytest
 from redis.asyncio import Redis
 
-from dashboard.api import create_api
-from dashboard.openapi import describe
+from dashboard.openapi import openapi as dashboard_openapi
 from dashboard.server import open_services
 from ingest.openapi import openapi
 from ingest.segment import routes as segment
@@ -134,7 +133,7 @@ async def ask(settings: Settings, redis: Redis) -> AsyncIterator[Ask]:
         await services.live.keep(over)
         followers = [follow_keys(redis, keys, stop), *(follow(stop) for follow in services.followers)]
         following = asyncio.create_task(run_together(stop, *followers))
-        await eventually(lambda: not (keys.is_undecided(UNKNOWN) or services.gate.keys.is_undecided(UNKNOWN)))
+        await eventually(lambda: not (keys.is_undecided(UNKNOWN) or services.authenticator.keys.is_undecided(UNKNOWN)))
 
         async def asked(method: str, path: str, headers: dict[str, str]) -> int:
             target = path.replace("{user_id}", "anna").replace("{job_id}", str(uuid4()))
@@ -157,7 +156,7 @@ async def ask(settings: Settings, redis: Redis) -> AsyncIterator[Ask]:
 def test_every_endpoint_is_in_the_table() -> None:
     described = {
         (method, path)
-        for document in (openapi(), describe(create_api()))
+        for document in (openapi(), dashboard_openapi())
         for path, methods in document["paths"].items()
         for method in methods
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.live_routes import SOCKET_PATH
+from dashboard.questions.live import SOCKET_PATH
 from ingest.routes import TRACK
 from runtime.settings import Settings
 from stream.connection import Redis

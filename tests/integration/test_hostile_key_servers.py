@@ -15,9 +15,9 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from dashboard import key_set_source
-from dashboard.key_set_source import KeySetSource, KeySetUnavailable
-from dashboard.learner_tokens import KeySet
+from dashboard.access import key_set_source
+from dashboard.access.key_set_source import KeySetSource, KeySetUnavailable
+from dashboard.access.learner_tokens import KeySet
 from runtime.embedded.ports import LOOPBACK
 from tests.support.waiting import eventually
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.app import create_app as create_dashboard
-from dashboard.live_routes import SOCKET_PATH
+from dashboard.questions.live import SOCKET_PATH
 from dashboard.server import open_services
 from ingest.routes import BATCH, TRACK
 from ingest.server import create_app as create_ingest

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 
 from ingest.privacy.detectors import find_personal
 from ingest.routes import BATCH as NATIVE_BATCH
-from ingest.routes import MOST_DROPPED
+from ingest.routes import MAX_DROPPED
 from ingest.segment.routes import ALIASES, BATCH, CALLS
 from ingest.server import create_app, open_unmapped
 from runtime.clock import utc_now
@@ -27,7 +27,7 @@ from runtime.settings import Settings
 from schemas.entry import decode
 from schemas.identifiers import canonical_event_id
 from stream.connection import connect
-from stream.diagnosis import judge_unmapped
+from stream.diagnosis import check_unmapped
 from stream.keys import UNMAPPED
 from stream.unmapped import KEPT, MOST_NAMES, OTHER, add_unmapped, read_unmapped
 from telemetry import metrics
@@ -296,7 +296,7 @@ async def test_a_bad_mapping_file_stops_the_start(settings: Settings, redis: Red
 
 
 async def test_the_doctor_tells_the_names_nobody_mapped(client: httpx.AsyncClient, redis: Redis) -> None:
-    assert judge_unmapped(await read_unmapped(redis, utc_now())).status == "ok"
+    assert check_unmapped(await read_unmapped(redis, utc_now())).status == "ok"
     batch = [track(event="Quiz Started"), track(event="Quiz Started"), track(event=CANARY), track(type="identify")]
     await client.post(BATCH, json={"batch": batch})
 
@@ -304,7 +304,7 @@ async def test_the_doctor_tells_the_names_nobody_mapped(client: httpx.AsyncClien
         return len(await read_unmapped(redis, utc_now())) == 3
 
     await eventually(is_written)
-    finding = judge_unmapped(await read_unmapped(redis, utc_now()))
+    finding = check_unmapped(await read_unmapped(redis, utc_now()))
     assert finding.status == "warn"
     assert "Quiz Started (2x, last " in finding.detail
     assert "identify() (1x, last" in finding.detail
@@ -328,7 +328,7 @@ async def test_names_of_all_processes_are_few_and_go_when_there_is_no_news(redis
 
 
 @pytest.mark.parametrize(
-    ("header", "counted"), [("7", 7), ("9" * 18, MOST_DROPPED), ("9" * 5_000, 0), ("-1", 0), ("1.5", 0), ("", 0)]
+    ("header", "counted"), [("7", 7), ("9" * 18, MAX_DROPPED), ("9" * 5_000, 0), ("-1", 0), ("1.5", 0), ("", 0)]
 )
 async def test_what_a_sender_dropped_is_counted_once_its_batch_is_taken(
     client: httpx.AsyncClient, header: str, counted: int

@@ -17,9 +17,9 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from dashboard.access.key_set_source import KeySetSource, KeySetUnavailable
+from dashboard.access.learner_tokens import KeySet, TokenRules, TokenVerifier
 from dashboard.app import create_app as create_dashboard
-from dashboard.key_set_source import KeySetSource, KeySetUnavailable
-from dashboard.learner_tokens import KeySet, TokenRules, TokenVerifier
 from dashboard.server import open_services
 from ingest.server import create_app
 from runtime.embedded import ports

@@ -6,7 +6,7 @@ import json
 
 import asyncpg
 
-from dashboard.live_routes import SOCKET_PATH
+from dashboard.questions.live import SOCKET_PATH
 from runtime.settings import Settings
 from stream.connection import Redis
 from tests.support.access import ADMIN_KEY, EVENTS_KEY, READ_KEY

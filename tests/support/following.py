@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from dashboard.app import create_app
 from dashboard.live.hub import Hub
 from dashboard.live.pace import Pace
-from dashboard.live.places import Places
+from dashboard.live.subscriber_limits import SubscriberLimits
 from dashboard.server import open_services
 from dashboard.services import Services
 from runtime.clock import utc_now
@@ -139,7 +139,8 @@ async def following(
     stop = asyncio.Event()
     redis = connection.connect(settings)
     async with open_services(settings) as opened:
-        services = dataclasses.replace(opened, live=Hub(redis, pace, capacity, clock), live_places=Places(places))
+        hub, limits = Hub(redis, pace, capacity, clock), SubscriberLimits(places)
+        services = dataclasses.replace(opened, live=hub, subscriber_limits=limits)
         loops = [services.live.keep(stop), *(follow(stop) for follow in services.followers)]
         keeping = asyncio.create_task(run_together(stop, *loops))
         async with served(create_app(services, stop), live=stop, **options) as place:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from dashboard.live_routes import SOCKET_PATH
+from dashboard.questions.live import SOCKET_PATH
 from runtime.embedded import ports
 from tests.support.waiting import eventually
 from web.server.http_server import serve_http

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ingest.backpressure import Limits, Pressure, PressureGauge, judge
+from ingest.backpressure import Limits, Pressure, PressureGauge, classify_load
 from runtime.errors import StreamUnavailable
 from stream.load import StreamLoad
 from stream.trimmer import memory_budget
@@ -31,7 +31,7 @@ LIMITS = Limits(backlog_events=10, stream_bytes=1_000, needs_append_only_file=Tr
     ],
 )
 def test_why_events_are_refused(load: StreamLoad, limits: Limits, pressure: Pressure | None) -> None:
-    assert judge(load, limits) is pressure
+    assert classify_load(load, limits) is pressure
 
 
 async def test_while_redis_does_not_say_how_full_it_is_nothing_is_refused_for_it() -> None:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
-from schemas.problem import PROBLEM_MEDIA_TYPE, Problem
+from web.problems import Refusal, problem_reply
+from web.request_id import new_request_id
 
 _HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 STATUS_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics"})
 """Paths without personal data. Probes and Prometheus read them behind the proxy that terminates TLS."""
 
-_PREFIXES: Final = {"http": "", "websocket": "websocket."}
-"""By type of scope: prefix of the ASGI messages that refuse it."""
+_TLS_REQUIRED: Final = Refusal(HTTPStatus.FORBIDDEN, "tls_required", "Ask over https.")
 _FIRST_MESSAGES: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
-
-Message = dict[str, Any]
-Send = Callable[[Message], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,34 +83,26 @@ def _listener(settings: Settings, host: str, port: int) -> Listener:
 class EncryptedOnly:
     """ASGI middleware that refuses requests without TLS, to this process or to a trusted proxy."""
 
-    def __init__(self, app: Any, *, requires_tls: bool) -> None:
+    def __init__(self, app: ASGIApp, *, requires_tls: bool) -> None:
         self._app = app
         self._requires_tls = requires_tls
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on an encrypted request with HSTS in its answer. Answer others with 403 when TLS is required."""
-        if scope["type"] not in _PREFIXES:
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
         elif scope["scheme"] in ("https", "wss"):
-            await self._app(scope, receive, _with_hsts(send))
+            await self._app(scope, receive, _add_hsts(send))
         elif self._requires_tls and scope["path"] not in STATUS_PATHS:
-            await _refuse(send, _PREFIXES[scope["type"]])
+            await problem_reply(_TLS_REQUIRED, new_request_id())(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
 
-def _with_hsts(send: Send) -> Send:
+def _add_hsts(send: Send) -> Send:
     async def send_with_hsts(message: Message) -> None:
         if message["type"] in _FIRST_MESSAGES:
             message["headers"] = [*message.get("headers", ()), _HSTS]
         await send(message)
 
     return send_with_hsts
-
-
-async def _refuse(send: Send, prefix: str) -> None:
-    problem = Problem(title="Forbidden", status=403, code="tls_required", detail="Ask over https.", instance="")
-    body = problem.model_dump_json(include={"title", "status", "code", "detail"}).encode()
-    headers = [(b"content-type", PROBLEM_MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": f"{prefix}http.response.start", "status": 403, "headers": headers})
-    await send({"type": f"{prefix}http.response.body", "body": body})

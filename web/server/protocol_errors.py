@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Final
 
 from schemas.problem import PROBLEM_MEDIA_TYPE
-from web.problems import Refusal
+from web.problems import Refusal, problem_body
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 """Maximum size of the request line and the headers, to the accuracy of one read. Trailers have the same limit. The
@@ -70,7 +70,7 @@ _HEADERS: Final = (
 
 def render_refusal(refusal: Refusal, request_id: str) -> bytes:
     """Return the complete response: status line, headers and body."""
-    body = refusal.problem(request_id).model_dump_json(exclude_defaults=True).encode()
+    body = problem_body(refusal, request_id)
     own = "".join(f"{name}: {value}\r\n" for name, value in refusal.headers.items())
     head = (
         f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\n{_HEADERS}{own}"

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dashboard.percentiles import representative
+from dashboard.answers.percentiles import representative
 from dashboard.services import Services
 from runtime.settings import Settings
 from storage.answers.aggregates import LearnerRecord, SystemRecord

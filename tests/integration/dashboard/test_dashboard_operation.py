@@ -10,6 +10,7 @@ from datetime import datetime
 import httpx
 
 from dashboard.app import create_app
+from dashboard.questions.table import QUESTIONS
 from dashboard.server import open_services
 from dashboard.services import Services
 from runtime.embedded.postgres import Postgres
@@ -75,6 +76,13 @@ async def test_a_defect_is_a_problem_that_tells_nothing(services: Services) -> N
 
 
 # What those who run it see.
+
+
+async def test_every_question_is_counted_from_the_start(client: httpx.AsyncClient) -> None:
+    exposed = (await client.get("/metrics")).text
+    for question in QUESTIONS:
+        for code in metrics.READ_CODES:
+            assert f'analytics_read_requests_total{{code="{code}",route="{question.path}"}}' in exposed
 
 
 async def test_a_service_that_has_everything_is_ready(client: httpx.AsyncClient) -> None:

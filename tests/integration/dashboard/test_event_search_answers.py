@@ -122,13 +122,13 @@ async def test_a_search_is_for_what_it_says(
 
 
 async def test_a_learner_is_found_under_every_name(services: Services, database: asyncpg.Connection) -> None:
-    pseudonymizer = type(services.gate.pseudonymizer)({1: b"1" * 32, 2: b"2" * 32})
+    pseudonymizer = type(services.authenticator.pseudonymizer)({1: b"1" * 32, 2: b"2" * 32})
     names = pseudonymizer.all_pseudonyms("anna")
     await archive(
         database, [happened(number, ago=number * MINUTE, user_hash=names[number % 2]) for number in range(1, 6)]
     )
-    gate = dataclasses.replace(services.gate, pseudonymizer=pseudonymizer)
-    async with client_of(dataclasses.replace(services, gate=gate)) as client:
+    authenticator = dataclasses.replace(services.authenticator, pseudonymizer=pseudonymizer)
+    async with client_of(dataclasses.replace(services, authenticator=authenticator)) as client:
         assert await found(client, user_id="anna", limit=4) == [1, 2, 3, 4]
 
 

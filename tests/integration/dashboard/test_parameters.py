@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from dashboard.parameters import zone
+from dashboard.questions.parameters import zone
 from tests.support.access import EVENTS_KEY
 from tests.support.reading import ANNA, OF_LEARNERS, OVERVIEW, READER, SYSTEM, answer, bearer, refusal
 

@@ -164,6 +164,6 @@ async def test_a_database_that_is_away_from_the_start_is_a_refusal_on_record(
     async def fail(*_: Any) -> None:
         raise StorageUnavailable("lost", "the server went away")
 
-    monkeypatch.setattr("dashboard.privacy_desk.erased_at", fail)
+    monkeypatch.setattr("dashboard.privacy.service.erased_at", fail)
     assert (await client.get(EXPORT, headers=ADMIN)).status_code == 503
     assert await database.fetchval("SELECT outcome FROM audit_log") == "503"

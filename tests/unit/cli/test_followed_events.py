@@ -6,7 +6,7 @@ from hypothesis import given
 from studyin_analytics.schemas.live import parse_message
 
 from cli.commands.tail import to_stored_event
-from dashboard.event_answers import stored_event
+from dashboard.answers.event_page import stored_event
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
 from schemas.live import message_tail

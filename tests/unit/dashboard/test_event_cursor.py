@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.event_cursor import cursor_of, parse_cursor
+from dashboard.answers.event_cursor import cursor_of, parse_cursor
 from storage.answers.event_search import EventSearch, Place
 
 NOW = datetime(2026, 11, 18, 12, 34, 56, 789, tzinfo=UTC)

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from prometheus_client import REGISTRY
 
-from dashboard.key_set_document import LARGEST, parse_key_set
-from dashboard.key_set_source import KEPT, KeySetSource, KeySetUnavailable
-from dashboard.learner_tokens import KeySet, TokenRules, TokenVerifier, shared_secret
+from dashboard.access.key_set_document import MAX_BYTES, parse_key_set
+from dashboard.access.key_set_source import KEPT, KeySetSource, KeySetUnavailable
+from dashboard.access.learner_tokens import KeySet, TokenRules, TokenVerifier, shared_secret
 from runtime.errors import ConfigurationError
 from tests.support.waiting import eventually
 
@@ -132,7 +132,7 @@ NO_SETS = {
     "keys that are no list": b'{"keys":{"kty":"RSA"}}',
     "an empty set": b'{"keys":[]}',
     "only keys of other kinds": json.dumps({"keys": list(SKIPPED.values())}).encode(),
-    "too much": b" " * LARGEST + b'{"keys":[]}',
+    "too much": b" " * MAX_BYTES + b'{"keys":[]}',
 }
 
 
@@ -155,8 +155,8 @@ async def test_a_set_that_is_none_is_told_and_the_last_good_one_kept(text: bytes
 async def test_keys_that_cannot_be_read_again_are_used_for_a_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.key_set_source.COOLDOWN", timedelta(milliseconds=1))
-    monkeypatch.setattr("dashboard.key_set_source.REFRESH", timedelta(milliseconds=2))
+    monkeypatch.setattr("dashboard.access.key_set_source.COOLDOWN", timedelta(milliseconds=1))
+    monkeypatch.setattr("dashboard.access.key_set_source.REFRESH", timedelta(milliseconds=2))
     file, keys, clock = tmp_path / "jwks.json", KeySet(), [0.0]
     file.write_text(json.dumps({"keys": [GOOD]}))
     source = KeySetSource(str(file), keys, lambda: clock[0])

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from dashboard.key_set_document import parse_key_set
-from dashboard.key_set_source import KeySetSource, KeySetUnavailable
-from dashboard.learner_tokens import KeySet, TokenRules, TokenVerifier, shared_secret
+from dashboard.access.key_set_document import parse_key_set
+from dashboard.access.key_set_source import KeySetSource, KeySetUnavailable
+from dashboard.access.learner_tokens import KeySet, TokenRules, TokenVerifier, shared_secret
 from runtime.errors import ConfigurationError
 from tests.support.waiting import eventually
 
@@ -147,7 +147,7 @@ async def test_a_key_set_is_read_from_its_file_and_kept_while_that_cannot_be_rea
 
 
 async def test_a_new_key_is_found_soon_when_a_token_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.key_set_source.COOLDOWN", timedelta(milliseconds=1))
+    monkeypatch.setattr("dashboard.access.key_set_source.COOLDOWN", timedelta(milliseconds=1))
     file = tmp_path / "jwks.json"
     file.write_text(json.dumps({"keys": [RSA_JWK]}))
     keys = KeySet()

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.live import frames
+from dashboard.live.event_filter import EventFilter
 from dashboard.live.frames import Events
 from dashboard.live.pace import Pace
 from dashboard.live.ring import MAX_FRAME_BYTES, Ring, RingMessage
-from dashboard.live.wanted import Wanted
 from schemas.live import MAX_FRAME_EVENTS, MessageHead
 from tests.support.events import learner
 
 ANNA, BEN = learner(1).hex(), learner(2).hex()
-ALL = Wanted()
+ALL = EventFilter()
 
 
 def message(number: int, event_type: str = "xp_earned", user: str | None = ANNA, size: int = 0) -> RingMessage:
@@ -46,7 +46,7 @@ def test_a_cursor_passes_everything_once_and_in_order(
     messages = [message(number, *fact) for number, fact in enumerate(facts, start=1)]
     full = Ring(10_000)
     full.extend(messages, len(messages))
-    wanted, cursor, seen = Wanted(types, users), 0, []
+    wanted, cursor, seen = EventFilter(types, users), 0, []
     while cursor < full.end:
         selected, cursor = full.select(cursor, wanted)
         assert len(selected) <= MAX_FRAME_EVENTS
@@ -59,7 +59,7 @@ def test_a_cursor_passes_everything_once_and_in_order(
 
 
 def test_a_message_about_nobody_is_about_no_learner() -> None:
-    wanted = Wanted.of(None, [learner(1)])
+    wanted = EventFilter.of(None, [learner(1)])
     assert wanted.takes(message(1).head)
     assert not wanted.takes(message(1, user=None).head)
     assert ALL.takes(message(1, user=None).head)

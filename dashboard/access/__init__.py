@@ -1,0 +1,1 @@
+"""Who asks: credentials of services and learners."""

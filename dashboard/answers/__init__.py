@@ -1,0 +1,1 @@
+"""Answers from stored records: what the figures mean. Pure."""

@@ -1,0 +1,1 @@
+"""The questions of the read service: one table, and the functions that answer."""

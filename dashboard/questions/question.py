@@ -1,0 +1,91 @@
+"""The row type of the table of questions, and what passes between a row's function and its endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, TypeAdapter
+from starlette.types import ASGIApp
+
+from dashboard.access.authenticator import Caller, Learner, require
+from dashboard.services import Services
+from schemas.access import Scope
+from web.reply import Reply
+
+Parameters = TypeVar("Parameters", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry(Generic[Parameters]):
+    """One request for an answer: authenticated, validated and authorized."""
+
+    services: Services
+    caller: Caller
+    parameters: Parameters
+    address: str | None
+    """Network address of the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, and what the audit log records about it."""
+
+    content: ASGIApp
+    span: Mapping[str, str] = field(default_factory=dict)
+    """How much was asked for: parsed values, of bounded length."""
+    shown: Sequence[bytes] = ()
+    """Pseudonyms of learners whose events are shown, where they are not the subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderParameter:
+    """A request header that overrides a parameter."""
+
+    name: str
+    overrides: str
+    """Name of the field of the parameters."""
+    values: TypeAdapter[Any]
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[Parameters]):
+    """One row of the table: how it is asked, who may ask, and what answers."""
+
+    operation: str
+    """Name in the OpenAPI document."""
+    path: str
+    parameters: type[Parameters]
+    """Fields that the path names are read from the path, the others from the query."""
+    scope: Scope
+    """Scope that the key of a service needs."""
+    function: Callable[[Inquiry[Parameters]], Awaitable[Answer]]
+    """Returns the answer. Raises Refusal and DependencyUnavailable. Its docstring describes the question."""
+    answer: type[BaseModel] | None
+    """Model of the answer; None: `responses` describes it."""
+    tag: str
+    method: str = "GET"
+    status: HTTPStatus = HTTPStatus.OK
+    serves_learners: bool = False
+    """Whether a learner's token may ask about that learner."""
+    header: HeaderParameter | None = None
+    responses: Mapping[str, Any] = field(default_factory=dict)
+    """Further responses, in OpenAPI's form."""
+
+    @property
+    def action(self) -> str:
+        """The action that the audit log records."""
+        return f"{self.method} {self.path}"
+
+    def authorize(self, caller: Caller) -> None:
+        """Raise Refusal (403) when the caller may not ask."""
+        if not (self.serves_learners and isinstance(caller, Learner)):
+            require(caller, self.scope)
+
+
+def json_reply(answer: BaseModel | bytes, status: HTTPStatus = HTTPStatus.OK) -> Reply:
+    """Return an answer in JSON. Bytes are sent as they are."""
+    return Reply(status, answer if isinstance(answer, bytes) else answer.model_dump_json(by_alias=True).encode())

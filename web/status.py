@@ -1,0 +1,57 @@
+"""The status routes of every process: `/livez`, `/readyz`, `/metrics`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Final
+
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from telemetry.exposition import render
+from telemetry.health import Check, CheckResult, HealthReport, run_checks
+from web.middleware import ProblemMiddleware, RequestContextMiddleware
+from web.reply import Reply
+from web.routing import READ, Route, Router
+
+_NO_STORE: Final = {"cache-control": "no-store"}
+
+
+def status_routes(checks: Sequence[Check], *, stop: asyncio.Event, is_counted: bool = True) -> list[Route]:
+    """Return the three routes. A process is ready when all checks pass and `stop` is not set."""
+
+    async def livez(_request: Request) -> Reply:
+        # without checks: an outage of a dependency must not cause restarts
+        return _reply(HealthReport(ok=True, checks=[CheckResult(name="loop", ok=True, detail="turning")]))
+
+    async def readyz(_request: Request) -> Reply:
+        report = await run_checks(checks)
+        if stop.is_set():
+            report.checks.append(CheckResult(name="lifecycle", ok=False, detail="draining"))
+            report.ok = False
+        return _reply(report)
+
+    async def metrics(_request: Request) -> Reply:
+        # in a thread: rendering takes milliseconds of CPU
+        body, media_type = await asyncio.to_thread(render)
+        return Reply(HTTPStatus.OK, body, {"content-type": media_type, **_NO_STORE})
+
+    endpoints = {"/livez": livez, "/readyz": readyz, "/metrics": metrics}
+    return [Route(path, READ, endpoint, is_counted=is_counted) for path, endpoint in endpoints.items()]
+
+
+def status_application(checks: Sequence[Check], *, stop: asyncio.Event) -> ASGIApp:
+    """Return an application with the status routes only, for processes that serve nothing else."""
+    router = Router(status_routes(checks, stop=stop, is_counted=False))
+    return RequestContextMiddleware(ProblemMiddleware(router), {"x-content-type-options": "nosniff"}, _count_nothing)
+
+
+def _count_nothing(_route: str, _status: int, _seconds: float) -> None:
+    pass
+
+
+def _reply(report: HealthReport) -> Reply:
+    status = HTTPStatus.OK if report.ok else HTTPStatus.SERVICE_UNAVAILABLE
+    return Reply(status, report.model_dump_json().encode(), _NO_STORE)
