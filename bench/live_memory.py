@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.backlog import PSEUDONYM_KEYS, backlog
-from processors.live import BATCH, prepare
+from processors.live.worker import BATCH, prepare
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from schemas.catalogue import EventType

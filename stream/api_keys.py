@@ -1,7 +1,7 @@
 """Issued API keys on their way from the database to every process that checks them.
 
-Ingest has no database, so the keys in force are published as one document in Redis: by the command that issues or
-revokes, at once, and by maintenance again and again, so that a Redis that was emptied has them soon.
+Ingest has no database, so the keys in force are published as one document in Redis: at once by the command that issues
+or revokes a key, and periodically by maintenance, so that a Redis that lost its data soon has them again.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from runtime.errors import StreamUnavailable
-from runtime.lifecycle import wait
+from runtime.polling import OutageReport, poll
 from schemas.access import ISSUED_KEYS, IssuedKey
 from stream.failures import translated_errors
 from stream.keys import API_KEYS
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 from web.credentials import AccessKeys
 
-FOLLOW_INTERVAL: Final = timedelta(seconds=1)
+SYNC_INTERVAL: Final = timedelta(seconds=1)
 """How soon a process notices that a key was issued or revoked."""
 
 
 class KeysUnreadable(StreamUnavailable):
-    """What is published is no list of keys."""
+    """The published document is not a list of keys."""
 
 
 async def publish_keys(redis: Redis, keys: Sequence[IssuedKey]) -> None:
-    """Let these keys be in force everywhere, and no others. Raises StreamUnavailable."""
+    """Put these keys, and no others, in force everywhere. Raises StreamUnavailable."""
     with translated_errors():
         await redis.set(API_KEYS, ISSUED_KEYS.dump_json(list(keys)))
 
 
 async def read_keys(redis: Redis) -> list[IssuedKey] | None:
-    """Return the keys in force; None when nobody has published any. Raises StreamUnavailable, KeysUnreadable."""
+    """Return the keys in force; None if none were ever published. Raises StreamUnavailable, KeysUnreadable."""
     with translated_errors():
         document = await redis.get(API_KEYS)
     if document is None:
@@ -48,20 +48,22 @@ async def read_keys(redis: Redis) -> list[IssuedKey] | None:
         raise KeysUnreadable("unreadable_keys", f"{error.error_count()} faults in {API_KEYS}") from None
 
 
-async def follow_keys(redis: Redis, keys: AccessKeys, stop: asyncio.Event) -> None:
-    """Keep `keys` as they are published until `stop` is set; what cannot be read leaves them as they were."""
-    fails = False
-    while keys.takes_issued:
-        try:
-            published = await read_keys(redis)
-        except StreamUnavailable as error:
-            if not fails:
-                telemetry.api_keys_unreadable(error)
-            fails = True
-        else:
-            fails = False
+class KeySync:
+    """Keeps the keys of this process as they are published. Keys that cannot be read stay as they were."""
+
+    def __init__(self, redis: Redis, keys: AccessKeys) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._outage = OutageReport(telemetry.api_keys_unreadable)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read the published keys every second until `stop` is set, if this process takes issued keys."""
+        if self._keys.takes_issued:
+            await poll(self._refresh, SYNC_INTERVAL, stop)
+        await stop.wait()
+
+    async def _refresh(self) -> None:
+        with self._outage.reported():
+            published = await read_keys(self._redis)
             if published is not None:
-                keys.renew(published)
-        if await wait(stop, FOLLOW_INTERVAL.total_seconds()):
-            return
-    await stop.wait()
+                self._keys.renew(published)

@@ -20,7 +20,7 @@ from stream.entry import Entry
 from stream.failures import GroupMissing, translated_errors
 from stream.groups import ensure_group
 from stream.keys import stream_key
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 _START: Final = "0-0"
 _CLAIM_PAGE: Final = 1_000

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from stream.failures import translated_errors
+from stream.failures import is_missing_key, translated_errors
 from stream.keys import stream_key
 
 _FIRST: Final = "0-0"
@@ -93,7 +93,7 @@ async def _facts(redis: Redis, key: str) -> Mapping[str, Any]:
     try:
         facts: Mapping[str, Any] = await redis.xinfo_stream(key)
     except ResponseError as error:
-        if "no such key" not in str(error):
+        if not is_missing_key(error):
             raise
         return {
             "entries-added": 0,

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from runtime.errors import StreamUnavailable
 from runtime.settings import Durability
-from stream.failures import translated_errors
+from stream.failures import is_unknown_command, translated_errors
 from stream.keys import PROBE
 
 CONFIRMATION_SECONDS: Final = 4.0
@@ -66,7 +66,7 @@ async def knows_waitaof(redis: Redis) -> bool:
             # asks for nothing, so it returns at once where the command is known
             await redis.waitaof(0, 0, 0)
         except ResponseError as error:
-            if "unknown command" in str(error):
+            if is_unknown_command(error):
                 return False
             raise
     return True

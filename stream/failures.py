@@ -1,4 +1,4 @@
-"""What an error of Redis means: one list, one place that looks at its words."""
+"""What an error of Redis means. No other module reads the words of a reply."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from redis import exceptions
 
 from runtime.errors import StreamUnavailable
 
-# Replies that say "not now". redis-py cuts the word off a reply it has a class for, and keeps it as `status_code`.
+# replies after which the same call may succeed later; redis-py moves the word of some into `status_code`
 _WORDS: Final = {
     "OOM": "out_of_memory",
     "MISCONF": "cannot_persist",
@@ -31,12 +31,12 @@ _NO_GROUP: Final = "NOGROUP"
 
 
 class GroupMissing(StreamUnavailable):
-    """The consumer group, or its whole stream, is not there."""
+    """The consumer group or its stream does not exist."""
 
 
 @contextlib.contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn the client's errors into StreamUnavailable, GroupMissing among them; any other error stays itself."""
+    """Raise StreamUnavailable, or its subclass GroupMissing, for errors of the client. Other errors pass unchanged."""
     try:
         yield
     except exceptions.TimeoutError as error:
@@ -58,6 +58,26 @@ def translated_errors() -> Iterator[None]:
         raise StreamUnavailable("connection", type(error).__name__) from error
 
 
+def is_missing_key(error: exceptions.ResponseError) -> bool:
+    """Whether the reply says that the key does not exist, as XINFO does."""
+    return "no such key" in str(error)
+
+
+def is_existing_group(error: exceptions.ResponseError) -> bool:
+    """Whether the reply says that the group to create exists."""
+    return str(error).startswith("BUSYGROUP")
+
+
+def is_unknown_command(error: exceptions.ResponseError) -> bool:
+    """Whether the reply says that the server does not know the command."""
+    return "unknown command" in str(error)
+
+
+def is_rewrite_in_progress(error: exceptions.ResponseError) -> bool:
+    """Whether the reply says that a file is being rewritten at the moment."""
+    return "in progress" in str(error)
+
+
 def _refusal(error: exceptions.ResponseError) -> StreamUnavailable | None:
     if str(error).startswith(_NO_GROUP):
         return GroupMissing("no_group")
@@ -66,6 +86,6 @@ def _refusal(error: exceptions.ResponseError) -> StreamUnavailable | None:
 
 
 def _reason(error: exceptions.RedisError) -> str | None:
-    # A script's errors carry the word behind the name of the script or command.
+    # in the error of a script, the word follows the name of the script or command
     words = [error.status_code or "", *str(error).replace(":", " ").replace("-", " ").split()]
     return next((_WORDS[word] for word in words if word in _WORDS), None)

@@ -9,10 +9,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from runtime.errors import StreamUnavailable
-from stream.failures import translated_errors
+from stream.failures import is_rewrite_in_progress, translated_errors
 
 _POLL_SECONDS: Final = 0.2
-_ALREADY: Final = "in progress"
 
 
 async def rewrite_files(redis: Redis) -> None:
@@ -39,7 +38,7 @@ async def _ask(redis: Redis, command: str) -> None:
             with translated_errors():
                 await execute(command)
         except ResponseError as error:
-            if _ALREADY not in str(error):
+            if not is_rewrite_in_progress(error):
                 raise StreamUnavailable("cannot_persist", command) from error
             continue
         return

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from stream.entry import EntryId
 from stream.failures import translated_errors
+from stream.groups import read_groups
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -57,13 +57,7 @@ async def read_needs(redis: Redis, partition: int) -> list[GroupNeed]:
     with translated_errors():
         seconds, microseconds = await redis.time()
         redis_now = _EPOCH + timedelta(seconds=int(seconds), microseconds=int(microseconds))
-        try:
-            groups: list[dict[str, Any]] = await redis.xinfo_groups(key)
-        except ResponseError as error:
-            if "no such key" in str(error):
-                return []
-            raise
-        return [await _need(redis, key, group, redis_now) for group in groups]
+        return [await _need(redis, key, group, redis_now) for group in await read_groups(redis, key)]
 
 
 async def _need(redis: Redis, key: str, group: dict[str, Any], redis_now: datetime) -> GroupNeed:

@@ -1,72 +1,63 @@
-"""Consumer groups: made before they are needed, rid of consumers that are gone."""
+"""Consumer groups: created before they are needed, listed, and freed of consumers that are gone."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from stream.failures import translated_errors
+from stream.failures import is_existing_group, is_missing_key, translated_errors
 from stream.keys import stream_key
 
-# KEYS[1] the stream, ARGV[1] the group, ARGV[2] idle milliseconds; replies how many consumers were removed.
-# One script, so that no consumer can be given an entry between the look and the removal.
-_REMOVE_IDLE: Final = """#!lua
-local removed = 0
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  return removed
-end
-for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
-  local facts = {}
-  for i = 1, #consumer, 2 do
-    facts[consumer[i]] = consumer[i + 1]
-  end
-  if facts['pending'] == 0 and facts['idle'] > tonumber(ARGV[2]) then
-    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], facts['name'])
-    removed = removed + 1
-  end
-end
-return removed
-"""
+_REMOVE_IDLE: Final = (Path(__file__).parent / "remove_idle_consumers.lua").read_text(encoding="utf-8")
 
 
 async def ensure_group(redis: Redis, partition: int, group: str) -> bool:
-    """Make the group, and the stream, unless they are there; return whether it was made. Raises StreamUnavailable.
+    """Create the group and the stream unless they exist; return whether it was created. Raises StreamUnavailable.
 
-    It starts at the first entry, never at the last: whatever was written before the group existed is for it too.
+    The group starts at the first entry, so that it also gets entries that were appended before it existed.
     """
     key = stream_key(partition)
     with translated_errors():
-        # a Redis that is out of memory refuses to make a group, also one that is there: workers must drain it
+        # out of memory, Redis refuses to create even a group that exists, and workers must still drain the stream
         if await has_group(redis, partition, group):
             return False
         try:
             await redis.xgroup_create(key, group, id="0", mkstream=True)
         except ResponseError as error:
-            if str(error).startswith("BUSYGROUP"):
+            if is_existing_group(error):
                 return False
             raise
     return True
 
 
 async def has_group(redis: Redis, partition: int, group: str) -> bool:
-    """Return whether the group is there. Raises StreamUnavailable."""
+    """Return whether the group exists. Raises StreamUnavailable."""
     with translated_errors():
-        try:
-            groups = await redis.xinfo_groups(stream_key(partition))
-        except ResponseError as error:
-            if "no such key" in str(error):
-                return False
-            raise
-    return any(facts["name"] == group.encode() for facts in groups)
+        return any(facts["name"] == group.encode() for facts in await read_groups(redis, stream_key(partition)))
+
+
+async def read_groups(redis: Redis, key: str) -> list[dict[str, Any]]:
+    """Return the XINFO GROUPS reply for a stream; an empty list if there is no stream.
+
+    Names are bytes: groups of other systems need not have names in UTF-8. Raises the errors of the client.
+    """
+    try:
+        groups: list[dict[str, Any]] = await redis.xinfo_groups(key)
+    except ResponseError as error:
+        if is_missing_key(error):
+            return []
+        raise
+    return groups
 
 
 async def remove_idle_consumers(redis: Redis, partition: int, group: str, idle: timedelta) -> int:
-    """Remove consumers that were idle for long and hold nothing; return how many. Never drops a pending entry.
+    """Remove consumers that have been idle for `idle` and hold no entries; return how many.
 
-    Raises StreamUnavailable, GroupMissing among it.
+    Raises StreamUnavailable, or its subclass GroupMissing.
     """
     script = redis.register_script(_REMOVE_IDLE)
     with translated_errors():

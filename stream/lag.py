@@ -10,7 +10,8 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from stream.failures import translated_errors
+from stream.failures import is_missing_key, translated_errors
+from stream.groups import read_groups
 from stream.keys import STORE_GROUP, stream_key
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -87,28 +88,17 @@ async def consistent_through(redis: Redis, partitions: Iterable[int], group: str
 
 
 async def _group(redis: Redis, key: str, group: str) -> dict[str, Any] | None:
-    try:
-        groups: list[dict[str, Any]] = await redis.xinfo_groups(key)
-    except ResponseError as error:
-        if _is_missing(error):
-            return None
-        raise
-    # names of other people's groups need not be text
-    return next((facts for facts in groups if facts["name"] == group.encode()), None)
+    return next((facts for facts in await read_groups(redis, key) if facts["name"] == group.encode()), None)
 
 
 async def _stream(redis: Redis, key: str) -> dict[str, Any]:
     try:
         facts: dict[str, Any] = await redis.xinfo_stream(key)
     except ResponseError as error:
-        if _is_missing(error):
+        if is_missing_key(error):
             return {}
         raise
     return facts
-
-
-def _is_missing(error: ResponseError) -> bool:
-    return "no such key" in str(error)
 
 
 def _text(value: Any) -> str:

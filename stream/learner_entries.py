@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
@@ -16,20 +17,7 @@ _PAGE: Final = 2_000
 _USER_HASH: Final = b"user_hash"
 
 
-# KEYS[1] the stream, ARGV the ids; replies how many entries were removed, and how many nodes of the stream with them.
-# A node that holds several entries keeps the bytes of a removed one until all of it goes.
-_REMOVE: Final = """#!lua
-local function nodes()
-  local facts = redis.call('XINFO', 'STREAM', KEYS[1])
-  for place = 1, #facts, 2 do
-    if facts[place] == 'radix-tree-keys' then return facts[place + 1] end
-  end
-  return 0
-end
-local before = nodes()
-local removed = redis.call('XDEL', KEYS[1], unpack(ARGV))
-return {removed, before - nodes()}
-"""
+_REMOVE: Final = (Path(__file__).parent / "remove_entries.lua").read_text(encoding="utf-8")
 _MOST_ARGUMENTS: Final = 1_000
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Set
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -16,30 +17,7 @@ from stream.keys import LIVE_EVENTS, LIVE_STATE, TIMELINE, history_key
 _PAGE: Final = 2_000
 _HISTORIES: Final = [history_key(event_type) for event_type in EventType]
 
-# KEYS[1] the timeline, KEYS[2] the live state, KEYS[3] the events published last, KEYS[4..] the histories,
-# ARGV[1] the retention in microseconds;
-# replies how many messages were removed; a history has its oldest at its end
-_PRUNE: Final = """#!lua
-local time = redis.call('TIME')
-local oldest = tonumber(time[1]) * 1000000 + tonumber(time[2]) - tonumber(ARGV[1])
-local before = '(' .. string.format('%.0f', oldest)
-local removed = 0
-local newest_gone = redis.call('ZREVRANGEBYSCORE', KEYS[1], before, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
-if #newest_gone > 0 then
-  redis.call('HSET', KEYS[2], 'floor', string.format('%.0f', tonumber(newest_gone[2])))
-  removed = redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', before)
-end
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', before)
-for history = 4, #KEYS do
-  local message = redis.call('LINDEX', KEYS[history], -1)
-  while message and tonumber(string.match(message, '^{"id":"(%d+)"') or '0') < oldest do
-    redis.call('RPOP', KEYS[history])
-    removed = removed + 1
-    message = redis.call('LINDEX', KEYS[history], -1)
-  end
-end
-return removed
-"""
+_PRUNE: Final = (Path(__file__).parent / "prune_live.lua").read_text(encoding="utf-8")
 
 
 async def prune(redis: Redis, retention: timedelta) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from stream.failures import translated_errors
+from stream.failures import is_missing_key, translated_errors
 from stream.keys import STORE_GROUP, stream_key
 
 
@@ -39,7 +39,7 @@ async def measure_load(redis: Redis, partitions: int) -> StreamLoad:
             facts, *of_streams = await pipeline.execute(raise_on_error=False)
         groups_of = of_streams[2::3]
         for reply in (facts, *of_streams[::3], *of_streams[1::3], *groups_of):
-            if isinstance(reply, ResponseError) and "no such key" not in str(reply):
+            if isinstance(reply, ResponseError) and not is_missing_key(reply):
                 raise reply
         unsettled = unsettled_bytes = 0
         for length, size, groups in zip(of_streams[::3], of_streams[1::3], groups_of, strict=True):

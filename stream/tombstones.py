@@ -1,4 +1,4 @@
-"""Who is erased, on the way from the database to ingest, which has none: all tombstones in one value of Redis."""
+"""Tombstones of erased learners on their way from the database to ingest, which has none: one value in Redis."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from runtime.errors import StreamUnavailable
-from runtime.lifecycle import wait
+from runtime.polling import OutageReport, poll
 from stream.failures import translated_errors
 from stream.keys import TOMBSTONES
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 _BYTES: Final = 32
-_FOLLOW_INTERVAL: Final = timedelta(seconds=2)
+_SYNC_INTERVAL: Final = timedelta(seconds=2)
 
 
 async def published_tombstones(redis: Redis) -> int | None:
-    """Return how many are published; None when nobody has published any. Raises StreamUnavailable."""
+    """Return how many are published; None if none were ever published. Raises StreamUnavailable."""
     with translated_errors():
         async with redis.pipeline(transaction=False) as pipeline:
             pipeline.exists(TOMBSTONES)
@@ -36,7 +35,7 @@ async def publish_tombstones(redis: Redis, user_hashes: Sequence[bytes]) -> None
 
 
 async def read_tombstones(redis: Redis) -> Set[bytes] | None:
-    """Return all; None when nobody has published any. Raises StreamUnavailable."""
+    """Return all; None if none were ever published. Raises StreamUnavailable."""
     with translated_errors():
         value: Any = await redis.get(TOMBSTONES)
     if value is None:
@@ -44,23 +43,25 @@ async def read_tombstones(redis: Redis) -> Set[bytes] | None:
     return frozenset(value[at : at + _BYTES] for at in range(0, len(value), _BYTES))
 
 
-async def follow_tombstones(redis: Redis, renew: Callable[[Set[bytes]], None], stop: asyncio.Event) -> None:
-    """Hand over the tombstones whenever their number has changed, until `stop` is set."""
-    known: int | None = None
-    fails = False
-    while True:
-        try:
-            count = await published_tombstones(redis)
-            if count is not None and count != known:
-                tombstones = await read_tombstones(redis)
-                if tombstones is not None:
-                    renew(tombstones)
-                    known = len(tombstones)
-        except StreamUnavailable as error:
-            if not fails:
-                telemetry.tombstones_unreadable(error)
-            fails = True
-        else:
-            fails = False
-        if await wait(stop, _FOLLOW_INTERVAL.total_seconds()):
-            return
+class TombstoneSync:
+    """Passes the tombstones to `renew` whenever their number has changed."""
+
+    def __init__(self, redis: Redis, renew: Callable[[Set[bytes]], None]) -> None:
+        self._redis = redis
+        self._renew = renew
+        self._known: int | None = None
+        self._outage = OutageReport(telemetry.tombstones_unreadable)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look every two seconds until `stop` is set."""
+        await poll(self._refresh, _SYNC_INTERVAL, stop)
+
+    async def _refresh(self) -> None:
+        with self._outage.reported():
+            count = await published_tombstones(self._redis)
+            if count is None or count == self._known:
+                return
+            tombstones = await read_tombstones(self._redis)
+            if tombstones is not None:
+                self._renew(tombstones)
+                self._known = len(tombstones)

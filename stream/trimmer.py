@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from stream.entry import EntryId
 from stream.failures import translated_errors
+from stream.groups import read_groups
 from stream.keys import STORE_GROUP, stream_key
 
 _PAGE: Final = 10_000
@@ -74,12 +74,7 @@ async def lowest_needed(redis: Redis, key: str, ignored: Collection[str] = ()) -
     None when the stream or its store group is missing: then nothing may go.
     """
     passed_over = {name.encode() for name in ignored}
-    try:
-        groups: list[dict[str, Any]] = await redis.xinfo_groups(key)
-    except ResponseError as error:
-        if "no such key" in str(error):
-            return None
-        raise
+    groups = await read_groups(redis, key)
     if all(group["name"] != STORE_GROUP.encode() for group in groups):
         return None
     needed = []

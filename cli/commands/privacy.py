@@ -135,17 +135,17 @@ async def _log(settings: Settings, user_id: str | None, since: datetime, limit: 
 
 async def _erase(settings: Settings, user_id: str, *, wait: bool) -> ErasureReceipt:
     pseudonyms = settings.pseudonymizer().all_pseudonyms(parse_learner_id("USER_ID", user_id))
-    async with audited(settings, "privacy erase", subject=pseudonyms[0]), _desk(settings) as desk:
-        receipt = await desk.erase(pseudonyms, current_operator())
+    async with audited(settings, "privacy erase", subject=pseudonyms[0]), _service(settings) as service:
+        receipt = await service.erase(pseudonyms, current_operator())
         note(f"erasure {receipt.job_id} is requested")
         while wait and receipt.state != "done":
             await asyncio.sleep(_POLL_SECONDS)
-            receipt = await _receipt(desk, receipt.job_id)
+            receipt = await _receipt(service, receipt.job_id)
         return receipt
 
 
-async def _receipt(desk: PrivacyService, job_id: UUID) -> ErasureReceipt:
-    receipt = await desk.receipt(job_id)
+async def _receipt(service: PrivacyService, job_id: UUID) -> ErasureReceipt:
+    receipt = await service.receipt(job_id)
     assert receipt is not None
     return receipt
 
@@ -154,15 +154,15 @@ async def _export(settings: Settings, user_id: str) -> None:
     pseudonyms = settings.pseudonymizer().all_pseudonyms(parse_learner_id("USER_ID", user_id))
     async with (
         audited(settings, "privacy export", subject=pseudonyms[0]),
-        _desk(settings) as desk,
-        contextlib.aclosing(await desk.export(pseudonyms)) as pieces,
+        _service(settings) as service,
+        contextlib.aclosing(await service.export(pseudonyms)) as pieces,
     ):
         async for piece in pieces:
             show_json_text(piece.decode())
 
 
 @contextlib.asynccontextmanager
-async def _desk(settings: Settings) -> AsyncIterator[PrivacyService]:
+async def _service(settings: Settings) -> AsyncIterator[PrivacyService]:
     async with contextlib.aclosing(connect_stream(settings)) as redis:
         yield PrivacyService(settings.database_dsn, redis, range(settings.stream_partitions), utc_now)
 

@@ -15,8 +15,8 @@ from cli.database import require_current_schema
 from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.output import counting_bar, say, show, show_json
 from cli.time_options import parse_time
-from processors.replay import Span
-from processors.replay import replay as replay_span
+from processors.repair.replay import Span
+from processors.repair.replay import replay as replay_span
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.lifecycle import stop_on_signals

@@ -14,7 +14,7 @@ from dashboard.live.hub import Hub
 from dashboard.live.subscriber_limits import Holder
 from runtime.errors import StreamUnavailable
 from stream.timeline import HistoryGone
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 
 class End(Enum):

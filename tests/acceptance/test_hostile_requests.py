@@ -70,5 +70,5 @@ async def test_the_read_service_has_an_answer_to_everything(settings: Settings, 
     over.set()
     async with open_services(settings) as services, served(create_dashboard(services, asyncio.Event())) as place:
         # streams of live events end at once, as when the service stops: nobody could wait for their ends otherwise
-        await services.live.keep(over)
+        await services.live.run(over)
         await attack(place, tmp_path)

@@ -69,6 +69,21 @@ def test_keys_of_redis_have_one_home() -> None:
     assert names(users) == ["sdk/studyin_analytics/redis_names.py", "stream/keys.py"]
 
 
+def test_words_of_a_redis_reply_are_read_in_one_place() -> None:
+    reading = re.compile(r"\bin str\(|str\(\w+\)\.startswith\(")
+    readers = [path for path in sources("stream") if reading.search(path.read_text())]
+
+    assert names(readers) == ["stream/failures.py"]
+
+
+def test_scripts_of_redis_are_files_of_their_own() -> None:
+    script = re.compile(r"#!lua|redis\.call\(")
+    holders = [path for path in files_of(*PACKAGES) if script.search(path.read_text(errors="replace"))]
+
+    assert holders
+    assert [path.suffix for path in holders] == [".lua"] * len(holders)
+
+
 def test_what_a_command_writes_goes_through_one_place() -> None:
     writing = re.compile(
         r"\bprint\(|typer\.(echo|secho|confirm|prompt|style)|^(from|import) rich|sys\.(__)?std(out|err)", re.MULTILINE

@@ -12,7 +12,9 @@ import httpx
 import pytest
 from redis.exceptions import ResponseError
 
-from processors import live, maintenance, worker
+from processors.live import worker as live
+from processors.maintenance import process as maintenance
+from processors.store import worker
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings

@@ -11,9 +11,9 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
-from processors.erasure import carry_out
-from processors.erasure_late import LateEvents
-from processors.purge import purge_postgres, purge_redis
+from processors.maintenance.erasure import carry_out
+from processors.maintenance.late_events import LateEvents
+from processors.maintenance.purge import purge_postgres, purge_redis
 from runtime.clock import utc_now
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from processors.erasure import carry_out, remove_suppressed
+from processors.maintenance.erasure import carry_out, remove_suppressed
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent

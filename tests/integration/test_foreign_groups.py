@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from processors.chores import measure_needs, stream_chores
+from processors.maintenance.chores import measure_needs, stream_chores
 from runtime.diagnosis import Finding
 from runtime.settings import Settings
 from storage.database.pool import open_pool

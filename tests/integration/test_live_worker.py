@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from processors.chores import groups_of, stream_chores
-from processors.live import Erased, LiveWorker
-from processors.live_chores import skip_if_late
+from processors.live.worker import Erased, LiveWorker
+from processors.maintenance.chores import groups_of, stream_chores
+from processors.maintenance.live_chores import skip_if_late
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent

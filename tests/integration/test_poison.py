@@ -13,10 +13,10 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from processors import worker
-from processors.batch import BatchPolicy
-from processors.breaker import Breaker, BreakerPolicy
-from processors.poison_isolation import PoisonIsolatingWriter
+from processors.store import worker
+from processors.store.batch import BatchPolicy
+from processors.store.breaker import Breaker, BreakerPolicy
+from processors.store.poison_isolation import PoisonIsolatingWriter
 from runtime.errors import DeadLetterLimitReached
 from runtime.settings import Settings
 from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent

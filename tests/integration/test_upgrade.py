@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from processors import worker
+from processors.store import worker
 from runtime.settings import Settings
 from schemas.entry import FIELDS, encode
 from storage.answers.aggregates import Answers

@@ -12,7 +12,8 @@ import asyncpg
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from processors import maintenance, worker
+from processors.maintenance import process as maintenance
+from processors.store import worker
 from runtime.embedded.postgres import Postgres
 from runtime.settings import Settings
 from storage.batches.verify import Books, read_books, verify_aggregates

@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from runtime.settings import Settings
-from storage.batches import store_batch, writer
+from storage.batches import staged_batch, writer
 from stream import consumer, trimmer
 from stream.connection import Redis
 from stream.entry import EntryId
@@ -51,9 +51,9 @@ def assert_noticed(world: World) -> None:
 @pytest.mark.timeout(300)
 def test_counting_duplicates_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     deleted = re.compile(r"DELETE (FROM staged_events WHERE .*)\n +RETURNING (.*)\n")
-    all_stay, changes = deleted.subn(r"SELECT \2 \1\n", store_batch.INSERT)
+    all_stay, changes = deleted.subn(r"SELECT \2 \1\n", staged_batch.INSERT)
     assert changes == 1
-    monkeypatch.setattr(writer, "prepare", lambda: store_batch.prepare(insert=all_stay))
+    monkeypatch.setattr(writer, "prepare", lambda: staged_batch.prepare(insert=all_stay))
     assert_noticed(world)
 
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import asyncpg
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from processors.decode import StorableRange, decode_entries
-from processors.erasure import carry_out, remove_suppressed
+from processors.maintenance.erasure import carry_out, remove_suppressed
+from processors.store.decode import StorableRange, decode_entries
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent

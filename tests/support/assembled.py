@@ -58,7 +58,7 @@ async def answering(settings: Settings, clock: Callable[[], datetime] = utc_now)
     stop = asyncio.Event()
     async with open_services(settings) as opened:
         services = dataclasses.replace(opened, clock=clock)
-        sampling = asyncio.create_task(services.freshness.keep(stop))
+        sampling = asyncio.create_task(services.freshness.run(stop))
         try:
             async with served(create_dashboard(services, stop), live=stop) as address:
                 yield address

@@ -141,7 +141,7 @@ async def following(
     async with open_services(settings) as opened:
         hub, limits = Hub(redis, pace, capacity, clock), SubscriberLimits(places)
         services = dataclasses.replace(opened, live=hub, subscriber_limits=limits)
-        loops = [services.live.keep(stop), *(follow(stop) for follow in services.followers)]
+        loops = [services.live.run(stop), *(follow(stop) for follow in services.followers)]
         keeping = asyncio.create_task(run_together(stop, *loops))
         async with served(create_app(services, stop), live=stop, **options) as place:
             yield Service(place, services, stop)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from processors import live
+from processors.live import worker as live
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.live import LiveEvent, parse_message

@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
-from processors.live import BATCH, prepare
+from processors.live.worker import BATCH, prepare
 from schemas.accepted import AcceptedEvent
 from schemas.live import head_of
 from stream.consumer import Consumer

@@ -17,7 +17,7 @@ from ingest.rejection import Rejection
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.events import EVENT
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 from telemetry import metrics
 from tests.corpus.evaluation import CHOSEN, HELD_BACK, labelled
 from tests.corpus.harmless import FAMILIES

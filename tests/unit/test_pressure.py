@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from ingest.backpressure import Limits, Pressure, PressureGauge, classify_load
+from ingest.backpressure import Limits, PressureGauge, classify_load
 from runtime.errors import StreamUnavailable
 from stream.load import StreamLoad
 from stream.trimmer import memory_budget
+from telemetry.labels import BackpressureReason
 
 CALM = StreamLoad(unsettled=10, unsettled_bytes=1_000, used_memory=500, max_memory=1_000, append_only_file=True)
 LIMITS = Limits(backlog_events=10, stream_bytes=1_000, needs_append_only_file=True)
@@ -20,17 +21,17 @@ LIMITS = Limits(backlog_events=10, stream_bytes=1_000, needs_append_only_file=Tr
     ("load", "limits", "pressure"),
     [
         (CALM, LIMITS, None),
-        (replace(CALM, unsettled=11), LIMITS, Pressure.BACKLOG_FULL),
+        (replace(CALM, unsettled=11), LIMITS, BackpressureReason.BACKLOG_FULL),
         (replace(CALM, unsettled=11), replace(LIMITS, backlog_events=0), None),
-        (replace(CALM, unsettled_bytes=1_001), LIMITS, Pressure.STREAM_FULL),
+        (replace(CALM, unsettled_bytes=1_001), LIMITS, BackpressureReason.STREAM_FULL),
         (replace(CALM, used_memory=850), LIMITS, None),
-        (replace(CALM, used_memory=851), LIMITS, Pressure.MEMORY_SHORT),
+        (replace(CALM, used_memory=851), LIMITS, BackpressureReason.MEMORY_SHORT),
         (replace(CALM, used_memory=10**12, max_memory=0), LIMITS, None),
-        (replace(CALM, append_only_file=False), LIMITS, Pressure.NOT_DURABLE),
+        (replace(CALM, append_only_file=False), LIMITS, BackpressureReason.NOT_DURABLE),
         (replace(CALM, append_only_file=False), replace(LIMITS, needs_append_only_file=False), None),
     ],
 )
-def test_why_events_are_refused(load: StreamLoad, limits: Limits, pressure: Pressure | None) -> None:
+def test_why_events_are_refused(load: StreamLoad, limits: Limits, pressure: BackpressureReason | None) -> None:
     assert classify_load(load, limits) is pressure
 
 
@@ -53,7 +54,7 @@ async def test_while_redis_does_not_say_how_full_it_is_nothing_is_refused_for_it
     while answers:
         await gauge.sample()
         seen.append(gauge.pressure)
-    assert seen == [Pressure.BACKLOG_FULL, None, Pressure.BACKLOG_FULL, None]
+    assert seen == [BackpressureReason.BACKLOG_FULL, None, BackpressureReason.BACKLOG_FULL, None]
 
 
 async def test_a_gauge_looks_no_more_once_told_to_stop() -> None:
@@ -62,7 +63,7 @@ async def test_a_gauge_looks_no_more_once_told_to_stop() -> None:
 
     stop = asyncio.Event()
     stop.set()
-    await PressureGauge(measure, LIMITS).watch(stop)
+    await PressureGauge(measure, LIMITS).run(stop)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from redis import exceptions
 
 from runtime.errors import StreamUnavailable
-from stream.failures import GroupMissing, translated_errors
+from stream.failures import (
+    GroupMissing,
+    is_existing_group,
+    is_missing_key,
+    is_rewrite_in_progress,
+    is_unknown_command,
+    translated_errors,
+)
 
 
 def translated(error: Exception) -> StreamUnavailable:
@@ -72,3 +81,17 @@ def test_a_defect_stays_what_it_is(error: Exception) -> None:
     with pytest.raises(type(error)) as raised, translated_errors():
         raise error
     assert raised.value is error
+
+
+REPLIES: dict[Callable[[exceptions.ResponseError], bool], str] = {
+    is_missing_key: "no such key",
+    is_existing_group: "BUSYGROUP Consumer Group name already exists",
+    is_unknown_command: "unknown command 'WAITAOF', with args beginning with: '0'",
+    is_rewrite_in_progress: "Background append only file rewriting already in progress",
+}
+
+
+@pytest.mark.parametrize("predicate", REPLIES)
+def test_each_reply_is_recognised_as_itself_alone(predicate: Callable[[exceptions.ResponseError], bool]) -> None:
+    recognised = {reply for reply in REPLIES.values() if predicate(exceptions.ResponseError(reply))}
+    assert recognised == {REPLIES[predicate]}

@@ -18,9 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from runtime.errors import StorageUnavailable, StreamUnavailable
 from runtime.settings import Settings
 from schemas.catalogue import EventType
-from telemetry import events, exposition, logging, metrics
+from telemetry import exposition, internal_events, logging, metrics
 from telemetry.health import Check, run_checks
-from telemetry.labels import BatchStage
+from telemetry.labels import BatchStage, DeadLetterReason, IngestOutcome, SegmentOutcome
+from telemetry.roles import Role
 from tests.support.hostile import HOSTILE, steering
 from web.status import status_application
 
@@ -135,7 +136,7 @@ def test_debug_output_of_libraries_is_never_written(capsys: pytest.CaptureFixtur
 
 
 def samples() -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    families = text_string_to_metric_families(exposition.render()[0].decode())
+    families = text_string_to_metric_families(exposition.render(metrics.registry)[0].decode())
     every = [sample for family in families for sample in family.samples]
     return {(sample.name, frozenset(sample.labels.items())): sample.value for sample in every}
 
@@ -145,10 +146,10 @@ def sample(name: str, **labels: str) -> float:
 
 
 def test_every_known_label_value_is_there_before_the_first_event() -> None:
-    for outcome in metrics.OUTCOMES:
+    for outcome in IngestOutcome:
         assert sample("analytics_ingest_events_total", outcome=outcome) >= 0
-    for outcome in metrics.SEGMENT_OUTCOMES:
-        assert sample("analytics_segment_events_total", outcome=outcome) >= 0
+    for of_segment in SegmentOutcome:
+        assert sample("analytics_segment_events_total", outcome=of_segment) >= 0
     for event_type in EventType:
         assert sample("analytics_ingest_accepted_events_total", event_type=event_type) >= 0
     for route in metrics.INGEST_ROUTES:
@@ -156,7 +157,7 @@ def test_every_known_label_value_is_there_before_the_first_event() -> None:
         assert sample("analytics_ingest_request_duration_seconds_count", route=route) >= 0
     for stage in BatchStage:
         assert sample("analytics_batch_duration_seconds_count", stage=stage) >= 0
-    for reason in metrics.DEAD_LETTER_REASONS:
+    for reason in DeadLetterReason:
         assert sample("analytics_dead_lettered_events_total", reason=reason) >= 0
     assert sample("analytics_retries_total", dependency="storage", reason="timeout") >= 0
     assert sample("analytics_end_to_end_seconds_count", consumer_group="store") >= 0
@@ -166,16 +167,17 @@ def test_the_exposition_has_memory_and_build() -> None:
     release = exposition.publish_build()
     assert sample("analytics_build_info", version=release) == 1
     assert sample("process_resident_memory_bytes") > 0
-    assert exposition.render()[1].startswith("text/plain")
+    assert exposition.render(metrics.registry)[1].startswith("text/plain")
 
 
 def test_a_lag_that_redis_cannot_tell_is_not_a_lag_of_zero() -> None:
     labels = {"stream": "s", "consumer_group": "g"}
-    events.lag_measured("s", "g", entries=7, pending=2, seconds=1.5)
+    internal_events.lag_measured("s", "g", undelivered=7, pending=2, seconds=1.5, length=9)
     assert sample("analytics_consumer_lag_known", **labels) == 1
     assert sample("analytics_consumer_lag_entries", **labels) == 7
     assert sample("analytics_consumer_pending_entries", **labels) == 2
-    events.lag_measured("s", "g", entries=None, pending=2, seconds=1.5)
+    assert sample("analytics_stream_length_entries", stream="s") == 9
+    internal_events.lag_measured("s", "g", undelivered=None, pending=2, seconds=1.5, length=9)
     entries = sample("analytics_consumer_lag_entries", **labels)
     assert sample("analytics_consumer_lag_known", **labels) == 0
     assert sample("analytics_consumer_lag_seconds", **labels) == 1.5
@@ -185,8 +187,8 @@ def test_a_lag_that_redis_cannot_tell_is_not_a_lag_of_zero() -> None:
 def test_a_committed_batch_counts_each_fate_once() -> None:
     before = samples()
     counts = {"stored": 5, "duplicate": 2, "suppressed": 1, "dead_lettered": 1, "redelivered": 3}
-    times = events.StageTimes({BatchStage.READ: 0.1, BatchStage.WRITE: 0.2})
-    events.batch_committed("store", counts, times, oldest_age=0.5)
+    times = internal_events.StageTimes({BatchStage.READ: 0.1, BatchStage.WRITE: 0.2})
+    internal_events.batch_committed(counts, times, oldest_age=0.5)
     after = samples()
 
     def growth(name: str, **labels: str) -> float:
@@ -205,7 +207,7 @@ def test_a_committed_batch_counts_each_fate_once() -> None:
 def test_what_did_not_work_is_logged_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
     logging.configure(settings())
     before = sample("analytics_retries_total", dependency="storage", reason="timeout")
-    events.retrying(StorageUnavailable("timeout", "20 s"), attempt=2, wait=0.123)
+    internal_events.retrying(StorageUnavailable("timeout", "20 s"), attempt=2, wait=0.123)
     [line] = lines(capsys)
     assert (line["level"], line["reason"], line["attempt"], line["wait_seconds"]) == ("warning", "timeout", 2, 0.12)
     assert sample("analytics_retries_total", dependency="storage", reason="timeout") == before + 1
@@ -239,7 +241,7 @@ async def test_a_defect_in_a_check_is_no_outage() -> None:
 
 
 def asked(checks: list[Check], stop: asyncio.Event) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(status_application(checks, stop=stop))
+    transport = httpx.ASGITransport(status_application(Role.WORKER, checks, stop=stop))
     return httpx.AsyncClient(transport=transport, base_url="http://status")
 
 
@@ -271,4 +273,5 @@ async def test_metrics_are_served_beside_health() -> None:
     async with asked([], asyncio.Event()) as client:
         answer = await client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
-    assert "analytics_ingest_events_total" in answer.text
+    assert "analytics_consumed_events_total" in answer.text
+    assert "analytics_ingest_events_total" not in answer.text

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from processors import worker
+from processors.store import worker
 from runtime.settings import Settings
 from stream.connection import connect
 from stream.keys import stream_key

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from asyncpg import Range
 
-from processors import maintenance
+from processors.maintenance import process as maintenance
 from runtime.settings import Settings
 from stream.connection import Redis
 from tests.support.access import ADMIN_KEY, READ_KEY, WRITE_KEY
