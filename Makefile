@@ -54,7 +54,7 @@ drills: $(TOOLS) ## run the tests that kill, cut off, freeze and fill whole syst
 	$(BIN)/pytest $(DRILLS) $(ARGS)
 
 chaos: $(TOOLS) ## kill processes at random for long; ARGS="--chaos-seed 7 --chaos-rounds 1" repeats one round
-	$(BIN)/pytest tests/unit/test_detectors_never_raise.py --detector-texts 1000000 --timeout 7200
+	$(BIN)/pytest tests/unit/ingest/test_detectors_never_raise.py --detector-texts 1000000 --timeout 7200
 	$(BIN)/pytest tests/crashes/test_random_kills.py tests/simulation tests/oracle --simulation-examples 2000 \
 		--oracle-lives 1 --oracle-learners 100 --oracle-events 300 --chaos-seed $$(date +%s) --chaos-rounds 60 $(ARGS)
 

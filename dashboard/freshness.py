@@ -23,7 +23,7 @@ class Freshness:
     """
 
     def __init__(self, sample: Callable[[], Awaitable[datetime]], clock: Callable[[], datetime]) -> None:
-        """`sample`: `stream.lag.consistent_through`, which may raise StreamUnavailable."""
+        """`sample`: `stream.entries.lag.consistent_through`, which may raise StreamUnavailable."""
         self._sample = sample
         self._clock = clock
         self._outage = OutageReport(_report_unknown, lambda: _log.info("freshness_known"))

@@ -30,10 +30,10 @@ from storage.answers.event_search import STATEMENT_TIMEOUT, EventArchive
 from storage.database.pool import open_pool
 from storage.database.revision import head_revision
 from storage.privacy.audit import append_entries
-from stream.api_keys import KeySync
-from stream.connection import connect
-from stream.health import ping
-from stream.lag import GroupLag, consistent_through, measure
+from stream.entries.lag import GroupLag, consistent_through, measure
+from stream.registry.api_keys import KeySync
+from stream.server.connection import connect
+from stream.server.health import ping
 from telemetry import internal_events as telemetry
 from telemetry import metrics
 from telemetry.connections import ConnectionMetrics

@@ -11,7 +11,7 @@ from typing import Final
 from runtime.errors import StreamUnavailable
 from runtime.polling import poll
 from runtime.settings import Settings
-from stream.load import StreamLoad
+from stream.server.load import StreamLoad
 from telemetry import internal_events as telemetry
 from telemetry.labels import BackpressureReason
 

@@ -22,13 +22,13 @@ from ingest.segment.unmapped import UnmappedNames
 from runtime.clock import utc_now
 from runtime.lifecycle import run_together, stop_on_signals
 from runtime.settings import Durability, Settings
-from stream.api_keys import KeySync
-from stream.connection import Redis, connect
-from stream.health import append_only_file, ping
-from stream.load import measure_load
-from stream.producer import Producer
-from stream.tombstones import TombstoneSync
-from stream.unmapped import add_unmapped
+from stream.entries.producer import Producer
+from stream.registry.api_keys import KeySync
+from stream.registry.tombstones import TombstoneSync
+from stream.registry.unmapped import add_unmapped
+from stream.server.connection import Redis, connect
+from stream.server.health import append_only_file, ping
+from stream.server.load import measure_load
 from telemetry import internal_events as telemetry
 from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_build

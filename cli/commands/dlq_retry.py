@@ -13,8 +13,8 @@ from processors.repair.redrive import Hopeless, prepare, redrive
 from processors.store.decode import StorableRange
 from runtime.settings import Settings
 from storage.dead_letters import Selection, count_letters, read_letters
-from stream.connection import connect as connect_stream
-from stream.producer import Producer
+from stream.entries.producer import Producer
+from stream.server.connection import connect as connect_stream
 
 _PAGE: Final = 500
 

@@ -25,8 +25,8 @@ from storage.batches.batch import BatchCounts
 from storage.batches.writer import BatchWriter
 from storage.database.pool import open_pool
 from storage.retention.horizon import read_horizon
-from stream.connection import Redis, connect
-from stream.history import read_history, trimmed_through
+from stream.entries.history import read_history, trimmed_through
+from stream.server.connection import Redis, connect
 from telemetry import logging
 
 BATCH_SIZE = 1_000

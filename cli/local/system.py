@@ -21,7 +21,7 @@ from runtime.embedded.valkey import Valkey
 from runtime.lifecycle import run_until_stopped
 from storage.database.migrate import upgrade
 from storage.database.roles import ROLES, make_logins
-from stream import permissions
+from stream.server import permissions
 
 
 class System:

@@ -21,8 +21,8 @@ from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from runtime.lifecycle import run_together, wait
 from schemas.live import head_of
-from stream.connection import Redis
-from stream.timeline import HistoryGone, TimelineMessage, TimelinePage, last_message_id, read_timeline
+from stream.live.timeline import HistoryGone, TimelineMessage, TimelinePage, last_message_id, read_timeline
+from stream.server.connection import Redis
 from telemetry import internal_events as telemetry
 
 RING_MESSAGES: Final = 10_000

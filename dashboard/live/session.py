@@ -13,7 +13,7 @@ from dashboard.live.frames import Frame
 from dashboard.live.hub import Hub
 from dashboard.live.subscriber_limits import Holder
 from runtime.errors import StreamUnavailable
-from stream.timeline import HistoryGone
+from stream.live.timeline import HistoryGone
 from telemetry import internal_events as telemetry
 
 

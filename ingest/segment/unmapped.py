@@ -14,7 +14,7 @@ from ingest.privacy.detectors import find_personal
 from runtime.errors import StreamUnavailable
 from runtime.polling import OutageReport, poll
 from schemas.envelope_fields import LONGEST_ID
-from stream.unmapped import MOST_NAMES, OTHER
+from stream.registry.unmapped import MOST_NAMES, OTHER
 from telemetry import internal_events as telemetry
 
 WRITE_INTERVAL: Final = timedelta(seconds=1)

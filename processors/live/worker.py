@@ -28,13 +28,13 @@ from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
 from schemas.entry import MalformedEntry, read
 from schemas.live import message_tail
-from stream.connection import Redis, connect
-from stream.consumer import Consumer
-from stream.entry import Entry
-from stream.health import ping
+from stream.entries.consumer import Consumer
+from stream.entries.entry import Entry
 from stream.keys import LIVE_GROUP
-from stream.publisher import Publication, Published, Publisher
-from stream.tombstones import TombstoneSync, read_tombstones
+from stream.live.publisher import Publication, Published, Publisher
+from stream.registry.tombstones import TombstoneSync, read_tombstones
+from stream.server.connection import Redis, connect
+from stream.server.health import ping
 from telemetry import internal_events as telemetry
 from telemetry import logging
 from telemetry.exposition import publish_build

@@ -18,10 +18,11 @@ from storage.batches import id_conflicts
 from storage.database.pool import Pool
 from storage.retention import partitions
 from storage.retention import removal as retention
-from stream import api_keys as stream_api_keys
-from stream import continuity, group_needs, groups, health, lag, trimmer
-from stream.connection import Redis
+from stream.entries import continuity, group_needs, groups, lag, trimmer
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
+from stream.registry import api_keys as stream_api_keys
+from stream.server import health
+from stream.server.connection import Redis
 from telemetry import internal_events as telemetry
 from telemetry import metrics
 from telemetry.labels import GroupKind

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from storage.database.pool import Pool
 from storage.privacy import erasure
 from storage.privacy.residue import SUPPRESSED, end_suppressed, note_residue
-from stream import tombstones
-from stream.connection import Redis
-from stream.learner_entries import remove_settled, sweep_learner
-from stream.live_history import remove_learner_messages
+from stream.entries.learner_entries import remove_settled, sweep_learner
+from stream.live.live_history import remove_learner_messages
+from stream.registry import tombstones
+from stream.server.connection import Redis
 
 
 async def publish_tombstones(redis: Redis, pool: Pool) -> bool:

@@ -12,7 +12,7 @@ from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage.database.pool import Pool
 from storage.privacy import residue
-from stream.connection import Redis
+from stream.server.connection import Redis
 from telemetry import metrics
 from telemetry.labels import ErasureStore
 

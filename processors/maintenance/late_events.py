@@ -10,7 +10,7 @@ from processors.maintenance.erasure import remove_suppressed
 from storage.database.pool import Pool
 from storage.privacy.erasure import count_suppressed
 from storage.privacy.residue import SUPPRESSED, note_residue
-from stream.connection import Redis
+from stream.server.connection import Redis
 
 FULL_PASS: Final = timedelta(hours=1)
 """How often everything is checked, whatever the books say."""

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from processors.maintenance.chore import Chore
 from runtime.settings import Settings
-from stream.connection import Redis
-from stream.groups import has_group
+from stream.entries.groups import has_group
+from stream.entries.lag import measure
 from stream.keys import LIVE_GROUP, stream_key
-from stream.lag import measure
-from stream.live_history import prune
-from stream.live_skip import skip_to_the_end
+from stream.live.live_history import prune
+from stream.live.live_skip import skip_to_the_end
+from stream.server.connection import Redis
 from telemetry import internal_events as telemetry
 
 

@@ -20,8 +20,8 @@ from runtime.settings import Settings
 from storage.database.health import ping as ping_storage
 from storage.database.leadership import Leadership, leadership
 from storage.database.pool import Pool, open_pool
-from stream.connection import connect
-from stream.health import ping as ping_stream
+from stream.server.connection import connect
+from stream.server.health import ping as ping_stream
 from telemetry import internal_events as telemetry
 from telemetry.exposition import publish_build
 from telemetry.health import Check

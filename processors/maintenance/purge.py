@@ -9,8 +9,8 @@ from typing import Final
 
 from storage.database.pool import Pool
 from storage.privacy import residue
-from stream.connection import Redis
-from stream.file_rewrite import rewrite_files
+from stream.server.connection import Redis
+from stream.server.file_rewrite import rewrite_files
 
 _POLL_SECONDS: Final = 0.2
 _PATIENCE_SECONDS: Final = 5.0

@@ -15,10 +15,10 @@ from schemas.dead_letter import NotKept, restore
 from schemas.entry import WireEvent
 from storage.database.pool import Connection
 from storage.dead_letters import Letter, LetterId, mark_retried
-from stream.connection import Redis
-from stream.entry import Entry
-from stream.lookup import find_entries
-from stream.producer import Producer
+from stream.entries.entry import Entry
+from stream.entries.lookup import find_entries
+from stream.entries.producer import Producer
+from stream.server.connection import Redis
 
 
 class Hopeless(NamedTuple):

@@ -16,8 +16,8 @@ from processors.store.decode import StorableRange, decode_entries
 from processors.store.poison_isolation import PoisonIsolatingWriter
 from storage.batches.batch import BatchCounts
 from storage.batches.writer import BatchWriter
-from stream.connection import Redis
-from stream.history import read_history
+from stream.entries.history import read_history
+from stream.server.connection import Redis
 
 # Whatever was parked once is parked again: no limit is to stop that.
 _NO_LIMITS = BreakerPolicy(max_ratio=0, max_consecutive=0, window=1)

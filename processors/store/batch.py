@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from stream.entry import Entry
+from stream.entries.entry import Entry
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from schemas.entry import MalformedEntry, read
 from schemas.identifiers import RESERVED_FLOOR, milliseconds_of, unix_milliseconds
 from storage.batches.batch import DeadLetter, ReceivedEvent
 from storage.retention.partition_weeks import AHEAD, GRACE
-from stream.entry import Entry
+from stream.entries.entry import Entry
 
 _RESERVED: Final = str(RESERVED_FLOOR)[:4]
 

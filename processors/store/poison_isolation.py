@@ -18,7 +18,7 @@ from processors.store.breaker import Breaker
 from processors.store.decode import dead_letter
 from runtime.errors import DeadLetterLimitReached, EventRejected, EventsBeforeHorizon
 from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
-from stream.entry import Entry
+from stream.entries.entry import Entry
 from telemetry import internal_events as telemetry
 
 

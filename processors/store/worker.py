@@ -34,12 +34,12 @@ from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
 from storage.batches.writer import BatchWriter
 from storage.database.health import ping as ping_storage
 from storage.database.pool import open_pool
-from stream.connection import connect
-from stream.consumer import Consumer
-from stream.entry import Entry
-from stream.health import ping as ping_stream
-from stream.key_changes import read_key_changes
+from stream.entries.consumer import Consumer
+from stream.entries.entry import Entry
 from stream.keys import STORE_GROUP
+from stream.registry.key_changes import read_key_changes
+from stream.server.connection import connect
+from stream.server.health import ping as ping_stream
 from telemetry import internal_events as telemetry
 from telemetry import logging
 from telemetry.exposition import publish_build

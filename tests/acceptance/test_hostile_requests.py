@@ -12,7 +12,7 @@ from dashboard.app import create_app as create_dashboard
 from dashboard.server import open_services
 from ingest.server import create_app as create_ingest
 from runtime.settings import Settings
-from stream.connection import Redis
+from stream.server.connection import Redis
 from tests.support.serving import served
 
 SCHEMATHESIS = Path(sys.executable).with_name("st")

@@ -86,7 +86,7 @@ def test_words_of_a_redis_reply_are_read_in_one_place() -> None:
     reading = re.compile(r"\bin str\(|str\(\w+\)\.startswith\(")
     readers = [path for path in sources("stream") if reading.search(path.read_text())]
 
-    assert names(readers) == ["stream/failures.py"]
+    assert names(readers) == ["stream/server/failures.py"]
 
 
 def test_scripts_of_redis_are_files_of_their_own() -> None:

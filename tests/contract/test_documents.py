@@ -21,7 +21,7 @@ from schemas.catalogue import EventType
 from schemas.event_table import with_table as with_event_types
 from schemas.events import EVENT
 from schemas.export import export, json_schemas
-from stream import failures
+from stream.server import failures
 from telemetry.labels import BackpressureReason
 from tests.corpus.evaluation import with_tables
 from web.openapi import render_document

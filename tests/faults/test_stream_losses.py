@@ -19,10 +19,10 @@ from runtime.settings import Settings
 from storage.batches.verify import verify_aggregates
 from storage.database.pool import Pool, open_pool
 from storage.diagnosis import check_losses
-from stream.connection import connect
-from stream.continuity import find_position
+from stream.entries.continuity import find_position
+from stream.entries.lag import measure
 from stream.keys import stream_key
-from stream.lag import measure
+from stream.server.connection import connect
 from telemetry import metrics
 from tests.support.entries import append_events
 from tests.support.events import NOW, event

@@ -23,8 +23,8 @@ from runtime.settings import Settings
 from storage.batches.id_conflicts import ConflictKind, forget_conflicts
 from storage.batches.staged_batch import Conflict
 from storage.database.pool import open_pool
-from stream.connection import Redis
-from stream.key_changes import read_key_changes
+from stream.registry.key_changes import read_key_changes
+from stream.server.connection import Redis
 from telemetry.labels import IdDifference
 from tests.support.access import PSEUDONYM_KEYS, READ_KEY
 from tests.support.checker import assert_nothing_lost

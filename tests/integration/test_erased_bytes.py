@@ -24,8 +24,8 @@ from storage.database.pool import Pool, open_pool
 from storage.database.roles import ROLES, make_logins
 from storage.privacy.erasure import read_job, request_erasure
 from storage.privacy.residue import read_residue
-from stream.connection import Redis, connect
 from stream.keys import LIVE_EVENTS, TIMELINE, stream_key
+from stream.server.connection import Redis, connect
 from tests.support.checker import assert_nothing_lost
 from tests.support.entries import append_entry, append_events
 from tests.support.events import event, learner

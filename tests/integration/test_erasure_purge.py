@@ -30,8 +30,8 @@ from storage.privacy.residue import (
     places_of,
     read_residue,
 )
-from stream.connection import Redis
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
+from stream.server.connection import Redis
 from telemetry import metrics
 from tests.support.archive import archive
 from tests.support.checker import assert_nothing_lost

@@ -22,7 +22,7 @@ from ingest.server import create_app
 from runtime.lifecycle import run_together
 from runtime.settings import Settings
 from schemas.access import IssuedKey
-from stream.api_keys import KeySync, publish_keys
+from stream.registry.api_keys import KeySync, publish_keys
 from tests.support.access import JWT_SECRET
 from tests.support.reading import bearer, client_of, learner_token
 from tests.support.waiting import eventually

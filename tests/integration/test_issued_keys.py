@@ -21,8 +21,8 @@ from runtime.lifecycle import run_together
 from runtime.settings import Settings
 from schemas.entry import decode
 from storage.database.pool import open_pool
-from stream.api_keys import KeySync
 from stream.keys import API_KEYS
+from stream.registry.api_keys import KeySync
 from tests.support.entries import stream_entries
 from tests.support.reading import SYSTEM, bearer, client_of
 from tests.support.terminal import Operator

@@ -20,9 +20,9 @@ from runtime.errors import ConfigurationError
 from runtime.pseudonym_keys import parse_keys
 from runtime.settings import Settings
 from schemas.entry import decode
-from stream.connection import connect
 from stream.keys import stream_key
-from stream.tombstones import TombstoneSync, publish_tombstones, read_tombstones
+from stream.registry.tombstones import TombstoneSync, publish_tombstones, read_tombstones
+from stream.server.connection import connect
 from tests.support.access import ADMIN_KEY, PSEUDONYM_KEYS, WRITE_KEY
 from tests.support.entries import stream_entries
 from tests.support.reading import HEATMAP, OVERVIEW, PROGRESS, READER, answer, bearer, client_of, learner_token

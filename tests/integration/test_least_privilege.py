@@ -23,10 +23,10 @@ from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage.database.pool import open_pool
 from storage.database.roles import ROLES, Role, login_of, make_logins
-from stream.connection import connect
 from stream.keys import stream_key
-from stream.permissions import RULES
-from stream.unmapped import read_unmapped
+from stream.registry.unmapped import read_unmapped
+from stream.server.connection import connect
+from stream.server.permissions import RULES
 from tests.support.access import ADMIN_KEY, EVENTS_KEY, WRITE_KEY
 from tests.support.events import event
 from tests.support.live import all_published, publishing

@@ -23,10 +23,10 @@ from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
 from storage.batches.verify import Books, read_books, verify_aggregates
 from storage.batches.writer import BatchWriter
 from storage.database.pool import open_pool
-from stream.connection import connect
-from stream.consumer import Consumer
+from stream.entries.consumer import Consumer
+from stream.entries.lag import measure
 from stream.keys import STORE_GROUP
-from stream.lag import measure
+from stream.server.connection import connect
 from tests.support.entries import append_entry, append_events
 from tests.support.events import event, learner
 from tests.support.poison import CANARY, copy_poison, fields_of, fuzzed, shape_poison

@@ -24,7 +24,7 @@ from storage.database.pool import Pool, open_pool
 from storage.retention import partitions
 from storage.retention import removal as retention
 from storage.retention.partition_weeks import GRACE
-from stream.connection import Redis
+from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import killed_at
 from tests.support.entries import append_events

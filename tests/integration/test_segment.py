@@ -26,10 +26,10 @@ from runtime.errors import ConfigurationError
 from runtime.settings import Settings
 from schemas.entry import decode
 from schemas.identifiers import canonical_event_id
-from stream.connection import connect
 from stream.diagnosis import check_unmapped
 from stream.keys import UNMAPPED
-from stream.unmapped import KEPT, MOST_NAMES, OTHER, add_unmapped, read_unmapped
+from stream.registry.unmapped import KEPT, MOST_NAMES, OTHER, add_unmapped, read_unmapped
+from stream.server.connection import connect
 from telemetry import metrics
 from telemetry.labels import SegmentOutcome
 from tests.support.access import READ_KEY, WRITE_KEY

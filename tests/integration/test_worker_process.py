@@ -18,9 +18,9 @@ from runtime.settings import Settings
 from storage.batches.verify import Books, read_books
 from storage.batches.writer import BatchWriter
 from storage.database.pool import open_pool
-from stream.consumer import Consumer
+from stream.entries.consumer import Consumer
+from stream.entries.lag import measure
 from stream.keys import STORE_GROUP, stream_key
-from stream.lag import measure
 from telemetry import metrics
 from tests.support import access
 from tests.support.entries import append_events

@@ -12,11 +12,11 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from runtime.settings import Settings
 from storage.batches import staged_batch, writer
-from stream import consumer, trimmer
-from stream.connection import Redis
-from stream.entry import EntryId
-from stream.failures import translated_errors
+from stream.entries import consumer, trimmer
+from stream.entries.entry import EntryId
 from stream.keys import stream_key
+from stream.server.connection import Redis
+from stream.server.failures import translated_errors
 from tests.simulation.machine import PipelineMachine
 from tests.simulation.world import Worker, World
 

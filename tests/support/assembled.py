@@ -14,8 +14,8 @@ from dashboard.server import open_services
 from ingest.server import create_app as create_ingest
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from stream.connection import connect
-from stream.lag import measure
+from stream.entries.lag import measure
+from stream.server.connection import connect
 from tests.support.serving import served
 from tests.support.waiting import eventually
 from tests.support.working import working

@@ -25,7 +25,7 @@ from runtime.clock import utc_now
 from runtime.lifecycle import run_together
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from stream import connection
+from stream.server import connection
 from tests.support.access import EVENTS_KEY
 from tests.support.events import event
 from tests.support.reading import bearer

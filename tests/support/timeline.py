@@ -11,9 +11,9 @@ from uuid_utils.compat import uuid7
 from processors.live.worker import BATCH, prepare
 from schemas.accepted import AcceptedEvent
 from schemas.live import head_of
-from stream.consumer import Consumer
+from stream.entries.consumer import Consumer
 from stream.keys import LIVE_GROUP, TIMELINE
-from stream.publisher import Publisher
+from stream.live.publisher import Publisher
 from tests.support.entries import append_events
 
 

@@ -8,7 +8,7 @@ import pytest
 from dashboard.freshness import Freshness
 from dashboard.health import check_revision, describe_lag
 from runtime.errors import StorageUnavailable, StreamUnavailable
-from stream.lag import GroupLag
+from stream.entries.lag import GroupLag
 from telemetry import metrics
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)

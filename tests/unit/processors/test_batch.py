@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.store.batch import GATHER_MS, IDLE_BLOCK_MS, Batch, BatchPolicy, ReadPlan
-from stream.entry import Entry
+from stream.entries.entry import Entry
 
 POLICY = BatchPolicy(size=3, interval=10.0, linger_ms=50)
 

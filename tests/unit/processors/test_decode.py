@@ -13,7 +13,7 @@ from processors.store.decode import StorableRange, decode_entries
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
 from schemas.identifiers import canonical_event_id
-from stream.entry import Entry
+from stream.entries.entry import Entry
 from tests.support.entries import as_read
 from tests.support.events import NOW, accepted_events, event, uuid7
 

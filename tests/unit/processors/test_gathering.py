@@ -12,8 +12,8 @@ from processors.store.breaker import Breaker, BreakerPolicy
 from processors.store.poison_isolation import PoisonIsolatingWriter
 from processors.store.worker import PartitionWorker
 from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
-from stream.entry import Entry
-from stream.publisher import Publication, Published
+from stream.entries.entry import Entry
+from stream.live.publisher import Publication, Published
 from tests.support.events import event
 from tests.support.poison import fields_of
 

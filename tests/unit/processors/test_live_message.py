@@ -13,7 +13,7 @@ from schemas.accepted import AcceptedEvent
 from schemas.catalogue import EventType
 from schemas.entry import MalformedEntry, encode
 from schemas.live import UnknownEvent, XpEarnedEvent, head_of, message_tail, parse_message
-from stream.entry import Entry
+from stream.entries.entry import Entry
 from tests.support.entries import as_read
 from tests.support.events import accepted_events, event, learner
 
