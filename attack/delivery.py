@@ -24,7 +24,7 @@ _ANSWER_SECONDS: Final = 20.0
 """Patience with a request that is whole, so that an answer will come."""
 _QUIET_SECONDS: Final = 0.03
 _READ_BYTES: Final = 64 * 1024
-_MOST_KEPT: Final = 256 * 1024
+_MAX_KEPT: Final = 256 * 1024
 _ANSWER: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3}) ")
 _CODE: Final = re.compile(rb'"code":"([a-z_]{1,64})"')
 
@@ -140,6 +140,6 @@ async def _read_once(reader: asyncio.StreamReader, said: bytearray, seconds: flo
             part = await reader.read(_READ_BYTES)
     except TimeoutError:
         return True
-    if len(said) < _MOST_KEPT:
+    if len(said) < _MAX_KEPT:
         said += part
     return bool(part)

@@ -8,7 +8,7 @@ from typing import Final
 
 from schemas.limits import MAX_BODY_BYTES
 
-MOST_BYTES: Final = MAX_BODY_BYTES
+MAX_BYTES: Final = MAX_BODY_BYTES
 
 _LONGEST_PIECE: Final = 2_048
 _ODD_BYTES: Final = b'\0\t\n\r "%+-./0:;=@[\\]{}\x7f\x80\xff'
@@ -17,7 +17,7 @@ _ODD_BYTES: Final = b'\0\t\n\r "%+-./0:;=@[\\]{}\x7f\x80\xff'
 def mutate(payload: bytes, other: bytes, rng: Random) -> bytes:
     """Return `payload` after one to three changes, of at most 1 MiB. `other` is material to splice in."""
     for _ in range(rng.choice((1, 1, 2, 3))):
-        payload = rng.choice(_CHANGES)(payload, other, rng)[:MOST_BYTES]
+        payload = rng.choice(_CHANGES)(payload, other, rng)[:MAX_BYTES]
     return payload
 
 
@@ -26,7 +26,7 @@ def _repeat(payload: bytes, _other: bytes, rng: Random) -> bytes:
     start, end = _piece(payload, rng)
     piece = payload[start:end]
     times = rng.choice((2, 10, 100, 1_000, 10_000))
-    return payload[:start] + piece * min(times, MOST_BYTES // max(1, len(piece)) + 1) + payload[end:]
+    return payload[:start] + piece * min(times, MAX_BYTES // max(1, len(piece)) + 1) + payload[end:]
 
 
 def _lengthen(payload: bytes, _other: bytes, rng: Random) -> bytes:

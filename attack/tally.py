@@ -10,7 +10,7 @@ from typing import Final
 from attack.attempt import Attempt
 from attack.verdict import Cost, Finding, Measure, Measured
 
-MOST_FINDINGS: Final = 8
+MAX_FINDINGS: Final = 8
 """Of one measure and service; a run that has so many looks no further there."""
 
 
@@ -50,7 +50,7 @@ class Tally:
     def is_full(self, finding: Finding) -> bool:
         """Return whether there are enough findings like this one."""
         alike = sum(one.measure is finding.measure and one.service == finding.service for one in self.findings)
-        return alike >= MOST_FINDINGS
+        return alike >= MAX_FINDINGS
 
     def worst(self) -> list[Worst]:
         """Return the worst input of each measure and service."""

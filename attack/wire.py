@@ -16,7 +16,7 @@ from ingest.routes import BATCH, TRACK
 from schemas.limits import MAX_BODY_BYTES
 
 _SEGMENT: Final = "/v1/batch"
-_MOST_EVENTS: Final = 40
+_MAX_EVENTS: Final = 40
 _LONGEST_TEXT: Final = 512
 
 _PATHS: Final = {
@@ -60,7 +60,7 @@ def events_with_text(payload: bytes) -> bytes:
     places = _places()
     events = []
     size = 2
-    for number in range(_MOST_EVENTS):
+    for number in range(_MAX_EVENTS):
         event = places[number % len(places)](text[number : number + _LONGEST_TEXT] or str(number))
         encoded = json.dumps(event).encode()
         size += len(encoded) + 1

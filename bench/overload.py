@@ -31,7 +31,7 @@ _EVENT: Final = {"event_type": "xp_earned", "user_id": "learner", "properties": 
 _BODIES: Final = [json.dumps([_EVENT | {"user_id": f"learner-{n}"}] * _BATCH).encode() for n in range(100)]
 _WINDOWS: Final = 6
 _PATIENT_SENDERS: Final = 8
-_MOST_UNDER_WAY: Final = 200
+_MAX_UNDER_WAY: Final = 200
 """Requests; what more is due meanwhile counts as offered and refused."""
 
 
@@ -95,7 +95,7 @@ class Load:
         due = time.monotonic()
         while not over.is_set():
             due += 1 / per_second
-            if len(under_way) < _MOST_UNDER_WAY:
+            if len(under_way) < _MAX_UNDER_WAY:
                 task = asyncio.create_task(self.send())
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-_MOST_DOUBLINGS: Final = 30
+_MAX_DOUBLINGS: Final = 30
 """Keeps the power in the range of a float."""
 
 
@@ -24,7 +24,7 @@ class Backoff:
 
     def ceiling(self, failures: int) -> float:
         """Return the longest wait after so many failures, in seconds."""
-        return min(self.first * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), self.longest)
+        return min(self.first * 2.0 ** min(failures - 1, _MAX_DOUBLINGS), self.longest)
 
     def full_jitter(self, failures: int, chance: float) -> float:
         """Return a wait between 0 and the ceiling, in seconds: spreads clients the most."""

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
-_MOST_PORT: Final = 65_535
+_MAX_PORT: Final = 65_535
 _OPTION_NAME: Final = re.compile(r"[A-Za-z0-9_.]{1,64}")
 
 _REDIS_TLS: Final = frozenset(
@@ -119,7 +119,7 @@ def _is_number(text: str) -> bool:
 
 
 def _is_port(text: str) -> bool:
-    return _is_number(text) and len(text) <= len(str(_MOST_PORT)) and 1 <= int(text) <= _MOST_PORT
+    return _is_number(text) and len(text) <= len(str(_MAX_PORT)) and 1 <= int(text) <= _MAX_PORT
 
 
 def _is_seconds(text: str) -> bool:

@@ -19,7 +19,7 @@ LONGEST_ID: Final = 512
 
 LONGEST_SESSION_ID: Final = 128
 
-_MOST_DIGITS: Final = 25
+_MAX_DIGITS: Final = 25
 """Of an id that is sent as a number."""
 
 _EXACT_FLOATS: Final = 2**53
@@ -58,9 +58,9 @@ def id_text(value: object, longest: int = LONGEST_ID) -> str:
 def _digits(value: object) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_FLOATS:
         return str(int(value))
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_MOST_DIGITS:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_MAX_DIGITS:
         return str(value)
-    raise PydanticCustomError("id_type", f"Send an id as text, or as a whole number of at most {_MOST_DIGITS} digits.")
+    raise PydanticCustomError("id_type", f"Send an id as text, or as a whole number of at most {_MAX_DIGITS} digits.")
 
 
 class _UserId:

@@ -80,7 +80,7 @@ _OPENED: Final = re.compile(r"\{[{%]|\[\[|<[%?]")
 _BRACED_UUID: Final = re.compile(r"\{[0-9A-Fa-f]{32}\}")
 """Somebody's, though it begins like a variable."""
 
-_MOST_LAYERS: Final = 5
+_MAX_LAYERS: Final = 5
 """Percent signs are encoded again by every system a text passes through."""
 
 _SIMPLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
@@ -121,7 +121,7 @@ def is_placeholder(text: str) -> bool:
 def _forms(text: str) -> list[str]:
     """Return the text as it is, and decoded as often as it is encoded."""
     forms = [text]
-    while len(forms) <= _MOST_LAYERS and ("%" in text or "&" in text):
+    while len(forms) <= _MAX_LAYERS and ("%" in text or "&" in text):
         text = unescape(unquote(text))
         if text == forms[-1]:
             break

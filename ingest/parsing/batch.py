@@ -32,12 +32,12 @@ _ENVELOPE: Final = re.compile(rb'[ \t\n\r]*+(\{[ \t\n\r]*+"events"[ \t\n\r]*+:[ 
 _BETWEEN_EVENTS: Final = re.compile(rb"\}[ \t\n\r]*+,(?=[ \t\n\r]*+\{)")
 _SPACE: Final = b" \t\n\r"
 
-_MOST_BYTES_BEYOND_ASCII: Final = 64 * 1024
-_MOST_ESCAPES: Final = 8 * 1024
-_MOST_ENCODED: Final = 256
+_MAX_BYTES_BEYOND_ASCII: Final = 64 * 1024
+_MAX_ESCAPES: Final = 8 * 1024
+_MAX_ENCODED: Final = 256
 """Limits of a batch that is parsed in parts: ids of such characters take long to validate."""
 
-_MOST_KEYS: Final = 32
+_MAX_KEYS: Final = 32
 _KNOWN_KEYS: Final = frozenset(
     name
     for model in (*MODELS.values(), *(kind.properties for kind in CATALOGUE.values()))
@@ -136,10 +136,10 @@ def _split(body: bytes) -> Iterator[bytes]:
 def _is_ordinary(body: bytes) -> bool:
     """Return whether the body is small, or few of its characters are beyond ASCII or encoded."""
     return len(body) <= LARGE_BYTES or (
-        body.count(b"\\u") <= _MOST_ESCAPES
-        and body.count(b"%") <= _MOST_ENCODED
-        and body.count(b"&") <= _MOST_ENCODED
-        and (body.isascii() or len(body) - len(body.decode(errors="replace")) <= _MOST_BYTES_BEYOND_ASCII)
+        body.count(b"\\u") <= _MAX_ESCAPES
+        and body.count(b"%") <= _MAX_ENCODED
+        and body.count(b"&") <= _MAX_ENCODED
+        and (body.isascii() or len(body) - len(body.decode(errors="replace")) <= _MAX_BYTES_BEYOND_ASCII)
     )
 
 
@@ -183,7 +183,7 @@ def _odd_characters(raw: dict[str, Any]) -> int:
 def _crowded(raw: dict[str, Any]) -> Rejection | None:
     """Reject the first unknown key of an event with too many keys: each would cost the parser a fault."""
     for place, members in (("", raw), ("/properties", raw.get("properties"))):
-        if isinstance(members, dict) and len(members) > _MOST_KEYS:
+        if isinstance(members, dict) and len(members) > _MAX_KEYS:
             unknown = next(name for name in members if name not in _KNOWN_KEYS)
             return Rejection(
                 "unknown_property", place + pointer((unknown,)), "This key is not part of the event; remove it."

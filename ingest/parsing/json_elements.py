@@ -25,7 +25,7 @@ TOO_DEEP: Final = Rejection("nesting_too_deep", "", f"An event may nest {MAX_DEP
 
 _PIECES: Final = (4_096, MAX_EVENT_BYTES)
 """Sizes of the text that the parser gets, in characters: enough for most events, and the largest event."""
-_MOST_NAMES: Final = 1_000
+_MAX_NAMES: Final = 1_000
 """Maximum number of names at the top of a document."""
 
 _CHUNK: Final = 32_768
@@ -81,7 +81,7 @@ def _object(text: str, start: int, key: str) -> Steps[tuple[dict[str, Any], int]
     at = _after_space(text, start + 1)
     if text[at : at + 1] == "}":
         return members, at + 1
-    for _ in range(_MOST_NAMES):
+    for _ in range(_MAX_NAMES):
         if text[at : at + 1] != '"':
             raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
         name, at = yield from _value(text, at)
@@ -98,7 +98,7 @@ def _object(text: str, start: int, key: str) -> Steps[tuple[dict[str, Any], int]
         if text[at : at + 1] == "}":
             return members, at + 1
         at = _after_space(text, _after(text, at, ","))
-    detail = f"The body has more than {_MOST_NAMES} names at its top."
+    detail = f"The body has more than {_MAX_NAMES} names at its top."
     raise Refusal(HTTPStatus.BAD_REQUEST, "invalid_envelope", detail)
 
 

@@ -13,7 +13,7 @@ LONGEST_TEXT: Final = 512
 """Characters; a longer text is never allowed."""
 
 _SETTING: Final = "ANALYTICS_PII_ALLOW"
-_MOST_ATTEMPTS: Final = 300_000
+_MAX_ATTEMPTS: Final = 300_000
 """Ways in which a pattern may divide a text before it gives up: a few milliseconds."""
 
 _ATOM: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]?")
@@ -78,7 +78,7 @@ def _may_take_long(pattern: str) -> bool:
         any(map(_BACK_REFERENCE.match, _ATOM.findall(pattern)))
         or _EXTENSION.search(skeleton) is not None
         or _REPEATED_GROUP.search(skeleton) is not None
-        or _attempts(skeleton) > _MOST_ATTEMPTS
+        or _attempts(skeleton) > _MAX_ATTEMPTS
     )
 
 

@@ -67,7 +67,7 @@ _NAMES_OF_WORDS: Final = words("pass passcode")
 """Names that hold no secret when their value is a word."""
 _NAMES_IN_TITLES: Final = words("secret token credential credentials")
 """Names that titles of badges begin with, as in `Secret: PhD-Level`."""
-_LEAST_IN_TITLE: Final = 8
+_MIN_IN_TITLE: Final = 8
 _UNNAMED_SESSION: Final = "session"
 
 _PUNCTUATION: Final = re.compile(r"[\W_]+")
@@ -75,8 +75,8 @@ _VERSION: Final = re.compile(r"v?\d+(?:\.[A-Za-z0-9]+)+")
 _CONSONANTS: Final = re.compile(r"(?i)[bcdfghjklmnpqrstvwxz]{5}")
 _WORD: Final = re.compile(r"[^\W\d_]?[^\W\dA-Z_]*|(?:[A-Z][a-z]{1,15}){1,4}\d{0,4}|\d{1,4}")
 """Small letters behind any first one, words in camel case, or a short number."""
-_LEAST_RANDOM: Final = 6
-_LEAST_TOKEN: Final = 12
+_MIN_RANDOM: Final = 6
+_MIN_TOKEN: Final = 12
 
 
 def has_secret(text: str) -> bool:
@@ -89,13 +89,13 @@ def has_secret(text: str) -> bool:
     )
 
 
-def _is_token(text: str, least: int = _LEAST_RANDOM) -> bool:
+def _is_token(text: str, least: int = _MIN_RANDOM) -> bool:
     """Return whether a part of the text is neither a word nor a short number."""
     return any(len(part) >= least and not _WORD.fullmatch(part) for part in _PUNCTUATION.split(text))
 
 
 def _has_long_token(text: str) -> bool:
-    return _is_token(text, _LEAST_TOKEN)
+    return _is_token(text, _MIN_TOKEN)
 
 
 def _is_authorization(found: re.Match[str]) -> bool:
@@ -130,7 +130,7 @@ def _is_named_secret(text: str, found: re.Match[str]) -> bool:
     # behind a colon a title or a slug may follow
     is_words = _are_words(value[0]) or _VERSION.fullmatch(value[0]) is not None
     is_title = name in _NAMES_IN_TITLES and text[found.start(2) - 1] == " "
-    return is_secret and not is_words and (not is_title or _is_token(value[0], _LEAST_IN_TITLE))
+    return is_secret and not is_words and (not is_title or _is_token(value[0], _MIN_IN_TITLE))
 
 
 def _name_before(text: str, end: int) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from schemas.character_tables import CharacterTable
 from schemas.compatibility import nfkc
 
-_MOST_LAYERS: Final = 5
+_MAX_LAYERS: Final = 5
 """Percent signs are encoded again by every system a text passes through."""
 
 _UUID: Final = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])")
@@ -34,7 +34,7 @@ def is_uuid(text: str) -> bool:
 
 def plain(text: str) -> str:
     """Return the text decoded, in NFKC, with ASCII digits and hyphens, without invisible characters."""
-    for _ in range(_MOST_LAYERS):
+    for _ in range(_MAX_LAYERS):
         decoded = _unescaped(text)
         if decoded == text:
             break

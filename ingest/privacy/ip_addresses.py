@@ -19,9 +19,9 @@ _NETWORK_PART: Final = re.compile(r":\d{2,5}(?!\d)|/(?:[89]|[12]\d|3[0-2])(?!\d)
 _IN_URL: Final = re.compile(r"://(?:[^\s/@]{0,256}@)?$")
 _PRIVATE: Final = re.compile(r"192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.")
 _GLOBAL_IPV6: Final = re.compile(r"(?i)[23][0-9a-f]{3}:|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-f]:")
-_LEAST_GROUPS: Final = 3
+_MIN_GROUPS: Final = 3
 _DOTS: Final = 3
-_LEAST_COLONS: Final = 2
+_MIN_COLONS: Final = 2
 _SMALL: Final = 32
 """Parts of versions and of the numbers of sections are smaller than this more often than not."""
 
@@ -43,13 +43,13 @@ def has_ip_address(text: str) -> bool:
     text = _JOINED_WORD.sub("ip ", text) if "p" in text.lower() else text
     if text.count(".") >= _DOTS and any(_is_host(text, found) for _, found in _FORMS.matches(text)):
         return True
-    return text.count(":") >= _LEAST_COLONS and any(_is_ipv6(found[0]) for found in _IPV6.finditer(text))
+    return text.count(":") >= _MIN_COLONS and any(_is_ipv6(found[0]) for found in _IPV6.finditer(text))
 
 
 def _is_ipv6(address: str) -> bool:
     return (
         _GLOBAL_IPV6.match(address) is not None
-        and sum(map(bool, address.split(":"))) >= _LEAST_GROUPS
+        and sum(map(bool, address.split(":"))) >= _MIN_GROUPS
         and is_valid("ip_address", address)
     )
 

@@ -104,8 +104,8 @@ _DIGIT_IN_WORD: Final = re.compile(r"\d[a-z]")
 _PIECE: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 _LONGEST_ACRONYM: Final = 6
 _LONGEST_NUMBER: Final = 4
-_LEAST_MEAN: Final = 4
-_LEAST_PART: Final = 6
+_MIN_MEAN: Final = 4
+_MIN_PART: Final = 6
 
 
 def has_issued_token(text: str) -> bool:
@@ -116,7 +116,7 @@ def has_issued_token(text: str) -> bool:
             _EXACT.search(text) is not None
             or any(_is_random(found[1]) for found in _PREFIXED.finditer(text))
             or any(
-                len(part) >= _LEAST_PART and _is_random(part)
+                len(part) >= _MIN_PART and _is_random(part)
                 for found in _SEVERAL.finditer(text)
                 for part in _JOINTS.split(found[1])
             )
@@ -134,4 +134,4 @@ def _is_random(text: str) -> bool:
         for piece in pieces
     ):
         return True
-    return len(text) < _LEAST_MEAN * len(pieces)
+    return len(text) < _MIN_MEAN * len(pieces)

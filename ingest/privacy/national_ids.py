@@ -62,9 +62,9 @@ _SMALL_CODICE_FISCALE: Final = re.compile(
 _CODICI_FISCALI: Final = (_CODICE_FISCALE, _SMALL_CODICE_FISCALE)
 
 _DIGITS: Final = re.compile(r"\d(?:[\s.\-/_:]?\d){5,}+")
-_LEAST_DIGITS: Final = 6
-_LEAST_DIGITS_OF_IBAN: Final = 7
-_LEAST_DIGITS_OF_FORMS: Final = 8
+_MIN_DIGITS: Final = 6
+_MIN_DIGITS_OF_IBAN: Final = 7
+_MIN_DIGITS_OF_FORMS: Final = 8
 
 _NIE: Final = re.compile(r"[XYZxyz](?<![A-Za-z0-9].)(?i:[ \-]?\d{7}[ \-]?[A-Z])(?![A-Za-z0-9])")
 
@@ -132,9 +132,9 @@ def has_national_id(text: str) -> bool:
         return True
     digits = max((len(_SEPARATED.sub("", found[0])) for found in _DIGITS.finditer(text)), default=0)
     return (
-        (digits >= _LEAST_DIGITS and any(_is_nino(text, found) for found in _NINO.finditer(text)))
-        or (digits >= _LEAST_DIGITS_OF_IBAN and _has_nie_or_iban(text))
-        or (digits >= _LEAST_DIGITS_OF_FORMS and any(_is_of_form(*each, text) for each in _FORMS.matches(text)))
+        (digits >= _MIN_DIGITS and any(_is_nino(text, found) for found in _NINO.finditer(text)))
+        or (digits >= _MIN_DIGITS_OF_IBAN and _has_nie_or_iban(text))
+        or (digits >= _MIN_DIGITS_OF_FORMS and any(_is_of_form(*each, text) for each in _FORMS.matches(text)))
     )
 
 

@@ -22,7 +22,7 @@ from schemas.identifiers import UUID_FORM, session_uuid
 SHORTEST: Final = 6
 PLACEHOLDER: Final = "{id}"
 
-_MOST_LAYERS: Final = 16
+_MAX_LAYERS: Final = 16
 """Of encoding; each system a text passes through may add one."""
 
 _CHARACTERS_OF_A_UNIT: Final = 2
@@ -127,7 +127,7 @@ def _folded(composed: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    for _ in range(_MOST_LAYERS):
+    for _ in range(_MAX_LAYERS):
         if ("%" not in text and "&" not in text) or (once := unescape(unquote(text))) == text:
             break
         text = once

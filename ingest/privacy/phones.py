@@ -46,7 +46,7 @@ _FORMS: Final = NumberForms(
         ("es", r"[6-9]\d\d \d{3} (?!000)\d{3}(?<!\d00 \d00 \d00)", (3,)),
     )
 )
-_LEAST_DIGITS: Final = 9
+_MIN_DIGITS: Final = 9
 _DATE: Final = re.compile(r"(?<!\d)(?:19|20)\d\d(?:[ .\-/_]?[01]\d[ .\-/_]?[0-3]\d)?(?!\d)")
 _PAIR: Final = re.compile(r"(?<!\d)\d\d(?!\d)")
 _LARGEST_PLACE: Final = 31
@@ -83,7 +83,7 @@ def _is_international(number: str) -> bool:
 
 def _is_national(text: str, found: re.Match[str], region: str) -> bool:
     number = found[0]
-    if sum(map(str.isdigit, number)) < _LEAST_DIGITS:
+    if sum(map(str.isdigit, number)) < _MIN_DIGITS:
         return False
     is_called = bool(words_before(text, found.start()) & _WORDS)
     if not is_called and (_DATE.search(number) or _is_place(number)):

@@ -87,7 +87,7 @@ _VOWEL: Final = re.compile(r"[aeiouy]", re.IGNORECASE)
 _NO_LETTERS: Final = re.compile(r"[^A-Za-z]+")
 _UNSPEAKABLE: Final = re.compile(r"[bcdfghjklmnpqrstvwxz]{7}")
 _SHORTEST_RANDOM: Final = 7
-_MOST_ODD_HUMPS: Final = 2
+_MAX_ODD_HUMPS: Final = 2
 
 
 def is_word(segment: str, before: str = "") -> bool:
@@ -140,4 +140,4 @@ def _is_random(segment: str) -> bool:
     if len(letters) < _SHORTEST_RANDOM:
         return False
     odd = sum(len(hump) <= 2 or not _VOWEL.search(hump) for hump in _HUMP.findall(letters))
-    return odd > _MOST_ODD_HUMPS
+    return odd > _MAX_ODD_HUMPS

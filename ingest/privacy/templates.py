@@ -12,7 +12,7 @@ from ingest.privacy.route_words import VERSIONED, is_word
 from ingest.work import LONGEST_CACHED, WORK
 
 PLACEHOLDER: Final = "{id}"
-MOST_SEGMENTS: Final = 12
+MAX_SEGMENTS: Final = 12
 
 _ORIGIN: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 _MARK: Final = re.compile(r"[{<\[(:*\\^$]")
@@ -73,13 +73,13 @@ def _template(endpoint: str) -> str:
     if _MARK.search(path):
         segments = _segments(path)
     else:
-        segments = [([segment], segment) for segment in _QUERY.sub("", path).split("/", MOST_SEGMENTS)]
+        segments = [([segment], segment) for segment in _QUERY.sub("", path).split("/", MAX_SEGMENTS)]
     named = []
     before = ""
-    for texts, segment in segments[:MOST_SEGMENTS]:
+    for texts, segment in segments[:MAX_SEGMENTS]:
         named.append(segment if _is_named(texts, segment, before) else PLACEHOLDER)
         before = segment if segment in VERSIONED else ""
-    if len(segments) > MOST_SEGMENTS:
+    if len(segments) > MAX_SEGMENTS:
         named.append("{rest}")
     return "/".join(named) or "/"
 

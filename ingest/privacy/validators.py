@@ -38,7 +38,7 @@ def _ip_address(address: str) -> bool:
     return True
 
 
-MOST_CANDIDATES: Final = 32
+MAX_CANDIDATES: Final = 32
 """Of one text: no id and no name has so many numbers."""
 
 _UNITS_OF_A_PHONE: Final = 90
@@ -69,10 +69,10 @@ VALIDATORS: Final[Mapping[str, Callable[[str], bool]]] = {
 def is_valid(name: str, text: str) -> bool:
     """Return whether the named validator takes the text. A validator that raises is counted and takes nothing.
 
-    Raises TooManyCandidates beyond MOST_CANDIDATES of one text.
+    Raises TooManyCandidates beyond MAX_CANDIDATES of one text.
     """
     WORK.candidates += 1
-    if WORK.candidates > MOST_CANDIDATES:
+    if WORK.candidates > MAX_CANDIDATES:
         raise TooManyCandidates
     WORK.units += _UNITS_OF_A_PHONE if name.startswith("phone") else _UNITS
     try:

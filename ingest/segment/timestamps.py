@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-LEAST_SKEW: Final = timedelta(minutes=1)
+MIN_SKEW: Final = timedelta(minutes=1)
 """A clock that is ahead by no more is left alone."""
 
 _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -42,7 +42,7 @@ def as_rfc_3339(moment: Any) -> Any:
 
 
 def clock_ahead(sent_at: Any, now: datetime) -> timedelta | None:
-    """Return by how much the clock of a sender is ahead of ours, None when it is not, or not by more than LEAST_SKEW.
+    """Return by how much the clock of a sender is ahead of ours, None when it is not, or not by more than MIN_SKEW.
 
     A `sentAt` of the past says nothing: the message may have been sent before, and be sent again.
     """
@@ -50,7 +50,7 @@ def clock_ahead(sent_at: Any, now: datetime) -> timedelta | None:
     if stamp is None:
         return None
     ahead = stamp - now
-    return ahead if ahead > LEAST_SKEW else None
+    return ahead if ahead > MIN_SKEW else None
 
 
 def moved_back(moment: Any, by: timedelta) -> Any:

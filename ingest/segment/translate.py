@@ -22,7 +22,7 @@ from schemas.verdicts import Edit
 CLOCK_AHEAD: Final = "clock_ahead"
 """Code of the edit of a time that was corrected by `sentAt`."""
 
-_MOST_KEYS: Final = 32
+_MAX_KEYS: Final = 32
 """More properties than any type has."""
 
 _LARGEST_EXACT: Final = 2**53
@@ -112,7 +112,7 @@ def _renamed(given: Mapping[str, Any], rule: Rule) -> tuple[dict[str, Any], dict
         if theirs in rule.ignore:
             continue
         ours = rule.properties.get(theirs, theirs)
-        if len(properties) > _MOST_KEYS:
+        if len(properties) > _MAX_KEYS:
             detail = "No type of event has so many properties; send its own, or let the mapping file ignore the others."
             return Rejection("unknown_property", pointer(("properties", theirs)), detail)
         if ours in properties:

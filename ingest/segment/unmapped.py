@@ -14,7 +14,7 @@ from ingest.privacy.detectors import find_personal
 from runtime.errors import StreamUnavailable
 from runtime.polling import OutageReport, poll
 from schemas.envelope_fields import LONGEST_ID
-from stream.registry.unmapped import MOST_NAMES, OTHER
+from stream.registry.unmapped import MAX_NAMES, OTHER
 from telemetry import internal_events as telemetry
 
 WRITE_INTERVAL: Final = timedelta(seconds=1)
@@ -72,5 +72,5 @@ class UnmappedNames:
 
     def _add(self, name: str, count: int) -> None:
         # strangers to the mapping file must not fill the memory either
-        is_room = name in self._noted or len(self._noted) < MOST_NAMES
+        is_room = name in self._noted or len(self._noted) < MAX_NAMES
         self._noted[name if is_room else OTHER] += count

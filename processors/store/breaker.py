@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-LEAST_SEEN: Final = 100
+MIN_SEEN: Final = 100
 """The ratio is taken of at least this many entries, so that the first bad entry after a start does not exceed it."""
 
 
@@ -44,7 +44,7 @@ class Breaker:
             return f"{longest} entries in a row, the limit is {self.policy.max_consecutive}"
         # a batch larger than the window counts as a whole
         recent = [*self._recent, *parked][-max(self.policy.window, len(parked)) :]
-        most = self.policy.max_ratio * max(len(recent), min(LEAST_SEEN, self.policy.window))
+        most = self.policy.max_ratio * max(len(recent), min(MIN_SEEN, self.policy.window))
         if 0 < most < sum(recent):
             return f"{sum(recent)} of the last {len(recent)} entries, the limit is {self.policy.max_ratio:.2%}"
         return None

@@ -18,7 +18,7 @@ _USER_HASH: Final = b"user_hash"
 
 
 _REMOVE: Final = (Path(__file__).parent / "remove_entries.lua").read_text(encoding="utf-8")
-_MOST_ARGUMENTS: Final = 1_000
+_MAX_ARGUMENTS: Final = 1_000
 
 
 class Removal(NamedTuple):
@@ -83,8 +83,8 @@ async def remove_settled(redis: Redis, partition: int, ids: Sequence[str], ignor
         settled = [one for one in ids if floor is not None and EntryId.parse(one) < floor]
         script = redis.register_script(_REMOVE)
         removed = nodes = 0
-        for start in range(0, len(settled), _MOST_ARGUMENTS):
-            entries, freed = await script(keys=[key], args=settled[start : start + _MOST_ARGUMENTS])
+        for start in range(0, len(settled), _MAX_ARGUMENTS):
+            entries, freed = await script(keys=[key], args=settled[start : start + _MAX_ARGUMENTS])
             removed += entries
             nodes += freed
     return Removal(removed, removed - nodes, len(ids) - len(settled))

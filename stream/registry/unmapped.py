@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from stream.keys import UNMAPPED
 from stream.server.failures import translated_errors
 
-MOST_NAMES: Final = 100
+MAX_NAMES: Final = 100
 
 OTHER: Final = "(other)"
 """Counts the names beyond those, and those that might say something of a person."""
@@ -33,7 +33,7 @@ class Unmapped(NamedTuple):
 
 async def add_unmapped(redis: Redis, counts: Mapping[str, int], now: datetime) -> None:
     """Add counts by name. Raises StreamUnavailable; after a timeout they may have been added."""
-    arguments: list[str | int] = [int(now.timestamp()), int(KEPT.total_seconds()), MOST_NAMES, OTHER]
+    arguments: list[str | int] = [int(now.timestamp()), int(KEPT.total_seconds()), MAX_NAMES, OTHER]
     for name, count in counts.items():
         arguments += [name, count]
     with translated_errors():

@@ -20,7 +20,7 @@ CONFIRMATION_SECONDS: Final = 4.0
 
 _LOCAL: Final = 1
 _REPLICAS: Final = 1
-_LEAST_SECONDS: Final = 0.9
+_MIN_SECONDS: Final = 0.9
 """Between the starts of two fsyncs under everysec, and a margin for the clocks."""
 
 
@@ -85,4 +85,4 @@ async def confirms_early(redis: Redis) -> bool:
                 pipeline.set(PROBE, 1, ex=60)
                 pipeline.waitaof(_LOCAL, 0, round(CONFIRMATION_SECONDS * 1000))
                 await pipeline.execute()
-    return time.monotonic() - started < _LEAST_SECONDS
+    return time.monotonic() - started < _MIN_SECONDS

@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads a process's memory from /proc")
 
 MEGABYTE = 1024**2
-MOST_GROWTH = 60 * MEGABYTE
+MAX_GROWTH = 60 * MEGABYTE
 JSON = bearer(WRITE_KEY) | {"Content-Type": "application/json"}
 EVENT: dict[str, Any] = {"event_type": "xp_earned", "user_id": "u", "properties": {"xp_amount": 5}}
 
@@ -86,7 +86,7 @@ async def test_a_bomb_is_refused_and_costs_little_memory(ingest: tuple[httpx.Asy
             reply = await client.post(BATCH, **body)
             assert 400 <= reply.status_code < 500 or reply.status_code == 207, name
             assert reply.status_code != 207 or reply.json()["accepted"] == 0, name
-        assert peak(process) - before < MOST_GROWTH, name
+        assert peak(process) - before < MAX_GROWTH, name
     assert (await client.post(BATCH, json=[EVENT])).status_code == 202
 
 
@@ -112,7 +112,7 @@ async def test_ten_thousand_inventions_add_no_time_series(ingest: tuple[httpx.As
         await client.request(f"INVENTED{number}" if number < 5 else "PUT", TRACK, headers=bearer(f"key-{number}"))
     added = {one for one in await series(client) - known if "code=" not in one}
     assert added == set()
-    assert peak(process) - before < MOST_GROWTH
+    assert peak(process) - before < MAX_GROWTH
 
 
 async def test_ten_thousand_paths_add_no_time_series_of_the_read_service(settings: Settings) -> None:

@@ -38,7 +38,7 @@ from tests.support.serving import served
 from tests.support.working import working
 
 EVENTS: Final = 2_400
-MOST_ROUNDS: Final = 2 * EVENTS * 1_000 // BUDGET
+MAX_ROUNDS: Final = 2 * EVENTS * 1_000 // BUDGET
 """Requests until each event has its verdict, if each title costs 1,000 units and half of the work is for nothing."""
 
 
@@ -90,7 +90,7 @@ async def test_the_sdk_delivers_each_event_once(url: str, redis: Redis) -> None:
     stats = client.stats()
     assert (stats.accepted, stats.rejected, stats.set_aside, stats.dropped) == (EVENTS, 0, 0, 0)
     assert asked_again() > before
-    assert 0 < stats.retried <= MOST_ROUNDS
+    assert 0 < stats.retried <= MAX_ROUNDS
     assert await ids_in_stream(redis) == sorted(ids)
 
 

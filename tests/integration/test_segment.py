@@ -28,7 +28,7 @@ from schemas.entry import decode
 from schemas.identifiers import canonical_event_id
 from stream.diagnosis import check_unmapped
 from stream.keys import UNMAPPED
-from stream.registry.unmapped import KEPT, MOST_NAMES, OTHER, add_unmapped, read_unmapped
+from stream.registry.unmapped import KEPT, MAX_NAMES, OTHER, add_unmapped, read_unmapped
 from stream.server.connection import connect
 from telemetry import metrics
 from telemetry.labels import SegmentOutcome
@@ -322,7 +322,7 @@ async def test_names_of_all_processes_are_few_and_go_when_there_is_no_news(redis
         await add_unmapped(redis, {f"Event {start + number}": 1 for number in range(60)}, now)
     await add_unmapped(redis, {"Event 0": 5, OTHER: 2}, now)
     found = {one.name: one.times for one in await read_unmapped(redis, now)}
-    assert len(found) == await redis.hlen(UNMAPPED) == MOST_NAMES + 1
+    assert len(found) == await redis.hlen(UNMAPPED) == MAX_NAMES + 1
     assert "Old" not in found
     assert (found["Event 0"], found["Event 99"], found[OTHER]) == (6, 1, 22)
     assert 0 < await redis.ttl(UNMAPPED) <= KEPT.total_seconds()

@@ -11,7 +11,7 @@ from tests.oracle.history import EPOCH, Known, moment_of
 
 BUCKET = 300 * 1_000_000
 """Requests are counted in buckets of five minutes; microseconds."""
-LEAST_LATENCY = 0.001
+MIN_LATENCY = 0.001
 """Shorter ones count as a microsecond; milliseconds."""
 SMALLEST_GROUP = 11
 """Learners a figure may be about, unless there are none."""
@@ -53,7 +53,7 @@ class Platform:
 
 def percentiles(requests: Iterable[Known]) -> dict[str, float | None]:
     """Return the exact percentiles of the latencies, between neighbours in proportion."""
-    latencies = sorted(max(event.properties["duration_ms"], LEAST_LATENCY) for event in requests)
+    latencies = sorted(max(event.properties["duration_ms"], MIN_LATENCY) for event in requests)
     if not latencies:
         return dict.fromkeys(QUANTILES)
     found: dict[str, float | None] = {}

@@ -25,7 +25,7 @@ _QUICK: Final = 0.002
 """Seconds for the long text below which nothing is slow."""
 _TIMES: Final = 8
 """How much longer the long text is."""
-_MOST_GROWTH: Final = 24.0
+_MAX_GROWTH: Final = 24.0
 """Of the time of a text that is _TIMES as long: 8 is linear, 64 is quadratic."""
 _MEASUREMENTS: Final = 4
 _GIVE_UP: Final = 0.5
@@ -145,7 +145,7 @@ def _grows(pattern: re.Pattern[Any], method: str, before: str, pump: str, behind
         if max(seconds(size, 1) for size in (32, 256, _TIMES * BASE)) < _QUICK:
             return False
         # other work of the machine can spoil a measurement, but not each
-        return all(seconds(_TIMES * BASE, 1) > _MOST_GROWTH * seconds(BASE, 3) for _ in range(_MEASUREMENTS))
+        return all(seconds(_TIMES * BASE, 1) > _MAX_GROWTH * seconds(BASE, 3) for _ in range(_MEASUREMENTS))
     except _TooLong:
         return True
 

@@ -12,7 +12,7 @@ from attack import bodies, frames, heads
 from attack.attempt import Attempt, Form, Service, read_attempt, write_attempt
 from attack.corpus import corpus
 from attack.delivery import Answer, answers_in
-from attack.mutation import MOST_BYTES, mutate
+from attack.mutation import MAX_BYTES, mutate
 from attack.search import KEPT, Search
 from attack.texts import MAKERS
 from attack.wire import Access, on_the_wire
@@ -61,11 +61,11 @@ def test_the_same_seed_gives_the_same_inputs() -> None:
 
 def test_no_input_is_longer_than_a_body_may_be() -> None:
     rng = Random(3)
-    payload = b"x" * MOST_BYTES
+    payload = b"x" * MAX_BYTES
     for _ in range(50):
         payload = mutate(payload, payload, rng)
-        assert len(payload) <= MOST_BYTES
-        assert len(bodies.runs(rng)) <= MOST_BYTES
+        assert len(payload) <= MAX_BYTES
+        assert len(bodies.runs(rng)) <= MAX_BYTES
 
 
 def test_a_body_is_framed_right_and_its_key_is_good() -> None:

@@ -13,7 +13,7 @@ from ingest.effort import BUDGET, LARGE_BYTES, SLICE, Effort, Steps
 from ingest.parsing.batch import parse_batch
 from ingest.privacy.detectors import find_personal
 from ingest.privacy.personal import Personal
-from ingest.privacy.validators import MOST_CANDIDATES
+from ingest.privacy.validators import MAX_CANDIDATES
 from ingest.rejection import TOO_COSTLY, Rejection
 from ingest.work import WORK
 from web.problems import Refusal
@@ -166,7 +166,7 @@ async def test_a_string_that_never_ends_costs_no_more_than_its_length() -> None:
 
 
 def test_a_text_with_more_numbers_than_are_looked_at_is_personal() -> None:
-    text = " ".join(f"+1415555{n:04}" for n in range(100, 100 + MOST_CANDIDATES))
+    text = " ".join(f"+1415555{n:04}" for n in range(100, 100 + MAX_CANDIDATES))
     assert len(text) <= 512
 
     assert find_personal(text) is Personal.PHONE

@@ -7,8 +7,8 @@ import pytest
 from ingest.privacy.detectors import Personal, find_personal
 from tests.corpus.evaluation import by_family, by_kind, harmless_chosen
 
-LEAST_FOUND = 0.9
-MOST_FALSE = 0.01
+MIN_FOUND = 0.9
+MAX_FALSE = 0.01
 
 JOINED = {
     Personal.EMAIL: "ada@example.com",
@@ -21,14 +21,14 @@ JOINED = {
 
 
 def test_of_each_kind_enough_is_found() -> None:
-    few = {kind: shares for kind, shares in by_kind().items() if min(share.ratio for share in shares) < LEAST_FOUND}
+    few = {kind: shares for kind, shares in by_kind().items() if min(share.ratio for share in shares) < MIN_FOUND}
     assert few == {}
 
 
 def test_of_harmless_texts_hardly_any_is_refused() -> None:
-    many = {family: share for family, share in by_family().items() if share.ratio > MOST_FALSE}
+    many = {family: share for family, share in by_family().items() if share.ratio > MAX_FALSE}
     assert many == {}
-    assert max(share.ratio for share in harmless_chosen()) <= MOST_FALSE
+    assert max(share.ratio for share in harmless_chosen()) <= MAX_FALSE
 
 
 @pytest.mark.parametrize("kind", JOINED)

@@ -8,7 +8,7 @@ import pytest
 
 from ingest.segment.unmapped import UnmappedNames, call_name, is_harmless
 from runtime.errors import StreamUnavailable
-from stream.registry.unmapped import MOST_NAMES, OTHER
+from stream.registry.unmapped import MAX_NAMES, OTHER
 
 
 class Ledger:
@@ -54,12 +54,12 @@ async def test_a_name_that_may_name_a_person_is_only_counted(ledger: Ledger, nam
 
 async def test_more_names_than_anybody_reads_are_counted_as_others(ledger: Ledger) -> None:
     names = UnmappedNames(ledger.write)
-    for number in range(MOST_NAMES + 20):
+    for number in range(MAX_NAMES + 20):
         names.note_event(f"Event {number}")
     names.note_event("Event 0")
     await names.write()
     [written] = ledger.written
-    assert len(written) == MOST_NAMES + 1
+    assert len(written) == MAX_NAMES + 1
     assert written[OTHER] == 20
     assert written["Event 0"] == 2
 
