@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from telemetry.exposition import render
 from telemetry.health import Check, CheckResult, HealthReport, run_checks
-from web.middleware import ProblemMiddleware, RequestContextMiddleware
+from web.middleware import RequestContextMiddleware
 from web.reply import Reply
 from web.routing import READ, Route, Router
 
@@ -45,7 +45,7 @@ def status_routes(checks: Sequence[Check], *, stop: asyncio.Event, is_counted: b
 def status_application(checks: Sequence[Check], *, stop: asyncio.Event) -> ASGIApp:
     """Return an application with the status routes only, for processes that serve nothing else."""
     router = Router(status_routes(checks, stop=stop, is_counted=False))
-    return RequestContextMiddleware(ProblemMiddleware(router), {"x-content-type-options": "nosniff"}, _count_nothing)
+    return RequestContextMiddleware(router, {"x-content-type-options": "nosniff"}, _count_nothing)
 
 
 def _count_nothing(_route: str, _status: int, _seconds: float) -> None:
