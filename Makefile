@@ -54,7 +54,7 @@ drills: $(TOOLS) ## run the tests that kill, cut off, freeze and fill whole syst
 	$(BIN)/pytest $(DRILLS) $(ARGS)
 
 chaos: $(TOOLS) ## kill processes at random for long; ARGS="--chaos-seed 7 --chaos-rounds 1" repeats one round
-	$(BIN)/pytest tests/unit/test_detectors_never_raise.py --detector-texts 1000000 --timeout 7200
+	$(BIN)/pytest tests/unit/ingest/test_detectors_never_raise.py --detector-texts 1000000 --timeout 7200
 	$(BIN)/pytest tests/crashes/test_random_kills.py tests/simulation tests/oracle --simulation-examples 2000 \
 		--oracle-lives 1 --oracle-learners 100 --oracle-events 300 --chaos-seed $$(date +%s) --chaos-rounds 60 $(ARGS)
 
@@ -66,6 +66,10 @@ attack: $(TOOLS) ## three minutes of hostile input, then a report; ARGS="--minut
 
 bench: $(TOOLS) ## measure each stage beside the limit of what is below it; ARGS="--quick"
 	$(BIN)/python -m bench $(ARGS)
+
+mutants: $(TOOLS) ## change the pure core in small ways and count the changes no test notices; ARGS="dashboard.levels*"
+	$(BIN)/mutmut run $(ARGS)
+	$(BIN)/mutmut results
 
 # Packages that an earlier file pins are left out of the later ones; pip gets all of them together
 COMPILE = PATH="$$PATH:.venv-lock/bin" uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
@@ -107,18 +111,22 @@ FIND_PYTHON = python=; \
 START = set -e; started=$$(date +%s)
 ELAPSED = $$(($$(date +%s) - started)) s
 PACKAGES = $$(ls -d .venv/lib/python*/site-packages/*.dist-info | wc -l)
+# pip compiles on one processor only
+PIP = $(BIN)/pip install -qq --no-compile
+COMPILE_ALL = $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 
 $(RUNTIME): requirements.txt requirements-embedded.txt pyproject.toml
-	@$(START); test -e $@ && $(BIN)/pip --version >/dev/null 2>&1 || { $(FIND_PYTHON); rm -rf .venv; "$$python" -m venv .venv; \
+	@$(START); test -e $@ && $(BIN)/pip --version >/dev/null 2>&1 || { \
+		$(FIND_PYTHON); rm -rf .venv; "$$python" -m venv .venv; \
 		echo "made .venv with $$("$$python" --version) in $(ELAPSED)"; }
 	@$(START); rm -f $(RUNTIME) $(TOOLS); \
-		$(BIN)/pip install -qq --require-hashes --requirement requirements.txt \
-			--requirement requirements-embedded.txt; \
-		$(BIN)/pip install -qq --no-deps --no-build-isolation --editable .; \
-		touch $@; echo "installed $(PACKAGES) packages in $(ELAPSED)"
+		$(PIP) --require-hashes --requirement requirements.txt --requirement requirements-embedded.txt; \
+		$(PIP) --no-deps --no-build-isolation --editable .; \
+		$(COMPILE_ALL); touch $@; echo "installed $(PACKAGES) packages in $(ELAPSED)"
 
 $(TOOLS): $(RUNTIME) requirements-dev.txt
 	@$(START); rm -f $(RUNTIME) $(TOOLS); \
-		$(BIN)/pip install -qq --require-hashes --requirement requirements.txt \
-			--requirement requirements-embedded.txt --requirement requirements-dev.txt; \
-		touch $(RUNTIME) $@; echo "installed the tools of tests and benches, $(PACKAGES) packages in all, in $(ELAPSED)"
+		$(PIP) --require-hashes --requirement requirements.txt --requirement requirements-embedded.txt \
+			--requirement requirements-dev.txt; \
+		$(COMPILE_ALL); touch $(RUNTIME) $@; \
+		echo "installed the tools of tests and benches, $(PACKAGES) packages in all, in $(ELAPSED)"

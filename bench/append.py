@@ -23,10 +23,10 @@ from bench.size import Size
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
 from schemas.entry import FIELDS, WireEvent
-from stream.books import read_stream_books
-from stream.connection import Redis, connect
+from stream.entries.books import read_stream_books
+from stream.entries.producer import Producer
 from stream.keys import stream_key
-from stream.producer import Producer
+from stream.server.connection import Redis, connect
 
 _CONNECTIONS: Final = 64
 _LANES: Final = 4
@@ -37,7 +37,7 @@ _CALL: Final = 500
 
 Kind = Literal["XADD", "script"]
 
-_FLOORS: Final[dict[Kind, str]] = {"XADD": "bare pipelined XADD", "script": "stream/append.lua alone"}
+_FLOORS: Final[dict[Kind, str]] = {"XADD": "bare pipelined XADD", "script": "stream/entries/append.lua alone"}
 
 
 async def measure(size: Size) -> list[Figure]:

@@ -12,7 +12,7 @@ import uvloop
 from bench.backlog import PSEUDONYM_KEYS, backlog, typed
 from runtime.settings import Settings
 from schemas.entry import FIELDS
-from stream.connection import connect
+from stream.server.connection import connect
 
 ROUNDS: Final = 200
 _STREAM: Final = "bench:bare"

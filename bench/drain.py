@@ -15,11 +15,11 @@ from bench.memory import peak_bytes
 from bench.servers import Servers, worker
 from bench.sessions import Sessions, watched
 from schemas.entry import WireEvent
-from stream.connection import Redis
-from stream.groups import ensure_group
+from stream.entries.groups import ensure_group
+from stream.entries.lag import measure as measure_lag
+from stream.entries.producer import Producer, partition_of
 from stream.keys import STORE_GROUP, stream_key
-from stream.lag import measure as measure_lag
-from stream.producer import Producer, partition_of
+from stream.server.connection import Redis
 
 _CALL: Final = 1_000
 

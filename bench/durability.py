@@ -24,8 +24,8 @@ from ingest.server import lanes_of
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Durability, Settings
 from schemas.entry import WireEvent
-from stream.connection import Redis, connect
-from stream.producer import Producer
+from stream.entries.producer import Producer
+from stream.server.connection import Redis, connect
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,9 @@ from bench.system import running
 from cli.local.dev_file import DevFile
 from runtime.settings import Settings
 from storage.batches.verify import read_books
-from stream.connection import Redis, connect
+from stream.entries.lag import measure as measure_lag
 from stream.keys import LIVE_GROUP
-from stream.lag import measure as measure_lag
+from stream.server.connection import Redis, connect
 
 _STEPS: Final = (1_000, 2_000, 4_000, 6_000, 8_000, 10_000, 12_000, 15_000, 18_000, 22_000, 27_000, 33_000, 40_000)
 _LATENCY_RATE: Final = 2_000

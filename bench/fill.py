@@ -25,7 +25,7 @@ from schemas.accepted import AcceptedEvent
 from schemas.identifiers import RESERVED_FLOOR
 from storage.batches.rollups import RAW_EVENTS, ROLLUPS
 from storage.database.pool import connect
-from stream.groups import ensure_group
+from stream.entries.groups import ensure_group
 from stream.keys import STORE_GROUP, stream_key
 
 LEARNERS: Final = 100_000

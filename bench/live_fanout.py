@@ -28,8 +28,8 @@ from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from schemas.live import message_tail
 from storage.database.migrate import upgrade
-from stream.connection import Redis, connect
 from stream.keys import LIVE_STATE, TIMELINE
+from stream.server.connection import Redis, connect
 
 KEY = secrets.token_urlsafe(32)
 TICK_SECONDS = 0.02

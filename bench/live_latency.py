@@ -24,8 +24,8 @@ from bench.overload import Load
 from bench.system import running
 from runtime.settings import Settings
 from schemas.catalogue import EventType
-from stream.connection import connect
 from stream.keys import channel
+from stream.server.connection import connect
 
 _BATCH: Final = 10
 _EVENT: Final = {"event_type": "xp_earned", "properties": {"xp_amount": 1, "source": "quiz"}}

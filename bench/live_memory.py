@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from bench.backlog import PSEUDONYM_KEYS, backlog
-from processors.live import BATCH, prepare
+from processors.live.worker import BATCH, prepare
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from schemas.catalogue import EventType
-from stream.connection import Redis, connect
-from stream.consumer import Consumer
+from stream.entries.consumer import Consumer
+from stream.entries.producer import Producer
 from stream.keys import LIVE_EVENTS, LIVE_GROUP, TIMELINE, history_key
-from stream.producer import Producer
-from stream.publisher import Publisher
+from stream.live.publisher import Publisher
+from stream.server.connection import Redis, connect
 
 
 async def publish_all(redis: Redis, settings: Settings, events: int) -> None:

@@ -23,8 +23,8 @@ from bench.soak.faults import resident_bytes
 from bench.system import running
 from cli.local import dev_file
 from runtime.settings import Settings
-from stream.books import read_stream_books
-from stream.connection import Redis, connect
+from stream.entries.books import read_stream_books
+from stream.server.connection import Redis, connect
 
 _BATCH: Final = 250
 _EVENT: Final = {"event_type": "xp_earned", "user_id": "learner", "properties": {"xp_amount": 1}}

@@ -23,9 +23,9 @@ from cli.local import dev_file
 from cli.local.dev_access import ensure_access
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
-from stream.books import read_stream_books
-from stream.connection import Redis, connect
-from stream.lag import measure
+from stream.entries.books import read_stream_books
+from stream.entries.lag import measure
+from stream.server.connection import Redis, connect
 from tests.clients.official import LEARNERS, Client, node_client, python_client
 from tests.support.places import reachable_directory
 

@@ -23,7 +23,7 @@ from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from storage.database.migrate import upgrade
-from stream.connection import Redis, connect
+from stream.server.connection import Redis, connect
 
 BATCH_SIZE: Final = 1_000
 _POLL_SECONDS: Final = 0.05

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Final, NamedTuple
 
-from stream.connection import Redis
-from stream.lag import measure
+from stream.entries.lag import measure
+from stream.server.connection import Redis
 
 POLL_SECONDS: Final = 0.02
 _GRID_SECONDS: Final = 0.001

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
-from runtime.lifecycle import stop_on_signals
+from runtime.lifecycle import run_until_stopped, stop_on_signals
 
 T = TypeVar("T")
 
@@ -20,12 +19,4 @@ async def run_unless_interrupted(work: Coroutine[Any, Any, T]) -> T | None:
     Raises what the work raises.
     """
     with stop_on_signals() as stop:
-        working = asyncio.create_task(work)
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-            return working.result() if working.done() else None
-        finally:
-            for task in (working, stopping):
-                task.cancel()
-            await asyncio.wait((working, stopping))
+        return await run_until_stopped(work, stop)

@@ -20,8 +20,9 @@ from dashboard.questions.table import LIVE_EVENTS, QUESTIONS
 from dashboard.services import Services
 from runtime.errors import DependencyUnavailable
 from runtime.origins import authority_of
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 from telemetry import logging
+from telemetry.roles import Role
 from web.documentation import documentation_routes
 from web.middleware import RequestContextMiddleware, context_of
 from web.problems import Refusal, problem_reply
@@ -53,7 +54,7 @@ def create_app(services: Services, stop: asyncio.Event) -> ASGIApp:
     routes = [
         *(question_route(question, services) for question in QUESTIONS),
         Route(SOCKET_PATH, ("GET",), require_upgrade),
-        *status_routes(services.checks, stop=stop),
+        *status_routes(Role.DASHBOARD, services.checks, stop=stop),
         *documentation_routes(openapi()),
         *(_page_routes() if services.shows_page else ()),
     ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from runtime.errors import StreamUnavailable
-from runtime.lifecycle import wait
+from runtime.errors import DependencyUnavailable
+from runtime.polling import OutageReport, poll
 from telemetry import logging, metrics
 
-SAMPLE_SECONDS: Final = 0.25
+SAMPLE_INTERVAL: Final = timedelta(seconds=0.25)
 
 _log = logging.get("dashboard")
 
@@ -23,30 +23,24 @@ class Freshness:
     """
 
     def __init__(self, sample: Callable[[], Awaitable[datetime]], clock: Callable[[], datetime]) -> None:
-        """`sample`: `stream.lag.consistent_through`, which may raise StreamUnavailable."""
+        """`sample`: `stream.entries.lag.consistent_through`, which may raise StreamUnavailable."""
         self._sample = sample
         self._clock = clock
-        self._is_known = True
+        self._outage = OutageReport(_report_unknown, lambda: _log.info("freshness_known"))
         self.consistent_through: datetime | None = None
         """None until the first sample."""
 
     async def refresh(self) -> None:
         """Take a sample. During an outage of the stream the last one stays."""
-        try:
+        with self._outage.reported():
             self.consistent_through = await self._sample()
-        except StreamUnavailable as error:
-            if self._is_known:
-                _log.warning("freshness_unknown", reason=error.reason, detail=error.detail)
-            self._is_known = False
-        else:
-            if not self._is_known:
-                _log.info("freshness_known")
-            self._is_known = True
         if self.consistent_through is not None:
             metrics.STALENESS.set((self._clock() - self.consistent_through).total_seconds())
 
-    async def keep(self, stop: asyncio.Event) -> None:
-        """Refresh again and again until `stop` is set."""
-        while not stop.is_set():
-            await self.refresh()
-            await wait(stop, SAMPLE_SECONDS)
+    async def run(self, stop: asyncio.Event) -> None:
+        """Refresh at every interval until `stop` is set."""
+        await poll(self.refresh, SAMPLE_INTERVAL, stop)
+
+
+def _report_unknown(error: DependencyUnavailable) -> None:
+    _log.warning("freshness_unknown", reason=error.reason, detail=error.detail)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from runtime.errors import StorageUnavailable
 from storage.answers.aggregates import Answers
-from stream.lag import GroupLag
+from stream.entries.lag import GroupLag
 from telemetry.health import Check
 
 

@@ -30,14 +30,16 @@ from storage.answers.event_search import STATEMENT_TIMEOUT, EventArchive
 from storage.database.pool import open_pool
 from storage.database.revision import head_revision
 from storage.privacy.audit import append_entries
-from stream.api_keys import follow_keys
-from stream.connection import connect
-from stream.health import ping
-from stream.lag import GroupLag, consistent_through, measure
-from telemetry import events, metrics
+from stream.entries.lag import GroupLag, consistent_through, measure
+from stream.registry.api_keys import KeySync
+from stream.server.connection import connect
+from stream.server.health import ping
+from telemetry import internal_events as telemetry
+from telemetry import metrics
 from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_build
 from telemetry.health import Check
+from telemetry.labels import PoolState
 from web.credentials import configured_keys
 from web.server.http_server import serve_http
 from web.server.listener import public_listener
@@ -50,7 +52,7 @@ async def serve(settings: Settings) -> None:
     """Answer until told to stop, finish what is in flight, return. Raises ConfigurationError or StorageUnavailable."""
     with stop_on_signals() as stop:
         async with open_services(settings) as services:
-            events.process_started(_NAME, publish_build())
+            telemetry.process_started(_NAME, publish_build())
             app = create_app(services, stop)
             # what there is by now stays; to look all of it through for garbage stops every answer for 80 ms
             gc.freeze()
@@ -64,11 +66,11 @@ async def serve(settings: Settings) -> None:
                     observer=ConnectionMetrics(),
                 ),
                 # without one of these answers would look ever staler, or keys live for ever: the process ends with it
-                services.freshness.keep(stop),
-                services.live.keep(stop),
+                services.freshness.run(stop),
+                services.live.run(stop),
                 *(follow(stop) for follow in services.followers),
             )
-    events.process_stopped(_NAME)
+    telemetry.process_stopped(_NAME)
 
 
 @asynccontextmanager
@@ -89,8 +91,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             same_statements=True,
         )
         stack.push_async_callback(pool.close)
-        metrics.POOL_CONNECTIONS.labels("idle").set_function(pool.get_idle_size)
-        metrics.POOL_CONNECTIONS.labels("used").set_function(lambda: pool.get_size() - pool.get_idle_size())
+        metrics.POOL_CONNECTIONS.labels(PoolState.IDLE).set_function(pool.get_idle_size)
+        metrics.POOL_CONNECTIONS.labels(PoolState.USED).set_function(lambda: pool.get_size() - pool.get_idle_size())
         # of its own, since that of the answers may only read
         log = await open_pool(
             settings.database_dsn,
@@ -127,7 +129,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             archive=EventArchive(archive),
             freshness=Freshness(sample, utc_now),
             authenticator=Authenticator(keys, tokens, settings.pseudonymizer()),
-            followers=[partial(follow_keys, redis, keys), *([key_set.follow] if key_set else [])],
+            followers=[KeySync(redis, keys).run, *([key_set.run] if key_set else [])],
             privacy=PrivacyService(settings.database_dsn, redis, partitions, utc_now),
             audit=AuditTrail(partial(append_entries, log, retention=settings.audit_retention)),
             live=Hub(redis),
@@ -161,5 +163,5 @@ async def _token_verifier(settings: Settings) -> tuple[TokenVerifier | None, Key
         await source.load()
     except KeySetUnavailable as error:
         # not ready until it was read
-        events.key_set_unreadable(error)
+        telemetry.key_set_unreadable(error)
     return TokenVerifier(keys.find, rules, source.want), source

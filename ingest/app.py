@@ -8,7 +8,7 @@ from typing import Final
 from starlette.types import ASGIApp
 
 from ingest.rejection import defect_refusal
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 from telemetry import logging
 from web.middleware import RequestContextMiddleware
 from web.problems import Refusal

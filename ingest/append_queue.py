@@ -12,7 +12,7 @@ from runtime.errors import StreamUnavailable
 from runtime.failpoints import Failpoint, reach
 from schemas.entry import WireEvent
 from schemas.limits import MAX_BATCH_EVENTS
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 MAX_WAITING_EVENTS: Final = 50_000
 """Bounds memory when the stream is slow; those on their way to it count too."""

@@ -20,7 +20,8 @@ from ingest.work import WORK
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from schemas.events import AnyEvent
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
+from telemetry.labels import AuthenticationFailure, BackpressureReason
 from web.credentials import AccessKeys, ApiKey
 from web.failed_attempts import FailedAttempts
 from web.problems import Refusal
@@ -30,6 +31,9 @@ RETRY_AFTER_FAILURE: Final = range(1, 6)
 
 RETRY_UNDER_PRESSURE: Final = range(5, 16)
 """Range of Retry-After in seconds: workers need time to store the backlog."""
+
+_APPEND_REFUSALS: Final = {one.value: one for one in (BackpressureReason.QUEUE_FULL, BackpressureReason.NOT_DURABLE)}
+"""Failures of an append that have a reason of their own in the metric."""
 
 _EVENTS_A_TURN: Final = 256
 _UNITS_OF_AN_EVENT: Final = 8
@@ -57,9 +61,9 @@ class Intake:
         if self.gauge.pressure is not None:
             raise _unavailable(self.gauge.pressure, RETRY_UNDER_PRESSURE)
         if self.policy.pseudonyms.is_undecided:
-            raise _unavailable("erasures_unknown", RETRY_AFTER_FAILURE)
+            raise _unavailable(BackpressureReason.ERASURES_UNKNOWN, RETRY_AFTER_FAILURE)
         if self.queue.is_full:
-            raise _unavailable("queue_full", RETRY_AFTER_FAILURE)
+            raise _unavailable(BackpressureReason.QUEUE_FULL, RETRY_AFTER_FAILURE)
         return key
 
     def accept_one(self, parsed: AnyEvent | Rejection, key: ApiKey) -> Outcome:
@@ -113,8 +117,7 @@ class Intake:
             if events:
                 await self.queue.append(events)
         except StreamUnavailable as error:
-            own = error.reason in ("queue_full", "not_durable")
-            telemetry.ingest_refused(error.reason if own else "stream_unavailable")
+            telemetry.ingest_refused(_APPEND_REFUSALS.get(error.reason, BackpressureReason.STREAM_UNAVAILABLE))
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 error.reason,
@@ -131,9 +134,9 @@ class Intake:
         key = self.keys.verify(secret, utc_now())
         if key is None:
             if self.keys.is_undecided(secret):
-                raise _unavailable("keys_unavailable", RETRY_AFTER_FAILURE)
+                raise _unavailable(BackpressureReason.KEYS_UNAVAILABLE, RETRY_AFTER_FAILURE)
             refusal = self.attempts.count_failure(address, _invalid_key())
-            telemetry.authentication_failed(refusal.code)
+            telemetry.authentication_failed(AuthenticationFailure(refusal.code))
             raise refusal
         if "events:write" not in key.scopes:
             raise Refusal(HTTPStatus.FORBIDDEN, "missing_scope", "This key lacks the scope events:write.")
@@ -168,7 +171,7 @@ def _invalid_key() -> Refusal:
     )
 
 
-def _unavailable(code: str, seconds: range) -> Refusal:
+def _unavailable(code: BackpressureReason, seconds: range) -> Refusal:
     telemetry.ingest_refused(code)
     detail = "Nothing of this request was stored: send it again later."
     return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers=_retry_after(seconds))

@@ -9,7 +9,8 @@ from http import HTTPStatus
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
+from telemetry.labels import BackpressureReason
 from web.credentials import ApiKey, RateLimit
 from web.problems import Refusal
 
@@ -58,7 +59,7 @@ class RateLimiter:
         bucket = self._buckets.setdefault(key, TokenBucket(limit, now))
         seconds = bucket.take(count, now)
         if seconds:
-            telemetry.ingest_refused("rate_limited")
+            telemetry.ingest_refused(BackpressureReason.RATE_LIMITED)
             raise Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "rate_limited",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, ParamSpec, TypeVar
 
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 from web.problems import Refusal
 
 

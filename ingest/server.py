@@ -22,17 +22,18 @@ from ingest.segment.unmapped import UnmappedNames
 from runtime.clock import utc_now
 from runtime.lifecycle import run_together, stop_on_signals
 from runtime.settings import Durability, Settings
-from stream.api_keys import follow_keys
-from stream.connection import Redis, connect
-from stream.health import append_only_file, ping
-from stream.load import measure_load
-from stream.producer import Producer
-from stream.tombstones import follow_tombstones
-from stream.unmapped import add_unmapped
-from telemetry import events as telemetry
+from stream.entries.producer import Producer
+from stream.registry.api_keys import KeySync
+from stream.registry.tombstones import TombstoneSync
+from stream.registry.unmapped import add_unmapped
+from stream.server.connection import Redis, connect
+from stream.server.health import append_only_file, ping
+from stream.server.load import measure_load
+from telemetry import internal_events as telemetry
 from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_build
 from telemetry.health import Check
+from telemetry.roles import Role
 from web.credentials import AccessKeys, configured_keys
 from web.documentation import documentation_routes
 from web.server.http_server import serve_http
@@ -53,11 +54,10 @@ async def serve(settings: Settings) -> None:
         gauge = open_gauge(settings, redis)
         keys = configured_keys(settings)
         policy = acceptance_policy(settings)
-        followers = [follow_keys(redis, keys, stop), follow_tombstones(redis, policy.pseudonyms.renew, stop)]
         unmapped = open_unmapped(redis)
         app = create_app(settings, redis, stop, gauge, keys, policy, unmapped)
         await gauge.sample()
-        telemetry.process_started("ingest", publish_build())
+        telemetry.process_started(Role.INGEST, publish_build())
         try:
             await run_together(
                 stop,
@@ -67,13 +67,14 @@ async def serve(settings: Settings) -> None:
                     stop,
                     observer=ConnectionMetrics(),
                 ),
-                gauge.watch(stop),
-                unmapped.keep_writing(stop),
-                *followers,
+                gauge.run(stop),
+                unmapped.run(stop),
+                KeySync(redis, keys).run(stop),
+                TombstoneSync(redis, policy.pseudonyms.renew).run(stop),
             )
         finally:
             await redis.aclose()
-            telemetry.process_stopped("ingest")
+            telemetry.process_stopped(Role.INGEST)
 
 
 def acceptance_policy(settings: Settings) -> AcceptancePolicy:
@@ -132,7 +133,7 @@ def create_app(
         [
             *EventRoutes(intake).routes,
             *segment.routes,
-            *status_routes(checks, stop=stop, is_counted=False),
+            *status_routes(Role.INGEST, checks, stop=stop, is_counted=False),
             *documentation_routes(openapi(), is_counted=False),
         ]
     )

@@ -1,1 +1,1 @@
-"""The loops: workers that store what the stream brings, maintenance that keeps house."""
+"""The loops of the pipeline: store workers, live workers, maintenance and repair."""

@@ -1,4 +1,4 @@
-"""How a worker is called in its group."""
+"""The name of a consumer in its group."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ import socket
 
 
 def consumer_name() -> str:
-    """Return a name no other process has, now or after a restart."""
+    """Return a name that no other process has, not even this one after a restart."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

@@ -1,4 +1,4 @@
-"""Orderly ends: signals only raise a flag, and loops look at it."""
+"""Orderly shutdown: a signal sets an event, and loops end once it is set."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[asyncio.Event]:
-    """Give an event that SIGTERM and SIGINT set while the block runs; the default handlers are back after it.
+    """Yield an event that SIGTERM and SIGINT set while the block runs. The default handlers are restored after it.
 
-    The second signal ends the process at once, with code 128 + its number, whatever is in hand: as safe as a kill.
+    A second signal ends the process at once with exit code 128 + its number, which is as safe as a kill.
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -37,17 +40,36 @@ def stop_on_signals() -> Iterator[asyncio.Event]:
 
 
 async def wait(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait until `stop` is set, `seconds` at most; return whether it is."""
+    """Wait until `stop` is set, for `seconds` at most; return whether it is set."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
     return stop.is_set()
 
 
-async def run_together(stop: asyncio.Event, *works: Coroutine[None, None, None]) -> None:
-    """Run loops that end when `stop` is set. When one fails it is set for the others; failures are raised as a group.
+async def run_until_stopped(
+    work: Coroutine[Any, Any, T], stop: asyncio.Event, watched: Iterable[asyncio.Task[None]] = ()
+) -> T | None:
+    """Return the result of `work`; None if `stop` is set first, after `work` is cancelled.
 
-    Nobody is cancelled, so each loop finishes what it has in hand. Before Python 3.12 a cancellation can also get lost
-    on its way (bpo-37658: asyncio.wait_for, which redis-py uses), and a loop that waits for one would go on for ever.
+    Raises the error of `work`, or of a `watched` task that ends before it.
+    """
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        ended, _ = await asyncio.wait((working, stopping, *watched), return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+        return working.result() if working in ended else None
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+async def run_together(stop: asyncio.Event, *works: Coroutine[None, None, None]) -> None:
+    """Run loops that end when `stop` is set. A failure of one sets it for the others; failures are raised as a group.
+
+    No loop is cancelled, so each finishes what it has in hand. Before Python 3.12 a cancellation can also be lost
+    (bpo-37658: asyncio.wait_for, which redis-py uses), and a loop that waits for one would never end.
     """
 
     async def watched(work: Coroutine[None, None, None]) -> None:

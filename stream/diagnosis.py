@@ -12,15 +12,15 @@ from redis.exceptions import ResponseError
 from runtime.diagnosis import Finding, check
 from runtime.errors import StreamUnavailable
 from runtime.settings import Durability
-from stream.continuity import find_position
-from stream.durability import confirms_early, knows_waitaof
-from stream.entry import EntryId
-from stream.failures import GroupMissing, translated_errors
-from stream.group_needs import GroupNeed, read_needs, time_of
-from stream.groups import has_group
+from stream.entries.continuity import find_position
+from stream.entries.entry import EntryId
+from stream.entries.group_needs import GroupNeed, read_needs, time_of
+from stream.entries.groups import has_group
+from stream.entries.lag import measure
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
-from stream.lag import measure
-from stream.unmapped import Unmapped, read_unmapped
+from stream.registry.unmapped import Unmapped, read_unmapped
+from stream.server.durability import confirms_early, knows_waitaof
+from stream.server.failures import GroupMissing, translated_errors
 
 _OLDEST: Final = (7, 0)
 _SKEW_SECONDS: Final = 5.0

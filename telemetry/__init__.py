@@ -1,1 +1,1 @@
-"""What a process says of itself: logs, metrics, health. The only importer of structlog and prometheus_client."""
+"""Logs, metrics and health of a process. The only importer of structlog and prometheus_client."""

@@ -1,17 +1,17 @@
-"""The metrics in Prometheus' text format."""
+"""Metrics in the text format of Prometheus."""
 
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from telemetry import metrics
 
 
-def render() -> tuple[bytes, str]:
-    """Return the metrics of this process and their media type. Takes milliseconds of CPU."""
-    return generate_latest(metrics.registry), CONTENT_TYPE_LATEST
+def render(registry: CollectorRegistry) -> tuple[bytes, str]:
+    """Return the metrics of a registry and their media type. Takes milliseconds of CPU."""
+    return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
 def publish_build() -> str:

@@ -1,4 +1,4 @@
-"""Health in two questions: is the process alive (`/livez`), may it be given work (`/readyz`)."""
+"""Health checks: whether a process is alive (`/livez`), and whether it may be given work (`/readyz`)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class HealthReport(BaseModel):
 
 @dataclass(frozen=True)
 class Check:
-    """One thing to look at; `run` returns a detail for people, or raises DependencyUnavailable with what is wrong."""
+    """A check. `run` returns a detail for people, or raises DependencyUnavailable with the cause."""
 
     name: str
     run: Callable[[], Awaitable[str]]
 
 
 async def run_checks(checks: Sequence[Check]) -> HealthReport:
-    """Run every check at the same time and report all."""
+    """Run all checks concurrently; return their results."""
     results = await asyncio.gather(*(_run(check) for check in checks))
     return HealthReport(ok=all(result.ok for result in results), checks=list(results))
 

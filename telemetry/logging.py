@@ -1,4 +1,4 @@
-"""Structured logs on stderr: JSON for machines, colours on a terminal, nothing personal in either."""
+"""Structured logs on stderr: JSON for machines, colours on a terminal. Neither holds personal data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NO_VALUES: Final = (AnalyticsError, OSError)
 
 
 def configure(settings: Settings) -> None:
-    """Set up logging of this process, before anything is logged; to call it again replaces the former setup."""
+    """Configure logging of this process, before anything is logged. A second call replaces the configuration."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -40,7 +40,7 @@ def configure(settings: Settings) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    # Libraries log in the same form, and never their debug output, which may quote data.
+    # libraries log in the same form, but not their debug output, which may quote data
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -51,23 +51,23 @@ def configure(settings: Settings) -> None:
 
 
 def get(component: str) -> FilteringBoundLogger:
-    """Return the logger of a component; `component` is in every line it writes."""
+    """Return the logger of a component. Every line it writes has the field `component`."""
     logger: FilteringBoundLogger = structlog.get_logger(component=component)
     return logger
 
 
 def bind(**context: str) -> None:
-    """Add `context` to every line logged from here on in this task, such as a request or batch id."""
+    """Add fields to every line that this task logs from now on, such as a request id."""
     structlog.contextvars.bind_contextvars(**context)
 
 
 def unbind(*names: str) -> None:
-    """Take names out of the context again."""
+    """Remove fields that `bind` added."""
     structlog.contextvars.unbind_contextvars(*names)
 
 
 def _describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace the exception by its types and places: messages and local variables may hold what a sender sent."""
+    """Replace the exception by its types and frames: messages and local variables may hold data of a sender."""
     found = event.pop("exc_info", None)
     if found is True:
         found = sys.exc_info()
@@ -78,12 +78,12 @@ def _describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) 
 
 
 def _escape_texts(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Keep what others wrote from steering the terminal."""
+    """Escape control characters, so that foreign text cannot control the terminal."""
     return {name: visible(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _exception_as_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Lay the description out for people, innermost cause last."""
+    """Format the description for people, innermost cause last."""
     if described := event.get("exception"):
         lines = [": ".join(filter(None, (link["type"], visible(link.get("message", ""))))) for link in described]
         places = ["".join(f"\n    {place}" for place in link["frames"]) for link in described]

@@ -14,7 +14,7 @@ import redis
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
-from stream.connection import Redis, connect
+from stream.server.connection import Redis, connect
 from tests.cases.case import REPORTED
 from tests.support import access, databases, services, tools
 from tests.support.places import reachable_directory

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from telemetry.exposition import render
 from telemetry.health import Check, CheckResult, HealthReport, run_checks
+from telemetry.roles import Role, registry_of
 from web.middleware import RequestContextMiddleware
 from web.reply import Reply
 from web.routing import READ, Route, Router
@@ -19,8 +20,9 @@ from web.routing import READ, Route, Router
 _NO_STORE: Final = {"cache-control": "no-store"}
 
 
-def status_routes(checks: Sequence[Check], *, stop: asyncio.Event, is_counted: bool = True) -> list[Route]:
+def status_routes(role: Role, checks: Sequence[Check], *, stop: asyncio.Event, is_counted: bool = True) -> list[Route]:
     """Return the three routes. A process is ready when all checks pass and `stop` is not set."""
+    registry = registry_of(role)
 
     async def livez(_request: Request) -> Reply:
         # without checks: an outage of a dependency must not cause restarts
@@ -35,16 +37,16 @@ def status_routes(checks: Sequence[Check], *, stop: asyncio.Event, is_counted: b
 
     async def metrics(_request: Request) -> Reply:
         # in a thread: rendering takes milliseconds of CPU
-        body, media_type = await asyncio.to_thread(render)
+        body, media_type = await asyncio.to_thread(render, registry)
         return Reply(HTTPStatus.OK, body, {"content-type": media_type, **_NO_STORE})
 
     endpoints = {"/livez": livez, "/readyz": readyz, "/metrics": metrics}
     return [Route(path, READ, endpoint, is_counted=is_counted) for path, endpoint in endpoints.items()]
 
 
-def status_application(checks: Sequence[Check], *, stop: asyncio.Event) -> ASGIApp:
+def status_application(role: Role, checks: Sequence[Check], *, stop: asyncio.Event) -> ASGIApp:
     """Return an application with the status routes only, for processes that serve nothing else."""
-    router = Router(status_routes(checks, stop=stop, is_counted=False))
+    router = Router(status_routes(role, checks, stop=stop, is_counted=False))
     return RequestContextMiddleware(router, {"x-content-type-options": "nosniff"}, _count_nothing)
 
 

@@ -20,8 +20,8 @@ from bench.soak.traffic import Traffic
 from bench.system import running
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
-from stream.connection import Redis, connect
-from stream.lag import measure
+from stream.entries.lag import measure
+from stream.server.connection import Redis, connect
 
 _SAMPLE_SECONDS = 2.0
 # so that what a killed worker held is taken over within the soak

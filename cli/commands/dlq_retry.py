@@ -1,4 +1,4 @@
-"""Retries selected dead letters page by page, through `processors/redrive.py`."""
+"""Retries selected dead letters page by page, through `processors/repair/redrive.py`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final
 
 from cli.database import open_database
 from cli.output import counting_bar
-from processors.decode import StorableRange
-from processors.redrive import Hopeless, prepare, redrive
+from processors.repair.redrive import Hopeless, prepare, redrive
+from processors.store.decode import StorableRange
 from runtime.settings import Settings
 from storage.dead_letters import Selection, count_letters, read_letters
-from stream.connection import connect as connect_stream
-from stream.producer import Producer
+from stream.entries.producer import Producer
+from stream.server.connection import connect as connect_stream
 
 _PAGE: Final = 500
 

@@ -118,8 +118,8 @@ def check_allowed_ids(settings: Settings) -> Finding:
 
 
 async def _diagnose_redis(settings: Settings) -> list[Finding]:
-    from stream.connection import connect
     from stream.diagnosis import diagnose
+    from stream.server.connection import connect
 
     redis = connect(settings)
     try:

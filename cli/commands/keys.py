@@ -23,8 +23,8 @@ from runtime.settings import Settings
 from schemas.access import IssuedKey, Scope
 from storage.api_keys import KeyRecord, add_key, keys_in_force, list_keys, revoke_key
 from storage.database.pool import Connection
-from stream.api_keys import publish_keys
-from stream.connection import connect as connect_stream
+from stream.registry.api_keys import publish_keys
+from stream.server.connection import connect as connect_stream
 from web import api_key_format
 
 app = typer.Typer(no_args_is_help=True, help="Issue, list and revoke API keys; rotate the pseudonym key.")

@@ -25,7 +25,7 @@ from runtime.settings import Settings
 from schemas.privacy import ErasureReceipt
 from storage.privacy.audit import AuditEntry, read_entries
 from storage.privacy.holdings import Holding, Keeping, read_holdings
-from stream.connection import connect as connect_stream
+from stream.server.connection import connect as connect_stream
 
 app = typer.Typer(no_args_is_help=True, help="Export or erase the data of a learner; show retention and the audit log.")
 

@@ -15,8 +15,8 @@ from cli.database import require_current_schema
 from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.output import counting_bar, say, show, show_json
 from cli.time_options import parse_time
-from processors.replay import Span
-from processors.replay import replay as replay_span
+from processors.repair.replay import Span
+from processors.repair.replay import replay as replay_span
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.lifecycle import stop_on_signals
@@ -25,8 +25,8 @@ from storage.batches.batch import BatchCounts
 from storage.batches.writer import BatchWriter
 from storage.database.pool import open_pool
 from storage.retention.horizon import read_horizon
-from stream.connection import Redis, connect
-from stream.history import read_history, trimmed_through
+from stream.entries.history import read_history, trimmed_through
+from stream.server.connection import Redis, connect
 from telemetry import logging
 
 BATCH_SIZE = 1_000

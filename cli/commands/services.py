@@ -44,9 +44,9 @@ def worker(
 ) -> None:
     """Run a worker: read the stream, and store or publish its events. Start as many as needed."""
     if group is Group.LIVE:
-        from processors.live import serve
+        from processors.live.worker import serve
     else:
-        from processors.worker import serve
+        from processors.store.worker import serve
 
     _run(serve)
 
@@ -60,7 +60,7 @@ def dashboard() -> None:
 
 def maintenance() -> None:
     """Run maintenance: partitions, retention, stream trimming, hourly summaries. One process leads, others stand by."""
-    from processors.maintenance import serve
+    from processors.maintenance.process import serve
 
     _run(serve)
 

@@ -18,9 +18,9 @@ from runtime.settings import Settings
 from storage.batches.verify import Books, TableDrift, read_books, verify_aggregates
 from storage.database.pool import Connection
 from storage.losses import StreamLoss, read_losses
-from stream.books import StreamBooks, read_stream_books
-from stream.connection import Redis
-from stream.connection import connect as connect_stream
+from stream.entries.books import StreamBooks, read_stream_books
+from stream.server.connection import Redis
+from stream.server.connection import connect as connect_stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from storage.database.roles import ROLES, Role, login_of, make_logins
-from stream.permissions import RULES
+from stream.server.permissions import RULES
 
 _LOGIN_OPTIONS: Final = frozenset({"user", "username", "password", "passfile"})
 """Query parameters of a URL that override the login before the host."""

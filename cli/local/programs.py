@@ -48,7 +48,7 @@ class Addresses:
     """URLs of the servers, each with the login of one kind of process and only the rights it needs."""
 
     redis: Callable[[str], str]
-    """Takes the name of a Redis user, see `stream.permissions`."""
+    """Takes the name of a Redis user, see `stream.server.permissions`."""
     database: Callable[[Role], str]
     """Takes a database role."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from cli.local import parent_watch
-from cli.local.backoff import Backoff
+from cli.local.backoff import RestartBackoff
 from cli.local.inherited_environment import inherited_environment
 from cli.local.owned_files import open_own_file
 from runtime.errors import DependencyUnavailable
@@ -104,7 +104,7 @@ class SupervisedProcess:
             await asyncio.wait((self._task,))
 
     async def _run(self) -> None:
-        backoff = Backoff()
+        backoff = RestartBackoff()
         while not self._stop.is_set():
             started = time.monotonic()
             self._process = await self._spawn()

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Protocol
 
-from cli.local.backoff import Backoff
+from cli.local.backoff import RestartBackoff
 from cli.local.supervised_process import Say
 from runtime.embedded.process import ServerFailed
 from runtime.lifecycle import wait
@@ -60,7 +60,7 @@ class SupervisedServer:
         await asyncio.to_thread(self._server.stop)
 
     async def _run(self) -> None:
-        backoff = Backoff()
+        backoff = RestartBackoff()
         started = time.monotonic()
         while not await wait(self._stop, _POLL_SECONDS):
             if self._server.pid is not None:

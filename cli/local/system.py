@@ -6,9 +6,8 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Any
 
 from cli.local import dev_file, process_logins
 from cli.local.dev_access import ensure_access
@@ -19,9 +18,10 @@ from cli.local.supervised_process import Program, Say, SupervisedProcess
 from cli.local.supervised_server import Server, SupervisedServer
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
+from runtime.lifecycle import run_until_stopped
 from storage.database.migrate import upgrade
 from storage.database.roles import ROLES, make_logins
-from stream import permissions
+from stream.server import permissions
 
 
 class System:
@@ -61,7 +61,8 @@ class System:
             *self._start_processes([*programs.workers(), programs.live_worker()]),
             *self._start_processes([programs.ingest()]),
         ]
-        if not await self._finishes_before(stop, _wait_until_ready(services)):
+        await run_until_stopped(_wait_until_ready(services), stop, self._supervision)
+        if stop.is_set():
             return None
         self._say_done("services started", started)
         running = DevFile(
@@ -83,7 +84,7 @@ class System:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Wait until `stop` is set. Raises the error of a part that a restart cannot repair."""
-        await self._finishes_before(stop, asyncio.Event().wait())
+        await run_until_stopped(asyncio.Event().wait(), stop, self._supervision)
 
     def hurry(self) -> None:
         """Make `stop` kill the processes that have not ended yet."""
@@ -137,20 +138,6 @@ class System:
 
     async def _stop_processes(self, processes: Sequence[SupervisedProcess]) -> None:
         await asyncio.gather(*(process.stop(self._hurry) for process in processes))
-
-    async def _finishes_before(self, stop: asyncio.Event, work: Coroutine[Any, Any, Any]) -> bool:
-        """Run the work; return whether it ended before `stop` was set. Raises its error or that of a part."""
-        working = asyncio.create_task(work)
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            ended, _ = await asyncio.wait((working, stopping, *self._supervision), return_when=asyncio.FIRST_COMPLETED)
-            for task in ended:
-                task.result()
-            return working in ended
-        finally:
-            for task in (working, stopping):
-                task.cancel()
-            await asyncio.gather(working, stopping, return_exceptions=True)
 
 
 async def _addresses(valkey: Valkey | None, postgres: Postgres | None, redis_url: str, database_url: str) -> Addresses:

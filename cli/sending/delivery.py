@@ -31,6 +31,7 @@ from cli.sending.ingest_answers import (
     read_answer,
 )
 from cli.target import BATCH_PATH
+from runtime.backoff import Backoff
 from runtime.clock import utc_now
 from schemas.verdicts import Verdict
 
@@ -56,8 +57,7 @@ class RetryPolicy:
 
         `luck` in [0, 1) is the jitter.
         """
-        backoff = min(self.first * 2.0 ** min(failures - 1, 30), self.longest)
-        return retry_after + backoff * (1 + luck) / 2
+        return retry_after + Backoff(self.first, self.longest).equal_jitter(failures, luck)
 
 
 @dataclass(slots=True)

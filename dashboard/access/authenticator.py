@@ -19,7 +19,8 @@ from runtime.clock import utc_now
 from runtime.pseudonym import Pseudonymizer
 from schemas.access import Scope
 from schemas.problem import ProblemError
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
+from telemetry.labels import AuthenticationFailure
 from web.credentials import AccessKeys, ApiKey, presented_key
 from web.failed_attempts import FailedAttempts
 from web.problems import Refusal
@@ -73,7 +74,7 @@ class Authenticator:
         token = self.tokens.verify(presented) if self.tokens and authorization is not None else None
         if token is None:
             refusal = self.attempts.count_failure(address, _invalid_credentials())
-            telemetry.authentication_failed(refusal.code)
+            telemetry.authentication_failed(AuthenticationFailure(refusal.code))
             raise refusal
         return Learner(self.pseudonyms(token.subject), token.good_until)
 

@@ -9,9 +9,9 @@ import asyncio
 import os
 import stat
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,7 +19,8 @@ import httpx
 from dashboard.access.key_set_document import MAX_BYTES, parse_key_set
 from dashboard.access.learner_tokens import KeySet
 from runtime.errors import ConfigurationError, DependencyUnavailable
-from telemetry import events as telemetry
+from runtime.lifecycle import run_until_stopped, wait
+from telemetry import internal_events as telemetry
 
 REFRESH: Final = timedelta(minutes=5)
 COOLDOWN: Final = timedelta(minutes=1)
@@ -90,19 +91,13 @@ class KeySetSource:
             self._told = (len(keys), skipped)
             telemetry.key_set_read(len(keys), skipped)
 
-    async def follow(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Refresh periodically until `stop` is set, and earlier on request. `stop` cancels a refresh under way."""
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            while not stop.is_set():
-                await _unless(stopping, self._load_or_keep())
-                await _first_of(stopping, after=COOLDOWN)
+        while not stop.is_set():
+            await run_until_stopped(self._load_or_keep(), stop)
+            if not await wait(stop, COOLDOWN.total_seconds()):
                 self._wanted.clear()
-                wanted = asyncio.create_task(self._wanted.wait())
-                await _first_of(stopping, wanted, after=REFRESH - COOLDOWN)
-                wanted.cancel()
-        finally:
-            stopping.cancel()
+                await run_until_stopped(wait(self._wanted, (REFRESH - COOLDOWN).total_seconds()), stop)
 
     async def _load_or_keep(self) -> None:
         try:
@@ -155,19 +150,3 @@ def _is_url(location: str) -> bool:
 
 def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-async def _unless(stopping: asyncio.Task[bool], work: Coroutine[Any, Any, None]) -> None:
-    """Run the work. Cancel it when `stopping` is done."""
-    working = asyncio.create_task(work)
-    try:
-        await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        working.cancel()
-    await asyncio.wait({working})
-    if not working.cancelled():
-        working.result()
-
-
-async def _first_of(*tasks: asyncio.Task[bool], after: timedelta) -> None:
-    await asyncio.wait(tasks, timeout=after.total_seconds(), return_when=asyncio.FIRST_COMPLETED)

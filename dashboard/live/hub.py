@@ -21,9 +21,9 @@ from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from runtime.lifecycle import run_together, wait
 from schemas.live import head_of
-from stream.connection import Redis
-from stream.timeline import HistoryGone, TimelineMessage, TimelinePage, last_message_id, read_timeline
-from telemetry import events as telemetry
+from stream.live.timeline import HistoryGone, TimelineMessage, TimelinePage, last_message_id, read_timeline
+from stream.server.connection import Redis
+from telemetry import internal_events as telemetry
 
 RING_MESSAGES: Final = 10_000
 """Seconds to minutes of events, for clients that fall behind briefly."""
@@ -116,15 +116,15 @@ class Hub:
 
     # The loop.
 
-    async def keep(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Follow the timeline until `stop` is set, also through outages of Redis. Then end all subscribers."""
         try:
-            await run_together(stop, self._follow(stop), self._take_turns(stop))
+            await run_together(stop, self._read_timeline(stop), self._take_turns(stop))
         finally:
             self.is_over = True
             self._turn()
 
-    async def _follow(self, stop: asyncio.Event) -> None:
+    async def _read_timeline(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             if not self._subscribers and self._follows:
                 self._follows = False

@@ -6,11 +6,11 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
+from runtime.backoff import Backoff
 from schemas.live import HEARTBEAT_SECONDS
 
 _LONGEST_PAUSE: Final = 0.25
-_FIRST_RETRY: Final = 0.05
-_LONGEST_RETRY: Final = 2.0
+_RETRY: Final = Backoff(first=0.1, longest=2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Pace:
 
     def retry(self, failures: int) -> float:
         """Return the jittered backoff after consecutive failures."""
-        return random.uniform(0.5, 1) * min(_FIRST_RETRY * (1 << min(failures, 10)), _LONGEST_RETRY)
+        return _RETRY.equal_jitter(failures, random.random())
 
     def is_heartbeat_due(self, silent: float) -> bool:
         """Whether a heartbeat must be sent now: the next check may be too late."""

@@ -13,8 +13,8 @@ from dashboard.live.frames import Frame
 from dashboard.live.hub import Hub
 from dashboard.live.subscriber_limits import Holder
 from runtime.errors import StreamUnavailable
-from stream.timeline import HistoryGone
-from telemetry import events as telemetry
+from stream.live.timeline import HistoryGone
+from telemetry import internal_events as telemetry
 
 
 class End(Enum):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from dashboard.live.tally import Transport
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 from web.network_site import site_of
 from web.problems import Refusal
 

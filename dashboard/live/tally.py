@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Literal
 
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 Transport = Literal["websocket", "sse"]
 

@@ -14,11 +14,11 @@ from schemas.privacy import ErasureReceipt
 from storage.database.pool import Connection, connect
 from storage.privacy.erasure import ErasureJob, read_job, request_erasure
 from storage.privacy.learner_data import erased_at, last_audit_entry, learner_pages
-from stream.connection import Redis
-from stream.entry import Entry
-from stream.health import ping
-from stream.learner_entries import find_learner_entries
-from stream.live_history import find_learner_messages
+from stream.entries.entry import Entry
+from stream.entries.learner_entries import find_learner_entries
+from stream.live.live_history import find_learner_messages
+from stream.server.connection import Redis
+from stream.server.health import ping
 
 _NEXT: Final = b",\n"
 

@@ -17,7 +17,7 @@ from stdnum.in_ import aadhaar
 from stdnum.it import codicefiscale
 
 from ingest.work import WORK
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
 
 REGIONS: Final = ("US", "GB", "IT", "DE", "FR", "ES")
 """Countries whose phone numbers are recognised without a country code."""

@@ -28,7 +28,8 @@ from ingest.segment.unmapped import UnmappedNames, is_harmless
 from ingest.verdict import verdict
 from runtime.clock import utc_now
 from schemas.events import AnyEvent
-from telemetry import events as telemetry
+from telemetry import internal_events as telemetry
+from telemetry.labels import SegmentOutcome
 from web.credentials import ApiKey, presented_key
 from web.problems import Refusal
 from web.reply import Reply
@@ -40,10 +41,10 @@ ALIASES: Final = {f"/v1/{call[0]}": path for call, path in {"batch": BATCH, **CA
 """Paths by the alias that some clients use for them."""
 
 _OUTCOMES: Final = {
-    "unsupported_call": "ignored",
-    "unknown_event": "unknown_event",
-    DEFECT.code: "retry",
-    TOO_COSTLY.code: "retry",
+    "unsupported_call": SegmentOutcome.IGNORED,
+    "unknown_event": SegmentOutcome.UNKNOWN_EVENT,
+    DEFECT.code: SegmentOutcome.RETRY,
+    TOO_COSTLY.code: SegmentOutcome.RETRY,
 }
 """By code; any other is `rejected`."""
 
@@ -91,7 +92,7 @@ class SegmentRoutes:
             for translation, one in zip(translated, accepted_ones, strict=True)
         ]
         counts = Counter(map(_classify, outcomes))
-        accepted = await self.intake.append(outcomes, ignored=counts["ignored"])
+        accepted = await self.intake.append(outcomes, ignored=counts[SegmentOutcome.IGNORED])
         telemetry.segment_judged(counts)
         async with self.intake.effort(b"") as effort:
             await effort.run(self._note_unmapped(request.messages, outcomes, effort))
@@ -99,7 +100,7 @@ class SegmentRoutes:
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE, TOO_COSTLY.code, TOO_COSTLY.detail, headers={"retry-after": "1"}
             )
-        if counts["retry"]:
+        if counts[SegmentOutcome.RETRY]:
             # these clients read the status alone; what is stored by now counts once when they send it again
             raise defect_refusal()
         results = [_verdict(*one) for one in zip(count(), request.messages, translated, outcomes, strict=False)]
@@ -107,8 +108,8 @@ class SegmentRoutes:
             "success": True,
             "received": len(outcomes),
             "accepted": accepted,
-            "rejected": len(outcomes) - accepted - counts["ignored"],
-            "ignored": counts["ignored"],
+            "rejected": len(outcomes) - accepted - counts[SegmentOutcome.IGNORED],
+            "ignored": counts[SegmentOutcome.IGNORED],
             "results": results,
         }
         return Reply(HTTPStatus.OK, json.dumps(answer, separators=(",", ":")).encode())
@@ -148,13 +149,15 @@ def aliases_of(path: str) -> tuple[str, ...]:
     return tuple(alias for alias, meant in ALIASES.items() if meant == path)
 
 
-def _classify(outcome: Outcome) -> str:
-    return "accepted" if isinstance(outcome, Acceptance) else _OUTCOMES.get(outcome.code, "rejected")
+def _classify(outcome: Outcome) -> SegmentOutcome:
+    if isinstance(outcome, Acceptance):
+        return SegmentOutcome.ACCEPTED
+    return _OUTCOMES.get(outcome.code, SegmentOutcome.REJECTED)
 
 
 def _verdict(index: int, message: Any, translation: Translation | Rejection, outcome: Outcome) -> dict[str, Any]:
     entry = verdict(index, outcome)
-    if _classify(outcome) == "ignored":
+    if _classify(outcome) is SegmentOutcome.IGNORED:
         entry["status"] = "ignored"
     if isinstance(outcome, Acceptance) and isinstance(translation, Translation) and translation.edits:
         entry["edits"] = [*translation.edits, *entry.get("edits", [])]

@@ -12,10 +12,10 @@ from typing import Final
 from ingest.privacy import own_id
 from ingest.privacy.detectors import find_personal
 from runtime.errors import StreamUnavailable
-from runtime.lifecycle import wait
+from runtime.polling import OutageReport, poll
 from schemas.envelope_fields import LONGEST_ID
-from stream.unmapped import MOST_NAMES, OTHER
-from telemetry import events as telemetry
+from stream.registry.unmapped import MOST_NAMES, OTHER
+from telemetry import internal_events as telemetry
 
 WRITE_INTERVAL: Final = timedelta(seconds=1)
 
@@ -39,7 +39,7 @@ class UnmappedNames:
         """`write` adds counts by name to those of other processes; it may raise StreamUnavailable."""
         self._write = write
         self._noted: Counter[str] = Counter()
-        self._fails = False
+        self._outage = OutageReport(telemetry.unmapped_names_unwritten)
 
     def note_event(self, name: str, *learner_ids: object) -> None:
         """Count an event whose name stands for nothing; a name that holds an id of its learner is not kept."""
@@ -57,21 +57,17 @@ class UnmappedNames:
         noted, self._noted = self._noted, Counter()
         if not noted:
             return
-        try:
-            await self._write(noted)
-        except StreamUnavailable as error:
-            for name, count in noted.items():
-                self._add(name, count)
-            if not self._fails:
-                telemetry.unmapped_names_unwritten(error)
-            self._fails = True
-        else:
-            self._fails = False
+        with self._outage.reported():
+            try:
+                await self._write(noted)
+            except StreamUnavailable:
+                for name, count in noted.items():
+                    self._add(name, count)
+                raise
 
-    async def keep_writing(self, stop: asyncio.Event) -> None:
-        """Write again and again until `stop` is set, and a last time then."""
-        while not await wait(stop, WRITE_INTERVAL.total_seconds()):
-            await self.write()
+    async def run(self, stop: asyncio.Event) -> None:
+        """Write at every interval until `stop` is set, and once more then."""
+        await poll(self.write, WRITE_INTERVAL, stop)
         await self.write()
 
     def _add(self, name: str, count: int) -> None:

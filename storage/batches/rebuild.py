@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from storage.batches.rollups import ROLLUPS, Rollup
-from storage.batches.store_batch import BATCH_LOCK
+from storage.batches.staged_batch import BATCH_LOCK
 from storage.batches.verify import TableDrift, expiry_cutoff, kept, verify_aggregates
 from storage.database.failures import translated_errors
 from storage.database.pool import Connection

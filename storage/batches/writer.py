@@ -16,7 +16,7 @@ from runtime.errors import EventsBeforeHorizon
 from runtime.failpoints import Failpoint, reach
 from schemas.entry import WireEvent
 from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
-from storage.batches.store_batch import COLUMNS, LOCK, STORE, Conflict, Stored, prepare, read_conflicts
+from storage.batches.staged_batch import APPLY, COLUMNS, LOCK, Applied, Conflict, prepare, read_conflicts
 from storage.batches.unscoped_ids import counterparts
 from storage.database.failures import translated_errors
 from storage.database.pool import Connection
@@ -102,7 +102,7 @@ class BatchWriter:
                 transaction = connection.transaction()
                 await transaction.start()
                 try:
-                    await self._store(connection, partition, events)
+                    await self._apply(connection, partition, events)
                 finally:
                     await transaction.rollback()
 
@@ -113,7 +113,7 @@ class BatchWriter:
         events: Sequence[ReceivedEvent],
         dead_letters: Sequence[DeadLetter],
     ) -> tuple[BatchCounts, list[Conflict]]:
-        stored, duplicate, suppressed, refused, conflicts = await self._store(connection, partition, events)
+        stored, duplicate, suppressed, refused, conflicts = await self._apply(connection, partition, events)
         if refused:
             raise EventsBeforeHorizon(refused)
         parked = await self._park(connection, partition, dead_letters)
@@ -123,21 +123,21 @@ class BatchWriter:
         reach(Failpoint.BEFORE_COMMIT)
         return counts, read_conflicts(conflicts)
 
-    async def _store(self, connection: Connection, partition: int, events: Sequence[ReceivedEvent]) -> Stored:
+    async def _apply(self, connection: Connection, partition: int, events: Sequence[ReceivedEvent]) -> Applied:
         [state] = await connection.fetch(LOCK)
         if not state["is_prepared"]:
             await connection.execute(prepare())
         if not events:
-            return Stored(0, 0, 0, [], None)
+            return Applied(0, 0, 0, [], None)
         # by entry: one that came twice is stored once, and the database would take both for new
         staged = list({received.entry_id: received for received in events}.values())
         await connection.copy_to_table("staged_events", source=_rows(partition, staged), columns=COLUMNS)
         reach(Failpoint.AFTER_COPY)
         event_types = {event.event_type for _, event in staged}
         others = counterparts(staged) if state["has_unscoped_ids"] else ([], [])
-        [stored] = await connection.fetch(STORE, self._slot, list(event_types), *others)
+        [applied] = await connection.fetch(APPLY, self._slot, list(event_types), *others)
         reach(Failpoint.AFTER_STORE)
-        return Stored(*stored)
+        return Applied(*applied)
 
     async def _park(
         self,

@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 
 from storage.batches.rollups import RETIRED, ROLLUPS
-from storage.batches.store_batch import BATCH_LOCK
+from storage.batches.staged_batch import BATCH_LOCK
 from storage.database.failures import translated_errors
 from storage.database.pool import Connection
 from storage.privacy.residue import REDIS, STREAM, note_residue, places_of

@@ -14,7 +14,7 @@ import asyncpg
 
 from runtime.failpoints import Failpoint, reach
 from storage.batches.rollups import RETIRED, ROLLUPS
-from storage.batches.store_batch import BATCH_LOCK
+from storage.batches.staged_batch import BATCH_LOCK
 from storage.batches.unscoped_ids import finish, remember_counterparts
 from storage.batches.verify import expiry_cutoff
 from storage.database.failures import translated_errors

@@ -24,7 +24,7 @@ from runtime.embedded.postgres import Postgres
 from runtime.settings import Settings
 from schemas.catalogue import CATALOGUE
 from schemas.events import EVENT
-from stream.connection import connect
+from stream.server.connection import connect
 from tests.support.reading import bearer
 from tests.support.system import System, analytics, running_system
 from tests.support.waiting import eventually

@@ -12,7 +12,7 @@ from dashboard.app import create_app as create_dashboard
 from dashboard.server import open_services
 from ingest.server import create_app as create_ingest
 from runtime.settings import Settings
-from stream.connection import Redis
+from stream.server.connection import Redis
 from tests.support.serving import served
 
 SCHEMATHESIS = Path(sys.executable).with_name("st")
@@ -70,5 +70,5 @@ async def test_the_read_service_has_an_answer_to_everything(settings: Settings, 
     over.set()
     async with open_services(settings) as services, served(create_dashboard(services, asyncio.Event())) as place:
         # streams of live events end at once, as when the service stops: nobody could wait for their ends otherwise
-        await services.live.keep(over)
+        await services.live.run(over)
         await attack(place, tmp_path)

@@ -20,7 +20,7 @@ from cli.local.process_logins import postgres_password_variable, redis_password_
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
 from storage.database.roles import ROLES, login_of
-from stream.permissions import RULES
+from stream.server.permissions import RULES
 from tests.support import processes
 from tests.support.redis_users import redis_users
 from tests.support.up import Up, remove_leftovers, send, until_total_xp, up

@@ -55,6 +55,19 @@ def test_every_folder_of_tests_is_run_by_one_command() -> None:
     )
 
 
+def test_make_help_explains_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    [targets] = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+
+    assert sorted(targets.split()) == sorted(re.findall(r"^([a-z-]+):.*## \w", makefile, re.MULTILINE))
+
+
+def test_the_pure_core_that_is_mutated_is_there() -> None:
+    patterns = PROJECT["tool"]["mutmut"]["only_mutate"]
+
+    assert [pattern for pattern in patterns if not list(ROOT.glob(pattern))] == []
+
+
 def test_types_hold_without_exceptions() -> None:
     assert names([path for path in sources(*PACKAGES) if "type: ignore" in path.read_text()]) == []
 
@@ -67,6 +80,21 @@ def test_keys_of_redis_have_one_home() -> None:
 
     # The SDK stands alone; tests/sdk holds its names to those of the pipeline
     assert names(users) == ["sdk/studyin_analytics/redis_names.py", "stream/keys.py"]
+
+
+def test_words_of_a_redis_reply_are_read_in_one_place() -> None:
+    reading = re.compile(r"\bin str\(|str\(\w+\)\.startswith\(")
+    readers = [path for path in sources("stream") if reading.search(path.read_text())]
+
+    assert names(readers) == ["stream/server/failures.py"]
+
+
+def test_scripts_of_redis_are_files_of_their_own() -> None:
+    script = re.compile(r"#!lua|redis\.call\(")
+    holders = [path for path in files_of(*PACKAGES) if script.search(path.read_text(errors="replace"))]
+
+    assert holders
+    assert [path.suffix for path in holders] == [".lua"] * len(holders)
 
 
 def test_what_a_command_writes_goes_through_one_place() -> None:

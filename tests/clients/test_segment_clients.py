@@ -15,10 +15,10 @@ from ingest.segment.unmapped import call_name
 from runtime.clock import utc_now
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
-from stream.connection import Redis
+from stream.entries.lag import measure
 from stream.keys import stream_key
-from stream.lag import measure
-from stream.unmapped import read_unmapped
+from stream.registry.unmapped import read_unmapped
+from stream.server.connection import Redis
 from tests.clients.official import LEARNERS, Client, NotInstallable, node_client, python_client
 from tests.support import tools
 from tests.support.access import WRITE_KEY

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ingest.backpressure import Pressure
 from ingest.openapi import openapi
 from ingest.parsing import faults
 from runtime.settings import Settings
@@ -22,7 +21,8 @@ from schemas.catalogue import EventType
 from schemas.event_table import with_table as with_event_types
 from schemas.events import EVENT
 from schemas.export import export, json_schemas
-from stream import failures
+from stream.server import failures
+from telemetry.labels import BackpressureReason
 from tests.corpus.evaluation import with_tables
 from web.openapi import render_document
 from web.problems import Refusal
@@ -187,10 +187,9 @@ def codes_in_the_code() -> set[str]:
         of_events
         | of_content
         | codes_given_to("Refusal", 1)
-        | codes_given_to("_unavailable", 0)
         | of_the_stream
         | {"too_many_failures", "tls_required"}
-        | set(Pressure)
+        | set(BackpressureReason) - {BackpressureReason.STREAM_UNAVAILABLE}
     )
 
 

@@ -17,7 +17,6 @@ from tests.support.entries import as_read
 from tests.support.events import COMPLETE, event
 
 ROOT = Path(__file__).parents[2]
-SQL = ROOT / "storage" / "sql"
 KINDS = pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
 
 _NUMBER = r"(?:ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|[0-9]+)"
@@ -84,8 +83,10 @@ def test_a_rollup_names_its_types_once(rollup: Rollup) -> None:
 
 
 def test_no_query_lists_types_of_events() -> None:
-    listed = re.compile(r"\bevent_type\s+(?:NOT\s+)?IN\s*\(|\bWHEN\s+'[a-z_]+'\s+THEN", re.IGNORECASE)
-    assert [str(path) for path in SQL.rglob("*.sql") if listed.search(path.read_text(encoding="utf-8"))] == []
+    listed = re.compile(r"\bevent_type\s+(?:NOT\s+)?IN\s*\(\s*'|\bWHEN\s+'[a-z_]+'\s+THEN", re.IGNORECASE)
+    queries = [path for suffix in ("sql", "py") for path in (ROOT / "storage").rglob(f"*.{suffix}")]
+    assert {path.suffix for path in queries} == {".sql", ".py"}
+    assert [str(path) for path in queries if listed.search(path.read_text(encoding="utf-8"))] == []
 
 
 def test_no_text_says_how_many_types_there_are() -> None:

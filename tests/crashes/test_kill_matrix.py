@@ -12,15 +12,17 @@ import httpx
 import pytest
 from redis.exceptions import ResponseError
 
-from processors import live, maintenance, worker
+from processors.live import worker as live
+from processors.maintenance import process as maintenance
+from processors.store import worker
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.catalogue import EventType
 from storage.batches.verify import verify_aggregates
-from stream.connection import Redis
-from stream.consumer import Consumer
+from stream.entries.consumer import Consumer
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
+from stream.server.connection import Redis
 from telemetry import metrics
 from tests.support.access import WRITE_KEY
 from tests.support.checker import assert_nothing_lost

@@ -14,8 +14,8 @@ import pytest
 
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from stream.connection import Redis
-from stream.lag import measure
+from stream.entries.lag import measure
+from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.crowd import Crowd
 from tests.support.traffic import append_with_poison, demo_traffic

@@ -10,9 +10,9 @@ import pytest
 
 from runtime.settings import Settings
 from storage.batches.verify import read_books
-from stream.books import read_stream_books
-from stream.connection import Redis
+from stream.entries.books import read_stream_books
 from stream.keys import STORE_GROUP, stream_key
+from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import Doomed
 from tests.support.traffic import append_with_poison, demo_traffic

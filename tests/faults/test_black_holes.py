@@ -6,8 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from runtime.settings import Settings
-from stream.books import read_stream_books
-from stream.connection import Redis
+from stream.entries.books import read_stream_books
+from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.fleet import ingest_with_senders, running
 from tests.support.proxy import Fault, Proxy

@@ -22,10 +22,10 @@ from storage.answers import summary
 from storage.batches.batch import ReceivedEvent
 from storage.batches.rollups import ROLLUPS
 from storage.batches.writer import BatchWriter
-from stream.connection import Redis
 from stream.diagnosis import diagnose
+from stream.entries.trimmer import trim
 from stream.keys import stream_key
-from stream.trimmer import trim
+from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.entries import append_events, stream_entries
 from tests.support.events import event

@@ -23,10 +23,10 @@ from runtime.embedded.valkey import Valkey
 from runtime.errors import StreamUnavailable
 from runtime.settings import Durability, Settings
 from schemas.entry import encode
-from stream.connection import connect
 from stream.diagnosis import diagnose
+from stream.entries.producer import MAX_EVENTS_PER_CALL, Producer
 from stream.keys import stream_key
-from stream.producer import MAX_EVENTS_PER_CALL, Producer
+from stream.server.connection import connect
 from tests.support.access import API_KEYS, PSEUDONYM_KEYS, WRITE_KEY
 from tests.support.altered_valkey import on_a_slow_disk, without
 from tests.support.entries import stream_entries

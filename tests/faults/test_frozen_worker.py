@@ -14,9 +14,9 @@ from runtime.failpoints import Failpoint
 from runtime.settings import STATEMENT_TIMEOUT, Settings
 from storage.batches.verify import read_books
 from storage.database.pool import open_pool
-from stream.connection import Redis
+from stream.entries.lag import measure
 from stream.keys import STORE_GROUP, stream_key
-from stream.lag import measure
+from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import Doomed
 from tests.support.fleet import EAGER, running

@@ -23,9 +23,9 @@ from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from schemas.limits import MAX_BATCH_EVENTS
-from stream.connection import connect
-from stream.groups import ensure_group
+from stream.entries.groups import ensure_group
 from stream.keys import STORE_GROUP, stream_key
+from stream.server.connection import connect
 from tests.support.access import API_KEYS, PSEUDONYM_KEYS, WRITE_KEY
 from tests.support.running import running
 from tests.support.waiting import eventually

@@ -14,9 +14,9 @@ from redis.asyncio import Redis
 
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
-from stream.connection import connect
+from stream.entries.lag import measure
 from stream.keys import STORE_GROUP, stream_key
-from stream.lag import measure
+from stream.server.connection import connect
 from tests.support.altered_valkey import that_survives_a_full_disk
 from tests.support.checker import assert_nothing_lost
 from tests.support.fleet import ingest_with_senders, running

@@ -13,16 +13,16 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from cli.commands.verify import Balance, read_balances
-from processors.chores import watch_stream
+from processors.maintenance.chores import check_stream
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from storage.batches.verify import verify_aggregates
 from storage.database.pool import Pool, open_pool
 from storage.diagnosis import check_losses
-from stream.connection import connect
-from stream.continuity import find_position
+from stream.entries.continuity import find_position
+from stream.entries.lag import measure
 from stream.keys import stream_key
-from stream.lag import measure
+from stream.server.connection import connect
 from telemetry import metrics
 from tests.support.entries import append_events
 from tests.support.events import NOW, event
@@ -78,14 +78,14 @@ async def test_what_was_not_stored_when_redis_was_emptied_is_counted_as_lost(
         async with working(on(own_valkey, settings)):
             await eventually(lambda: settled(redis))
         await append(redis, range(200, 250))
-        assert not await watch_stream(redis, pool, 0)
+        assert not await check_stream(redis, pool, 0)
 
         await redis.flushall()
         async with working(on(own_valkey, settings)):
             await append(redis, range(250, 280))
             await eventually(lambda: settled(redis))
         rewinds = metrics.STREAM_REWINDS._value.get()
-        assert await watch_stream(redis, pool, 0)
+        assert await check_stream(redis, pool, 0)
 
         found = await balance(redis, database)
         assert (found.appended, found.lost, found.as_json()["in_flight"]) == (280, 50, 0)
@@ -93,7 +93,7 @@ async def test_what_was_not_stored_when_redis_was_emptied_is_counted_as_lost(
         assert metrics.STREAM_REWINDS._value.get() == rewinds + 1
         assert check_losses(found.losses, datetime.now(UTC)).status == "warn"
         assert check_losses(found.losses, datetime.now(UTC) + timedelta(days=8)).status == "ok"
-        assert not await watch_stream(redis, pool, 0)
+        assert not await check_stream(redis, pool, 0)
 
 
 async def test_a_worker_that_waits_for_entries_goes_on_when_redis_is_emptied(
@@ -103,14 +103,14 @@ async def test_a_worker_that_waits_for_entries_goes_on_when_redis_is_emptied(
     async with client_of(own_valkey, settings) as redis, working(on(own_valkey, settings)):
         await append(redis, range(100))
         await eventually(lambda: settled(redis))
-        await watch_stream(redis, pool, 0)
+        await check_stream(redis, pool, 0)
 
         await redis.flushall()
         await eventually(lambda: metrics.STREAM_RECREATED._value.get() > recreated)
         await append(redis, range(100, 130))
         await eventually(lambda: settled(redis))
 
-        assert await watch_stream(redis, pool, 0)
+        assert await check_stream(redis, pool, 0)
         found = await balance(redis, database)
         assert (found.appended, found.lost, await stored(database)) == (130, 0, 130)
 
@@ -135,17 +135,17 @@ async def test_what_an_older_copy_does_not_have_is_counted_as_far_as_it_was_seen
                 await heir.replicaof("NO", "ONE")
                 await append(redis, range(100, 115))
                 await eventually(lambda: settled(redis))
-                await watch_stream(redis, pool, 0)
+                await check_stream(redis, pool, 0)
                 # stored, and appended after the last look
                 await append(redis, range(115, 120))
                 await eventually(lambda: settled(redis))
             await append(redis, range(120, 145))
             if seen:
-                await watch_stream(redis, pool, 0)
+                await check_stream(redis, pool, 0)
             primary.kill()
 
             await append(heir, range(145, 165))
-            assert await watch_stream(heir, pool, 0)
+            assert await check_stream(heir, pool, 0)
             assert (await balance(heir, database)).lost == lost
             async with working(on(replica, settings)):
                 await eventually(lambda: settled(heir))
@@ -163,9 +163,9 @@ async def test_losses_add_up(own_valkey: Valkey, settings: Settings, database: a
             async with working(on(own_valkey, settings)):
                 await eventually(lambda: settled(redis))
             await append(redis, range(first + 40, first + 50))
-            await watch_stream(redis, pool, 0)
+            await check_stream(redis, pool, 0)
             await redis.flushall()
-            assert await watch_stream(redis, pool, 0)
+            assert await check_stream(redis, pool, 0)
         found = await balance(redis, database)
         assert [loss.lost for loss in found.losses] == [10, 10, 10]
         assert (found.appended, found.lost, await stored(database)) == (150, 30, 120)
@@ -174,14 +174,14 @@ async def test_losses_add_up(own_valkey: Valkey, settings: Settings, database: a
 async def test_what_is_trimmed_or_deleted_is_not_lost(own_valkey: Valkey, settings: Settings, pool: Pool) -> None:
     async with client_of(own_valkey, settings) as redis:
         await append(redis, range(100))
-        await watch_stream(redis, pool, 0)
+        await check_stream(redis, pool, 0)
         await redis.xtrim(stream_key(0), maxlen=0, approximate=False)
-        assert not await watch_stream(redis, pool, 0)
+        assert not await check_stream(redis, pool, 0)
         await append(redis, range(100, 110))
-        await watch_stream(redis, pool, 0)
+        await check_stream(redis, pool, 0)
         newest = await find_position(redis, 0)
         await redis.xdel(stream_key(0), newest.last_id)
-        assert not await watch_stream(redis, pool, 0)
+        assert not await check_stream(redis, pool, 0)
         await append(redis, range(110, 120))
         await redis.xtrim(stream_key(0), maxlen=5, approximate=False)
-        assert not await watch_stream(redis, pool, 0)
+        assert not await check_stream(redis, pool, 0)

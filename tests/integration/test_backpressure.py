@@ -18,10 +18,10 @@ from ingest.intake import RETRY_UNDER_PRESSURE
 from ingest.routes import BATCH, TRACK
 from ingest.server import create_app, open_gauge
 from runtime.settings import Settings
-from stream.connection import connect
-from stream.groups import ensure_group
+from stream.entries.groups import ensure_group
 from stream.keys import STORE_GROUP, stream_key
-from stream.load import measure_load
+from stream.server.connection import connect
+from stream.server.load import measure_load
 from tests.support.access import API_KEYS, PSEUDONYM_KEYS, WRITE_KEY
 from tests.support.entries import append_events, stream_entries
 from tests.support.events import event, learner

@@ -24,7 +24,7 @@ from runtime.settings import Settings
 from schemas.entry import decode
 from schemas.problem import PROBLEM_MEDIA_TYPE
 from schemas.verdicts import BatchReply
-from stream.connection import Redis
+from stream.server.connection import Redis
 from telemetry import metrics
 from tests.support.access import WRITE_KEY
 from tests.support.entries import stream_entries

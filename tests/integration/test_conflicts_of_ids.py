@@ -17,15 +17,15 @@ from prometheus_client import REGISTRY
 
 from dashboard.server import open_services
 from ingest.server import acceptance_policy, create_app
-from processors.id_conflicts import ROLLOUT, SKEW, kind_of
+from processors.store.id_conflicts import ROLLOUT, SKEW, kind_of
 from runtime.pseudonym_keys import with_new_key
 from runtime.settings import Settings
 from storage.batches.id_conflicts import ConflictKind, forget_conflicts
-from storage.batches.store_batch import Conflict
+from storage.batches.staged_batch import Conflict
 from storage.database.pool import open_pool
-from stream.connection import Redis
-from stream.key_changes import read_key_changes
-from telemetry.metrics import ID_DIFFERENCES
+from stream.registry.key_changes import read_key_changes
+from stream.server.connection import Redis
+from telemetry.labels import IdDifference
 from tests.support.access import PSEUDONYM_KEYS, READ_KEY
 from tests.support.checker import assert_nothing_lost
 from tests.support.events import NOW
@@ -94,7 +94,7 @@ def counted() -> Callable[[], dict[str, float]]:
     name = "analytics_event_id_conflicts_total"
 
     def now() -> dict[str, float]:
-        return {one: REGISTRY.get_sample_value(name, {"differs": one}) or 0.0 for one in ID_DIFFERENCES}
+        return {one: REGISTRY.get_sample_value(name, {"differs": one}) or 0.0 for one in IdDifference}
 
     before = now()
     return lambda: {one: value - before[one] for one, value in now().items() if value > before[one]}

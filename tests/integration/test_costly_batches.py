@@ -29,7 +29,7 @@ from ingest.segment.routes import BATCH as SEGMENT_BATCH
 from ingest.server import create_app
 from runtime.settings import Settings
 from schemas.limits import MAX_BATCH_EVENTS, MAX_BODY_BYTES
-from stream.connection import Redis
+from stream.server.connection import Redis
 from telemetry import metrics
 from tests.support.access import WRITE_KEY
 from tests.support.checker import assert_nothing_lost

@@ -11,9 +11,9 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
-from processors.erasure import carry_out
-from processors.erasure_late import LateEvents
-from processors.purge import purge_postgres, purge_redis
+from processors.maintenance.erasure import carry_out
+from processors.maintenance.late_events import LateEvents
+from processors.maintenance.purge import purge_postgres, purge_redis
 from runtime.clock import utc_now
 from runtime.embedded.postgres import Postgres
 from runtime.embedded.valkey import Valkey
@@ -24,8 +24,8 @@ from storage.database.pool import Pool, open_pool
 from storage.database.roles import ROLES, make_logins
 from storage.privacy.erasure import read_job, request_erasure
 from storage.privacy.residue import read_residue
-from stream.connection import Redis, connect
 from stream.keys import LIVE_EVENTS, TIMELINE, stream_key
+from stream.server.connection import Redis, connect
 from tests.support.checker import assert_nothing_lost
 from tests.support.entries import append_entry, append_events
 from tests.support.events import event, learner

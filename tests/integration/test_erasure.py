@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from processors.erasure import carry_out, remove_suppressed
+from processors.maintenance.erasure import carry_out, remove_suppressed
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
@@ -19,9 +19,9 @@ from storage.batches.rollups import RETIRED, ROLLUPS
 from storage.database.pool import Pool, open_pool
 from storage.privacy.erasure import ErasureJob, read_job, request_erasure
 from storage.retention import removal as retention
-from stream.connection import Redis
-from stream.consumer import Consumer
+from stream.entries.consumer import Consumer
 from stream.keys import LIVE_GROUP, STORE_GROUP, TIMELINE, history_key
+from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import killed_at
 from tests.support.entries import append_entry, append_events, stream_entries

@@ -10,11 +10,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from processors import erasure, purge
-from processors.erasure import carry_out, remove_suppressed
-from processors.erasure_chores import erasure_chores, publish_residue
-from processors.erasure_late import LateEvents
-from processors.purge import purge_postgres, purge_redis
+from processors.maintenance import erasure, purge
+from processors.maintenance.erasure import carry_out, remove_suppressed
+from processors.maintenance.erasure_chores import erasure_chores, publish_residue
+from processors.maintenance.late_events import LateEvents
+from processors.maintenance.purge import purge_postgres, purge_redis
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from storage.database.pool import Pool, open_pool
@@ -30,8 +30,8 @@ from storage.privacy.residue import (
     places_of,
     read_residue,
 )
-from stream.connection import Redis
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
+from stream.server.connection import Redis
 from telemetry import metrics
 from tests.support.archive import archive
 from tests.support.checker import assert_nothing_lost

@@ -22,7 +22,7 @@ from ingest.server import create_app
 from runtime.lifecycle import run_together
 from runtime.settings import Settings
 from schemas.access import IssuedKey
-from stream.api_keys import follow_keys, publish_keys
+from stream.registry.api_keys import KeySync, publish_keys
 from tests.support.access import JWT_SECRET
 from tests.support.reading import bearer, client_of, learner_token
 from tests.support.waiting import eventually
@@ -130,8 +130,8 @@ async def ask(settings: Settings, redis: Redis) -> AsyncIterator[Ask]:
         # a stream of live events ends at once, as when the service stops
         over = asyncio.Event()
         over.set()
-        await services.live.keep(over)
-        followers = [follow_keys(redis, keys, stop), *(follow(stop) for follow in services.followers)]
+        await services.live.run(over)
+        followers = [KeySync(redis, keys).run(stop), *(follow(stop) for follow in services.followers)]
         following = asyncio.create_task(run_together(stop, *followers))
         await eventually(lambda: not (keys.is_undecided(UNKNOWN) or services.authenticator.keys.is_undecided(UNKNOWN)))
 

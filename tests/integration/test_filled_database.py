@@ -17,7 +17,7 @@ from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.identifiers import is_reserved, milliseconds_of, unix_milliseconds
 from storage.batches.verify import verify_aggregates
-from stream.connection import Redis
+from stream.server.connection import Redis
 
 EVENTS = 5_001
 

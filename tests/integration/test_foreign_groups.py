@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from processors.chores import measure_needs, stream_chores
+from processors.maintenance.chores import measure_needs, stream_chores
 from runtime.diagnosis import Finding
 from runtime.settings import Settings
 from storage.database.pool import open_pool
-from stream.connection import Redis
 from stream.diagnosis import diagnose
+from stream.entries.lag import consistent_through
+from stream.entries.learner_entries import remove_settled
+from stream.entries.trimmer import trim
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
-from stream.lag import consistent_through
-from stream.learner_entries import remove_settled
-from stream.trimmer import trim
+from stream.server.connection import Redis
 from telemetry import metrics
 from tests.support.checker import assert_nothing_lost
 from tests.support.entries import append_events, stream_entries

@@ -13,7 +13,7 @@ import pytest
 from dashboard.questions.live import SOCKET_PATH
 from ingest.routes import TRACK
 from runtime.settings import Settings
-from stream.connection import Redis
+from stream.server.connection import Redis
 from telemetry import metrics
 from tests.support.access import READ_KEY, WRITE_KEY
 from tests.support.entries import stream_entries

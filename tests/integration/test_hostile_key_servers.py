@@ -153,7 +153,7 @@ async def test_the_end_of_the_process_does_not_wait_for_an_answer(
     for name in ("_LONGEST_SECONDS", "_PATIENCE_SECONDS"):
         monkeypatch.setattr(key_set_source, name, 3_600.0)
     stop = asyncio.Event()
-    following = asyncio.create_task(KeySetSource(issuer.location, KeySet()).follow(stop))
+    following = asyncio.create_task(KeySetSource(issuer.location, KeySet()).run(stop))
     await eventually(lambda: issuer.asked)
     stop.set()
     await following

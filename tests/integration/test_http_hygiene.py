@@ -16,7 +16,7 @@ from dashboard.services import Services
 from ingest.routes import BATCH, TRACK
 from ingest.server import create_app
 from runtime.settings import Settings
-from stream.connection import Redis
+from stream.server.connection import Redis
 from tests.support.access import WRITE_KEY
 from tests.support.reading import OVERVIEW, READER, SYSTEM, bearer, client_of
 from tests.support.serving import served

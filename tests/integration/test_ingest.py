@@ -24,8 +24,8 @@ from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.entry import decode
 from schemas.identifiers import canonical_event_id
-from stream.connection import connect
 from stream.keys import stream_key
+from stream.server.connection import connect
 from tests.support.access import ADMIN_KEY, API_KEYS, PSEUDONYM_KEYS, WRITE_KEY
 from tests.support.entries import stream_entries
 from tests.support.events import uuid7

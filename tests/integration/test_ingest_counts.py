@@ -10,7 +10,7 @@ import httpx
 from ingest.routes import BATCH
 from ingest.server import create_app
 from runtime.settings import Settings
-from stream.connection import Redis
+from stream.server.connection import Redis
 from tests.support.access import WRITE_KEY
 from tests.support.reading import bearer
 

@@ -16,13 +16,13 @@ from redis.asyncio import Redis
 from dashboard.server import open_services
 from ingest.routes import TRACK
 from ingest.server import create_app
-from processors.chores import stream_chores
+from processors.maintenance.chores import stream_chores
 from runtime.lifecycle import run_together
 from runtime.settings import Settings
 from schemas.entry import decode
 from storage.database.pool import open_pool
-from stream.api_keys import follow_keys
 from stream.keys import API_KEYS
+from stream.registry.api_keys import KeySync
 from tests.support.entries import stream_entries
 from tests.support.reading import SYSTEM, bearer, client_of
 from tests.support.terminal import Operator
@@ -50,7 +50,7 @@ async def ingest(settings: Settings, redis: Redis) -> AsyncIterator[httpx.AsyncC
     stop = asyncio.Event()
     keys = configured_keys(settings)
     transport = httpx.ASGITransport(create_app(settings, redis, stop, keys=keys))
-    following = asyncio.create_task(follow_keys(redis, keys, stop))
+    following = asyncio.create_task(KeySync(redis, keys).run(stop))
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
         yield client
     stop.set()
@@ -139,7 +139,7 @@ async def test_what_is_published_and_cannot_be_read_changes_nothing(
     key = await create(operator, "--scope", "events:write")
     keys = configured_keys(settings)
     stop = asyncio.Event()
-    following = asyncio.create_task(follow_keys(redis, keys, stop))
+    following = asyncio.create_task(KeySync(redis, keys).run(stop))
     await eventually(lambda: not keys.is_undecided(key))
     await redis.set(API_KEYS, "[{}]")
     reads = (await redis.info("commandstats"))["cmdstat_get"]["calls"]

@@ -15,14 +15,14 @@ from dashboard.server import open_services
 from ingest.acceptance.accept import AcceptancePolicy
 from ingest.routes import BATCH
 from ingest.server import acceptance_policy, create_app
-from processors import maintenance
+from processors.maintenance import process as maintenance
 from runtime.errors import ConfigurationError
 from runtime.pseudonym_keys import parse_keys
 from runtime.settings import Settings
 from schemas.entry import decode
-from stream.connection import connect
 from stream.keys import stream_key
-from stream.tombstones import follow_tombstones, publish_tombstones, read_tombstones
+from stream.registry.tombstones import TombstoneSync, publish_tombstones, read_tombstones
+from stream.server.connection import connect
 from tests.support.access import ADMIN_KEY, PSEUDONYM_KEYS, WRITE_KEY
 from tests.support.entries import stream_entries
 from tests.support.reading import HEATMAP, OVERVIEW, PROGRESS, READER, answer, bearer, client_of, learner_token
@@ -125,7 +125,7 @@ async def test_an_ingest_that_does_not_know_who_is_erased_takes_nothing(
 ) -> None:
     policy = acceptance_policy(rotated)
     stop = asyncio.Event()
-    following = asyncio.create_task(follow_tombstones(redis, policy.pseudonyms.renew, stop))
+    following = asyncio.create_task(TombstoneSync(redis, policy.pseudonyms.renew).run(stop))
     async with ingest(rotated, redis, policy) as client:
         event = {"event_type": "xp_earned", "user_id": "anna", "properties": {"xp_amount": 1}}
         refused = await client.post(BATCH, json=[event], headers=bearer(WRITE_KEY))

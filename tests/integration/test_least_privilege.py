@@ -18,15 +18,15 @@ from redis.asyncio import Redis
 from dashboard.server import open_services
 from ingest.routes import BATCH
 from ingest.server import create_app, open_unmapped
-from processors.chores import chores
+from processors.maintenance.chores import chores
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage.database.pool import open_pool
 from storage.database.roles import ROLES, Role, login_of, make_logins
-from stream.connection import connect
 from stream.keys import stream_key
-from stream.permissions import RULES
-from stream.unmapped import read_unmapped
+from stream.registry.unmapped import read_unmapped
+from stream.server.connection import connect
+from stream.server.permissions import RULES
 from tests.support.access import ADMIN_KEY, EVENTS_KEY, WRITE_KEY
 from tests.support.events import event
 from tests.support.live import all_published, publishing
@@ -222,14 +222,14 @@ async def test_the_whole_system_works_under_these_logins(
     reader = as_user(settings, "dashboard", users, logins["reader"])
     async with open_services(reader) as services, client_of(services) as dashboard:
         stop = asyncio.Event()
-        keeping = asyncio.create_task(services.freshness.keep(stop))
+        keeping = asyncio.create_task(services.freshness.run(stop))
         overview = await dashboard.get(OVERVIEW, params={"user_id": "anna"}, headers=READER)
         assert overview.json()["total_xp"] == 3
         assert (await dashboard.get(SYSTEM, headers=READER)).status_code == 200
         events = await dashboard.get("/api/analytics/events", params={"user_id": "anna"}, headers=bearer(EVENTS_KEY))
         assert len(events.json()["events"]) == 2
         assert (await dashboard.get("/readyz")).status_code == 200
-        live = asyncio.create_task(services.live.keep(stop))
+        live = asyncio.create_task(services.live.run(stop))
         async with services.live.joined():
             before = services.live.end
             await publish(redis, [event("xp_earned", {"xp_amount": 1})])

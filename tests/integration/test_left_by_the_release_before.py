@@ -28,8 +28,8 @@ from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.identifiers import canonical_event_id, uuid8
 from storage.dead_letters import Selection
-from stream.connection import Redis
-from stream.lag import measure
+from stream.entries.lag import measure
+from stream.server.connection import Redis
 from tests.support.access import WRITE_KEY
 from tests.support.entries import append_entry
 from tests.support.events import NOW

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from processors.chores import groups_of, stream_chores
-from processors.live import Erased, LiveWorker
-from processors.live_chores import skip_if_late
+from processors.live.worker import Erased, LiveWorker
+from processors.maintenance.chores import groups_of, stream_chores
+from processors.maintenance.live_chores import skip_if_late
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
@@ -23,17 +23,17 @@ from schemas.entry import encode
 from schemas.live import LiveEvent, message_tail, parse_message
 from storage.database.pool import open_pool
 from stream import diagnosis
-from stream.connection import Redis
-from stream.consumer import Consumer
 from stream.diagnosis import diagnose
+from stream.entries.consumer import Consumer
+from stream.entries.lag import measure
+from stream.entries.trimmer import trim
 from stream.keys import LIVE_EVENTS, LIVE_GROUP, STORE_GROUP, TIMELINE, channel, stream_key
-from stream.lag import measure
-from stream.live_history import prune
-from stream.live_skip import skip_to_the_end
-from stream.publisher import Publication, Published, Publisher
-from stream.timeline import HistoryGone, last_message_id, read_timeline
-from stream.tombstones import publish_tombstones
-from stream.trimmer import trim
+from stream.live.live_history import prune
+from stream.live.live_skip import skip_to_the_end
+from stream.live.publisher import Publication, Published, Publisher
+from stream.live.timeline import HistoryGone, last_message_id, read_timeline
+from stream.registry.tombstones import publish_tombstones
+from stream.server.connection import Redis
 from telemetry import metrics
 from tests.support.entries import append_entry, append_events
 from tests.support.events import event, learner

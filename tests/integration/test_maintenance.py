@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from processors import maintenance
-from processors.chore import Chore
+from processors.maintenance import process as maintenance
+from processors.maintenance.chore import Chore
 from runtime.errors import StorageUnavailable
 from runtime.settings import Settings
 from storage.database.leadership import LEADER_LOCK

@@ -11,7 +11,7 @@ import pytest
 from ingest.routes import BATCH, TRACK
 from runtime.settings import Settings
 from schemas.problem import PROBLEM_MEDIA_TYPE
-from stream.connection import Redis
+from stream.server.connection import Redis
 from tests.support.raw_http import CLOSE, EVENT, HOST, READER, Place, answer, both, get, post
 from tests.support.reading import SYSTEM
 from web.server import http_protocol

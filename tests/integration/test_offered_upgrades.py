@@ -19,7 +19,7 @@ from ingest.routes import BATCH, TRACK
 from ingest.server import create_app as create_ingest
 from runtime.settings import Settings
 from schemas.entry import decode
-from stream.connection import Redis
+from stream.server.connection import Redis
 from tests.support.access import READ_KEY, WRITE_KEY
 from tests.support.entries import stream_entries
 from tests.support.reading import SYSTEM

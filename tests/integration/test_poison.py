@@ -13,20 +13,20 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from processors import worker
-from processors.batch import BatchPolicy
-from processors.breaker import Breaker, BreakerPolicy
-from processors.poison_isolation import PoisonIsolatingWriter
+from processors.store import worker
+from processors.store.batch import BatchPolicy
+from processors.store.breaker import Breaker, BreakerPolicy
+from processors.store.poison_isolation import PoisonIsolatingWriter
 from runtime.errors import DeadLetterLimitReached
 from runtime.settings import Settings
 from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
 from storage.batches.verify import Books, read_books, verify_aggregates
 from storage.batches.writer import BatchWriter
 from storage.database.pool import open_pool
-from stream.connection import connect
-from stream.consumer import Consumer
+from stream.entries.consumer import Consumer
+from stream.entries.lag import measure
 from stream.keys import STORE_GROUP
-from stream.lag import measure
+from stream.server.connection import connect
 from tests.support.entries import append_entry, append_events
 from tests.support.events import event, learner
 from tests.support.poison import CANARY, copy_poison, fields_of, fuzzed, shape_poison

@@ -12,7 +12,6 @@ from redis.exceptions import ResponseError
 from ingest.server import open_unmapped
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from stream.connection import connect
 from stream.keys import (
     API_KEYS,
     KEY_CHANGES,
@@ -24,8 +23,9 @@ from stream.keys import (
     history_key,
     stream_key,
 )
-from stream.permissions import RULES
-from stream.unmapped import read_unmapped
+from stream.registry.unmapped import read_unmapped
+from stream.server.connection import connect
+from stream.server.permissions import RULES
 from tests.support.redis_users import as_user, redis_users
 
 

@@ -10,21 +10,21 @@ from typing import Any
 
 import pytest
 
-from processors.chores import watch_stream
+from processors.maintenance.chores import check_stream
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
 from schemas.identifiers import canonical_event_id
 from storage.batches.batch import ReceivedEvent
-from storage.batches.store_batch import BATCH_LOCK
+from storage.batches.staged_batch import BATCH_LOCK
 from storage.batches.verify import read_books
 from storage.batches.writer import BatchWriter
 from storage.database.pool import Pool, open_pool
 from storage.retention import partitions
 from storage.retention import removal as retention
 from storage.retention.partition_weeks import GRACE
-from stream.connection import Redis
+from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import killed_at
 from tests.support.entries import append_events
@@ -83,7 +83,7 @@ async def settled(settings: Settings, redis: Redis) -> None:
 
 
 async def removed(pool: Pool, redis: Redis, raw_retention: timedelta = MONTH) -> int:
-    await watch_stream(redis, pool, 0)
+    await check_stream(redis, pool, 0)
     return await retention.drop_expired(pool, datetime.now(UTC), raw_retention)
 
 
@@ -167,7 +167,7 @@ async def test_a_retention_that_was_killed_lets_nothing_in_again(
 ) -> None:
     await drop_weeks_before_old(pool)
     await stored(settings, redis, ORDERED)
-    await watch_stream(redis, pool, 0)
+    await check_stream(redis, pool, 0)
     await killed_at(point, 1, "maintenance", settings, ANALYTICS_RAW_RETENTION_DAYS="30")
 
     await stored(settings, redis, ORDERED)
@@ -239,7 +239,7 @@ async def test_maintenance_processes_at_the_same_time_retire_an_event_once(
     settings: Settings, redis: Redis, pool: Pool
 ) -> None:
     await stored(settings, redis, [*ORDERED, *MAPPED, *EARLIER])
-    await watch_stream(redis, pool, 0)
+    await check_stream(redis, pool, 0)
     now = datetime.now(UTC)
     gone = await asyncio.gather(*(retention.drop_expired(pool, now, MONTH) for _ in range(3)))
     assert sum(gone) + await retention.drop_expired(pool, now, MONTH) == 25
@@ -274,7 +274,7 @@ async def test_a_letter_that_has_gone_is_not_made_again_by_a_replay(
     await append_events(redis, ORDERED)
     async with working(settings.model_copy(update={"raw_retention_days": 30, "dead_letter_max_ratio": 0})):
         await assert_nothing_lost(settings, accepted=[], sent=[], parked=10)
-    await watch_stream(redis, pool, 0)
+    await check_stream(redis, pool, 0)
     if way == "dropped":
         assert (await operator.run("dlq", "drop", "--all", "--yes")).code == 0
     else:
@@ -298,7 +298,7 @@ async def test_what_the_stream_still_has_is_remembered_for_as_long(
 
     await redis.flushdb()
     await append_events(redis, [OTHERS[0]])
-    await watch_stream(redis, pool, 0)
+    await check_stream(redis, pool, 0)
     assert await retention.prune_ledger(pool, far, timedelta(days=7)) == 10
 
 

@@ -26,11 +26,12 @@ from runtime.errors import ConfigurationError
 from runtime.settings import Settings
 from schemas.entry import decode
 from schemas.identifiers import canonical_event_id
-from stream.connection import connect
 from stream.diagnosis import check_unmapped
 from stream.keys import UNMAPPED
-from stream.unmapped import KEPT, MOST_NAMES, OTHER, add_unmapped, read_unmapped
+from stream.registry.unmapped import KEPT, MOST_NAMES, OTHER, add_unmapped, read_unmapped
+from stream.server.connection import connect
 from telemetry import metrics
+from telemetry.labels import SegmentOutcome
 from tests.support.access import READ_KEY, WRITE_KEY
 from tests.support.entries import stream_entries
 from tests.support.proxy import Fault, Proxy
@@ -73,7 +74,7 @@ def settings(settings: Settings, tmp_path: Path) -> Settings:
 async def client_on(settings: Settings, redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
     stop, unmapped = asyncio.Event(), open_unmapped(redis)
     app = create_app(settings, redis, stop, unmapped=unmapped)
-    writing = asyncio.create_task(unmapped.keep_writing(stop))
+    writing = asyncio.create_task(unmapped.run(stop))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest", auth=(WRITE_KEY, "")) as client:
         yield client
@@ -88,7 +89,7 @@ async def client(settings: Settings, redis: Redis) -> AsyncIterator[httpx.AsyncC
 
 
 def outcomes() -> dict[str, float]:
-    return {name: metrics.SEGMENT_EVENTS.labels(name)._value.get() for name in metrics.SEGMENT_OUTCOMES}
+    return {name: metrics.SEGMENT_EVENTS.labels(name)._value.get() for name in SegmentOutcome}
 
 
 def grown(before: Mapping[str, float]) -> dict[str, float]:

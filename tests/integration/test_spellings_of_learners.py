@@ -21,7 +21,7 @@ from runtime.settings import Settings
 from schemas.entry import decode
 from storage.database.pool import connect
 from storage.privacy.erasure import request_erasure
-from stream.tombstones import publish_tombstones
+from stream.registry.tombstones import publish_tombstones
 from tests.integration.test_key_rotation import erase, export, send, store, total_xp
 from tests.support.access import PSEUDONYM_KEYS, WRITE_KEY
 from tests.support.entries import append_events, stream_entries

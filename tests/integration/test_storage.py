@@ -22,7 +22,7 @@ from storage.answers import summary
 from storage.batches import rebuild, verify
 from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
 from storage.batches.rollups import ROLLUPS
-from storage.batches.store_batch import COLUMNS
+from storage.batches.staged_batch import COLUMNS
 from storage.batches.writer import BatchWriter
 from storage.database.pool import Connection, open_pool
 from storage.retention import partitions

@@ -13,14 +13,14 @@ from redis.asyncio import Redis
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from schemas.entry import decode, encode
-from stream.connection import connect
-from stream.consumer import Consumer
-from stream.entry import Entry
-from stream.groups import ensure_group, remove_idle_consumers
+from stream.entries.consumer import Consumer
+from stream.entries.entry import Entry
+from stream.entries.groups import ensure_group, remove_idle_consumers
+from stream.entries.lag import consistent_through, measure
+from stream.entries.producer import partition_of
+from stream.entries.trimmer import trim
 from stream.keys import STORE_GROUP, stream_key
-from stream.lag import consistent_through, measure
-from stream.producer import partition_of
-from stream.trimmer import trim
+from stream.server.connection import connect
 from telemetry import metrics
 from tests.support.entries import append_events, stream_entries
 from tests.support.events import event, learner

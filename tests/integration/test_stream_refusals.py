@@ -11,9 +11,9 @@ from runtime.embedded.valkey import Valkey
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from schemas.entry import encode
-from stream.connection import connect
+from stream.entries.producer import MAX_EVENTS_PER_CALL, Producer
 from stream.keys import stream_key
-from stream.producer import MAX_EVENTS_PER_CALL, Producer
+from stream.server.connection import connect
 from tests.support.events import event
 
 

@@ -28,8 +28,8 @@ from runtime.settings import Settings
 from storage.database.migrate import upgrade
 from storage.database.pool import connect as connect_storage
 from storage.database.revision import current_revision, head_revision
-from stream.connection import connect
-from stream.health import ping
+from stream.server.connection import connect
+from stream.server.health import ping
 from tests.support.access import WRITE_KEY
 from tests.support.reading import OVERVIEW, READER, bearer
 from tests.support.serving import served

@@ -12,7 +12,7 @@ import pytest
 from ingest.routes import BATCH
 from ingest.server import create_app
 from runtime.settings import Settings
-from stream.connection import Redis
+from stream.server.connection import Redis
 from telemetry import metrics
 from tests.support.access import READ_KEY, WRITE_KEY
 from tests.support.entries import stream_entries

@@ -8,7 +8,7 @@ import asyncpg
 
 from dashboard.questions.live import SOCKET_PATH
 from runtime.settings import Settings
-from stream.connection import Redis
+from stream.server.connection import Redis
 from tests.support.access import ADMIN_KEY, EVENTS_KEY, READ_KEY
 from tests.support.raw_http import CLOSE, HOST, answer, both
 from tests.support.reading import OVERVIEW

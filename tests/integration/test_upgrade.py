@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from processors import worker
+from processors.store import worker
 from runtime.settings import Settings
 from schemas.entry import FIELDS, encode
 from storage.answers.aggregates import Answers
@@ -19,8 +19,8 @@ from storage.batches.batch import ReceivedEvent
 from storage.batches.writer import BatchWriter
 from storage.database import migrate
 from storage.database.pool import open_pool
-from stream.connection import Redis
 from stream.keys import stream_key
+from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.events import NOW, event, learner
 

@@ -12,14 +12,15 @@ import asyncpg
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from processors import maintenance, worker
+from processors.maintenance import process as maintenance
+from processors.store import worker
 from runtime.embedded.postgres import Postgres
 from runtime.settings import Settings
 from storage.batches.verify import Books, read_books, verify_aggregates
 from storage.database.migrate import upgrade
-from stream.groups import ensure_group
+from stream.entries.groups import ensure_group
+from stream.entries.lag import GroupLag, measure
 from stream.keys import STORE_GROUP, stream_key
-from stream.lag import GroupLag, measure
 from telemetry import metrics
 from tests.support.entries import append_events, stream_entries
 from tests.support.events import event, learner

@@ -10,17 +10,17 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from processors import worker
-from processors.batch import BatchPolicy
-from processors.breaker import Breaker, BreakerPolicy
-from processors.poison_isolation import PoisonIsolatingWriter
+from processors.store import worker
+from processors.store.batch import BatchPolicy
+from processors.store.breaker import Breaker, BreakerPolicy
+from processors.store.poison_isolation import PoisonIsolatingWriter
 from runtime.settings import Settings
 from storage.batches.verify import Books, read_books
 from storage.batches.writer import BatchWriter
 from storage.database.pool import open_pool
-from stream.consumer import Consumer
+from stream.entries.consumer import Consumer
+from stream.entries.lag import measure
 from stream.keys import STORE_GROUP, stream_key
-from stream.lag import measure
 from telemetry import metrics
 from tests.support import access
 from tests.support.entries import append_events
@@ -29,7 +29,7 @@ from tests.support.waiting import eventually
 
 RUN = """
 import asyncio
-from processors.worker import serve
+from processors.store.worker import serve
 from runtime.environment import load_settings
 from telemetry import logging
 settings = load_settings()

@@ -11,12 +11,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from runtime.settings import Settings
-from storage.batches import store_batch, writer
-from stream import consumer, trimmer
-from stream.connection import Redis
-from stream.entry import EntryId
-from stream.failures import translated_errors
+from storage.batches import staged_batch, writer
+from stream.entries import consumer, trimmer
+from stream.entries.entry import EntryId
 from stream.keys import stream_key
+from stream.server.connection import Redis
+from stream.server.failures import translated_errors
 from tests.simulation.machine import PipelineMachine
 from tests.simulation.world import Worker, World
 
@@ -51,9 +51,9 @@ def assert_noticed(world: World) -> None:
 @pytest.mark.timeout(300)
 def test_counting_duplicates_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     deleted = re.compile(r"DELETE (FROM staged_events WHERE .*)\n +RETURNING (.*)\n")
-    all_stay, changes = deleted.subn(r"SELECT \2 \1\n", store_batch.INSERT)
+    all_stay, changes = deleted.subn(r"SELECT \2 \1\n", staged_batch.INSERT)
     assert changes == 1
-    monkeypatch.setattr(writer, "prepare", lambda: store_batch.prepare(insert=all_stay))
+    monkeypatch.setattr(writer, "prepare", lambda: staged_batch.prepare(insert=all_stay))
     assert_noticed(world)
 
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import asyncpg
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from processors.decode import StorableRange, decode_entries
-from processors.erasure import carry_out, remove_suppressed
+from processors.maintenance.erasure import carry_out, remove_suppressed
+from processors.store.decode import StorableRange, decode_entries
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
@@ -22,12 +22,12 @@ from storage.batches.verify import TableDrift, read_books, verify_aggregates
 from storage.batches.writer import BatchWriter
 from storage.database.pool import Pool, open_pool
 from storage.privacy.erasure import open_jobs, request_erasure
-from stream.connection import Redis, connect
-from stream.consumer import Consumer
-from stream.entry import Entry
+from stream.entries.consumer import Consumer
+from stream.entries.entry import Entry
+from stream.entries.lag import GroupLag, measure
+from stream.entries.trimmer import trim
 from stream.keys import STORE_GROUP, stream_key
-from stream.lag import GroupLag, measure
-from stream.trimmer import trim
+from stream.server.connection import Redis, connect
 from tests.support.entries import append_events, stream_entries
 
 T = TypeVar("T")

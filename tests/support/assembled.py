@@ -14,8 +14,8 @@ from dashboard.server import open_services
 from ingest.server import create_app as create_ingest
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from stream.connection import connect
-from stream.lag import measure
+from stream.entries.lag import measure
+from stream.server.connection import connect
 from tests.support.serving import served
 from tests.support.waiting import eventually
 from tests.support.working import working
@@ -58,7 +58,7 @@ async def answering(settings: Settings, clock: Callable[[], datetime] = utc_now)
     stop = asyncio.Event()
     async with open_services(settings) as opened:
         services = dataclasses.replace(opened, clock=clock)
-        sampling = asyncio.create_task(services.freshness.keep(stop))
+        sampling = asyncio.create_task(services.freshness.run(stop))
         try:
             async with served(create_dashboard(services, stop), live=stop) as address:
                 yield address

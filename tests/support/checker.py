@@ -10,8 +10,8 @@ import asyncpg
 
 from runtime.settings import Settings
 from storage.batches.verify import Books, read_books, verify_aggregates
-from stream.connection import connect
-from stream.lag import measure
+from stream.entries.lag import measure
+from stream.server.connection import connect
 from tests.support.waiting import eventually
 
 

@@ -13,9 +13,9 @@ from runtime.settings import Settings
 from tests.support import access
 
 SERVICES = {
-    "worker": "processors.worker",
-    "live": "processors.live",
-    "maintenance": "processors.maintenance",
+    "worker": "processors.store.worker",
+    "live": "processors.live.worker",
+    "maintenance": "processors.maintenance.process",
     "ingest": "ingest.server",
 }
 

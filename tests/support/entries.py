@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 
 from schemas.accepted import AcceptedEvent
 from schemas.entry import FIELDS, WireEvent, encode
+from stream.entries.producer import Producer
 from stream.keys import stream_key
-from stream.producer import Producer
 
 
 def as_read(event: WireEvent) -> dict[bytes, bytes]:

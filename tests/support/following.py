@@ -25,7 +25,7 @@ from runtime.clock import utc_now
 from runtime.lifecycle import run_together
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from stream import connection
+from stream.server import connection
 from tests.support.access import EVENTS_KEY
 from tests.support.events import event
 from tests.support.reading import bearer
@@ -141,7 +141,7 @@ async def following(
     async with open_services(settings) as opened:
         hub, limits = Hub(redis, pace, capacity, clock), SubscriberLimits(places)
         services = dataclasses.replace(opened, live=hub, subscriber_limits=limits)
-        loops = [services.live.keep(stop), *(follow(stop) for follow in services.followers)]
+        loops = [services.live.run(stop), *(follow(stop) for follow in services.followers)]
         keeping = asyncio.create_task(run_together(stop, *loops))
         async with served(create_app(services, stop), live=stop, **options) as place:
             yield Service(place, services, stop)

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from processors import live
+from processors.live import worker as live
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.live import LiveEvent, parse_message
-from stream.connection import Redis
+from stream.entries.lag import measure
 from stream.keys import LIVE_GROUP, TIMELINE, history_key
-from stream.lag import measure
+from stream.server.connection import Redis
 from tests.support.waiting import eventually
 
 

@@ -13,7 +13,7 @@ from dashboard.server import open_services
 from ingest.routes import TRACK
 from ingest.server import create_app as create_ingest
 from runtime.settings import Settings
-from stream.connection import Redis
+from stream.server.connection import Redis
 from tests.support.access import READ_KEY, WRITE_KEY
 from tests.support.serving import served
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis
 
 from runtime.settings import Settings
-from stream.permissions import RULES
+from stream.server.permissions import RULES
 
 
 @asynccontextmanager

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cli.local import dev_file
 from runtime.settings import Settings
-from stream.connection import connect
-from stream.lag import measure
+from stream.entries.lag import measure
+from stream.server.connection import connect
 from tests.support.running import running
 from tests.support.waiting import eventually
 

@@ -8,12 +8,12 @@ from typing import Any
 from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
-from processors.live import BATCH, prepare
+from processors.live.worker import BATCH, prepare
 from schemas.accepted import AcceptedEvent
 from schemas.live import head_of
-from stream.consumer import Consumer
+from stream.entries.consumer import Consumer
 from stream.keys import LIVE_GROUP, TIMELINE
-from stream.publisher import Publisher
+from stream.live.publisher import Publisher
 from tests.support.entries import append_events
 
 

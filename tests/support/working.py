@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from processors import worker
+from processors.store import worker
 from runtime.settings import Settings
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import uvicorn
 
 from runtime.errors import ConfigurationError
-from telemetry.events import prepare_refusal_codes, request_refused
+from telemetry.internal_events import prepare_refusal_codes, request_refused
 from web.server.acceptor import Acceptor, affordable_connections
 from web.server.connection_limits import ConnectionLimits, ConnectionObserver, ConnectionSlot
 from web.server.http_protocol import BoundedHttpProtocol

@@ -14,11 +14,11 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from processors import worker
+from processors.store import worker
 from runtime.settings import Settings
-from stream.connection import connect
+from stream.entries.lag import measure
 from stream.keys import stream_key
-from stream.lag import measure
+from stream.server.connection import connect
 from tests.support.entries import append_entry, append_events
 from tests.support.events import event
 from tests.support.poison import CANARY, fields_of

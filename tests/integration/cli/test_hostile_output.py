@@ -13,8 +13,8 @@ import pytest
 
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from stream.connection import Redis
-from stream.unmapped import add_unmapped
+from stream.registry.unmapped import add_unmapped
+from stream.server.connection import Redis
 from tests.support.archive import archive
 from tests.support.events import NOW, event
 from tests.support.hostile import HOSTILE, steering

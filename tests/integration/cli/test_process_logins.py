@@ -12,7 +12,7 @@ from cli.local.dev_file import DevFile
 from cli.local.process_logins import create_database_logins, find_missing_passwords, resolve_redis_urls
 from runtime.settings import Settings
 from storage.database.roles import ROLES, login_of
-from stream.permissions import RULES
+from stream.server.permissions import RULES
 
 RUNNING = DevFile("http://i", "http://d", "w", "r", "a", "j", "postgresql://p", "redis://r")
 

@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from storage.batches.rollups import ROLLUPS
-from stream.connection import Redis
 from stream.keys import stream_key
+from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.databases import url_of
 from tests.support.traffic import append_with_poison, demo_traffic

@@ -13,8 +13,8 @@ from dashboard.answers.percentiles import representative
 from dashboard.services import Services
 from runtime.settings import Settings
 from storage.answers.aggregates import LearnerRecord, SystemRecord
-from stream.connection import connect
-from stream.groups import ensure_group
+from stream.entries.groups import ensure_group
+from stream.server.connection import connect
 from tests.support.aggregates import Aggregates
 from tests.support.reading import (
     ANNA,

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from asyncpg import Range
 
-from processors import maintenance
+from processors.maintenance import process as maintenance
 from runtime.settings import Settings
-from stream.connection import Redis
+from stream.server.connection import Redis
 from tests.support.access import ADMIN_KEY, READ_KEY, WRITE_KEY
 from tests.support.aggregates import Aggregates
 from tests.support.checker import assert_nothing_lost

@@ -19,8 +19,8 @@ from runtime.embedded.ports import LOOPBACK
 from runtime.settings import Settings
 from schemas.access import IssuedKey
 from schemas.live import CREDENTIALS_ENDED
-from stream.api_keys import publish_keys
-from stream.connection import Redis
+from stream.registry.api_keys import publish_keys
+from stream.server.connection import Redis
 from tests.support.access import EVENTS_KEY, JWT_SECRET, READ_KEY
 from tests.support.following import LIVE, SERVICE, SSE, Service, about, closed, following, received, said
 from tests.support.reading import ANNA, bearer, learner_token

@@ -11,8 +11,8 @@ import pytest
 from dashboard.live.pace import Pace
 from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
-from stream.connection import Redis, connect
 from stream.keys import LIVE_STATE
+from stream.server.connection import Redis, connect
 from tests.support.access import EVENTS_KEY
 from tests.support.following import FAST, SERVICE, Service, about, following, received, said
 from tests.support.reading import bearer, learner_token

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from runtime.settings import Settings
-from stream.connection import Redis
+from stream.server.connection import Redis
 from tests.support.following import LIVE, SERVICE, about, following, received
 from tests.support.timeline import publish
 from tests.support.waiting import eventually

@@ -14,7 +14,7 @@ from dashboard.live.hub import MEMORY
 from runtime.clock import utc_now
 from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
-from stream.connection import Redis
+from stream.server.connection import Redis
 from telemetry import metrics
 from tests.support.following import FAST, LIVE, SERVICE, SSE, Service, about, closed, following, received, said
 from tests.support.timeline import publish

@@ -8,7 +8,7 @@ import pytest
 from dashboard.freshness import Freshness
 from dashboard.health import check_revision, describe_lag
 from runtime.errors import StorageUnavailable, StreamUnavailable
-from stream.lag import GroupLag
+from stream.entries.lag import GroupLag
 from telemetry import metrics
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
@@ -50,13 +50,13 @@ async def test_an_older_sample_is_kept_while_the_stream_is_away() -> None:
 
 async def test_a_defect_of_the_sampler_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
-        await Freshness(Stream(ZeroDivisionError()).sample, lambda: NOON).keep(asyncio.Event())
+        await Freshness(Stream(ZeroDivisionError()).sample, lambda: NOON).run(asyncio.Event())
 
 
 async def test_freshness_is_kept_until_it_is_told_to_stop() -> None:
     stream = Stream(NOON, NOON + timedelta(seconds=1))
     freshness = Freshness(stream.sample, lambda: NOON)
-    await freshness.keep(stream.drained)
+    await freshness.run(stream.drained)
     assert freshness.consistent_through == NOON + timedelta(seconds=1)
 
 

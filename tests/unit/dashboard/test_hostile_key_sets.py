@@ -161,7 +161,7 @@ async def test_keys_that_cannot_be_read_again_are_used_for_a_day(
     file.write_text(json.dumps({"keys": [GOOD]}))
     source = KeySetSource(str(file), keys, lambda: clock[0])
     stop = asyncio.Event()
-    following = asyncio.create_task(source.follow(stop))
+    following = asyncio.create_task(source.run(stop))
     await eventually(lambda: keys.find("good", "RS256"))
     file.write_text("{")
     clock[0] = KEPT.total_seconds() - 1

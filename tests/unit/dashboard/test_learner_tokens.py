@@ -154,7 +154,7 @@ async def test_a_new_key_is_found_soon_when_a_token_names_it(tmp_path: Path, mon
     source = KeySetSource(str(file), keys)
     checked = TokenVerifier(keys.find, TokenRules(), source.want)
     stop = asyncio.Event()
-    following = asyncio.create_task(source.follow(stop))
+    following = asyncio.create_task(source.run(stop))
     await eventually(lambda: keys.find("rsa", "RS256"))
     file.write_text(json.dumps({"keys": [RSA_JWK, EC_JWK]}))
     await eventually(lambda: checked.subject(GOOD[1]))

@@ -1,0 +1,1 @@
+"""Publishes entries of the stream to live subscribers."""

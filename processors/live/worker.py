@@ -1,0 +1,199 @@
+"""The live worker: publishes events to subscribers.
+
+    read -> decode -> one script that publishes and acknowledges
+
+While entries are published, the next ones are read. The first entry after a pause is published at once; entries that
+arrive meanwhile are published together. An entry is published once however often it is delivered. Maintenance skips
+entries that are too old. The live worker needs no database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Sequence, Set
+from datetime import datetime
+from functools import partial
+from typing import Final, NamedTuple, Protocol
+
+from processors.consumer_name import consumer_name
+from processors.retry import until_available
+from processors.stage import Stage
+from runtime.clock import utc_now
+from runtime.errors import StreamUnavailable
+from runtime.failpoints import Failpoint, reach
+from runtime.lifecycle import run_together, stop_on_signals, wait
+from runtime.settings import Settings
+from schemas.entry import MalformedEntry, read
+from schemas.live import message_tail
+from stream.entries.consumer import Consumer
+from stream.entries.entry import Entry
+from stream.keys import LIVE_GROUP
+from stream.live.publisher import Publication, Published, Publisher
+from stream.registry.tombstones import TombstoneSync, read_tombstones
+from stream.server.connection import Redis, connect
+from stream.server.health import ping
+from telemetry import internal_events as telemetry
+from telemetry import logging
+from telemetry.exposition import publish_build
+from telemetry.health import Check
+from telemetry.labels import LiveResult
+from telemetry.roles import Role
+from web.server.http_server import serve_http
+from web.server.listener import status_listener
+from web.status import status_application
+
+BATCH: Final = 500
+"""Maximum number of entries of one script call: bounds how long the call blocks Redis."""
+
+CLAIM_IDLE_SECONDS: Final = 10.0
+"""Idle time after which an entry of another live worker is claimed. To claim one of a running worker is harmless."""
+
+_BLOCK_MS: Final = 1_000
+
+_GATHER_SECONDS: Final = 0.005
+"""Pause after a read that emptied the stream: a read and a script cost the same for one entry and for many."""
+
+
+class Source(Protocol):
+    """Where entries come from."""
+
+    async def join(self) -> None:
+        """Prepare for reading. Raises StreamUnavailable."""
+
+    async def read(self, count: int, block_ms: int) -> list[Entry]:
+        """Return up to `count` entries; none if none arrive within `block_ms`. Raises StreamUnavailable."""
+
+    def settled(self, ids: Sequence[str]) -> None:
+        """Record that the script acknowledged entries."""
+
+
+class Outlet(Protocol):
+    """Where messages go."""
+
+    async def publish(self, publications: Sequence[Publication]) -> Published:
+        """Publish each event once and acknowledge every entry. Raises StreamUnavailable."""
+
+
+class Erased:
+    """The erased learners known to this process. Their events are not published."""
+
+    def __init__(self) -> None:
+        self.user_hashes: Set[bytes] = frozenset()
+
+    def renew(self, user_hashes: Set[bytes]) -> None:
+        """Replace the known learners."""
+        self.user_hashes = user_hashes
+
+
+class Prepared(NamedTuple):
+    """Entries that are ready to be published."""
+
+    publications: list[Publication]
+    withheld: Counter[LiveResult]
+    """Number of entries that are acknowledged and not published, by reason."""
+    oldest: datetime | None
+    """When the oldest event to publish was received."""
+
+
+class LiveWorker:
+    """Publishes the entries of one partition."""
+
+    def __init__(self, source: Source, outlet: Outlet, erased: Erased) -> None:
+        self._source = source
+        self._outlet = outlet
+        self._erased = erased
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Publish entries until `stop` is set, then those in hand. What cannot be published stays pending."""
+        # raised only once `stop` is set
+        with contextlib.suppress(StreamUnavailable):
+            await until_available(self._source.join, stop)
+            async with Stage[Prepared](partial(self._publish, stop)) as publishing:
+                while not stop.is_set():
+                    entries = await until_available(lambda: self._source.read(BATCH, _BLOCK_MS), stop)
+                    if entries:
+                        reach(Failpoint.AFTER_READ)
+                        await publishing.submit(prepare(entries, self._erased.user_hashes))
+                        if len(entries) < BATCH:
+                            await wait(stop, _GATHER_SECONDS)
+                    await publishing.check()
+
+    async def _publish(self, stop: asyncio.Event, prepared: Prepared) -> None:
+        started = time.perf_counter()
+        done = await until_available(lambda: self._outlet.publish(prepared.publications), stop)
+        reach(Failpoint.AFTER_PUBLISH)
+        self._source.settled([publication.entry_id for publication in prepared.publications])
+        results = prepared.withheld + Counter(
+            {
+                LiveResult.PUBLISHED: done.published,
+                LiveResult.DUPLICATE: done.repeated,
+                LiveResult.REDELIVERED: done.settled_before,
+            }
+        )
+        age = (utc_now() - prepared.oldest).total_seconds() if prepared.oldest else 0.0
+        telemetry.events_published(results, time.perf_counter() - started, age)
+
+
+def prepare(entries: Sequence[Entry], erased: Set[bytes]) -> Prepared:
+    """Return what to do with each entry. Pure.
+
+    An entry that holds no valid event is only acknowledged: store workers park it.
+    """
+    publications: list[Publication] = []
+    withheld: Counter[LiveResult] = Counter()
+    oldest: datetime | None = None
+    for entry in entries:
+        try:
+            event = read(entry.fields)
+            tail = message_tail(event)
+        except MalformedEntry:
+            publications.append(Publication(entry.id))
+            withheld[LiveResult.UNREADABLE] += 1
+            continue
+        if event.user_hash and bytes.fromhex(event.user_hash) in erased:
+            publications.append(Publication(entry.id))
+            withheld[LiveResult.SUPPRESSED] += 1
+            continue
+        event_id = bytes.fromhex(event.event_id.replace("-", ""))
+        publications.append(Publication(entry.id, event.event_type, event_id, tail))
+        received = datetime.fromisoformat(event.received_at)
+        oldest = min(oldest, received) if oldest else received
+    return Prepared(publications, withheld, oldest)
+
+
+async def known_tombstones(redis: Redis) -> Set[bytes]:
+    """Return the erased learners; none if they were never published. Raises StreamUnavailable."""
+    return await read_tombstones(redis) or frozenset()
+
+
+async def serve(settings: Settings) -> None:
+    """Run a live worker until SIGTERM or SIGINT."""
+    with stop_on_signals() as stop:
+        await run(settings, stop)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Run a live worker until `stop` is set. A defect in one of its loops ends all of them and is raised."""
+    name = consumer_name()
+    logging.bind(consumer=name)
+    redis = connect(settings, blocking=True)
+    erased = Erased()
+    try:
+        with contextlib.suppress(StreamUnavailable):
+            erased.renew(await until_available(partial(known_tombstones, redis), stop))
+        loops = [TombstoneSync(redis, erased.renew).run(stop)]
+        for partition in range(settings.stream_partitions):
+            consumer = Consumer(redis, partition, LIVE_GROUP, name, claim_idle_seconds=CLAIM_IDLE_SECONDS)
+            outlet = Publisher(redis, partition, settings.live_history_events, settings.live_timeline_events)
+            loops.append(LiveWorker(consumer, outlet, erased).run(stop))
+        if settings.metrics_port:
+            status = status_application(Role.LIVE_WORKER, [Check("redis", lambda: ping(redis))], stop=stop)
+            loops.append(serve_http(status, status_listener(settings), stop))
+        telemetry.process_started(Role.LIVE_WORKER, publish_build())
+        await run_together(stop, *loops)
+    finally:
+        await redis.aclose()
+        telemetry.process_stopped(Role.LIVE_WORKER)

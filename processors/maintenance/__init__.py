@@ -1,0 +1,1 @@
+"""Periodic chores: retention, trimming, erasure and measurement."""

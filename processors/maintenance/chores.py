@@ -1,0 +1,186 @@
+"""The chores of maintenance for the database and the streams."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Final
+
+from processors.maintenance.chore import Chore
+from processors.maintenance.erasure_chores import erasure_chores
+from processors.maintenance.live_chores import live_chores
+from runtime.clock import utc_now
+from runtime.failpoints import Failpoint, reach
+from runtime.settings import Settings
+from storage import api_keys, losses
+from storage.answers import summary
+from storage.batches import id_conflicts
+from storage.database.pool import Pool
+from storage.retention import partitions
+from storage.retention import removal as retention
+from stream.entries import continuity, group_needs, groups, lag, trimmer
+from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
+from stream.registry import api_keys as stream_api_keys
+from stream.server import health
+from stream.server.connection import Redis
+from telemetry import internal_events as telemetry
+from telemetry import metrics
+from telemetry.labels import GroupKind
+
+IDLE_CONSUMER: Final = timedelta(hours=1)
+"""After this idle time, a consumer without pending entries belongs to a process that has ended."""
+
+
+def chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
+    """Return every chore of the leading process."""
+    return [
+        *database_chores(settings, pool),
+        *stream_chores(settings, redis, pool),
+        *erasure_chores(settings, redis, pool),
+        *live_chores(settings, redis),
+    ]
+
+
+def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
+    """Return the chores that need Postgres alone."""
+
+    async def ensure_partitions() -> str:
+        now = utc_now()
+        created = await partitions.ensure_partitions(pool, now, settings.raw_retention)
+        metrics.PARTITION_WEEKS_AHEAD.set(await partitions.weeks_ahead(pool, now))
+        return f"created {created}"
+
+    async def drop_expired() -> str:
+        return f"removed {await retention.drop_expired(pool, utc_now(), settings.raw_retention)}"
+
+    async def prune_system_metrics() -> str:
+        removed = await retention.prune_system_metrics(pool, utc_now(), settings.system_metrics_retention)
+        return f"removed {removed}"
+
+    async def prune_ledger() -> str:
+        return f"removed {await retention.prune_ledger(pool, utc_now(), settings.event_retention)}"
+
+    async def prune_dead_letters() -> str:
+        return f"removed {await retention.prune_dead_letters(pool, utc_now(), settings.raw_retention)}"
+
+    async def forget_conflicts() -> str:
+        await id_conflicts.forget_conflicts(pool, utc_now() - settings.raw_retention)
+        return "done"
+
+    async def prune_audit_log() -> str:
+        return f"removed {await retention.prune_audit_log(pool, utc_now())}"
+
+    async def refresh_summary() -> str:
+        reach(Failpoint.BEFORE_REFRESH)
+        await summary.refresh(pool)
+        return "refreshed"
+
+    async def measure_losses() -> str:
+        return f"measured {await losses.measure_losses(pool, utc_now())}"
+
+    hour = timedelta(hours=1)
+    return [
+        Chore("ensure_partitions", hour, ensure_partitions),
+        Chore("drop_expired", hour, drop_expired),
+        Chore("prune_system_metrics", hour, prune_system_metrics),
+        Chore("prune_ledger", hour, prune_ledger),
+        Chore("prune_dead_letters", hour, prune_dead_letters),
+        Chore("forget_conflicts", hour, forget_conflicts),
+        Chore("prune_audit_log", hour, prune_audit_log),
+        Chore("refresh_summary", timedelta(seconds=settings.summary_refresh_seconds), refresh_summary),
+        Chore("measure_losses", timedelta(minutes=1), measure_losses),
+    ]
+
+
+def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
+    """Return the chores of the streams."""
+    streams = range(settings.stream_partitions)
+    ignored = settings.trim_ignore_groups
+
+    async def trim_streams() -> str:
+        memory = await health.memory(redis)
+        others = memory.used - sum([await trimmer.memory_of(redis, stream) for stream in streams])
+        budget = trimmer.memory_budget(settings.stream_max_bytes, memory.limit, others) // settings.stream_partitions
+        reach(Failpoint.BEFORE_TRIM)
+        results = [await trimmer.trim(redis, stream, settings.event_retention, budget, ignored) for stream in streams]
+        reach(Failpoint.AFTER_TRIM)
+        return f"removed {sum(result.removed for result in results)}"
+
+    async def remove_idle_consumers() -> str:
+        removed = [
+            await groups.remove_idle_consumers(redis, stream, group, IDLE_CONSUMER)
+            for stream, group in await groups_of(redis, streams)
+        ]
+        return f"removed {sum(removed)}"
+
+    async def publish_keys() -> str:
+        keys = await api_keys.keys_in_force(pool)
+        await stream_api_keys.publish_keys(redis, keys)
+        return f"published {len(keys)}"
+
+    async def check_streams() -> str:
+        found = [await check_stream(redis, pool, stream) for stream in streams]
+        return f"found {sum(found)} losses"
+
+    async def measure_lag() -> str:
+        for stream, group in await groups_of(redis, streams):
+            measured = await lag.measure(redis, stream, group)
+            telemetry.lag_measured(
+                stream_key(stream),
+                group,
+                undelivered=measured.undelivered,
+                pending=measured.pending,
+                seconds=measured.seconds,
+                length=measured.length,
+            )
+        await measure_needs(redis, streams, ignored)
+        metrics.STREAM_MEMORY.set((await health.memory(redis)).used)
+        return "measured"
+
+    return [
+        Chore("trim_streams", timedelta(minutes=1), trim_streams),
+        Chore("remove_idle_consumers", timedelta(minutes=10), remove_idle_consumers),
+        Chore("publish_keys", timedelta(seconds=5), publish_keys),
+        Chore("watch_streams", timedelta(seconds=5), check_streams),
+        Chore("measure_lag", timedelta(seconds=5), measure_lag),
+    ]
+
+
+async def check_stream(redis: Redis, pool: Pool, stream: int) -> bool:
+    """Compare a stream with its last known position and record a loss; return whether there is one.
+
+    Entries that were appended since then and lost are known only if they were stored. Raises StreamUnavailable and
+    StorageUnavailable.
+    """
+    known = await losses.last_position(pool, stream)
+    # read before the comparison, so that a loss in between is found the next time
+    position = await continuity.find_position(redis, stream)
+    gap = await continuity.find_gap(redis, stream, continuity.Position(*known)) if known else None
+    if gap is None:
+        await losses.keep_position(pool, stream, *position)
+        return False
+    ends = await continuity.find_position(redis, stream)
+    await losses.record_loss(pool, stream, gap.missing, after=gap.after, before=gap.before, **ends._asdict())
+    telemetry.stream_went_back(stream_key(stream), gap.missing, gap.after, gap.before)
+    await losses.measure_losses(pool, utc_now())
+    return True
+
+
+async def groups_of(redis: Redis, streams: Sequence[int]) -> list[tuple[int, str]]:
+    """Return stream and group of each of our groups; the live group only where it exists. Raises StreamUnavailable."""
+    live = [(stream, LIVE_GROUP) for stream in streams if await groups.has_group(redis, stream, LIVE_GROUP)]
+    return [*((stream, STORE_GROUP) for stream in streams), *live]
+
+
+async def measure_needs(redis: Redis, streams: Sequence[int], ignored: Collection[str]) -> None:
+    """Set the age of the oldest entry that each kind of group needs. Raises StreamUnavailable.
+
+    Names of groups of other systems are unbounded, so they are not used as label values.
+    """
+    for stream in streams:
+        ages = dict.fromkeys(GroupKind, 0.0)
+        for need in await group_needs.read_needs(redis, stream):
+            kind = GroupKind(need.kind(ignored))
+            ages[kind] = max(ages[kind], need.held_seconds)
+        for kind, age in ages.items():
+            metrics.OLDEST_NEEDED.labels(stream_key(stream), kind).set(age)

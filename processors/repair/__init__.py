@@ -1,0 +1,1 @@
+"""Stores entries again on demand: from the stream, or from dead letters."""

@@ -1,0 +1,1 @@
+"""Moves entries of the stream into the database."""

@@ -1,0 +1,1 @@
+"""Entries of the streams: appended, read by groups, counted, trimmed."""

@@ -1,0 +1,45 @@
+"""The stream's side of the books: how many entries came in, how many are settled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from stream.keys import STORE_GROUP, stream_key
+from stream.server.failures import translated_errors
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBooks:
+    """One partition at one moment."""
+
+    appended: int
+    """Entries ever appended."""
+    settled: int | None
+    """Entries the group has read and acknowledged; None when Redis cannot tell."""
+
+
+async def read_stream_books(redis: Redis, partition: int, group: str = STORE_GROUP) -> StreamBooks:
+    """Read both numbers at the same moment. Raises StreamUnavailable."""
+    key = stream_key(partition)
+    with translated_errors():
+        async with redis.pipeline(transaction=True) as pipeline:
+            pipeline.xinfo_stream(key)
+            pipeline.xinfo_groups(key)
+            stream, groups = await pipeline.execute(raise_on_error=False)
+        if isinstance(stream, ResponseError):
+            if await redis.exists(key):
+                raise stream
+            return StreamBooks(appended=0, settled=0)
+    return StreamBooks(stream["entries-added"], _settled(groups, group))
+
+
+def _settled(groups: list[dict[str, Any]], group: str) -> int | None:
+    facts = next((facts for facts in groups if facts["name"] == group.encode()), None)
+    if facts is None:
+        return 0
+    read = facts["entries-read"]
+    return None if read is None else int(read) - int(facts["pending"])

@@ -1,0 +1,82 @@
+"""What each consumer group of a stream keeps from being trimmed, groups of other tools among them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from stream.entries.entry import EntryId
+from stream.entries.groups import read_groups
+from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
+from stream.server.failures import translated_errors
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_NAME: Final = 64
+
+
+@dataclass(frozen=True)
+class GroupNeed:
+    """A consumer group, and the oldest entry of the stream that it has not settled."""
+
+    raw_name: bytes
+    pending: int
+    """Entries given to a consumer and not settled."""
+    undelivered: int | None
+    """Entries no consumer was given yet; None when Redis cannot tell."""
+    last_delivered: EntryId
+    held_since: datetime | None
+    """When the oldest entry that it needs was appended; None when it needs none that the stream has."""
+    redis_now: datetime
+
+    @property
+    def name(self) -> str:
+        """The name as it may be printed: anybody can choose one."""
+        text = self.raw_name.decode(errors="backslashreplace")
+        shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+        return shown if len(shown) <= _LONGEST_NAME else f"{shown[:_LONGEST_NAME]}..."
+
+    @property
+    def held_seconds(self) -> float:
+        """Age of the oldest entry that it needs."""
+        return 0.0 if self.held_since is None else max(0.0, (self.redis_now - self.held_since).total_seconds())
+
+    def kind(self, ignored: Collection[str]) -> str:
+        """Return `store` or `live` for the groups of this system, `ignored` or `other` for any other."""
+        if self.raw_name in (STORE_GROUP.encode(), LIVE_GROUP.encode()):
+            return self.raw_name.decode()
+        return "ignored" if self.raw_name in {name.encode() for name in ignored} else "other"
+
+
+async def read_needs(redis: Redis, partition: int) -> list[GroupNeed]:
+    """Return what each group of a stream needs. Raises StreamUnavailable, GroupMissing among it."""
+    key = stream_key(partition)
+    with translated_errors():
+        seconds, microseconds = await redis.time()
+        redis_now = _EPOCH + timedelta(seconds=int(seconds), microseconds=int(microseconds))
+        return [await _need(redis, key, group, redis_now) for group in await read_groups(redis, key)]
+
+
+async def _need(redis: Redis, key: str, group: dict[str, Any], redis_now: datetime) -> GroupNeed:
+    summary = await redis.xpending(key, group["name"])
+    last_delivered = EntryId.parse(group["last-delivered-id"])
+    needed = last_delivered.next()
+    if summary["pending"]:
+        needed = min(needed, EntryId.parse(summary["min"]))
+    oldest: Any = await redis.xrange(key, str(needed), count=1)
+    return GroupNeed(
+        group["name"],
+        summary["pending"],
+        group["lag"],
+        last_delivered,
+        time_of(EntryId.parse(oldest[0][0])) if oldest else None,
+        redis_now,
+    )
+
+
+def time_of(entry: EntryId) -> datetime:
+    """Return when an entry was appended, by the clock of Redis."""
+    return _EPOCH + timedelta(milliseconds=entry.milliseconds)

@@ -1,0 +1,50 @@
+"""The entries a stream still has, settled ones included, read as they were appended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from stream.entries.entry import Entry
+from stream.keys import stream_key
+from stream.server.failures import translated_errors
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+async def read_history(
+    redis: Redis, partition: int, start: datetime, end: datetime, page: int
+) -> AsyncIterator[list[Entry]]:
+    """Yield the entries appended from `start` to `end` (both included, by Redis' clock), oldest first, page by page.
+
+    Belongs to no group: nothing is delivered, claimed or acknowledged. Raises StreamUnavailable.
+    """
+    at, last = str((start - _EPOCH) // _MILLISECOND), str((end - _EPOCH) // _MILLISECOND)
+    while True:
+        with translated_errors():
+            replies: Any = await redis.xrange(stream_key(partition), at, last, count=page)
+        if not replies:
+            return
+        yield [Entry(entry_id.decode(), fields) for entry_id, fields in replies]
+        at = f"({replies[-1][0].decode()}"
+
+
+async def trimmed_through(redis: Redis, partition: int) -> datetime | None:
+    """Return when the newest entry that was removed from the stream had been appended; None when none was.
+
+    Raises StreamUnavailable.
+    """
+    with translated_errors():
+        if not await redis.exists(stream_key(partition)):
+            return None
+        facts: Any = await redis.xinfo_stream(stream_key(partition))
+        if facts["entries-added"] == facts["length"]:
+            return None
+        # XTRIM leaves no trace of what it removed, but all of it was older than what is left.
+        oldest = facts["first-entry"]
+        newest_gone = oldest[0] if oldest else facts["last-generated-id"]
+    return _EPOCH + int(newest_gone.decode().partition("-")[0]) * _MILLISECOND

@@ -1,0 +1,1 @@
+"""Live messages: published, kept for subscribers that come back, pruned."""

@@ -1,0 +1,1 @@
+"""Small facts that processes share: issued keys, rotations, tombstones, unmapped names."""

@@ -1,0 +1,1 @@
+"""The Redis server itself: connections, errors, durability, load, permissions."""

@@ -1,0 +1,91 @@
+"""What an error of Redis means. No other module reads the words of a reply."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+from redis import exceptions
+
+from runtime.errors import StreamUnavailable
+
+# replies after which the same call may succeed later; redis-py moves the word of some into `status_code`
+_WORDS: Final = {
+    "OOM": "out_of_memory",
+    "MISCONF": "cannot_persist",
+    "NOREPLICAS": "no_replicas",
+    "READONLY": "read_only",
+    "LOADING": "loading",
+    "MASTERDOWN": "master_down",
+    "CLUSTERDOWN": "cluster_down",
+    "TRYAGAIN": "try_again",
+    "NOSCRIPT": "try_again",
+    "BUSY": "busy",
+    "NOPERM": "not_permitted",
+    "NOAUTH": "not_authenticated",
+    "WRONGPASS": "not_authenticated",
+    "UNBLOCKED": "unblocked",
+}
+_NO_GROUP: Final = "NOGROUP"
+
+
+class GroupMissing(StreamUnavailable):
+    """The consumer group or its stream does not exist."""
+
+
+@contextlib.contextmanager
+def translated_errors() -> Iterator[None]:
+    """Raise StreamUnavailable, or its subclass GroupMissing, for errors of the client. Other errors pass unchanged."""
+    try:
+        yield
+    except exceptions.TimeoutError as error:
+        raise StreamUnavailable("timeout", "it is unknown whether the call took effect") from error
+    except exceptions.OutOfMemoryError as error:
+        raise StreamUnavailable("out_of_memory") from error
+    except exceptions.AuthenticationError as error:
+        raise StreamUnavailable("not_authenticated", "Redis refuses the login of REDIS_URL") from error
+    except exceptions.ConnectionError as error:
+        cause = type(error).__name__
+        detail = cause if _reason(error) else f"Redis cannot be reached at REDIS_URL ({cause})"
+        raise StreamUnavailable(_reason(error) or "connection", detail) from error
+    except exceptions.ResponseError as error:
+        translated = _refusal(error)
+        if translated is None:
+            raise
+        raise translated from error
+    except OSError as error:
+        raise StreamUnavailable("connection", type(error).__name__) from error
+
+
+def is_missing_key(error: exceptions.ResponseError) -> bool:
+    """Whether the reply says that the key does not exist, as XINFO does."""
+    return "no such key" in str(error)
+
+
+def is_existing_group(error: exceptions.ResponseError) -> bool:
+    """Whether the reply says that the group to create exists."""
+    return str(error).startswith("BUSYGROUP")
+
+
+def is_unknown_command(error: exceptions.ResponseError) -> bool:
+    """Whether the reply says that the server does not know the command."""
+    return "unknown command" in str(error)
+
+
+def is_rewrite_in_progress(error: exceptions.ResponseError) -> bool:
+    """Whether the reply says that a file is being rewritten at the moment."""
+    return "in progress" in str(error)
+
+
+def _refusal(error: exceptions.ResponseError) -> StreamUnavailable | None:
+    if str(error).startswith(_NO_GROUP):
+        return GroupMissing("no_group")
+    reason = _reason(error)
+    return StreamUnavailable(reason) if reason else None
+
+
+def _reason(error: exceptions.RedisError) -> str | None:
+    # in the error of a script, the word follows the name of the script or command
+    words = [error.status_code or "", *str(error).replace(":", " ").replace("-", " ").split()]
+    return next((_WORDS[word] for word in words if word in _WORDS), None)

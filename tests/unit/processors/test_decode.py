@@ -1,0 +1,57 @@
+"""Every entry becomes an event or a dead letter."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.store.decode import StorableRange, decode_entries
+from schemas.accepted import AcceptedEvent
+from schemas.entry import encode
+from schemas.identifiers import canonical_event_id
+from stream.entries.entry import Entry
+from tests.support.entries import as_read
+from tests.support.events import NOW, accepted_events, event, uuid7
+
+RANGE = StorableRange.around(NOW, timedelta(days=90))
+
+
+def entry(one: AcceptedEvent, number: int = 1) -> Entry:
+    return Entry(f"{number}-0", as_read(encode(one)))
+
+
+def test_good_neighbours_are_kept_in_order() -> None:
+    good = [event("session_start", number=number) for number in range(3)]
+    bad = Entry("9-0", {b"event_type": b"party"})
+    events, letters = decode_entries([entry(good[0], 1), bad, entry(good[1], 2), entry(good[2], 3)], RANGE)
+    assert [(one.entry_id, one.event) for one in events] == [(f"{n}-0", encode(one)) for n, one in enumerate(good, 1)]
+    assert [(letter.entry_id, letter.reason) for letter in letters] == [("9-0", "unknown_event_type")]
+
+
+@pytest.mark.parametrize("days", [-105, 30])
+def test_an_id_whose_week_has_no_partition_is_parked(days: int) -> None:
+    strange = event("session_start", event_id=uuid7(NOW + timedelta(days=days), 1))
+    events, [letter] = decode_entries([entry(strange)], RANGE)
+    assert not events
+    assert (letter.reason, letter.event_id) == ("event_id_time_out_of_range", strange.event_id)
+
+
+def test_an_id_mapped_from_a_string_has_its_own_partition() -> None:
+    mapped = event("session_start", event_id=canonical_event_id("order-1", "tests"))
+    assert len(decode_entries([entry(mapped)], RANGE)[0]) == 1
+
+
+@given(
+    st.lists(accepted_events().map(entry) | st.builds(Entry, st.just("1-0"), st.dictionaries(st.binary(), st.binary())))
+)
+def test_nothing_disappears_and_every_dead_letter_fits_a_text_column(entries: list[Entry]) -> None:
+    events, letters = decode_entries(entries, RANGE)
+    assert len(events) + len(letters) == len(entries)
+    for letter in letters:
+        assert letter.payload.isascii()
+        assert "\x00" not in letter.payload
+        assert isinstance(json.loads(letter.payload), dict)

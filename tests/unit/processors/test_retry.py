@@ -1,0 +1,44 @@
+"""Retries never give up while the process is to run, and never repeat a defect."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from processors.retry import until_available
+from runtime.errors import StorageUnavailable
+
+
+async def test_the_same_call_is_made_until_it_succeeds() -> None:
+    failures = iter([StorageUnavailable("test"), StorageUnavailable("test")])
+
+    async def call() -> str:
+        for failure in failures:
+            raise failure
+        return "done"
+
+    assert await until_available(call, asyncio.Event()) == "done"
+
+
+async def test_who_is_told_to_stop_tries_once_more_only() -> None:
+    stop = asyncio.Event()
+    stop.set()
+    calls = 0
+
+    async def call() -> None:
+        nonlocal calls
+        calls += 1
+        raise StorageUnavailable("test")
+
+    with pytest.raises(StorageUnavailable):
+        await until_available(call, stop)
+    assert calls == 1
+
+
+async def test_a_defect_is_not_retried() -> None:
+    async def call() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await until_available(call, asyncio.Event())
