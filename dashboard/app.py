@@ -24,7 +24,7 @@ from telemetry import internal_events as telemetry
 from telemetry import logging
 from telemetry.roles import Role
 from web.documentation import documentation_routes
-from web.middleware import ProblemMiddleware, RequestContextMiddleware, context_of
+from web.middleware import RequestContextMiddleware, context_of
 from web.problems import Refusal, problem_reply
 from web.routing import Route, Router
 from web.static_file import static_route
@@ -59,8 +59,8 @@ def create_app(services: Services, stop: asyncio.Event) -> ASGIApp:
         *(_page_routes() if services.shows_page else ()),
     ]
     telemetry.prepare_read_routes([question.path for question in QUESTIONS], SOCKET_PATH)
-    router = Router(routes, {SOCKET_PATH: partial(serve_live_socket, LIVE_EVENTS, services)})
-    app = _open_to(ProblemMiddleware(router, log_refusal=_log_outage), services.cors_origins)
+    sockets = {SOCKET_PATH: partial(serve_live_socket, LIVE_EVENTS, services)}
+    app = _open_to(Router(routes, sockets, log_refusal=_log_outage), services.cors_origins)
     return RequestContextMiddleware(_refuse_malformed_origins(app), SECURITY_HEADERS, telemetry.read_answered)
 
 

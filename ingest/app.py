@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from ingest.rejection import defect_refusal
 from telemetry import internal_events as telemetry
 from telemetry import logging
-from web.middleware import ProblemMiddleware, RequestContextMiddleware
+from web.middleware import RequestContextMiddleware
 from web.problems import Refusal
 from web.routing import Route, Router
 
@@ -26,7 +26,7 @@ SECURITY_HEADERS: Final = {
 
 def build_application(routes: Iterable[Route]) -> ASGIApp:
     """Return the application that serves the routes."""
-    router = ProblemMiddleware(Router(routes), defect_refusal(), _log_refusal)
+    router = Router(routes, defect=defect_refusal(), log_refusal=_log_refusal)
     return RequestContextMiddleware(router, SECURITY_HEADERS, telemetry.request_answered)
 
 

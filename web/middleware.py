@@ -1,4 +1,4 @@
-"""ASGI middleware of every service: request ids, security headers, metrics, problem documents."""
+"""ASGI middleware of every service: request ids, security headers, metrics."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from telemetry import logging
-from web.problems import DEFECT, Refusal, problem_reply, refusal_for
 from web.request_id import request_id_of
 
 UNMATCHED: Final = "unmatched"
@@ -88,44 +86,6 @@ class RequestContextMiddleware:
     def _observe_answer(self, route: str | None, status: int, started: float) -> None:
         if route is not None:
             self._observe(route, status, time.perf_counter() - started)
-
-
-def _log_nothing(_error: Exception, _refusal: Refusal, _request_id: str) -> None:
-    pass
-
-
-class ProblemMiddleware:
-    """Answers errors with problem documents. A defect is raised again after its answer, for the log of the server."""
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        defect: Refusal = DEFECT,
-        log_refusal: Callable[[Exception, Refusal, str], None] = _log_nothing,
-    ) -> None:
-        """`defect`: the answer to a defect. `log_refusal` takes an error, its refusal and the request id."""
-        self._app = app
-        self._defect = defect
-        self._log_refusal = log_refusal
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and answer its errors. Errors after the beginning of an answer are raised."""
-        try:
-            await self._app(scope, receive, send)
-        except ClientDisconnect:
-            return
-        except Exception as error:
-            context = context_of(scope)
-            if context.is_answered:
-                raise
-            refusal = refusal_for(error)
-            if refusal is not None:
-                self._log_refusal(error, refusal, context.request_id)
-                await problem_reply(refusal, context.request_id)(scope, receive, send)
-                return
-            if scope["type"] == "http":
-                await problem_reply(self._defect, context.request_id)(scope, receive, send)
-            raise
 
 
 def _status_of(first: Message) -> int:

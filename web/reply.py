@@ -24,7 +24,7 @@ class Reply:
         """Send the answer, to a request or to a WebSocket handshake."""
         prefix = "websocket." if scope["type"] == "websocket" else ""
         headers = [(b"content-length", b"%d" % len(self.body)), *self._encoded_headers()]
-        await send({"type": f"{prefix}http.response.start", "status": self.status.value, "headers": headers})
+        await send({"type": f"{prefix}http.response.start", "status": int(self.status), "headers": headers})
         await send({"type": f"{prefix}http.response.body", "body": self.body})
 
     def _encoded_headers(self) -> Iterable[tuple[bytes, bytes]]:

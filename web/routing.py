@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from web.middleware import context_of
-from web.problems import Refusal
+from web.problems import DEFECT, Refusal, problem_reply, refusal_for
 
 READ: Final = ("GET", "HEAD")
 
@@ -38,11 +38,25 @@ class Route:
     """Whether metrics count its requests."""
 
 
-class Router:
-    """Serves a route table. A path may end with one additional slash."""
+def _log_nothing(_error: Exception, _refusal: Refusal, _request_id: str) -> None:
+    pass
 
-    def __init__(self, routes: Iterable[Route], sockets: Mapping[str, SocketEndpoint] | None = None) -> None:
+
+class Router:
+    """Serves a route table, and answers errors with problem documents. A path may end with one additional slash."""
+
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        sockets: Mapping[str, SocketEndpoint] | None = None,
+        *,
+        defect: Refusal = DEFECT,
+        log_refusal: Callable[[Exception, Refusal, str], None] = _log_nothing,
+    ) -> None:
+        """`defect`: the answer to a defect. `log_refusal` takes an error, its refusal and the request id."""
         self._sockets = sockets or {}
+        self._defect = defect
+        self._log_refusal = log_refusal
         self._by_path: dict[str, dict[str, Route]] = {}
         self._by_template: dict[str, tuple[re.Pattern[str], dict[str, Route]]] = {}
         for route in routes:
@@ -50,21 +64,46 @@ class Router:
                 self._methods_of(path).update(dict.fromkeys(route.methods, route))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request or a WebSocket. Raises Refusal (404, 405) when no route matches."""
-        if scope["type"] == "websocket":
-            await self._serve_socket(scope, receive, send)
+        """Answer a request or a WebSocket. A defect is raised again after its answer, for the log of the server."""
+        try:
+            if scope["type"] == "websocket":
+                await self._serve_socket(scope, receive, send)
+            else:
+                answer = await self._route(scope).endpoint(Request(scope, receive))
+                await answer(scope, receive, send)
+        except ClientDisconnect:
             return
-        methods = self._find(scope)
-        if methods is None:
+        except Exception as error:
+            if not await self._answer_error(error, scope, receive, send):
+                raise
+
+    async def _answer_error(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Answer an error unless an answer has begun. Return whether the error is dealt with: it is no defect."""
+        context = context_of(scope)
+        if context.is_answered:
+            return False
+        refusal = refusal_for(error)
+        if refusal is not None:
+            self._log_refusal(error, refusal, context.request_id)
+            await problem_reply(refusal, context.request_id)(scope, receive, send)
+            return True
+        if scope["type"] == "http":
+            await problem_reply(self._defect, context.request_id)(scope, receive, send)
+        return False
+
+    def _route(self, scope: Scope) -> Route:
+        """Return the route of a request. Raises Refusal (404, 405)."""
+        methods = self._by_path.get(scope["path"]) or self._find(scope)
+        if not methods:
             raise Refusal(HTTPStatus.NOT_FOUND, "not_found", "Nothing is served at this path; see /docs.")
-        route = methods.get(scope["method"]) or next(iter(methods.values()))
-        context_of(scope).route = route.path if route.is_counted else None
-        if scope["method"] not in methods:
+        route = methods.get(scope["method"])
+        found = route or next(iter(methods.values()))
+        context_of(scope).route = found.path if found.is_counted else None
+        if route is None:
             allowed = ", ".join(methods)
             detail = f"This path is served with {allowed}."
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail, headers={"allow": allowed})
-        answer = await route.endpoint(Request(scope, receive))
-        await answer(scope, receive, send)
+        return route
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["path"] in self._sockets else _without_slash(scope["path"])
@@ -75,14 +114,9 @@ class Router:
         await endpoint(WebSocket(scope, receive, send))
 
     def _find(self, scope: Scope) -> Mapping[str, Route] | None:
-        """Return the routes of a path by method, None without any. Sets `path_params` of the scope."""
-        path: str = scope["path"]
-        found = self._by_path.get(path)
-        if found is not None:
-            return found
-        path = _without_slash(path)
-        found = self._by_path.get(path)
-        if found is not None:
+        """Return the routes of a path by method; None without any. Sets `path_params` of the scope."""
+        path = _without_slash(scope["path"])
+        if found := self._by_path.get(path):
             return found
         for pattern, methods in self._by_template.values():
             if match := pattern.fullmatch(path):

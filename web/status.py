@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from telemetry.exposition import render
 from telemetry.health import Check, CheckResult, HealthReport, run_checks
 from telemetry.roles import Role, registry_of
-from web.middleware import ProblemMiddleware, RequestContextMiddleware
+from web.middleware import RequestContextMiddleware
 from web.reply import Reply
 from web.routing import READ, Route, Router
 
@@ -47,7 +47,7 @@ def status_routes(role: Role, checks: Sequence[Check], *, stop: asyncio.Event, i
 def status_application(role: Role, checks: Sequence[Check], *, stop: asyncio.Event) -> ASGIApp:
     """Return an application with the status routes only, for processes that serve nothing else."""
     router = Router(status_routes(role, checks, stop=stop, is_counted=False))
-    return RequestContextMiddleware(ProblemMiddleware(router), {"x-content-type-options": "nosniff"}, _count_nothing)
+    return RequestContextMiddleware(router, {"x-content-type-options": "nosniff"}, _count_nothing)
 
 
 def _count_nothing(_route: str, _status: int, _seconds: float) -> None:

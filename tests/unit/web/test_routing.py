@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from runtime.errors import StreamUnavailable
 from schemas.problem import PROBLEM_MEDIA_TYPE
-from web.middleware import ProblemMiddleware, RequestContextMiddleware
+from web.middleware import RequestContextMiddleware
 from web.problems import Refusal
 from web.reply import Reply
 from web.routing import READ, Route, Router
@@ -48,7 +48,7 @@ class Service:
 
     def __init__(self) -> None:
         self.counted: list[tuple[str, int]] = []
-        app = RequestContextMiddleware(ProblemMiddleware(Router(ROUTES)), SECURITY, self.count)
+        app = RequestContextMiddleware(Router(ROUTES), SECURITY, self.count)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://service")
 
@@ -123,10 +123,9 @@ async def test_a_defect_is_answered_without_its_text_and_raised_for_the_log() ->
     reply = await service.client.get("/defect")
     assert (reply.status_code, reply.json()["code"]) == (500, "defect")
     assert "secret" not in reply.text
-    app = ProblemMiddleware(Router(ROUTES))
     with pytest.raises(ZeroDivisionError):
         await httpx.AsyncClient(
-            transport=httpx.ASGITransport(RequestContextMiddleware(app, SECURITY, service.count)),
+            transport=httpx.ASGITransport(RequestContextMiddleware(Router(ROUTES), SECURITY, service.count)),
             base_url="http://service",
         ).get("/defect")
     assert service.counted == [("/defect", 500)] * 2
@@ -134,7 +133,7 @@ async def test_a_defect_is_answered_without_its_text_and_raised_for_the_log() ->
 
 async def test_a_client_that_left_is_neither_answered_nor_counted() -> None:
     counted: list[object] = []
-    app = RequestContextMiddleware(ProblemMiddleware(Router(ROUTES)), SECURITY, lambda *seen: counted.append(seen))
+    app = RequestContextMiddleware(Router(ROUTES), SECURITY, lambda *seen: counted.append(seen))
 
     async def send(message: Any) -> None:
         raise AssertionError(message)
