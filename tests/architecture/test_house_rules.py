@@ -62,6 +62,13 @@ def test_make_help_explains_every_target() -> None:
     assert sorted(targets.split()) == sorted(re.findall(r"^([a-z-]+):.*## \w", makefile, re.MULTILINE))
 
 
+def test_every_test_that_a_command_names_is_there() -> None:
+    named = re.findall(r"\btests/[\w/.]*\w", (ROOT / "Makefile").read_text())
+
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_the_pure_core_that_is_mutated_is_there() -> None:
     modules = names(sources(*PACKAGES))
     patterns = PROJECT["tool"]["mutmut"]["only_mutate"]
