@@ -86,13 +86,6 @@ Outcome = Acceptance | Rejection
 """What becomes of an event of a request."""
 
 
-class _Key(NamedTuple):
-    event_id: str
-    """The key under which the event is stored."""
-    time: int | None
-    """Unix milliseconds inside an id that its sender made."""
-
-
 def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arrival) -> Outcome:
     """Return the event as it is stored, or why it is rejected.
 
@@ -101,27 +94,29 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
     key = _resolve_key(event, policy.firewall, source)
     if isinstance(key, Rejection):
         return key
-    if key.time is not None and not arrival.oldest_id <= key.time <= arrival.newest_id:
+    event_id, id_time = key
+    if id_time is not None and not arrival.oldest_id <= id_time <= arrival.newest_id:
         detail = "The time inside this UUIDv7 is too old or in the future."
         return Rejection("event_id_time_out_of_range", "/event_id", detail)
     stated = event.timestamp
     if stated is None:
-        stated = time_of(key.time) if key.time is not None else arrival.now
+        stated = time_of(id_time) if id_time is not None else arrival.now
     # converted before it is compared: a comparison of other offsets is slower
     occurred_at = _in_utc(stated)
     if not arrival.oldest <= occurred_at <= arrival.newest:
         return _out_of_window(occurred_at, policy, arrival)
-    session_id = _resolve_session(event, policy.pseudonyms)
+    session = event.session_id
+    session_id = _resolve_session(session, policy) if isinstance(session, OpaqueSession) else session or ""
     user_id = event.user_id
     own = own_id.search_key(user_id)
-    if own is not None and own[1:-1] in (key.event_id, session_id):
-        return Rejection("personal_data", "/event_id" if own[1:-1] == key.event_id else "/session_id", _IS_OWN)
+    if own is not None and own[1:-1] in (event_id, session_id):
+        return Rejection("personal_data", "/event_id" if own[1:-1] == event_id else "/session_id", _IS_OWN)
     inspected = policy.firewall.inspect(event.properties, own)
     if isinstance(inspected, Rejection):
         return inspected
     properties, edits = inspected
     accepted = WireEvent(
-        key.event_id,
+        event_id,
         event.event_type,
         "" if user_id is None else policy.pseudonyms.pseudonym_for(user_id),
         session_id,
@@ -136,19 +131,20 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
     return Acceptance(accepted, edits)
 
 
-def _resolve_key(event: AnyEvent, firewall: Firewall, source: str) -> _Key | Rejection:
+def _resolve_key(event: AnyEvent, firewall: Firewall, source: str) -> tuple[str, int | None] | Rejection:
+    """Return the key under which the event is stored, and the Unix milliseconds inside an id that its sender made."""
     sent_id = event.event_id
     if sent_id is None:
-        return _Key(str(uuid7()), None)
+        return str(uuid7()), None
     if _UUID7.fullmatch(sent_id):
-        return _Key(sent_id, milliseconds_of(sent_id))
+        return sent_id, milliseconds_of(sent_id)
     # any other text may name a person
     rejection = _inspect_id(sent_id, event.user_id, firewall)
     if rejection is not None:
         return rejection
     WORK.units += _UNITS_OF_AN_ID
     key = canonical_event_id(sent_id, source)
-    return _Key(str(key), None if is_reserved(key) and key.version != 7 else milliseconds_of(str(key)))
+    return str(key), None if is_reserved(key) and key.version != 7 else milliseconds_of(str(key))
 
 
 def _inspect_id(event_id: str, user_id: str | None, firewall: Firewall) -> Rejection | None:
@@ -163,12 +159,9 @@ def _inspect_id(event_id: str, user_id: str | None, firewall: Firewall) -> Rejec
     return firewall.inspect_id(event_id)
 
 
-def _resolve_session(event: AnyEvent, pseudonyms: LearnerPseudonyms) -> str:
-    session = event.session_id
-    if not isinstance(session, OpaqueSession):
-        return session or ""
+def _resolve_session(session: OpaqueSession, policy: AcceptancePolicy) -> str:
     WORK.units += _UNITS_OF_AN_ID + len(session.name) // _CHARACTERS_OF_A_UNIT
-    return str(pseudonyms.session_uuid(session.name))
+    return str(policy.pseudonyms.session_uuid(session.name))
 
 
 def _in_utc(moment: datetime) -> datetime:
