@@ -163,7 +163,7 @@ async def test_a_fault_before_any_route_is_a_problem_like_any_other(
     def faulty(_router: Router, _scope: Scope) -> None:
         raise KeyError(SECRET)
 
-    monkeypatch.setattr(Router, "_find", faulty)
+    monkeypatch.setattr(Router, "_route", faulty)
     reply = await client.post(path, json=[view("a")], headers={"x-request-id": "236588185607304759"})
     assert (reply.status_code, reply.json()["code"]) == (500, "defect")
     assert reply.headers["content-type"] == PROBLEM_MEDIA_TYPE
