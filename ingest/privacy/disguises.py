@@ -17,7 +17,7 @@ _MAX_LAYERS: Final = 5
 _UUID: Final = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])")
 """One in a hundred thousand has digits that read like a phone number."""
 
-_DIGEST: Final = re.compile(r"(?<![0-9A-Za-z+])(?=\d{0,31}[a-f])[0-9a-f]{32,}(?![0-9A-Za-z])")
+_DIGEST: Final = re.compile(r"(?<![0-9A-Za-z+])(?<!\d[ .\-/()])(?=\d{0,31}[a-f])[0-9a-f]{32,}(?![0-9A-Za-z])")
 """A hash in hexadecimal, or a UUID without hyphens. No number of a person has this form."""
 
 _ESCAPED: Final = re.compile(r"(?:[\\%]u(?:\{0{0,4}|00)|\\x\{?|U\+00)([2-7][0-9A-Fa-f])\}?")

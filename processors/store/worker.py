@@ -110,6 +110,7 @@ class PartitionWorker:
                 if batch.entries:
                     await self._writing.submit(await self._decode(batch))
                 await self._writing.check()
+                await self._acknowledging.check()
 
     async def _collect(self, stop: asyncio.Event) -> Batch:
         """Return the next batch once it is due. Once `stop` is set, return what is in hand.

@@ -196,6 +196,11 @@ def test_a_digest_in_hexadecimal_is_nobody_and_hides_nobody(shape: str, found: P
     assert find_personal(shape.format(digits)) is found
 
 
+@pytest.mark.parametrize("digest", ["e1679a1d06d4f20a4d647811533038", "d41d8cd98f00b204e9800998ecf8427e"])
+def test_a_phone_number_whose_last_group_touches_a_digest_is_found(digest: str) -> None:
+    assert find_personal(f"+39 333 123 4567{digest}") is Personal.PHONE
+
+
 @pytest.mark.parametrize(
     "text", ["+14155552671" + "a" * 24, "4111111111111111" * 2, "DE89370400440532013000" + "a" * 12]
 )

@@ -146,3 +146,18 @@ async def test_a_failed_write_ends_the_worker_although_nothing_more_arrives() ->
     with pytest.raises(Defect):
         await PartitionWorker(source, isolating, BatchPolicy(SIZE, 60, 60_000), timedelta(days=90)).run(stop)
     assert source.acknowledged == []
+
+
+class BrokenAcknowledgement(Silence):
+    """Fails to acknowledge."""
+
+    async def acknowledge(self, ids: Sequence[str]) -> None:
+        raise Defect
+
+
+async def test_a_failed_acknowledgement_ends_the_worker_although_nothing_more_arrives() -> None:
+    stop = asyncio.Event()
+    isolating = PoisonIsolatingWriter(Database(), 0, stop, Breaker(BreakerPolicy(0, 0, 1)))
+    worker = PartitionWorker(BrokenAcknowledgement(), isolating, BatchPolicy(SIZE, 60, 60_000), timedelta(days=90))
+    with pytest.raises(Defect):
+        await worker.run(stop)
