@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 from pydantic_core import PydanticCustomError, PydanticKnownError
 from starlette.datastructures import QueryParams
 
@@ -149,7 +149,7 @@ def _apart(values: object) -> object:
 class EventQuery(_Asked):
     """Stored events of the last 24 hours by default."""
 
-    types: Annotated[list[EventType], BeforeValidator(_apart)] = Field(
+    types: Annotated[list[EventType], FailFast(), BeforeValidator(_apart)] = Field(
         [], alias="type", description="Only these types: comma separated, or one by one."
     )
     user_id: AskedUserId | None = Field(None, description="Only those about this learner; hashed at once.")
@@ -194,10 +194,14 @@ class LiveQuery(BaseModel):
 class OneLearner(BaseModel):
     """The learner that the path names."""
 
+    model_config = ConfigDict(extra="forbid")
+
     user_id: AskedUserId = Field(description="The learner's id, as services send it; percent-encoded.")
 
 
 class OneJob(BaseModel):
     """The erasure that the path names."""
+
+    model_config = ConfigDict(extra="forbid")
 
     job_id: UUID

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from dashboard.questions.parameters import zone
-from tests.support.access import EVENTS_KEY
+from tests.support.access import ADMIN_KEY, EVENTS_KEY
 from tests.support.reading import ANNA, OF_LEARNERS, OVERVIEW, READER, SYSTEM, answer, bearer, refusal
 
 EVENTS, LIVE = "/api/analytics/events", "/api/analytics/live/sse"
@@ -46,6 +46,18 @@ async def test_a_parameter_that_is_given_twice_is_refused_by_name(
 async def test_types_of_events_may_be_given_one_by_one(client: httpx.AsyncClient) -> None:
     reply = await client.get(f"{EVENTS}?type=xp_earned&type=level_up", headers=OPERATOR)
     assert reply.status_code == 200
+
+
+async def test_of_many_unknown_types_the_first_is_named(client: httpx.AsyncClient) -> None:
+    problem = await refusal(client, 422, EVENTS, OPERATOR, type=",".join(["level_up", *["a"] * 4_000]))
+    assert [fault["parameter"] for fault in problem["errors"]] == ["type"]
+
+
+@pytest.mark.parametrize("path", ["users/ada/export", "jobs/019a1b2c-3d4e-7f60-8abc-0123456789ab"])
+async def test_a_privacy_path_takes_no_unlisted_parameter(client: httpx.AsyncClient, path: str) -> None:
+    reply = await client.get(f"/api/analytics/privacy/{path}?user=zed", headers=bearer(ADMIN_KEY))
+    assert reply.status_code == 422, reply.text
+    assert [fault["parameter"] for fault in reply.json()["errors"]] == ["user"]
 
 
 async def test_a_stranger_is_told_nothing_of_parameters(client: httpx.AsyncClient) -> None:
