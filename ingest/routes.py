@@ -51,14 +51,14 @@ class EventRoutes:
         headers = headers_of(request)
         key = self._admit(headers, address_of(request))
         body = await read_body(headers, request.receive)
-        judged = self.intake.accept_one(parse_event(body), key)
-        await self.intake.append([judged])
-        if is_defect(judged):
+        outcome = self.intake.accept_one(parse_event(body), key)
+        await self.intake.append([outcome])
+        if is_defect(outcome):
             raise defect_refusal()
-        if isinstance(judged, Rejection):
-            fault = ProblemError(code=judged.code, pointer=judged.pointer, detail=judged.detail)
-            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, judged.code, judged.detail, errors=[fault])
-        answer = {"event_id": judged.event.event_id, "status": "accepted"} | edits(judged)
+        if isinstance(outcome, Rejection):
+            fault = ProblemError(code=outcome.code, pointer=outcome.pointer, detail=outcome.detail)
+            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, outcome.code, outcome.detail, errors=[fault])
+        answer = {"event_id": outcome.event.event_id, "status": "accepted"} | edits(outcome)
         return Reply(HTTPStatus.ACCEPTED, to_json(answer))
 
     async def batch(self, request: Request) -> Reply:
@@ -68,19 +68,19 @@ class EventRoutes:
         body = await read_body(headers, request.receive)
         async with self.intake.effort(body) as effort:
             parsed = await effort.run(parse_batch(body, effort))
-            judged = await effort.run(self.intake.accept_all(parsed, key, effort))
-        accepted = await self.intake.append(judged)
+            outcomes = await effort.run(self.intake.accept_all(parsed, key, effort))
+        accepted = await self.intake.append(outcomes)
         # after the append: a refused sender repeats the batch with the same number
         if DROPPED in headers:
             telemetry.sdk_dropped(key.source, dropped_events(headers[DROPPED]))
-        retry = sum(map(is_retryable, judged)) if accepted < len(judged) else 0
-        counts = {"received": len(judged), "accepted": accepted, "rejected": len(judged) - accepted - retry}
+        retry = sum(map(is_retryable, outcomes)) if accepted < len(outcomes) else 0
+        counts = {"received": len(outcomes), "accepted": accepted, "rejected": len(outcomes) - accepted - retry}
         answer = {
             **counts,
             **({"retry": retry} if retry else {}),
-            "results": [verdict(index, one) for index, one in enumerate(judged)],
+            "results": [verdict(index, one) for index, one in enumerate(outcomes)],
         }
-        status = HTTPStatus.ACCEPTED if accepted == len(judged) else HTTPStatus.MULTI_STATUS
+        status = HTTPStatus.ACCEPTED if accepted == len(outcomes) else HTTPStatus.MULTI_STATUS
         return Reply(status, to_json(answer))
 
     def _admit(self, headers: Mapping[str, str], address: str | None) -> ApiKey:

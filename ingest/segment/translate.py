@@ -39,11 +39,13 @@ class Translation:
     clock_ahead: timedelta | None = None
     """By how much the time was moved back."""
 
-    def retold(self, judged: Acceptance | Rejection) -> Acceptance | Rejection:
+    def retold(self, outcome: Acceptance | Rejection) -> Acceptance | Rejection:
         """Return the judgement with pointers into the message: its sender never saw the event."""
-        if isinstance(judged, Rejection):
-            return replace(judged, pointer=self._origin(judged.pointer))
-        return judged._replace(edits=tuple(edit._replace(pointer=self._origin(edit.pointer)) for edit in judged.edits))
+        if isinstance(outcome, Rejection):
+            return replace(outcome, pointer=self._origin(outcome.pointer))
+        return outcome._replace(
+            edits=tuple(edit._replace(pointer=self._origin(edit.pointer)) for edit in outcome.edits)
+        )
 
     @property
     def edits(self) -> list[dict[str, Any]]:

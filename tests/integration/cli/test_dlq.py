@@ -18,7 +18,6 @@ from processors.store import worker
 from runtime.settings import Settings
 from stream.entries.lag import measure
 from stream.keys import stream_key
-from stream.server.connection import connect
 from tests.support.entries import append_entry, append_events
 from tests.support.events import event
 from tests.support.poison import CANARY, fields_of
@@ -44,20 +43,6 @@ class Postmaster(Operator):
 @pytest.fixture
 def operator(settings: Settings, tmp_path: Path) -> Postmaster:
     return Postmaster(settings, tmp_path)
-
-
-@pytest.fixture
-async def redis(settings: Settings) -> AsyncIterator[Redis]:
-    client = connect(settings)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(settings.database_dsn)
-    yield connection
-    await connection.close()
 
 
 @contextlib.asynccontextmanager
