@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Final
 
@@ -15,6 +16,9 @@ from runtime.errors import AnalyticsError
 from runtime.settings import Settings
 from schemas.visible_text import visible
 
+request_id: Final[ContextVar[str]] = ContextVar("request_id")
+"""Id of the request that this task answers. Every line that it logs has it."""
+
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _NO_VALUES: Final = (AnalyticsError, OSError)
 
@@ -23,6 +27,7 @@ def configure(settings: Settings) -> None:
     """Configure logging of this process, before anything is logged. A second call replaces the configuration."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _describe_exception,
@@ -57,13 +62,16 @@ def get(component: str) -> FilteringBoundLogger:
 
 
 def bind(**context: str) -> None:
-    """Add fields to every line that this task logs from now on, such as a request id."""
+    """Add fields to every line that this task logs from now on, such as the name of a consumer."""
     structlog.contextvars.bind_contextvars(**context)
 
 
-def unbind(*names: str) -> None:
-    """Remove fields that `bind` added."""
-    structlog.contextvars.unbind_contextvars(*names)
+def _add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    # `bind` would do, but takes microseconds of every request
+    current = request_id.get(None)
+    if current is not None:
+        event.setdefault("request_id", current)
+    return event
 
 
 def _describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -59,7 +59,7 @@ class RequestContextMiddleware:
         started = time.perf_counter()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         context = scope["context"] = RequestContext(request_id_of(headers.get("x-request-id")), headers)
-        logging.bind(request_id=context.request_id)
+        logging.request_id.set(context.request_id)
 
         async def send_with_headers(message: Message) -> None:
             if not context.is_answered:

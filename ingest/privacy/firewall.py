@@ -163,6 +163,15 @@ def _read(text: str) -> _Reading:
 _read_recent: Final = lru_cache(maxsize=16_384)(_read)
 
 
+def _read_route(endpoint: str) -> tuple[str, str]:
+    """Return the template of an endpoint, and the form of it in which an id is looked for."""
+    template = template_of(endpoint)
+    return template, own_id.searchable_text(template)
+
+
+_read_recent_route: Final = lru_cache(maxsize=16_384)(_read_route)
+
+
 @cache
 def free_texts(model: type[Properties]) -> tuple[str, ...]:
     """Return the names of the properties that hold a text of the sender's choice."""
@@ -177,8 +186,8 @@ def _labels() -> frozenset[str]:
 
 
 def _template(endpoint: str, own: str | None) -> tuple[str, Edit] | None:
-    template = template_of(endpoint)
-    if own is not None and own in own_id.searchable_text(template):
+    template, searchable = _read_recent_route(endpoint) if len(endpoint) <= LONGEST_CACHED else _read_route(endpoint)
+    if own is not None and own in searchable:
         template = own_id.mask_segments(template, own)
     if template == endpoint:
         return None

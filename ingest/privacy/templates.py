@@ -64,10 +64,6 @@ def template_of(endpoint: str) -> str:
     `/courses/42/lessons/6ba7b810-9dad-11d1-80b4-00c04fd430c8?page=2` is `/courses/{id}/lessons/{id}`, and so is what
     stands for ids that differ. Which segments are words is decided by `is_word`.
     """
-    return _recent_template(endpoint) if len(endpoint) <= LONGEST_CACHED else _template(endpoint)
-
-
-def _template(endpoint: str) -> str:
     WORK.units += len(endpoint) // 4 + 5
     path = _ORIGIN.sub("", endpoint)
     if _MARK.search(path):
@@ -82,9 +78,6 @@ def _template(endpoint: str) -> str:
     if len(segments) > MAX_SEGMENTS:
         named.append("{rest}")
     return "/".join(named) or "/"
-
-
-_recent_template: Final = lru_cache(maxsize=16_384)(_template)
 
 
 def _segments(path: str) -> list[tuple[list[str], str]]:

@@ -55,15 +55,16 @@ def test_a_line_is_json_on_stderr_with_its_component_level_and_time(capsys: pyte
     assert line == {"event": "something", "component": "ingest", "level": "info", "count": 3}
 
 
-def test_a_line_carries_the_ids_bound_to_its_task(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_carries_the_fields_of_its_task(capsys: pytest.CaptureFixture[str]) -> None:
     logging.configure(settings())
-    logging.bind(request_id="r1", batch_id="b1")
+    logging.bind(consumer="c1")
+    token = logging.request_id.set("r1")
     logging.get("ingest").info("within")
-    logging.unbind("batch_id")
+    logging.request_id.reset(token)
     logging.get("ingest").info("after")
     within, after = lines(capsys)
-    assert (within["request_id"], within["batch_id"], after["request_id"]) == ("r1", "b1", "r1")
-    assert "batch_id" not in after
+    assert (within["consumer"], within["request_id"], after["consumer"]) == ("c1", "r1", "c1")
+    assert "request_id" not in after
 
 
 def test_what_is_below_the_level_is_not_written(capsys: pytest.CaptureFixture[str]) -> None:
