@@ -11,6 +11,7 @@ from typing import Final
 from pydantic_core import to_json
 from starlette.requests import Request
 
+from ingest.acceptance.accept import Outcome
 from ingest.body import read_body
 from ingest.intake import Intake
 from ingest.parsing.batch import parse_batch, parse_event
@@ -50,8 +51,7 @@ class EventRoutes:
         """Accept one event. Raises Refusal; 422 states why the event is invalid."""
         headers = headers_of(request)
         key = self._admit(headers, address_of(request))
-        body = await read_body(headers, request.receive)
-        outcome = self.intake.accept_one(parse_event(body), key)
+        outcome = self.intake.accept_one(parse_event(await read_body(headers, request.receive)), key)
         await self.intake.append([outcome])
         if is_defect(outcome):
             raise defect_refusal()
@@ -65,10 +65,7 @@ class EventRoutes:
         """Accept the valid events of a batch: 202 when all are valid, else 207. Raises Refusal."""
         headers = headers_of(request)
         key = self._admit(headers, address_of(request))
-        body = await read_body(headers, request.receive)
-        async with self.intake.effort(body) as effort:
-            parsed = await effort.run(parse_batch(body, effort))
-            outcomes = await effort.run(self.intake.accept_all(parsed, key, effort))
+        outcomes = await self._outcomes(await read_body(headers, request.receive), key)
         accepted = await self.intake.append(outcomes)
         # after the append: a refused sender repeats the batch with the same number
         if DROPPED in headers:
@@ -82,6 +79,12 @@ class EventRoutes:
         }
         status = HTTPStatus.ACCEPTED if accepted == len(outcomes) else HTTPStatus.MULTI_STATUS
         return Reply(status, to_json(answer))
+
+    async def _outcomes(self, body: bytes, key: ApiKey) -> list[Outcome]:
+        # apart, so that neither the body nor its events are in memory while the append waits
+        async with self.intake.effort(body) as effort:
+            parsed = await effort.run(parse_batch(body, effort))
+            return await effort.run(self.intake.accept_all(parsed, key, effort))
 
     def _admit(self, headers: Mapping[str, str], address: str | None) -> ApiKey:
         return self.intake.admit(presented_key(headers.get("authorization"), headers.get("x-api-key")), address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,12 +61,12 @@ class RequestContextMiddleware:
         context = scope["context"] = RequestContext(request_id_of(headers.get("x-request-id")), headers)
         logging.request_id.set(context.request_id)
 
-        async def send_with_headers(message: Message) -> None:
+        def send_with_headers(message: Message) -> Awaitable[None]:
             if not context.is_answered:
                 context.is_answered = True
                 message["headers"] = self._complete(message.get("headers", ()), context.request_id)
                 self._observe_answer(context.route, _status_of(message), started)
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)

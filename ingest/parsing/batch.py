@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -55,6 +55,9 @@ class EventBatch(BaseModel):
     events: list[AnyEvent]
 
 
+_parse_valid_event: Final[Callable[[bytes], AnyEvent]] = EVENT.validator.validate_json
+"""The parser itself: the adapter around it takes a microsecond."""
+
 _ARRAY: Final = TypeAdapter(Annotated[list[AnyEvent], FailFast()])
 
 
@@ -65,7 +68,7 @@ def parse_event(body: bytes) -> AnyEvent | Rejection:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "event_too_large", f"An event may have {MAX_EVENT_BYTES} bytes."
         )
     try:
-        return EVENT.validate_json(body)
+        return _parse_valid_event(body)
     except ValidationError:
         return validate_event(run_at_once(parse_json(body)))
 

@@ -25,6 +25,7 @@ from ingest.privacy import (
     detectors,
     disguises,
     emails,
+    firewall,
     id_form,
     ip_addresses,
     issued_tokens,
@@ -262,7 +263,7 @@ def seconds(scan: Scan, text: str, rounds: int) -> float:
 def forget() -> None:
     for cached in (
         detectors._find_recent,
-        templates._recent_template,
+        firewall._read_recent_route,
         templates._is_recent_name,
         placeholders._visible,
         context.has_nine_digits,

@@ -65,7 +65,7 @@ class ConnectionSlot:
 
     __slots__ = ("_limits", "close", "groups", "is_open", "site")
 
-    def __init__(self, limits: ConnectionLimits, site: str, groups: tuple[_Group, ...]) -> None:
+    def __init__(self, limits: ConnectionLimits, site: str, groups: tuple[_Group, _Group]) -> None:
         self._limits = limits
         self.site = site
         self.groups = groups
@@ -79,13 +79,15 @@ class ConnectionSlot:
     def idle(self) -> None:
         """Mark the connection as waiting for a request."""
         if self.is_open:
-            for group in self.groups:
-                group.idle[self] = None
+            # written out, as this runs for every request
+            site, total = self.groups
+            site.idle[self] = total.idle[self] = None
 
     def busy(self) -> None:
         """Mark the connection as serving a request."""
-        for group in self.groups:
-            group.idle.pop(self, None)
+        site, total = self.groups
+        site.idle.pop(self, None)
+        total.idle.pop(self, None)
 
     def release(self) -> None:
         """Free the slot of a closed connection. Further calls do nothing."""

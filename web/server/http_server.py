@@ -75,6 +75,8 @@ async def serve_http(
     refusal_log = RefusalLog(request_refused)
     config = uvicorn.Config(
         EncryptedOnly(app, requires_tls=listener.requires_tls),
+        # uvicorn would take a callable that is no coroutine function for an older interface
+        interface="asgi3",
         http=_protocol(websocket_path, refusal_log),
         ssl_certfile=listener.certificate,
         ssl_keyfile=listener.key,

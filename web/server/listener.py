@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -87,16 +88,16 @@ class EncryptedOnly:
         self._app = app
         self._requires_tls = requires_tls
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    # returns what is awaited, so that no coroutine of its own runs for each request
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass on an encrypted request with HSTS in its answer. Answer others with 403 when TLS is required."""
         if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-        elif scope["scheme"] in ("https", "wss"):
-            await self._app(scope, receive, _add_hsts(send))
-        elif self._requires_tls and scope["path"] not in STATUS_PATHS:
-            await problem_reply(_TLS_REQUIRED, new_request_id())(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return self._app(scope, receive, send)
+        if scope["scheme"] in ("https", "wss"):
+            return self._app(scope, receive, _add_hsts(send))
+        if self._requires_tls and scope["path"] not in STATUS_PATHS:
+            return problem_reply(_TLS_REQUIRED, new_request_id())(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 def _add_hsts(send: Send) -> Send:
