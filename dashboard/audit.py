@@ -65,7 +65,7 @@ class AuditTrail:
 async def audit_refusals(
     services: Services, connection: HTTPConnection, caller: Caller, action: str
 ) -> AsyncIterator[None]:
-    """Record a refusal of the block, then raise it again. Raises StorageUnavailable instead if that fails."""
+    """Record a refusal or a defect of the block, then raise it again. Raises StorageUnavailable if that fails."""
     try:
         yield
     except Refusal as refusal:
@@ -73,6 +73,10 @@ async def audit_refusals(
         raise
     except DependencyUnavailable:
         await record_audit(services, connection, caller, action, HTTPStatus.SERVICE_UNAVAILABLE)
+        raise
+    # a defect may raise anything, and what a caller asked for is recorded all the same
+    except Exception:
+        await record_audit(services, connection, caller, action, HTTPStatus.INTERNAL_SERVER_ERROR)
         raise
 
 

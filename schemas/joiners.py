@@ -10,6 +10,8 @@ import re
 import unicodedata
 from typing import Final
 
+from schemas.character_tables import CharacterTable
+
 _JOINERS: Final = "\u200c\u200d"
 _VIRAMA: Final = 9
 """Canonical combining class of the signs that take the vowel from a letter."""
@@ -45,17 +47,18 @@ def joiners_belong(text: str) -> bool:
 
     After a virama it may also end a word: so Malayalam writes its final consonants.
     """
-    return all(
-        _takes_joiners(text[place - 1 : place])
-        and (_takes_joiners(text[place + 1 : place + 2]) or unicodedata.combining(text[place - 1]) == _VIRAMA)
-        for place, character in enumerate(text)
-        if character in _JOINERS
-    )
+    return _MISPLACED.search(text.translate(_CLASSES)) is None
 
 
-def _takes_joiners(character: str) -> bool:
-    return (
-        character not in ("", *_JOINERS)
-        and _IS_NEEDED_IN.fullmatch(character) is not None
-        and unicodedata.category(character)[0] in "LMN"
-    )
+def _class_of(character: str) -> str:
+    if character in _JOINERS:
+        return "j"
+    if not _IS_NEEDED_IN.fullmatch(character) or unicodedata.category(character)[0] not in "LMN":
+        return "x"
+    return "v" if unicodedata.combining(character) == _VIRAMA else "l"
+
+
+_CLASSES: Final = CharacterTable(_class_of)
+"""Joiners, viramas and letters of the scripts, and all other characters, a letter for each class."""
+
+_MISPLACED: Final = re.compile("(?<![lv])j|(?<!v)j(?![lv])")

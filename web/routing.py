@@ -106,7 +106,7 @@ class Router:
         return route
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"] if scope["path"] in self._sockets else _without_slash(scope["path"])
+        path = scope["path"] if scope["path"] in self._sockets else _without_slash(scope)
         endpoint = self._sockets.get(path)
         if endpoint is None:
             raise Refusal(HTTPStatus.NOT_FOUND, "not_found", "No WebSocket is served at this path.")
@@ -115,7 +115,7 @@ class Router:
 
     def _find(self, scope: Scope) -> Mapping[str, Route] | None:
         """Return the routes of a path by method; None without any. Sets `path_params` of the scope."""
-        path = _without_slash(scope["path"])
+        path = _without_slash(scope)
         if found := self._by_path.get(path):
             return found
         for pattern, methods in self._by_template.values():
@@ -146,5 +146,8 @@ def address_of(connection: HTTPConnection) -> str | None:
     return client[0] if client else None
 
 
-def _without_slash(path: str) -> str:
-    return path.removesuffix("/") or path
+def _without_slash(scope: Scope) -> str:
+    path: str = scope["path"]
+    # an encoded slash at the end belongs to a parameter
+    is_encoded = not (scope.get("raw_path") or b"/").endswith(b"/")
+    return path if is_encoded else path.removesuffix("/") or path

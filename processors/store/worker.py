@@ -217,7 +217,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         # `stop` was set during an outage: the entries stay pending and go to the next worker
         pass
     finally:
-        await conflicts.count(stop)
-        await pool.close()
-        await redis.aclose()
-        telemetry.process_stopped(Role.WORKER)
+        try:
+            await conflicts.count(stop)
+        finally:
+            await pool.close()
+            await redis.aclose()
+            telemetry.process_stopped(Role.WORKER)

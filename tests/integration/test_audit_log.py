@@ -121,6 +121,20 @@ async def test_what_was_refused_is_on_record_too_but_for_strangers(
     assert found[2]["action"] == "GET /api/analytics/privacy/jobs/{job_id}"
 
 
+async def test_a_question_that_meets_a_defect_is_on_record(
+    client: httpx.AsyncClient, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(_parameters: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("dashboard.questions.endpoint.refuse_repeated", defect)
+    with pytest.raises(ZeroDivisionError):
+        await client.get(OVERVIEW, params={"user_id": "anna"}, headers=READER)
+    [entry] = await recorded(database)
+    assert (entry["action"], entry["outcome"]) == (f"GET {OVERVIEW}", "500")
+    assert entry["subject"] is not None
+
+
 async def test_no_answer_leaves_that_cannot_be_put_on_record(
     client: httpx.AsyncClient, database: asyncpg.Connection
 ) -> None:

@@ -194,12 +194,20 @@ HANDSHAKE = {
 async def test_only_a_handshake_opens_the_socket_of_live_events(
     dashboard: Place, change: dict[bytes, bytes], status: int
 ) -> None:
-    lines = [b"%s: %s" % header for header in (HANDSHAKE | change).items()]
-    head = b"\r\n".join([b"GET %s HTTP/1.1" % SOCKET_PATH.encode(), *lines]) + b"\r\n\r\n"
-    reply = await said(dashboard, head + (b"{}" if b"content-length" in change else b""))
+    reply = await said(dashboard, handshake(change) + (b"{}" if b"content-length" in change else b""))
     # only a handshake is asked for credentials
     assert statuses(reply) == [status]
     assert b"application/problem+json" in reply
+
+
+async def test_the_socket_of_live_events_takes_an_additional_slash(dashboard: Place) -> None:
+    assert statuses(await said(dashboard, handshake({}, b"/"))) == [401]
+    assert statuses(await said(dashboard, handshake({}, b"/more"))) == [404]
+
+
+def handshake(change: dict[bytes, bytes], added: bytes = b"") -> bytes:
+    lines = [b"%s: %s" % header for header in (HANDSHAKE | change).items()]
+    return b"\r\n".join([b"GET %s%s HTTP/1.1" % (SOCKET_PATH.encode(), added), *lines]) + b"\r\n\r\n"
 
 
 JAVA_CLIENT = """

@@ -255,7 +255,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.websocket_path is not None
             # frames must not overtake the answer to an earlier request
             and (self._running is None or self._running.response_complete)
-            and self.url.partition(b"?")[0] == self.websocket_path.encode()
+            # as for other paths, one additional slash makes no difference
+            and self.url.partition(b"?")[0].removesuffix(b"/") == self.websocket_path.encode()
             and is_handshake(self.parser.get_method(), self.parser.get_http_version(), self.headers)
         )
 

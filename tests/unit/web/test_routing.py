@@ -76,6 +76,12 @@ async def test_a_template_gives_its_parameters_and_is_counted_by_itself() -> Non
     assert service.counted == [("/of/{one}/and/{two}", 200), ("unmatched", 404)]
 
 
+async def test_an_encoded_slash_at_the_end_belongs_to_the_parameter() -> None:
+    service = Service()
+    assert (await service.client.get("/of/a/and/c/")).text == "{'one': 'a', 'two': 'c'}"
+    assert (await service.client.get("/of/a/and/c%2F")).status_code == 404
+
+
 async def test_a_route_may_be_left_out_of_the_metrics() -> None:
     service = Service()
     assert (await service.client.get("/silent")).status_code == 200
