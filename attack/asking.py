@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from runtime.embedded.ports import LOOPBACK
+from cli.local.embedded.ports import LOOPBACK
 
 ASKER: Final = "127.0.0.2"
 

@@ -13,7 +13,7 @@ from attack.attempt import Service
 from attack.process import Process
 from attack.wire import Access
 from bench.servers import Servers, fresh_servers, process
-from runtime.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.ports import LOOPBACK, any_free
 
 WORKER: Final = "worker"
 

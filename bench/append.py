@@ -20,7 +20,7 @@ from bench.load import Order, Sent, send
 from bench.requests import Requests
 from bench.servers import Servers, fresh_servers, ingest, process
 from bench.size import Size
-from runtime.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
 from schemas.entry import FIELDS, WireEvent
 from stream.entries.books import read_stream_books

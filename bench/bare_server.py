@@ -9,7 +9,7 @@ from typing import Final
 import uvloop
 from starlette.types import Receive, Scope, Send
 
-from runtime.embedded.ports import LOOPBACK
+from cli.local.embedded.ports import LOOPBACK
 from runtime.lifecycle import stop_on_signals
 from web.server.http_server import serve_http
 from web.server.listener import Listener

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 from bench.backlog import PSEUDONYM_KEYS, backlog
+from cli.local.embedded.valkey import Valkey
 from ingest.append_queue import AppendQueue
 from ingest.server import lanes_of
-from runtime.embedded.valkey import Valkey
 from runtime.settings import Durability, Settings
 from schemas.entry import WireEvent
 from stream.entries.producer import Producer

@@ -22,9 +22,9 @@ from typing import Any
 import httpx
 
 from bench.backlog import PSEUDONYM_KEYS, backlog
-from runtime.embedded.ports import LOOPBACK, any_free
-from runtime.embedded.postgres import Postgres
-from runtime.embedded.valkey import Valkey
+from cli.local.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.postgres import Postgres
+from cli.local.embedded.valkey import Valkey
 from runtime.settings import Settings
 from schemas.live import message_tail
 from storage.database.migrate import upgrade

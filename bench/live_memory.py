@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.backlog import PSEUDONYM_KEYS, backlog
+from cli.local.embedded.valkey import Valkey
 from processors.live.worker import BATCH, prepare
-from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from schemas.catalogue import EventType
 from stream.entries.consumer import Consumer

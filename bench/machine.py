@@ -7,7 +7,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-from runtime.embedded.binaries import find_postgres, find_valkey
+from cli.local.embedded.binaries import find_postgres, find_valkey
 
 
 def describe() -> dict[str, str]:

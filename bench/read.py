@@ -12,7 +12,7 @@ from bench.questions import Questions, of_dashboards
 from bench.servers import Servers, dashboard, fresh_servers, process, verify
 from bench.size import Size
 from bench.waits import Waits, wait_for_answers
-from runtime.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.ports import LOOPBACK, any_free
 
 _SHARES: Final = (0.5, 0.95, 0.99)
 _JUDGED: Final = 0.95

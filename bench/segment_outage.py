@@ -21,7 +21,7 @@ import httpx
 from bench.system import running
 from cli.local import dev_file
 from cli.local.dev_access import ensure_access
-from runtime.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
 from stream.entries.books import read_stream_books
 from stream.entries.lag import measure

@@ -18,9 +18,9 @@ import httpx
 
 from bench.backlog import PSEUDONYM_KEYS
 from cli.local.dev_access import DevAccess, ensure_access
-from runtime.embedded.ports import LOOPBACK, any_free
-from runtime.embedded.postgres import Postgres
-from runtime.embedded.valkey import Valkey
+from cli.local.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.postgres import Postgres
+from cli.local.embedded.valkey import Valkey
 from runtime.settings import Settings
 from storage.database.migrate import upgrade
 from stream.server.connection import Redis, connect

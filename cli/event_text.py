@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from cli.output import Line, coloured, joined
-from schemas.answers import StoredEvent
+from schemas.answers.events import StoredEvent
 from schemas.catalogue import EventType
 
 _SHOWN_OF_A_PSEUDONYM: Final = 12

@@ -31,7 +31,7 @@ from rich.table import Column as TableColumn
 from rich.table import Table
 from rich.text import Text
 
-from schemas.visible_text import visible, visible_json
+from schemas.text.visible_text import visible, visible_json
 
 _WHOLE: Final = TableColumn(no_wrap=True)
 

@@ -19,7 +19,7 @@ from dashboard.questions.live_socket import serve_live_socket
 from dashboard.questions.table import LIVE_EVENTS, QUESTIONS
 from dashboard.services import Services
 from runtime.errors import DependencyUnavailable
-from runtime.origins import authority_of
+from runtime.setting_values.origins import authority_of
 from telemetry import internal_events as telemetry
 from telemetry import logging
 from telemetry.roles import Role

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from dashboard.questions.question import HeaderParameter, Question
 from dashboard.questions.table import QUESTIONS
-from schemas.problem import Problem
+from schemas.problems import Problem
 from telemetry.health import HealthReport
 from web.openapi import (
     REF_TEMPLATE,

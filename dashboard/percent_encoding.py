@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-from schemas.problem import ProblemError, safe_name
+from schemas.problems import ProblemError, safe_name
 from web.problems import invalid_parameters
 
 _BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")

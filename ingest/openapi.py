@@ -13,7 +13,7 @@ from ingest.segment import routes as segment
 from ingest.segment.messages import SegmentBatch, SegmentReply
 from schemas.events import EVENT
 from schemas.limits import MAX_BATCH_EVENTS, MAX_BODY_BYTES, MAX_EVENT_BYTES
-from schemas.problem import Problem
+from schemas.problems import Problem
 from schemas.verdicts import BatchReply, TrackReply
 from telemetry.health import HealthReport
 from web.openapi import (

@@ -17,7 +17,7 @@ from ingest.intake import Intake
 from ingest.parsing.batch import parse_batch, parse_event
 from ingest.rejection import Rejection, defect_refusal, is_defect, is_retryable
 from ingest.verdict import edits, verdict
-from schemas.problem import ProblemError
+from schemas.problems import ProblemError
 from telemetry import internal_events as telemetry
 from web.credentials import ApiKey, presented_key
 from web.problems import Refusal

@@ -9,16 +9,16 @@ from urllib.parse import quote
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from runtime.api_key_setting import ApiKeySetting
-from runtime.encrypted_servers import require_encrypted_postgres, require_encrypted_redis
 from runtime.errors import ConfigurationError
-from runtime.ignored_groups import ignorable, split_names
-from runtime.origins import allowed_origin
 from runtime.pseudonym import Pseudonymizer
-from runtime.pseudonym_keys import parse_keys
-from runtime.secret_strength import require_strong
-from runtime.server_urls import PostgresUrl, RedisUrl, check_redis_url
-from runtime.trusted_proxies import named_proxies
+from runtime.setting_values.api_keys import ApiKeySetting
+from runtime.setting_values.encrypted_servers import require_encrypted_postgres, require_encrypted_redis
+from runtime.setting_values.ignored_groups import ignorable, split_names
+from runtime.setting_values.origins import allowed_origin
+from runtime.setting_values.pseudonym_keys import parse_keys
+from runtime.setting_values.secret_strength import require_strong
+from runtime.setting_values.server_urls import PostgresUrl, RedisUrl, check_redis_url
+from runtime.setting_values.trusted_proxies import named_proxies
 
 STATEMENT_TIMEOUT = timedelta(seconds=20)
 """Longest a statement of a batch may run; claims must wait longer than a batch can take."""

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, Field, GetCoreSchemaHandler, GetJsonSchemaHa
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from .identifiers import session_uuid
-from .placeholders import is_placeholder
+from .text.placeholders import is_placeholder
 from .two_forms import either
 
 LONGEST_ID: Final = 512

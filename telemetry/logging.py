@@ -14,7 +14,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 from runtime.errors import AnalyticsError
 from runtime.settings import Settings
-from schemas.visible_text import visible
+from schemas.text.visible_text import visible
 
 request_id: Final[ContextVar[str]] = ContextVar("request_id")
 """Id of the request that this task answers. Every line that it logs has it."""

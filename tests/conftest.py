@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 import redis
 
-from runtime.embedded.postgres import Postgres
-from runtime.embedded.valkey import Valkey
+from cli.local.embedded.postgres import Postgres
+from cli.local.embedded.valkey import Valkey
 from runtime.settings import Settings
 from stream.server.connection import Redis, connect
 from tests.cases.case import REPORTED

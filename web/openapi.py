@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from schemas.problem import PROBLEM_MEDIA_TYPE
+from schemas.problems import PROBLEM_MEDIA_TYPE
 
 REF_TEMPLATE: Final = "#/components/schemas/{model}"
 

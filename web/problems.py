@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Final
 
 from runtime.errors import DependencyUnavailable
-from schemas.problem import PROBLEM_MEDIA_TYPE, Problem, ProblemError
+from schemas.problems import PROBLEM_MEDIA_TYPE, Problem, ProblemError
 from web.reply import Reply
 
 

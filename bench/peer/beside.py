@@ -16,7 +16,7 @@ from bench.peer.table import CREATE
 from bench.requests import Requests
 from bench.servers import Servers, fresh_servers, ingest, process, verify, worker
 from bench.size import Size
-from runtime.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.ports import LOOPBACK, any_free
 
 _CONNECTIONS: Final = 32
 _LONGEST_SECONDS: Final = 600.0

@@ -20,7 +20,7 @@ from dashboard.answers.event_page import shown_in, span_of, stored_event
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
-from schemas.answers import StoredEvent
+from schemas.answers.events import StoredEvent
 from storage.answers.event_search import EventSearch, read_pages
 
 _PAGE: Final = 500

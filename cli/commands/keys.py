@@ -18,7 +18,7 @@ from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.output import Column, Row, note, show, show_json, show_table
 from runtime.clock import utc_now
 from runtime.errors import ConfigurationError, StreamUnavailable
-from runtime.secret_strength import require_strong
+from runtime.setting_values.secret_strength import require_strong
 from runtime.settings import Settings
 from schemas.access import IssuedKey, Scope
 from storage.api_keys import KeyRecord, add_key, keys_in_force, list_keys, revoke_key

@@ -22,7 +22,7 @@ from cli.time_options import parse_time
 from dashboard.privacy.service import PrivacyService
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from schemas.privacy import ErasureReceipt
+from schemas.answers.privacy import ErasureReceipt
 from storage.privacy.audit import AuditEntry, read_entries
 from storage.privacy.holdings import Holding, Keeping, read_holdings
 from stream.server.connection import connect as connect_stream

@@ -10,10 +10,10 @@ import typer
 
 from cli.local.dev_access import rotate_pseudonym_keys
 from cli.local.dev_file import ACCESS_NAME, DATA_DIR, DataDir
+from cli.local.secret_file import write_private
 from cli.output import note, show
-from runtime.embedded.secret_file import write_private
 from runtime.errors import ConfigurationError
-from runtime.pseudonym_keys import with_new_key
+from runtime.setting_values.pseudonym_keys import with_new_key
 
 _PSEUDONYM_KEYS: Final = "ANALYTICS_PSEUDONYM_KEYS"
 

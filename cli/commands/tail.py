@@ -23,7 +23,7 @@ from cli.local.dev_file import DATA_DIR, DataDir
 from cli.output import say, show, show_json_text
 from cli.target import ReadKey, ReadUrl, find_reader, unusable_proxy
 from runtime.errors import ConfigurationError, DependencyUnavailable
-from schemas.answers import StoredEvent
+from schemas.answers.events import StoredEvent
 from schemas.catalogue import EventType
 
 

@@ -16,10 +16,10 @@ import typer
 from cli.demo.learners import DEMO_USER
 from cli.local import dev_file
 from cli.local.dev_file import DATA_DIR, DataDir, DevFile
+from cli.local.embedded import ports
 from cli.local.owned_files import open_own_file
 from cli.local.programs import Plan
 from cli.output import say, show
-from runtime.embedded import ports
 from runtime.environment import load_settings
 from runtime.errors import ConfigurationError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cli.demo.learners import Learner
 from cli.demo.traffic import Event, demo_events
-from runtime.embedded.secret_file import write_private
+from cli.local.secret_file import write_private
 from runtime.errors import ConfigurationError
 
 _NAME = "demo.json"

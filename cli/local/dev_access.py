@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from runtime.embedded.secret_file import write_private
+from cli.local.secret_file import write_private
 from runtime.errors import ConfigurationError
-from runtime.pseudonym_keys import with_new_key
+from runtime.setting_values.pseudonym_keys import with_new_key
 
 _Key = tuple[str, str, tuple[str, ...]]
 """Source, key, scopes."""

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from cli.local.dev_access import ensure_access
-from runtime.embedded.secret_file import write_private
+from cli.local.secret_file import write_private
 from runtime.environment import load_settings
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.local.dev_access import DevAccess
+from cli.local.embedded import ports
 from cli.local.inherited_environment import proxy_variables
 from cli.local.supervised_process import Program
-from runtime.embedded import ports
 from runtime.settings import Settings
 from storage.database.roles import Role
 

@@ -7,8 +7,8 @@ import time
 from typing import Protocol
 
 from cli.local.backoff import RestartBackoff
+from cli.local.embedded.process import ServerFailed
 from cli.local.supervised_process import Say
-from runtime.embedded.process import ServerFailed
 from runtime.lifecycle import wait
 
 _POLL_SECONDS = 0.5

@@ -12,12 +12,12 @@ from contextlib import AsyncExitStack
 from cli.local import dev_file, process_logins
 from cli.local.dev_access import ensure_access
 from cli.local.dev_file import DevFile
+from cli.local.embedded.postgres import Postgres
+from cli.local.embedded.valkey import Valkey
 from cli.local.owned_files import require_own_file
 from cli.local.programs import Addresses, Plan, Programs
 from cli.local.supervised_process import Program, Say, SupervisedProcess
 from cli.local.supervised_server import Server, SupervisedServer
-from runtime.embedded.postgres import Postgres
-from runtime.embedded.valkey import Valkey
 from runtime.lifecycle import run_until_stopped
 from storage.database.migrate import upgrade
 from storage.database.roles import ROLES, make_logins

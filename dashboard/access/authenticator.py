@@ -18,7 +18,7 @@ from dashboard.access.learner_tokens import TokenVerifier
 from runtime.clock import utc_now
 from runtime.pseudonym import Pseudonymizer
 from schemas.access import Scope
-from schemas.problem import ProblemError
+from schemas.problems import ProblemError
 from telemetry import internal_events as telemetry
 from telemetry.labels import AuthenticationFailure
 from web.credentials import AccessKeys, ApiKey, presented_key

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic_core import from_json
 
 from schemas.accepted import AcceptedEvent
-from schemas.answers import StoredEvent
+from schemas.answers.events import StoredEvent
 from storage.answers.event_search import EventSearch
 
 

@@ -11,14 +11,9 @@ from pydantic import BaseModel
 from dashboard.answers.levels import LevelCurve, standing
 from dashboard.answers.streaks import streaks
 from dashboard.answers.windows import DayWindow
-from schemas.answers import (
-    Achievement,
-    DaysMeta,
-    GamificationProgress,
-    HeatmapDay,
-    LearningOverview,
-    XpDay,
-)
+from schemas.answers.gamification import Achievement, GamificationProgress, XpDay
+from schemas.answers.learning import HeatmapDay, LearningOverview
+from schemas.answers.meta import DaysMeta
 from storage.answers.aggregates import LearnerRecord
 
 _MICROSECONDS_PER_SECOND = timedelta(seconds=1) // timedelta(microseconds=1)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dashboard.answers.percentiles import percentiles
 from dashboard.answers.small_groups import GroupFigures
 from dashboard.answers.windows import TimeWindow
-from schemas.answers import EndpointMetrics, HoursMeta, LatencyMs, RequestStep, SystemMetrics
+from schemas.answers.meta import HoursMeta
+from schemas.answers.system import EndpointMetrics, LatencyMs, RequestStep, SystemMetrics
 from storage.answers.aggregates import StepTotals, SystemRecord
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic_core import from_json, to_json
 
-from schemas.privacy import ErasureReceipt
+from schemas.answers.privacy import ErasureReceipt
 from storage.database.pool import Connection, connect
 from storage.privacy.erasure import ErasureJob, read_job, request_erasure
 from storage.privacy.learner_data import erased_at, last_audit_entry, learner_pages

@@ -17,7 +17,7 @@ from dashboard.percent_encoding import refuse_unreadable
 from dashboard.questions.parameters import refuse_repeated
 from dashboard.questions.question import HeaderParameter, Inquiry, Parameters, Question
 from dashboard.services import Services
-from schemas.problem import ProblemError, safe_name
+from schemas.problems import ProblemError, safe_name
 from web.problems import invalid_parameters
 from web.routing import Route, address_of
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from dashboard.answers.event_cursor import Cursor, parse_cursor
 from dashboard.questions.parameters import EventQuery
-from schemas.problem import ProblemError
+from schemas.problems import ProblemError
 from storage.answers.event_search import EventSearch, Place
 from web.problems import Refusal, invalid_parameters
 

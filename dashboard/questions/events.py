@@ -12,7 +12,8 @@ from dashboard.questions.event_search import resolve_search
 from dashboard.questions.parameters import EventQuery
 from dashboard.questions.question import Answer, Inquiry, json_reply
 from dashboard.services import Services
-from schemas.answers import EventPage, WindowMeta
+from schemas.answers.events import EventPage
+from schemas.answers.meta import WindowMeta
 from storage.answers.event_search import SearchTooWide, place_of
 from web.problems import Refusal
 

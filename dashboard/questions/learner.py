@@ -8,7 +8,7 @@ from dashboard.answers.learner import heatmap, overview, progress
 from dashboard.answers.windows import DayWindow, date_in, last_days
 from dashboard.questions.parameters import LastMonth, LastYear, zone
 from dashboard.questions.question import Answer, Inquiry, json_reply
-from schemas.answers import DaysMeta
+from schemas.answers.meta import DaysMeta
 from storage.answers.aggregates import LearnerRecord
 
 

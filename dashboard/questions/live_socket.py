@@ -18,7 +18,7 @@ from dashboard.questions.live import SOCKET_PATH, span_of, subscribe
 from dashboard.questions.parameters import LiveQuery
 from dashboard.questions.question import Inquiry, Question
 from dashboard.services import Services
-from runtime.origins import authority_of
+from runtime.setting_values.origins import authority_of
 from schemas.live import CREDENTIALS_ENDED
 from web.problems import Refusal
 from web.routing import address_of

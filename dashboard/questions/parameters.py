@@ -17,7 +17,7 @@ from starlette.datastructures import QueryParams
 
 from schemas.catalogue import EventType
 from schemas.envelope_fields import AskedSessionId, AskedUserId, Timestamp
-from schemas.problem import ProblemError, safe_name
+from schemas.problems import ProblemError, safe_name
 from web.problems import invalid_parameters
 
 MAX_DAYS: Final = 3_650

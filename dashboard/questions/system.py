@@ -11,7 +11,7 @@ from dashboard.answers.windows import complete_from, last_hours
 from dashboard.questions.parameters import LastDay
 from dashboard.questions.question import Answer, Inquiry, json_reply
 from dashboard.services import Services
-from schemas.answers import HoursMeta
+from schemas.answers.meta import HoursMeta
 from storage.batches.verify import expiry_cutoff
 
 

@@ -24,8 +24,11 @@ from dashboard.questions.parameters import (
 from dashboard.questions.privacy import erase_learner, erasure_receipt, export_learner
 from dashboard.questions.question import HeaderParameter, Question
 from dashboard.questions.system import system_metrics
-from schemas.answers import EventPage, GamificationProgress, LearningHeatmap, LearningOverview, SystemMetrics
-from schemas.privacy import ErasureReceipt, LearnerExport
+from schemas.answers.events import EventPage
+from schemas.answers.gamification import GamificationProgress
+from schemas.answers.learning import LearningHeatmap, LearningOverview
+from schemas.answers.privacy import ErasureReceipt, LearnerExport
+from schemas.answers.system import SystemMetrics
 
 _EVENT: Final = {
     "type": "object",

@@ -20,7 +20,7 @@ from schemas.envelope_fields import OpaqueSession
 from schemas.events import AnyEvent
 from schemas.identifiers import canonical_event_id, is_reserved, milliseconds_of, time_of, unix_milliseconds
 from schemas.limits import FUTURE_TOLERANCE
-from schemas.placeholders import is_artefact
+from schemas.text.placeholders import is_artefact
 
 _UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 """The usual form of an event id. `canonical_event_id` does not change it."""

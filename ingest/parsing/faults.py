@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ingest.rejection import Rejection
 from ingest.work import WORK
 from schemas.limits import MAX_DEPTH
-from schemas.problem import safe_name
+from schemas.problems import safe_name
 from schemas.two_forms import first_fault
 
 _TYPES: Final = {

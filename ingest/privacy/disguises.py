@@ -8,8 +8,8 @@ from html import unescape
 from typing import Final
 from urllib.parse import unquote
 
-from schemas.character_tables import CharacterTable
-from schemas.compatibility import nfkc
+from schemas.text.character_tables import CharacterTable
+from schemas.text.compatibility import nfkc
 
 _MAX_LAYERS: Final = 5
 """Percent signs are encoded again by every system a text passes through."""

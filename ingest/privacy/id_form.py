@@ -6,7 +6,7 @@ import hashlib
 import string
 from typing import Final
 
-from schemas.placeholders import is_blank, is_unrendered
+from schemas.text.placeholders import is_blank, is_unrendered
 
 LONGEST_STORED: Final = 128
 """Characters of an identifier that is stored as it is."""

@@ -15,9 +15,9 @@ from typing import Final
 from urllib.parse import unquote
 
 from ingest.work import LONGEST_CACHED, WORK, is_odd
-from schemas.character_tables import CharacterTable
-from schemas.compatibility import nfkc
 from schemas.identifiers import UUID_FORM, session_uuid
+from schemas.text.character_tables import CharacterTable
+from schemas.text.compatibility import nfkc
 
 SHORTEST: Final = 6
 PLACEHOLDER: Final = "{id}"

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
-from ..joiners import joiners_belong
+from ..text.joiners import joiners_belong
 from ..two_forms import either
 
 LONGEST_IDENTIFIER: Final = 512

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .errors import ConfigurationError
-from .schemas.visible_text import visible, visible_json
+from .schemas.text.visible_text import visible, visible_json
 from .spool import FILE_NAME, SECONDS_FOR_OTHERS, require_own_spool
 
 UNKNOWN_ID: Final = 1

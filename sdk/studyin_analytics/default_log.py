@@ -8,7 +8,7 @@ import time
 from typing import Final
 
 from .errors import AnalyticsError
-from .schemas.visible_text import visible
+from .schemas.text.visible_text import visible
 
 SECONDS_OF_SILENCE: Final = 3_600.0
 """Time after a warning in which others of its kind are suppressed."""

@@ -16,7 +16,7 @@ from .event_ids import uuid7
 from .no_fork import NO_FORK
 from .schemas.events import EVENT
 from .schemas.identifiers import unix_milliseconds
-from .schemas.problem import safe_name
+from .schemas.problems import safe_name
 from .schemas.two_forms import first_fault
 
 Id = str | int | UUID

@@ -16,11 +16,11 @@ import asyncpg
 import httpx
 import pytest
 
+from cli.local.embedded.postgres import Postgres
 from dashboard.questions.table import QUESTIONS
 from ingest.privacy.firewall import free_texts
 from ingest.routes import BATCH, TRACK
 from ingest.segment import routes as segment
-from runtime.embedded.postgres import Postgres
 from runtime.settings import Settings
 from schemas.catalogue import CATALOGUE
 from schemas.events import EVENT

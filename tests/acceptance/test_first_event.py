@@ -15,7 +15,7 @@ from typing import Final
 import httpx
 import pytest
 
-from runtime.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.ports import LOOPBACK, any_free
 from tests.clients.official import NotInstallable, node_client
 from tests.support import tools
 from tests.support.running import running

@@ -16,9 +16,9 @@ from redis.asyncio import Redis
 
 from cli.local import dev_file
 from cli.local.dev_file import DevFile
+from cli.local.embedded.postgres import Postgres
+from cli.local.embedded.valkey import Valkey
 from cli.local.process_logins import postgres_password_variable, redis_password_variable
-from runtime.embedded.postgres import Postgres
-from runtime.embedded.valkey import Valkey
 from storage.database.roles import ROLES, login_of
 from stream.server.permissions import RULES
 from tests.support import processes

@@ -38,7 +38,8 @@ from ingest.privacy import (
 )
 from ingest.segment import timestamps, unmapped
 from ingest.work import WORK
-from schemas import compatibility, identifiers, joiners, placeholders, printed_values, visible_text
+from schemas import identifiers
+from schemas.text import compatibility, joiners, placeholders, printed_values, visible_text
 from web.problems import Refusal
 
 BASE: Final = 2_000
@@ -194,37 +195,40 @@ SCANS: Final[dict[str, tuple[Scan, tuple[str, ...]]]] = {
         ),
     ),
     "privacy.validators.is_valid": (lambda text: validators.is_valid("phone", "+" + text), ("1", "1-", "+")),
-    "schemas.compatibility.nfkc": (compatibility.nfkc, ("a", "\u2167", "\ufdfa", "\u0345", "\u1100\u1161")),
+    "schemas.text.compatibility.nfkc": (compatibility.nfkc, ("a", "\u2167", "\ufdfa", "\u0345", "\u1100\u1161")),
     "schemas.identifiers.session_uuid": (identifiers.session_uuid, ("a", "urn:uuid:", "{", "1234-")),
     "schemas.identifiers.canonical_event_id": (
         lambda text: identifiers.canonical_event_id(text, "tests"),
         ("a", "1234-"),
     ),
-    "schemas.joiners.joiners_belong": (joiners.joiners_belong, ("\u0915\u200d", "\u200d", "\u0915\u094d\u200d", "a")),
-    "schemas.placeholders.is_artefact": (
+    "schemas.text.joiners.joiners_belong": (
+        joiners.joiners_belong,
+        ("\u0915\u200d", "\u200d", "\u0915\u094d\u200d", "a"),
+    ),
+    "schemas.text.placeholders.is_artefact": (
         placeholders.is_artefact,
         ("(", "{{", "<?", "<%", "%25", " ", "\u200b", "0", "_"),
     ),
-    "schemas.placeholders.is_blank": (placeholders.is_blank, (" ", "\u200b", "\u2800")),
-    "schemas.placeholders.is_placeholder": (
+    "schemas.text.placeholders.is_blank": (placeholders.is_blank, (" ", "\u200b", "\u2800")),
+    "schemas.text.placeholders.is_placeholder": (
         placeholders.is_placeholder,
         ("(", "null", "null-", "a.", "a.a", "${", "%(", "user_", "[", "&amp;", "#<A", "optional(", "\u2167"),
     ),
-    "schemas.placeholders.is_unrendered": (
+    "schemas.text.placeholders.is_unrendered": (
         placeholders.is_unrendered,
         ("{{", "${", "%(a", "<a ", "#<A:0x", "*|", "@a."),
     ),
-    "schemas.printed_values.is_printed": (
+    "schemas.text.printed_values.is_printed": (
         printed_values.is_printed,
         ("null", "a.", "[", "[,", "a => ", "<a", "function "),
     ),
-    "schemas.printed_values.is_unfilled": (printed_values.is_unfilled, ("<", "your id ", "enter_", "a")),
-    "schemas.printed_values.is_variable": (
+    "schemas.text.printed_values.is_unfilled": (printed_values.is_unfilled, ("<", "your id ", "enter_", "a")),
+    "schemas.text.printed_values.is_variable": (
         printed_values.is_variable,
         ("{a", "$a->", "$a[", "@A", '" + a', "<<a", "{{a"),
     ),
-    "schemas.visible_text.visible": (visible_text.visible, ("a", "\n", "\u202e", "\U000e0001")),
-    "schemas.visible_text.visible_json": (visible_text.visible_json, ("a", "\u202e", "\U000e0001")),
+    "schemas.text.visible_text.visible": (visible_text.visible, ("a", "\n", "\u202e", "\U000e0001")),
+    "schemas.text.visible_text.visible_json": (visible_text.visible_json, ("a", "\u202e", "\U000e0001")),
     "segment.timestamps.as_rfc_3339": (timestamps.as_rfc_3339, ("1", "2026-01-01T00:00:00.", "-")),
     "segment.unmapped.is_harmless": (unmapped.is_harmless, ("a", " ", "1")),
     "elements.read_document": (document, ("[", '{"a":', '"', "\\", "[1,", " ", '{"a":1,', "9", "-")),
@@ -310,10 +314,10 @@ def test_each_function_of_a_text_is_measured_or_has_a_reason() -> None:
     root = Path(__file__).parents[2]
     found: set[str] = set()
     for package, prefix in ((root / "ingest" / "privacy", "privacy"), (root / "schemas", "schemas")):
-        for path in package.glob("*.py"):
+        for path in package.rglob("*.py"):
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and takes_text(node):
-                    found.add(f"{prefix}.{path.stem}.{node.name}")
+                    found.add(".".join((prefix, *path.relative_to(package).with_suffix("").parts, node.name)))
 
     assert found - SCANS.keys() - NOT_OF_STRANGERS.keys() == set()
     assert NOT_OF_STRANGERS.keys() <= found

@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx
 
-from runtime.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.ports import LOOPBACK, any_free
 from stream.server.connection import Redis
 from tests.support.running import running
 from tests.support.scripted_ingest import ScriptedIngest, accept_all

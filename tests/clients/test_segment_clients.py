@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from cli.local.embedded.ports import LOOPBACK, any_free
 from dashboard.server import open_services
 from ingest.segment.messages import UNSUPPORTED
 from ingest.segment.unmapped import call_name
 from runtime.clock import utc_now
-from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
 from stream.entries.lag import measure
 from stream.keys import stream_key

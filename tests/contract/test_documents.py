@@ -31,6 +31,7 @@ from web.server import protocol_errors
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 SCHEMAS = DOCS / "schemas"
+PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
 
 
 def test_the_committed_openapi_document_is_current() -> None:
@@ -49,11 +50,16 @@ def test_the_figures_of_the_detectors_are_those_of_the_corpus() -> None:
     assert page == with_tables(page), "run: make docs"
 
 
+def prose(page: Path) -> str:
+    """Return a page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
 def test_no_document_links_to_a_file_that_is_not_there() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
-        for page in (ROOT / "README.md", *DOCS.rglob("*.md"))
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", prose(page))
         if not (page.parent / target).exists()
     ]
     assert broken == []
@@ -67,8 +73,8 @@ def anchors(page: Path) -> set[str]:
 def test_no_document_links_to_a_section_that_is_not_there() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}#{section}"
-        for page in (ROOT / "README.md", *DOCS.rglob("*.md"))
-        for target, section in re.findall(r"\]\(([^)#:]*\.md|)#([^)]+)\)", page.read_text(encoding="utf-8"))
+        for page in PAGES
+        for target, section in re.findall(r"\]\(([^)#:]*\.md|)#([^)]+)\)", prose(page))
         if section not in anchors(page.parent / target if target else page)
     ]
     assert broken == []

@@ -15,11 +15,11 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from runtime.embedded import account
-from runtime.embedded.binaries import PostgresPrograms, find_postgres
-from runtime.embedded.postgres import Postgres
-from runtime.embedded.process import ServerFailed
-from runtime.embedded.valkey import Valkey
+from cli.local.embedded import account
+from cli.local.embedded.binaries import PostgresPrograms, find_postgres
+from cli.local.embedded.postgres import Postgres
+from cli.local.embedded.process import ServerFailed
+from cli.local.embedded.valkey import Valkey
 from runtime.errors import ConfigurationError
 from tests.support import processes
 
@@ -167,8 +167,8 @@ async def test_postgres_starts_although_its_old_number_now_is_another_process(ow
 
 START_AND_DIE = """
 import os, pathlib, signal, sys
-from runtime.embedded.postgres import Postgres
-from runtime.embedded.valkey import Valkey
+from cli.local.embedded.postgres import Postgres
+from cli.local.embedded.valkey import Valkey
 home = pathlib.Path(sys.argv[1])
 servers = [Valkey(home / "redis"), Postgres(home / "postgres")]
 for server in servers:

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from redis.exceptions import ResponseError
 
+from cli.local.embedded.ports import LOOPBACK, any_free
 from processors.live import worker as live
 from processors.maintenance import process as maintenance
 from processors.store import worker
-from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.catalogue import EventType

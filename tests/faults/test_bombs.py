@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from cli.local.embedded.ports import LOOPBACK, any_free
 from dashboard.server import open_services
 from ingest.routes import BATCH, TRACK
-from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
 from tests.support.access import WRITE_KEY
 from tests.support.doomed import Doomed

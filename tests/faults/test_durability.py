@@ -16,10 +16,10 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from cli.local.embedded.valkey import Valkey
 from ingest.routes import TRACK
 from ingest.server import create_app, open_gauge
 from runtime.clock import utc_now
-from runtime.embedded.valkey import Valkey
 from runtime.errors import StreamUnavailable
 from runtime.settings import Durability, Settings
 from schemas.entry import encode

@@ -17,10 +17,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cli.local.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.valkey import Valkey
 from ingest.append_queue import MAX_WAITING_EVENTS
 from ingest.routes import BATCH
-from runtime.embedded.ports import LOOPBACK, any_free
-from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from schemas.limits import MAX_BATCH_EVENTS
 from stream.entries.groups import ensure_group

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from runtime.embedded.postgres import Postgres
+from cli.local.embedded.postgres import Postgres
 from runtime.settings import Settings
 from storage.database.migrate import upgrade
 from tests.support.checker import assert_nothing_lost

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from runtime.embedded.valkey import Valkey
+from cli.local.embedded.valkey import Valkey
 from runtime.settings import Settings
 from stream.entries.lag import measure
 from stream.keys import STORE_GROUP, stream_key

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from cli.commands.verify import Balance, read_balances
+from cli.local.embedded.valkey import Valkey
 from processors.maintenance.chores import check_stream
-from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from storage.batches.verify import verify_aggregates
 from storage.database.pool import Pool, open_pool

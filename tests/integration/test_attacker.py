@@ -18,7 +18,7 @@ from attack.system import System
 from attack.verdict import Bounds, Measure
 from attack.watch import Watch
 from bench.servers import process
-from runtime.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.ports import LOOPBACK, any_free
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads a process's memory from /proc")
 

@@ -22,7 +22,7 @@ from ingest.segment.unmapped import UnmappedNames
 from ingest.server import acceptance_policy, create_app
 from runtime.settings import Settings
 from schemas.entry import decode
-from schemas.problem import PROBLEM_MEDIA_TYPE
+from schemas.problems import PROBLEM_MEDIA_TYPE
 from schemas.verdicts import BatchReply
 from stream.server.connection import Redis
 from telemetry import metrics

@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 from dashboard.server import open_services
 from ingest.server import acceptance_policy, create_app
 from processors.store.id_conflicts import ROLLOUT, SKEW, kind_of
-from runtime.pseudonym_keys import with_new_key
+from runtime.setting_values.pseudonym_keys import with_new_key
 from runtime.settings import Settings
 from storage.batches.id_conflicts import ConflictKind, forget_conflicts
 from storage.batches.staged_batch import Conflict

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from cli.local.embedded.ports import LOOPBACK, any_free
 from dashboard.app import create_app
 from dashboard.server import open_services
-from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
 from tests.support.access import READ_KEY
 from tests.support.aggregates import Aggregates

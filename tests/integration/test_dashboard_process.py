@@ -20,7 +20,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from runtime.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.ports import LOOPBACK, any_free
 from tests.support import access
 from tests.support.following import LIVE, closed
 from tests.support.reading import bearer

@@ -11,12 +11,12 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
+from cli.local.embedded.postgres import Postgres
+from cli.local.embedded.valkey import Valkey
 from processors.maintenance.erasure import carry_out
 from processors.maintenance.late_events import LateEvents
 from processors.maintenance.purge import purge_postgres, purge_redis
 from runtime.clock import utc_now
-from runtime.embedded.postgres import Postgres
-from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from storage.database.migrate import upgrade

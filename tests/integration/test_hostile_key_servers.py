@@ -15,10 +15,10 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from cli.local.embedded.ports import LOOPBACK
 from dashboard.access import key_set_source
 from dashboard.access.key_set_source import KeySetSource, KeySetUnavailable
 from dashboard.access.learner_tokens import KeySet
-from runtime.embedded.ports import LOOPBACK
 from tests.support.waiting import eventually
 
 Saying = Callable[[asyncio.StreamWriter], Awaitable[None]]

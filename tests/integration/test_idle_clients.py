@@ -16,7 +16,7 @@ from typing import IO
 
 import pytest
 
-from runtime.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
 from tests.support import access
 

@@ -17,7 +17,7 @@ from ingest.routes import BATCH
 from ingest.server import acceptance_policy, create_app
 from processors.maintenance import process as maintenance
 from runtime.errors import ConfigurationError
-from runtime.pseudonym_keys import parse_keys
+from runtime.setting_values.pseudonym_keys import parse_keys
 from runtime.settings import Settings
 from schemas.entry import decode
 from stream.keys import stream_key

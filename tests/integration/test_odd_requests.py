@@ -10,7 +10,7 @@ import pytest
 
 from ingest.routes import BATCH, TRACK
 from runtime.settings import Settings
-from schemas.problem import PROBLEM_MEDIA_TYPE
+from schemas.problems import PROBLEM_MEDIA_TYPE
 from stream.server.connection import Redis
 from tests.support.raw_http import CLOSE, EVENT, HOST, READER, Place, answer, both, get, post
 from tests.support.reading import SYSTEM

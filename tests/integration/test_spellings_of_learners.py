@@ -13,10 +13,10 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from cli.local.embedded import ports
 from ingest.routes import TRACK
 from ingest.server import acceptance_policy, serve
-from runtime.embedded import ports
-from runtime.pseudonym_keys import parse_keys
+from runtime.setting_values.pseudonym_keys import parse_keys
 from runtime.settings import Settings
 from schemas.entry import decode
 from storage.database.pool import connect

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from runtime.embedded.valkey import Valkey
+from cli.local.embedded.valkey import Valkey
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from schemas.entry import encode

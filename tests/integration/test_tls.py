@@ -17,12 +17,12 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from cli.local.embedded import ports
 from dashboard.access.key_set_source import KeySetSource, KeySetUnavailable
 from dashboard.access.learner_tokens import KeySet, TokenRules, TokenVerifier
 from dashboard.app import create_app as create_dashboard
 from dashboard.server import open_services
 from ingest.server import create_app
-from runtime.embedded import ports
 from runtime.errors import ConfigurationError, StorageUnavailable, StreamUnavailable
 from runtime.settings import Settings
 from storage.database.migrate import upgrade

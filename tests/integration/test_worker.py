@@ -12,9 +12,9 @@ import asyncpg
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from cli.local.embedded.postgres import Postgres
 from processors.maintenance import process as maintenance
 from processors.store import worker
-from runtime.embedded.postgres import Postgres
 from runtime.settings import Settings
 from storage.batches.verify import Books, read_books, verify_aggregates
 from storage.database.migrate import upgrade

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 
-from runtime.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.ports import LOOPBACK, any_free
 from storage.retention.partition_weeks import GRACE
 from tests.oracle.asking import moments
 from tests.oracle.comparison import Judge

@@ -12,8 +12,8 @@ import trustme
 from redis.asyncio import Redis
 from studyin_analytics import AnalyticsError, AnalyticsTracker, Client, EventRejected, SyncAnalyticsTracker
 
+from cli.local.embedded import ports
 from ingest.server import create_app
-from runtime.embedded import ports
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.catalogue import EventType

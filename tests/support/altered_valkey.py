@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runtime.embedded.binaries import find_valkey
+from cli.local.embedded.binaries import find_valkey
 
 
 def on_a_slow_disk(directory: Path, seconds: float) -> Path:

@@ -11,7 +11,7 @@ import re
 import sys
 import time
 
-from runtime.embedded.ports import LOOPBACK
+from cli.local.embedded.ports import LOOPBACK
 
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _kept: list[bytes] = []

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import httpx
 
-from runtime.embedded.ports import LOOPBACK, any_free
+from cli.local.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
 from tests.support.doomed import Doomed
 from tests.support.senders import Senders

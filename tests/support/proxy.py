@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from enum import Enum, auto
 from urllib.parse import urlsplit, urlunsplit
 
-from runtime.embedded.ports import LOOPBACK
+from cli.local.embedded.ports import LOOPBACK
 
 DELAY_SECONDS = 0.3
 _CHUNK = 65_536

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from redis.asyncio import Redis
 
-from runtime.embedded.valkey import Valkey
+from cli.local.embedded.valkey import Valkey
 from tests.support.waiting import eventually
 
 

@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from runtime.embedded.binaries import find_postgres, find_valkey
-from runtime.embedded.postgres import Postgres
-from runtime.embedded.valkey import Valkey
+from cli.local.embedded.binaries import find_postgres, find_valkey
+from cli.local.embedded.postgres import Postgres
+from cli.local.embedded.valkey import Valkey
 from runtime.errors import AnalyticsError
 from tests.support.places import reachable_directory
 

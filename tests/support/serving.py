@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from cli.local.embedded import ports
 from dashboard.questions.live import SOCKET_PATH
-from runtime.embedded import ports
 from tests.support.waiting import eventually
 from web.server.http_server import serve_http
 from web.server.listener import Listener

@@ -14,8 +14,8 @@ import httpx
 
 from cli.local import dev_file
 from cli.local.dev_file import DevFile
-from runtime.embedded.postgres import Postgres
-from runtime.embedded.valkey import Valkey
+from cli.local.embedded.postgres import Postgres
+from cli.local.embedded.valkey import Valkey
 from tests.support import processes
 from tests.support.waiting import eventually
 

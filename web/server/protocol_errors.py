@@ -8,7 +8,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from schemas.problem import PROBLEM_MEDIA_TYPE
+from schemas.problems import PROBLEM_MEDIA_TYPE
 from web.problems import Refusal, problem_body
 
 MAX_HEAD_BYTES: Final = 32 * 1024

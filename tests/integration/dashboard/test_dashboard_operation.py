@@ -9,12 +9,12 @@ from datetime import datetime
 
 import httpx
 
+from cli.local.embedded.postgres import Postgres
+from cli.local.embedded.valkey import Valkey
 from dashboard.app import create_app
 from dashboard.questions.table import QUESTIONS
 from dashboard.server import open_services
 from dashboard.services import Services
-from runtime.embedded.postgres import Postgres
-from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from storage.database.migrate import upgrade
 from telemetry import metrics

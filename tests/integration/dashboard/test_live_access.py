@@ -15,7 +15,7 @@ import pytest
 import trustme
 from websockets.exceptions import InvalidStatus
 
-from runtime.embedded.ports import LOOPBACK
+from cli.local.embedded.ports import LOOPBACK
 from runtime.settings import Settings
 from schemas.access import IssuedKey
 from schemas.live import CREDENTIALS_ENDED

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from cli.local.embedded.valkey import Valkey
 from dashboard.live.pace import Pace
-from runtime.embedded.valkey import Valkey
 from runtime.settings import Settings
 from stream.keys import LIVE_STATE
 from stream.server.connection import Redis, connect

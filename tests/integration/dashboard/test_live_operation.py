@@ -10,9 +10,9 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from cli.local.embedded.ports import LOOPBACK, any_free
 from dashboard.live.hub import MEMORY
 from runtime.clock import utc_now
-from runtime.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
 from stream.server.connection import Redis
 from telemetry import metrics

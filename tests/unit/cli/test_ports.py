@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.commands.up import _choose_port
-from runtime.embedded import ports
+from cli.local.embedded import ports
 from runtime.errors import ConfigurationError
 
 

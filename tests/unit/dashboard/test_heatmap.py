@@ -8,7 +8,8 @@ import pytest
 
 from dashboard.answers.learner import heatmap
 from dashboard.answers.windows import DayWindow
-from schemas.answers import DaysMeta, HeatmapDay, LearningHeatmap
+from schemas.answers.learning import HeatmapDay, LearningHeatmap
+from schemas.answers.meta import DaysMeta
 from storage.answers.aggregates import LearnerDay, LearnerRecord
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)

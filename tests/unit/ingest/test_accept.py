@@ -19,7 +19,7 @@ from schemas.entry import WireEvent, decode, encode
 from schemas.events import EVENT
 from schemas.identifiers import RESERVED_FLOOR, canonical_event_id, milliseconds_of, time_of
 from schemas.limits import FUTURE_TOLERANCE
-from schemas.placeholders import is_artefact
+from schemas.text.placeholders import is_artefact
 from tests.support.access import PSEUDONYM_KEYS
 from tests.support.entries import as_read
 from tests.support.events import uuid7

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ingest.rate_limit import RateLimiter, TokenBucket
-from runtime.api_key_setting import ApiKeySetting
+from runtime.setting_values.api_keys import ApiKeySetting
 from schemas.access import Scope
 from web.credentials import ApiKey, RateLimit
 from web.problems import Refusal

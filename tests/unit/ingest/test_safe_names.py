@@ -11,7 +11,7 @@ from ingest.parsing.faults import from_validation, pointer
 from ingest.privacy.detectors import find_personal
 from schemas.catalogue.property_types import Properties
 from schemas.events import EVENT, MODELS
-from schemas.problem import safe_name
+from schemas.problems import safe_name
 from tests.corpus.evaluation import generated
 from tests.corpus.personal_forms import KINDS
 

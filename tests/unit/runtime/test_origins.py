@@ -6,7 +6,7 @@ import pytest
 
 from runtime.environment import load_settings
 from runtime.errors import ConfigurationError
-from runtime.origins import authority_of
+from runtime.setting_values.origins import authority_of
 
 NONE = [
     "", " ", "*", "http://", "http://[", "http://[::1", "http://[::g]", "http://[1:2:3]", "http://a:b", "http://a:99999",

@@ -6,7 +6,7 @@ import pytest
 
 from runtime.environment import load_settings
 from runtime.errors import ConfigurationError
-from runtime.ignored_groups import OWN_GROUPS
+from runtime.setting_values.ignored_groups import OWN_GROUPS
 from stream.keys import LIVE_GROUP, STORE_GROUP
 
 IGNORED = "ANALYTICS_TRIM_IGNORE_GROUPS"

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from schemas.catalogue import CATALOGUE, LEARNER_EVENTS
 from schemas.envelope_fields import _COMMON_SESSION_ID, _COMMON_USER_ID, OpaqueSession, id_text
 from schemas.events import EVENT, MODELS, AnyEvent
-from schemas.placeholders import is_placeholder
+from schemas.text.placeholders import is_placeholder
 from schemas.two_forms import first_fault
 from tests.support.events import COMPLETE
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.placeholders import is_artefact, is_blank, is_placeholder, is_unrendered
+from schemas.text.placeholders import is_artefact, is_blank, is_placeholder, is_unrendered
 
 BLANK = [
     "",

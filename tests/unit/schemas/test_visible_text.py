@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from cli import output
-from schemas.visible_text import visible, visible_json
+from schemas.text.visible_text import visible, visible_json
 from tests.support.hostile import HOSTILE, steering
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from runtime.embedded.ports import LOOPBACK
+from cli.local.embedded.ports import LOOPBACK
 from web.server import acceptor
 from web.server.acceptor import Acceptor
 from web.server.connection_limits import ConnectionLimits, ConnectionSlot

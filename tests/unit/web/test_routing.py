@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from runtime.errors import StreamUnavailable
-from schemas.problem import PROBLEM_MEDIA_TYPE
+from schemas.problems import PROBLEM_MEDIA_TYPE
 from web.middleware import RequestContextMiddleware
 from web.problems import Refusal
 from web.reply import Reply

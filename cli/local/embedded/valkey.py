@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from runtime.embedded import ports
-from runtime.embedded.binaries import find_valkey
-from runtime.embedded.process import ServerFailed, ServerProcess
-from runtime.embedded.secret_file import keep_secret, write_private
+from cli.local.embedded import ports
+from cli.local.embedded.binaries import find_valkey
+from cli.local.embedded.process import ServerFailed, ServerProcess
+from cli.local.secret_file import keep_secret, write_private
 
 _START_SECONDS = 300.0
 _STOP_SECONDS = 30.0

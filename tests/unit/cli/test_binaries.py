@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.embedded import binaries
-from runtime.embedded.binaries import find_postgres, find_valkey
+from cli.local.embedded import binaries
+from cli.local.embedded.binaries import find_postgres, find_valkey
 from runtime.errors import ConfigurationError
 
 

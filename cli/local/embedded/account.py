@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from runtime.embedded.binaries import PostgresPrograms
-from runtime.embedded.process import Account
+from cli.local.embedded.binaries import PostgresPrograms
+from cli.local.embedded.process import Account
 from runtime.errors import ConfigurationError
 
 STATE = Path("/var/lib/studyin-analytics")

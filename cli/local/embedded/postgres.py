@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from runtime.embedded import ports
-from runtime.embedded.account import Residence, run_as, settle
-from runtime.embedded.binaries import PostgresPrograms, find_postgres
-from runtime.embedded.process import ServerFailed, ServerProcess
-from runtime.embedded.secret_file import keep_secret
+from cli.local.embedded import ports
+from cli.local.embedded.account import Residence, run_as, settle
+from cli.local.embedded.binaries import PostgresPrograms, find_postgres
+from cli.local.embedded.process import ServerFailed, ServerProcess
+from cli.local.secret_file import keep_secret
 from runtime.errors import ConfigurationError
 
 USER = "analytics"
@@ -55,7 +55,7 @@ _SETTINGS_OF_A_THROWAWAY = {"fsync": "off", "full_page_writes": "off", "synchron
 class Postgres:
     """One PostgreSQL server on the loopback address, its data in one directory. Every method blocks.
 
-    PostgreSQL refuses to run as root: as root it runs as `nobody`, see runtime.embedded.account.
+    PostgreSQL refuses to run as root: as root it runs as `nobody`, see cli.local.embedded.account.
     """
 
     def __init__(

@@ -1,0 +1,58 @@
+"""The answer about the health of the platform's API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from .meta import Count, HoursMeta
+
+Ratio = Annotated[float, Field(ge=0, le=1)]
+
+
+class LatencyMs(BaseModel):
+    """Percentiles in milliseconds, within 1 % of exact; null when there was no request."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class EndpointMetrics(BaseModel):
+    """Health of one endpoint; percentiles as in `latency_ms`."""
+
+    endpoint: str
+    requests: Count
+    error_rate: Ratio
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class RequestStep(BaseModel):
+    """Requests of one step of the window."""
+
+    start: datetime
+    requests: Count
+    server_errors: Count
+
+
+class SystemMetrics(BaseModel):
+    """Health of the platform's API, from `api_request` and `api_error` events."""
+
+    meta: HoursMeta
+    total_requests: Count
+    latency_ms: LatencyMs
+    error_rate: Ratio = Field(description="Share of requests with a status of 500 or more; 0 without requests.")
+    errors_by_type: dict[str, Count] = Field(description="`api_error` events by type, most frequent first.")
+    top_endpoints: list[EndpointMetrics] = Field(description="By requests, most first.")
+    active_users: Count | None = Field(
+        description="Distinct learners with any event in the window; null when `suppressed` names it."
+    )
+    step_seconds: Count = Field(description="Width of a step of `series`: 300 up to a day, 3600 beyond.")
+    series: list[RequestStep] = Field(description="Every step of the window, oldest first; the last one is unfinished.")
+    suppressed: list[str] = Field(
+        description="Fields that are null because they are about fewer learners than may be told of."
+    )
