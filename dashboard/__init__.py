@@ -1,1 +1,1 @@
-"""The read service: who may see which learner, and what the words of an answer mean. Reads aggregate tables only."""
+"""The read service: answers questions about learners and the platform, and sends live events."""

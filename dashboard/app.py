@@ -43,14 +43,14 @@ SECURITY_HEADERS: Final = {
 }
 
 _MALFORMED_ORIGIN: Final = Refusal(
-    HTTPStatus.FORBIDDEN, "foreign_origin", "Origin should be `null`, or a scheme, a host and perhaps a port."
+    HTTPStatus.FORBIDDEN, "foreign_origin", "Origin must be `null`, or a scheme, a host and an optional port."
 )
 
 _log = logging.get("dashboard")
 
 
 def create_app(services: Services, stop: asyncio.Event) -> ASGIApp:
-    """Return the read service. It is not ready any more once `stop` is set. Raises ConfigurationError."""
+    """Return the read service. Its readiness ends when `stop` is set. Raises ConfigurationError."""
     routes = [
         *(question_route(question, services) for question in QUESTIONS),
         Route(SOCKET_PATH, ("GET",), require_upgrade),
@@ -73,7 +73,7 @@ def _page_routes() -> list[Route]:
 
 
 def _open_to(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """Let pages of these origins read answers. Without any, browsers let no page."""
+    """Allow pages of these origins to read answers. Without any, browsers allow no other origin."""
     if not origins:
         return app
     return CORSMiddleware(

@@ -24,23 +24,23 @@ from web.openapi import (
 )
 
 _DESCRIPTION: Final = (
-    "Answers about learners and the platform, from aggregates only, which say through which moment they are complete;"
-    " single events, for operators; and what is held on a learner, to see and to remove."
+    "Answers about learners and the platform, from aggregates, each with the time through which it is complete;"
+    " search for single events, for operators; export and erasure of the data of a learner."
     " Every error is a problem document (RFC 9457).\n\n"
-    "Events as they happen: over Server-Sent Events as below, or as a WebSocket at `/api/analytics/live` with the same"
+    "Live events are sent over Server-Sent Events as below, or over a WebSocket at `/api/analytics/live` with the same"
     " parameters and credentials. Its frames are JSON texts with a `type`: `welcome`, `events` (up to 500 of them),"
-    " `heartbeat`, `behind`, `resync_required`; it closes with 4401 when the credentials end and 1012 when the service"
-    " restarts. Where no header can be set, offer the subprotocols `analytics.v1` and `bearer.<credential>`."
+    " `heartbeat`, `behind`, `resync_required`. It closes with 4401 when the credentials expire and with 1012 when the"
+    " service restarts. Without headers, offer the subprotocols `analytics.v1` and `bearer.<credential>`."
 )
 
 _PROBLEMS: Final = {
     "401": "No valid credentials.",
-    "403": "The credentials do not cover this.",
-    "414": "The path and the query string are too long; the connection ends.",
+    "403": "The credentials do not allow this.",
+    "414": "The path and the query string are too long; the connection is closed.",
     "422": "A parameter is missing, unknown or out of range; `errors` names it.",
-    "429": "Too many requests from here had no good credentials: wait Retry-After seconds.",
-    "431": "The headers are too large; the connection ends.",
-    "503": "The answer cannot be read now: ask again after Retry-After seconds.",
+    "429": "Too many requests with invalid credentials from this address: wait Retry-After seconds.",
+    "431": "The headers are too large; the connection is closed.",
+    "503": "The answer is temporarily unavailable: retry after Retry-After seconds.",
 }
 
 _SECURITY: Final = {
@@ -113,7 +113,7 @@ def _header(header: HeaderParameter) -> dict[str, Any]:
 
 
 def _status_paths() -> dict[str, Any]:
-    ready = "Whether Postgres, its schema and Redis let it answer, and how far it is behind."
+    ready = "Whether Postgres, its schema and Redis are ready, and the lag of the stored events."
     paths = status_operations({"tags": ["operations"]}, ready)
     for path, methods in paths.items():
         methods["get"]["operationId"] = path.removeprefix("/")

@@ -49,12 +49,15 @@ _SEARCHES_AT_ONCE: Final = 2
 
 
 async def serve(settings: Settings) -> None:
-    """Answer until told to stop, finish what is in flight, return. Raises ConfigurationError or StorageUnavailable."""
+    """Serve until SIGTERM or SIGINT, then finish requests in flight.
+
+    Raises ConfigurationError or StorageUnavailable.
+    """
     with stop_on_signals() as stop:
         async with open_services(settings) as services:
             telemetry.process_started(_NAME, publish_build())
             app = create_app(services, stop)
-            # what there is by now stays; to look all of it through for garbage stops every answer for 80 ms
+            # present objects stay until the end: a garbage collection that visits them stops all answers for 80 ms
             gc.freeze()
             await run_together(
                 stop,
@@ -65,7 +68,7 @@ async def serve(settings: Settings) -> None:
                     websocket_path=SOCKET_PATH,
                     observer=ConnectionMetrics(),
                 ),
-                # without one of these answers would look ever staler, or keys live for ever: the process ends with it
+                # if one of these fails the process ends: answers would become stale, or revoked keys would stay valid
                 services.freshness.run(stop),
                 services.live.run(stop),
                 *(follow(stop) for follow in services.followers),
@@ -75,7 +78,7 @@ async def serve(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Connect what the routes need, for as long as the block runs. Raises ConfigurationError or StorageUnavailable."""
+    """Open the connections of all services for the block. Raises ConfigurationError or StorageUnavailable."""
     keys = configured_keys(settings)
     tokens, key_set = await _token_verifier(settings)
     partitions = range(settings.stream_partitions)
@@ -93,7 +96,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(pool.close)
         metrics.POOL_CONNECTIONS.labels(PoolState.IDLE).set_function(pool.get_idle_size)
         metrics.POOL_CONNECTIONS.labels(PoolState.USED).set_function(lambda: pool.get_size() - pool.get_idle_size())
-        # of its own, since that of the answers may only read
+        # a separate pool: the pool of the answers is read-only
         log = await open_pool(
             settings.database_dsn,
             size=1,
@@ -102,7 +105,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             same_statements=True,
         )
         stack.push_async_callback(log.close)
-        # of its own, so that no answer waits for searches
+        # a separate pool, so that no answer waits for searches
         archive = await open_pool(
             settings.database_dsn,
             size=_SEARCHES_AT_ONCE,
@@ -162,6 +165,6 @@ async def _token_verifier(settings: Settings) -> tuple[TokenVerifier | None, Key
     try:
         await source.load()
     except KeySetUnavailable as error:
-        # not ready until it was read
+        # the service is not ready until the keys are read
         telemetry.key_set_unreadable(error)
     return TokenVerifier(keys.find, rules, source.want), source

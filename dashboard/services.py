@@ -18,7 +18,7 @@ from dashboard.privacy.service import PrivacyService
 from dashboard.shared_answers import SharedAnswers
 from schemas.accepted import AcceptedEvent
 from storage.answers.aggregates import LearnerRecord, SystemRecord
-from storage.answers.event_search import EventSearch, Place
+from storage.answers.event_search import EventPosition, EventSearch
 from storage.privacy.audit import AuditEntry
 from telemetry.health import Check
 
@@ -38,8 +38,8 @@ class Aggregates(Protocol):
 class Archive(Protocol):
     """Stored events: `storage.answers.event_search.EventArchive`."""
 
-    async def page(self, search: EventSearch, limit: int, behind: Place | None = None) -> list[AcceptedEvent]:
-        """Return the newest events behind a place. Raises SearchTooWide and StorageUnavailable."""
+    async def page(self, search: EventSearch, limit: int, after: EventPosition | None = None) -> list[AcceptedEvent]:
+        """Return the newest events after a position. Raises SearchTooWide and StorageUnavailable."""
 
 
 class Recorder(Protocol):

@@ -1,7 +1,7 @@
-"""Asks PyPI whether a dependency that runs in production has a known vulnerability: `python deploy/audit.py`.
+"""Checks production dependencies for vulnerabilities that PyPI knows: `python deploy/audit.py`.
 
-Exit code 1 when one has. Where nobody can be asked (no network, or a mirror without that knowledge) it says so, and
-what was not asked: that is no verdict, and no reason to stop working.
+Exits with 1 if a dependency has one. If the check is not possible (no network, or a mirror without this data), it
+reports what was not audited and exits with 0.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _REQUIREMENTS: Final = Path(__file__).parents[1] / "requirements.txt"
 
 
 def main() -> None:
-    """Ask, report, exit."""
-    asked = subprocess.run(
+    """Run the audit, print the report, exit."""
+    audit = subprocess.run(
         [
             Path(sys.executable).with_name("pip-audit"),
             *("--requirement", _REQUIREMENTS, "--require-hashes", "--disable-pip"),
@@ -28,10 +28,10 @@ def main() -> None:
         check=False,
     )
     try:
-        dependencies: list[dict[str, Any]] = json.loads(asked.stdout)["dependencies"]
+        dependencies: list[dict[str, Any]] = json.loads(audit.stdout)["dependencies"]
     except ValueError:
-        reason = (asked.stderr.strip().splitlines() or ["no answer"])[-1]
-        sys.stdout.write(f"NOT AUDITED, nobody could be asked: {reason}\n")
+        reason = (audit.stderr.strip().splitlines() or ["no answer"])[-1]
+        sys.stdout.write(f"NOT AUDITED, the vulnerability service is unreachable: {reason}\n")
         return
     lines, vulnerable = report(dependencies)
     sys.stdout.write("\n".join(lines) + "\n")
@@ -39,13 +39,13 @@ def main() -> None:
 
 
 def report(dependencies: list[dict[str, Any]]) -> tuple[list[str], bool]:
-    """Return what to say of pip-audit's list, and whether anything on it is vulnerable. Pure."""
+    """Return the lines of the report on pip-audit's list, and whether a dependency is vulnerable. Pure."""
     unknown = [one["name"] for one in dependencies if "skip_reason" in one]
     known = [one for one in dependencies if "skip_reason" not in one]
     found = [f"{one['name']} {one['version']}: {fault['id']}" for one in known for fault in one["vulns"]]
     lines = [*found, f"{len(known)} dependencies audited, {len(found)} vulnerabilities"]
     if unknown:
-        lines.append(f"NOT AUDITED, not known where packages come from here: {', '.join(unknown)}")
+        lines.append(f"NOT AUDITED, unknown to this package index: {', '.join(unknown)}")
     return lines, bool(found)
 
 

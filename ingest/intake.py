@@ -145,7 +145,7 @@ class Intake:
 
 def _count(outcomes: Sequence[Outcome], accepted: int, ignored: int) -> None:
     retry = sum(map(is_retryable, outcomes)) if accepted < len(outcomes) else 0
-    telemetry.events_judged(accepted, len(outcomes) - accepted - ignored - retry, retry)
+    telemetry.request_processed(accepted, len(outcomes) - accepted - ignored - retry, retry)
     _count_texts(outcomes)
 
 
@@ -159,7 +159,7 @@ def _count_texts(outcomes: Sequence[Outcome]) -> None:
         elif one.code == "personal_data":
             refused += 1
     if refused or edits:
-        telemetry.texts_judged(rejected=refused, edited=Counter(edits))
+        telemetry.texts_checked(rejected=refused, edited=Counter(edits))
 
 
 def _invalid_key() -> Refusal:

@@ -1,4 +1,4 @@
-"""Issued API keys: who has which, since when, until when. Never the key."""
+"""Records of issued API keys: service, scopes, limits, validity and the digest of the key. Never the key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from storage.database.pool import Connection
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key, in force or not."""
+    """An issued key, valid or not."""
 
     key: IssuedKey
     created_at: datetime
@@ -22,7 +22,7 @@ class KeyRecord:
 
 
 async def add_key(connection: Connection, key: IssuedKey) -> None:
-    """Keep a new key. Raises StorageUnavailable."""
+    """Store a new key. Raises StorageUnavailable."""
     with translated_errors():
         await connection.execute(
             "INSERT INTO api_keys (key_id, digest, source, scopes, rate_limit_per_second, rate_limit_burst, expires_at)"
@@ -38,7 +38,7 @@ async def add_key(connection: Connection, key: IssuedKey) -> None:
 
 
 async def revoke_key(connection: Connection, key_id: str) -> bool:
-    """End a key for good; return whether there was one in force. Raises StorageUnavailable."""
+    """Revoke a key permanently; return False if it is unknown or already revoked. Raises StorageUnavailable."""
     with translated_errors():
         revoked = await connection.fetchval(
             "UPDATE api_keys SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL RETURNING true", key_id

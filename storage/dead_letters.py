@@ -1,4 +1,4 @@
-"""The entries that were parked: found again, marked when they were given another try, dropped."""
+"""Reads dead letters, marks those that were redriven, and drops them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ID: Final = re.compile(r"(\d{1,4}):(\d+-\d+)")
 
 _COLUMNS: Final = "stream_partition, entry_id, event_id, reason, detail, payload, parked_at, retried_at"
 
-# $1 whether those given another try count too, $2 reason, $3 since; $4 and $5 are the letters named, NULL for all.
+# $1: whether to include redriven letters; $2: reason; $3: since; $4 and $5: partitions and entries, NULL for all
 _SELECTED: Final = """
     ($1::boolean OR retried_at IS NULL)
     AND ($2::text IS NULL OR reason = $2)
@@ -40,7 +40,7 @@ UPDATE dead_letters SET retried_at = now()
 WHERE (stream_partition, entry_id) IN (SELECT * FROM unnest($1::smallint[], $2::text[]))
 """
 
-# The books keep the entries as dead-lettered: a replay of the stream must not bring them back.
+# the books keep the entries as dead-lettered, so that a replay of the stream does not restore them
 _DROP: Final = f"""
 WITH dropped AS (DELETE FROM dead_letters WHERE {_SELECTED} RETURNING stream_partition, entry_id),
      remembered AS ({remember_entries("dropped", "dropped")})
@@ -49,17 +49,17 @@ SELECT count(*) FROM dropped
 
 
 class LetterId(NamedTuple):
-    """The stream partition and the entry a letter is of; `0:1790000000000-0` as text."""
+    """The stream partition and the entry of a letter. As text: `0:1790000000000-0`."""
 
     partition: int
     entry_id: str
 
     @classmethod
     def parse(cls, text: str) -> LetterId:
-        """Return the id that `str` wrote. Raises ValueError."""
+        """Return the id with this text. Raises ValueError."""
         match = _ID.fullmatch(text)
         if match is None:
-            raise ValueError(f"{text!r} is no id of a dead letter, such as 0:1790000000000-0")
+            raise ValueError(f"{text!r} is not the id of a dead letter, such as 0:1790000000000-0")
         return cls(int(match[1]), match[2])
 
     def __str__(self) -> str:
@@ -67,28 +67,28 @@ class LetterId(NamedTuple):
 
 
 class Letter(NamedTuple):
-    """One parked entry."""
+    """One dead letter."""
 
     id: LetterId
     event_id: UUID | None
     reason: str
     detail: str
     payload: str
-    """What was kept of its fields, see `schemas/dead_letter.py`."""
+    """The fields of the entry that may be kept, see `schemas/dead_letter.py`."""
     parked_at: datetime
     retried_at: datetime | None
-    """When it was last appended to the stream again."""
+    """When its event was last appended to the stream again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which letters: all that hold every condition given."""
+    """Selects the letters that meet every given condition."""
 
     ids: tuple[LetterId, ...] | None = None
     reason: str | None = None
     since: datetime | None = None
     with_retried: bool = False
-    """Also those that were given another try."""
+    """Whether to include letters that were redriven."""
 
     def arguments(self) -> tuple[object, ...]:
         """Return the values of `$1` to `$5`."""
@@ -101,7 +101,7 @@ class Selection:
 
 
 async def count_letters(connection: Connection, selection: Selection) -> int:
-    """Return how many letters there are. Raises StorageUnavailable."""
+    """Return the number of selected letters. Raises StorageUnavailable."""
     with translated_errors():
         count: int = await connection.fetchval(_COUNT, *selection.arguments())
     return count
@@ -110,7 +110,7 @@ async def count_letters(connection: Connection, selection: Selection) -> int:
 async def read_letters(
     connection: Connection, selection: Selection, limit: int, after: Letter | None = None
 ) -> list[Letter]:
-    """Return the first letters that were parked after that one, oldest first. Raises StorageUnavailable."""
+    """Return up to `limit` selected letters parked after `after`, oldest first. Raises StorageUnavailable."""
     position = (None, None, None) if after is None else (after.parked_at, *after.id)
     with translated_errors():
         rows = await connection.fetch(_PAGE, *selection.arguments(), *position, limit)
@@ -118,13 +118,13 @@ async def read_letters(
 
 
 async def mark_retried(connection: Connection, ids: Sequence[LetterId]) -> None:
-    """Note that the letters were appended to the stream again, now. Raises StorageUnavailable."""
+    """Record that the events of the letters were appended to the stream again now. Raises StorageUnavailable."""
     with translated_errors():
         await connection.execute(_MARK_RETRIED, *_unzipped(ids))
 
 
 async def drop_letters(connection: Connection, selection: Selection) -> int:
-    """Delete letters for good; return how many. The books keep their entries as dead-lettered.
+    """Delete the selected letters; return their number. The books keep their entries as dead-lettered.
 
     Raises StorageUnavailable.
     """

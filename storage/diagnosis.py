@@ -1,4 +1,4 @@
-"""Says whether this Postgres is fit to keep the events."""
+"""Checks whether this Postgres server is suited for the events."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SELECT current_setting('server_version') AS version,
 
 
 async def diagnose(database_url: str, pool_size: int, now: datetime, raw_retention: timedelta) -> list[Finding]:
-    """Look at the server and the schema. Raises StorageUnavailable when it does not answer."""
+    """Return findings on the server, its schema and the stored data. Raises StorageUnavailable."""
     connection = await connect(database_url, application_name="analytics-doctor")
     try:
         with translated_errors():
@@ -63,7 +63,7 @@ async def diagnose(database_url: str, pool_size: int, now: datetime, raw_retenti
 
 
 def check_server(facts: asyncpg.Record, pool_size: int) -> list[Finding]:
-    """Judge what the server says of itself; one process may open `pool_size` connections."""
+    """Check the version and settings of the server. One process may open `pool_size` connections."""
     left = facts["connections"] - facts["used"]
     return [
         check(
@@ -76,53 +76,53 @@ def check_server(facts: asyncpg.Record, pool_size: int) -> list[Finding]:
             "postgres.durability",
             facts["fsync"] == "on" and facts["synchronous_commit"] != "off",
             f"fsync is {facts['fsync']}, synchronous_commit is {facts['synchronous_commit']}",
-            "set both to on: an event is acknowledged in Redis once Postgres says it is stored",
+            "set both to on: events are acknowledged in Redis once Postgres confirms the commit",
         ),
         check(
             "postgres.connections",
             left >= pool_size,
             f"{facts['used']} of {facts['connections']} in use",
-            f"raise max_connections or lower ANALYTICS_DB_POOL_SIZE ({pool_size}, for each process)",
+            f"raise max_connections or lower ANALYTICS_DB_POOL_SIZE ({pool_size} per process)",
             otherwise="warn",
         ),
         check(
             "postgres.transactions",
             facts["oldest_seconds"] < _LONG_TRANSACTION_SECONDS,
             f"the oldest is {facts['oldest_seconds']:.0f} s old",
-            "end it (pg_terminate_backend): while it lasts nothing is vacuumed",
+            "end it (pg_terminate_backend): it prevents vacuum",
             otherwise="warn",
         ),
     ]
 
 
 def check_losses(losses: Sequence[StreamLoss], now: datetime) -> Finding:
-    """Judge what streams lost of late."""
+    """Check for recent losses of the streams."""
     recent = [loss for loss in losses if now - loss.noticed_at < _RECENT]
     return check(
         "stream.losses",
         not any(loss.lost for loss in recent),
         f"{sum(loss.lost for loss in recent)} entries in {_RECENT.days} days",
-        "Redis lost what nobody had stored: see `Redis lost data` in docs/operations.md",
+        "Redis lost entries that were not stored: see `Redis lost data` in docs/operations.md",
         otherwise="warn",
     )
 
 
 def check_horizon(horizon: datetime | None, now: datetime, raw_retention: timedelta) -> Finding:
-    """Judge whether ingest accepts events that retention may have removed before; None when that is not known."""
+    """Check whether ingest accepts events from before the retention horizon; `horizon` is None if unknown."""
     return check(
         "retention.horizon",
         horizon is None or horizon <= now - raw_retention,
         f"raw events before {horizon:%Y-%m-%d} were removed"
         if horizon and horizon > _NEVER
-        else "none was removed yet",
-        "ANALYTICS_RAW_RETENTION_DAYS was raised: events with ids of an earlier time are accepted, and then parked as"
+        else "no raw events were removed yet",
+        "ANALYTICS_RAW_RETENTION_DAYS was raised: events with ids from before this time are accepted, then parked as"
         " before_retention_horizon",
         otherwise="warn",
     )
 
 
 def check_conflicts(conflicts: Mapping[ConflictKind, int]) -> Finding:
-    """Judge the events of late that were dropped because another event has their id."""
+    """Check for recent events that were dropped because another event has the same id."""
     listed = [
         f"{events} from {kind.source}, of another {_DIFFERENCES[kind.differs]} than that of {kind.stored_source}"
         for kind, events in list(conflicts.items())[:_MAX_LISTED]
@@ -133,13 +133,13 @@ def check_conflicts(conflicts: Mapping[ConflictKind, int]) -> Finding:
         not conflicts,
         f"dropped in {_RECENT.days} days: {'; '.join(listed)}" if conflicts else f"none in {_RECENT.days} days",
         "these services use one event_id for different events, and only the first is stored: send UUIDs, or ids that"
-        " are unique within the service. See `Conflicts of event ids` in docs/operations.md",
+        " are unique within each service. See `Conflicts of event ids` in docs/operations.md",
         otherwise="warn",
     )
 
 
 def check_residue(left: Sequence[Residue], now: datetime) -> Finding:
-    """Judge for how long bytes of erased learners have been where they should not be."""
+    """Check how long bytes of erased learners have remained in files."""
     oldest: dict[str, datetime] = {}
     for place, since in left:
         store = "Redis" if place in PLACES_IN_REDIS else "Postgres"
@@ -161,5 +161,5 @@ def _check_schema(current: str | None) -> Finding:
         "postgres.schema",
         current == head,
         f"at revision {current}" if current else "never migrated",
-        f"use the newer release: this one knows {head}" if is_newer else f"run `analytics migrate up` to reach {head}",
+        f"use the newer release: this one has {head}" if is_newer else f"run `analytics migrate up` to reach {head}",
     )

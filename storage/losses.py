@@ -1,4 +1,4 @@
-"""What streams lost: where they stood is kept here, since a Redis that lost entries lost that too."""
+"""Records the positions and losses of streams in Postgres: a Redis that loses entries would lose these records too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from storage.database.failures import translated_errors
 from storage.database.pool import Connection
 
 SETTLING_TIME: Final = timedelta(minutes=10)
-"""How long after a loss a worker may still store what it had in hand."""
+"""How long after a loss a worker may still store entries that it had read before."""
 
 _PLACE: Final = """
 INSERT INTO stream_positions AS t (stream_partition, appended, last_entry_id, first_entry_id) VALUES ($1, $2, $3, $4)
@@ -25,7 +25,7 @@ _RECORD: Final = """
 INSERT INTO stream_losses (stream_partition, after_entry_id, before_entry_id, missing, lost) VALUES ($1, $2, $3, $4, $4)
 """
 
-# What an earlier loss took is its own. Ids are two numbers, and compare as such.
+# An entry counts for the earliest loss whose range holds it. Ids consist of two numbers and are compared as such.
 _MEASURE: Final = """
 WITH fates AS (
     SELECT stream_partition, entry_id FROM analytics_events
@@ -60,18 +60,21 @@ WHERE (t.stream_partition, t.noticed_at) = (measured.stream_partition, measured.
 
 @dataclass(frozen=True, slots=True)
 class StreamLoss:
-    """One time a stream went back."""
+    """One loss of entries of a stream."""
 
     partition: int
     noticed_at: datetime
     missing: int
-    """Entries it had and has no more, at least."""
+    """Minimum number of entries that the stream had before and lacks now."""
     lost: int
-    """Those of them that nobody had stored."""
+    """Number of the missing entries that were not stored."""
 
 
 async def last_position(pool: asyncpg.Pool, partition: int) -> tuple[int, str] | None:
-    """Return how many entries the stream had and the id of its last one, when it was last looked at."""
+    """Return the last known position of the stream: the number of entries ever appended and the id of the last one.
+
+    None if no position is known. Raises StorageUnavailable.
+    """
     with translated_errors():
         row = await pool.fetchrow(
             "SELECT appended, last_entry_id FROM stream_positions WHERE stream_partition = $1", partition
@@ -79,8 +82,8 @@ async def last_position(pool: asyncpg.Pool, partition: int) -> tuple[int, str] |
     return (row[0], row[1]) if row else None
 
 
-async def keep_position(pool: asyncpg.Pool, partition: int, appended: int, last_id: str, first_id: str) -> None:
-    """Remember where the ends of the stream are. Raises StorageUnavailable."""
+async def record_position(pool: asyncpg.Pool, partition: int, appended: int, last_id: str, first_id: str) -> None:
+    """Store the current position of the stream. Raises StorageUnavailable."""
     with translated_errors():
         await pool.execute(_PLACE, partition, appended, last_id, first_id)
 
@@ -96,7 +99,7 @@ async def record_loss(
     last_id: str,
     first_id: str,
 ) -> None:
-    """Remember that entries between two ids are gone, and the new ends of the stream. Raises StorageUnavailable."""
+    """Store the loss of entries between two ids, and the new position of the stream. Raises StorageUnavailable."""
     with translated_errors():
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(_RECORD, partition, after, before, missing)
@@ -104,10 +107,10 @@ async def record_loss(
 
 
 async def measure_losses(pool: asyncpg.Pool, now: datetime) -> int:
-    """Count anew what recent losses took, and return how many those are; reads all raw events when there are any.
+    """Count again how many entries recent losses affected; return the number of recent losses.
 
-    Settled entries that the stream had beyond its last known end show that more is missing than was known. Raises
-    StorageUnavailable.
+    Settled entries beyond the last known end of the stream show that more entries are missing than was known. Reads
+    every raw event if there are recent losses. Raises StorageUnavailable.
     """
     since = now - SETTLING_TIME
     with translated_errors():
@@ -118,7 +121,7 @@ async def measure_losses(pool: asyncpg.Pool, now: datetime) -> int:
 
 
 async def read_losses(connection: Connection) -> list[StreamLoss]:
-    """Return every loss that was noticed, oldest first. Raises StorageUnavailable."""
+    """Return every detected loss, oldest first. Raises StorageUnavailable."""
     with translated_errors():
         rows = await connection.fetch(
             "SELECT stream_partition, noticed_at, missing, lost FROM stream_losses"

@@ -1,4 +1,4 @@
-"""Says whether this Redis is fit to hold events that nobody has stored yet."""
+"""Checks whether this Redis server is suited for events that are not stored yet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stream.server.failures import GroupMissing, translated_errors
 _OLDEST: Final = (7, 0)
 _SKEW_SECONDS: Final = 5.0
 _LATE_SECONDS: Final = 60.0
-"""A live event that is older surprises nobody any more."""
+"""Maximum lag of the live group that counts as healthy."""
 _MAX_LISTED: Final = 20
 
 
@@ -37,7 +37,7 @@ async def diagnose(
     durability: Durability,
     ignored_groups: Collection[str] = (),
 ) -> list[Finding]:
-    """Look at the server and at each partition. Raises StreamUnavailable when it does not answer."""
+    """Return findings on the server and on each partition. Raises StreamUnavailable."""
     with translated_errors():
         facts = await redis.info()
     fsync = await _setting(redis, "appendfsync")
@@ -57,13 +57,13 @@ async def diagnose(
 
 
 def check_unmapped(names: Sequence[Unmapped]) -> Finding:
-    """Judge the names that Segment's senders used and that stand for nothing, most frequent first."""
+    """Check for event names of Segment clients that are not mapped. `names`: most frequent first."""
     listed = [f"{one.name} ({one.times}x, last {one.last_seen:%Y-%m-%d %H:%M} UTC)" for one in names[:_MAX_LISTED]]
     listed += [f"and {len(names) - _MAX_LISTED} more"] if len(names) > _MAX_LISTED else []
     return check(
         "segment.unmapped",
         not names,
-        f"not stored: {', '.join(listed)}" if names else "no event of a Segment client was of an unknown name",
+        f"not stored: {', '.join(listed)}" if names else "no Segment client used an unknown name",
         "map each name in the file of ANALYTICS_SEGMENT_MAPPING, or stop sending it; calls such as identify() are never"
         " stored. See docs/segment.md",
         otherwise="warn",
@@ -71,7 +71,7 @@ def check_unmapped(names: Sequence[Unmapped]) -> Finding:
 
 
 def check_foreign_groups(partition: int, needs: Sequence[GroupNeed], ignored: Collection[str]) -> Finding:
-    """Judge the groups that other tools made on a stream: one that holds entries keeps them from being trimmed."""
+    """Check the foreign groups of a stream: entries that a group has not settled are not trimmed."""
     foreign = sorted(
         (need for need in needs if need.kind(ignored) in ("other", "ignored")), key=lambda need: -need.held_seconds
     )
@@ -81,8 +81,8 @@ def check_foreign_groups(partition: int, needs: Sequence[GroupNeed], ignored: Co
         f"stream.{partition}.foreign_groups",
         not any(need.held_since for need in foreign if need.kind(ignored) == "other"),
         "; ".join(listed) or "none",
-        "start its consumers, or remove it (XGROUP DESTROY), or name it in ANALYTICS_TRIM_IGNORE_GROUPS: then entries"
-        " are trimmed before it has read them",
+        "start its consumers, remove it (XGROUP DESTROY), or name it in ANALYTICS_TRIM_IGNORE_GROUPS: entries are then"
+        " trimmed before it has read them",
         otherwise="warn",
     )
 
@@ -103,8 +103,8 @@ def _check_confirmations(*, early: bool) -> Finding:
     return check(
         "redis.confirmations",
         not early,
-        "WAITAOF answers before the disk has the write" if early else "WAITAOF waits for the disk",
-        "set appendfsync to always: a kill of Redis loses nothing as it is, a power cut may lose a second",
+        "WAITAOF answers before the write is on disk" if early else "WAITAOF waits for the disk",
+        "set appendfsync to always: without it a power cut may lose a second of writes; a kill of Redis loses nothing",
         otherwise="warn",
     )
 
@@ -112,7 +112,7 @@ def _check_confirmations(*, early: bool) -> Finding:
 def check_server(
     facts: Mapping[str, Any], fsync: str | None, durability: Durability, *, knows_waitaof: bool
 ) -> list[Finding]:
-    """Judge what INFO says; `fsync` is the setting appendfsync, None where the server keeps it to itself."""
+    """Check the reply of INFO. `fsync` is the setting appendfsync; None if it is not readable."""
     confirms = durability in ("local", "replica")
     is_valkey = "valkey_version" in facts
     version = str(facts["valkey_version" if is_valkey else "redis_version"])
@@ -128,13 +128,13 @@ def check_server(
             "redis.eviction",
             policy == "noeviction",
             f"maxmemory-policy is {policy}",
-            "set maxmemory-policy to noeviction: any other drops events when memory is short",
+            "set maxmemory-policy to noeviction: other policies drop events when memory is short",
         ),
         check(
             "redis.memory_limit",
             int(facts.get("maxmemory", 0)) > 0,
             f"maxmemory is {int(facts.get('maxmemory', 0))} bytes",
-            "set maxmemory above ANALYTICS_STREAM_MAX_BYTES, so that Redis refuses before the machine runs out",
+            "set maxmemory above ANALYTICS_STREAM_MAX_BYTES: Redis then refuses before the machine runs out",
             otherwise="warn",
         ),
         check(
@@ -148,7 +148,7 @@ def check_server(
             "redis.waitaof",
             knows_waitaof or not confirms,
             f"ANALYTICS_DURABILITY is {durability}; WAITAOF is {'known' if knows_waitaof else 'not known'}",
-            "use Redis 7.2 or newer, or Valkey, else no disk can be waited for",
+            "use Redis 7.2 or newer, or Valkey: older servers cannot confirm writes to disk",
             otherwise="warn" if durability == "replica" else "fail",
         ),
         check(
@@ -162,13 +162,13 @@ def check_server(
 
 
 def check_nodes(entries: str | None) -> Finding:
-    """Judge how many entries share a node of a stream; None: the server does not say."""
+    """Check how many entries share a node of a stream; `entries` is None if it is not readable."""
     return check(
         "redis.stream_nodes",
         entries in (None, "1"),
         f"stream-node-max-entries is {entries or 'not readable here'}",
         "set stream-node-max-entries to 1: else entries of erased learners stay in memory and files until all entries"
-        " beside them are trimmed",
+        " of their node are trimmed",
         otherwise="warn",
     )
 
@@ -190,7 +190,7 @@ def _check_clock(redis_now: datetime, now: datetime) -> Finding:
         "redis.clock",
         skew < _SKEW_SECONDS,
         f"{skew:.1f} s apart from this machine",
-        "set both clocks by NTP: retention and lag are listed by the clock of Redis",
+        "synchronize both clocks by NTP: retention and lag are measured by the clock of Redis",
         otherwise="warn",
     )
 
@@ -198,13 +198,13 @@ def _check_clock(redis_now: datetime, now: datetime) -> Finding:
 async def _diagnose_live(redis: Redis, partition: int) -> Finding:
     name = f"stream.{partition}.live"
     if not await has_group(redis, partition, LIVE_GROUP):
-        return Finding(name, "ok", "nobody publishes live")
+        return Finding(name, "ok", "no live worker has run")
     seconds = (await measure(redis, partition, LIVE_GROUP)).seconds
     return check(
         name,
         seconds < _LATE_SECONDS,
         f"{seconds:.1f} s behind",
-        "start `analytics worker --group live`, or more of them; what waits too long is skipped",
+        "start more processes of `analytics worker --group live`: entries that wait too long are skipped",
         otherwise="warn",
     )
 
@@ -219,7 +219,7 @@ async def _diagnose_partition(redis: Redis, partition: int, claim_idle_seconds: 
             consumers = await redis.xinfo_consumers(stream_key(partition), STORE_GROUP)
     except (ResponseError, GroupMissing):
         return [
-            Finding(f"{name}.group", "warn", f"no group `{STORE_GROUP}` yet", "start `analytics worker`; it makes it")
+            Finding(f"{name}.group", "warn", f"no group `{STORE_GROUP}` yet", "start `analytics worker`; it creates it")
         ]
     stuck = [facts for facts in consumers if facts["pending"] and facts["idle"] > claim_idle_seconds * 2000]
     return [
@@ -227,22 +227,22 @@ async def _diagnose_partition(redis: Redis, partition: int, claim_idle_seconds: 
         check(
             f"{name}.lag",
             lag.undelivered is not None,
-            f"{lag.undelivered} entries wait" if lag.undelivered is not None else "Redis cannot tell the lag",
-            "entries were deleted before they were read; the number comes back when the group has read past them",
+            f"{lag.undelivered} entries wait" if lag.undelivered is not None else "Redis does not know the lag",
+            "entries were deleted before they were read; Redis knows it again when the group has read past them",
             otherwise="warn",
         ),
         check(
             f"{name}.clock",
             ahead < _SKEW_SECONDS,
             f"the newest entry is {ahead:.0f} s ahead of the clock of Redis",
-            "that clock was ahead once; until it is there again the lag looks shorter and entries are kept longer",
+            "the clock was set back: until it has caught up, the lag appears shorter and entries are kept longer",
             otherwise="warn",
         ),
         check(
             f"{name}.stuck",
             not stuck,
             f"{len(stuck)} idle consumers hold {sum(facts['pending'] for facts in stuck)} entries",
-            "no worker takes them over: is one running?",
+            "no worker claims them: check that one is running",
             otherwise="warn",
         ),
     ]

@@ -1,4 +1,4 @@
-"""Every key and group this system has in Redis."""
+"""Every key and consumer group of this system in Redis."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ STORE_GROUP: Final = "store"
 """Consumer group of the workers that write to Postgres."""
 
 LIVE_GROUP: Final = "live"
-"""Consumer group of the workers that publish."""
+"""Consumer group of the workers that publish live events."""
 
 TIMELINE: Final = "analytics:timeline"
-"""Sorted set of the newest live messages of all types, by their ids."""
+"""Sorted set of the newest live messages of all types, scored by their ids."""
 
 LIVE_EVENTS: Final = "analytics:live:events"
-"""Sorted set of the ids of the events that were published last, 16 bytes each, by the ids of their messages."""
+"""Sorted set of the ids of recently published events, 16 bytes each, scored by the ids of their messages."""
 
 LIVE_STATE: Final = "analytics:live"
 """Hash: `last`, the id of the newest live message; `floor`, the id up to which messages may have left the timeline."""
 
 API_KEYS: Final = "analytics:api_keys"
-"""The issued API keys in force, as one JSON document; digests only."""
+"""The valid issued API keys, as one JSON document with digests only."""
 
 TOMBSTONES: Final = "analytics:erased_users"
 """Pseudonyms of all learners who are erased, 32 bytes each."""
 
 KEY_CHANGES: Final = "analytics:pseudonym_keys"
-"""Hash: from when on (Unix milliseconds) events came under each key of pseudonyms that replaced another."""
+"""Hash by version of each pseudonym key that replaced another: Unix milliseconds of the first event with the key."""
 
 UNMAPPED: Final = "analytics:segment:unmapped"
-"""Hash: how often, and when last, Segment's senders used a name that stands for nothing."""
+"""Hash by unmapped event name of Segment clients: the count and the Unix time of the last use."""
 
 PROBE: Final = "analytics:probe"
-"""Written by `analytics doctor` to see how the server confirms; it expires."""
+"""Key that `analytics doctor` writes to test confirmations; it expires."""
 
 
 def history_key(event_type: str) -> str:
-    """Return the list of the newest live messages of a type, newest first."""
+    """Return the key of the list of the newest live messages of a type, newest first."""
     return f"analytics:history:{event_type}"
 
 
@@ -46,5 +46,5 @@ def channel(event_type: str) -> str:
 
 
 def stream_key(partition: int) -> str:
-    """Return the stream of a partition; the braces put each partition, whole, on one node of a cluster."""
+    """Return the key of the stream of a partition. The braces are the hash tag for a Redis cluster."""
     return f"analytics:events:{{{partition}}}"

@@ -12,7 +12,7 @@ from runtime.errors import DependencyUnavailable
 
 
 class CheckResult(BaseModel):
-    """What one check found."""
+    """Result of one check."""
 
     name: str
     ok: bool
@@ -20,7 +20,7 @@ class CheckResult(BaseModel):
 
 
 class HealthReport(BaseModel):
-    """What all checks found."""
+    """Results of all checks."""
 
     ok: bool
     checks: list[CheckResult]

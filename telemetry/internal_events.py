@@ -1,4 +1,4 @@
-"""What happens inside a process, by name. One call writes one log line and its metrics, per batch, never per event."""
+"""Internal events of a process. One call writes one log line and its metrics, once per batch, never per event."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def process_stopped(service: str) -> None:
     _log.info("process_stopped", service=service)
 
 
-def events_judged(accepted: int, rejected: int, retry: int = 0) -> None:
-    """A request was processed; its accepted events are in the stream. `retry` events met a fault of ingest."""
+def request_processed(accepted: int, rejected: int, retry: int = 0) -> None:
+    """A request was processed; its accepted events are in the stream. `retry`: events affected by a fault of ingest."""
     if rejected:
         labelled(metrics.INGEST_EVENTS, IngestOutcome.REJECTED).inc(rejected)
     if retry:
@@ -65,7 +65,7 @@ def events_judged(accepted: int, rejected: int, retry: int = 0) -> None:
 
 
 def defect_confined(error: Exception) -> None:
-    """A fault of ingest kept one event from being validated; its neighbours are stored."""
+    """A fault of ingest affected the validation of one event; the other events of the request are stored."""
     metrics.INGEST_DEFECTS.inc()
     _log.error("defect_confined", exc_info=error)
 
@@ -76,7 +76,7 @@ def request_answered(route: str, status: int, seconds: float) -> None:
     labelled(metrics.INGEST_DURATION, route).observe(seconds)
 
 
-def segment_judged(outcomes: Mapping[SegmentOutcome, int]) -> None:
+def segment_calls_answered(outcomes: Mapping[SegmentOutcome, int]) -> None:
     """Calls of a Segment client were answered; `outcomes` counts them by outcome."""
     for outcome, count in outcomes.items():
         metrics.SEGMENT_EVENTS.labels(outcome).inc(count)
@@ -98,7 +98,7 @@ def events_appended(types: Mapping[str, int], seconds: float) -> None:
 
 
 def append_failed(error: DependencyUnavailable, count: int) -> None:
-    """An append failed; the senders of its events are told to retry."""
+    """An append failed; the senders of its events receive a retry answer."""
     metrics.INGEST_EVENTS.labels(IngestOutcome.RETRY).inc(count)
     metrics.RETRIES.labels(error.dependency, error.reason).inc()
     _log.warning("append_failed", reason=error.reason, detail=error.detail, events=count)
@@ -117,7 +117,7 @@ def pressure_changed(pressure: BackpressureReason | None) -> None:
         _log.warning("pressure_rose", reason=pressure)
 
 
-def texts_judged(*, rejected: int, edited: Mapping[str, int]) -> None:
+def texts_checked(*, rejected: int, edited: Mapping[str, int]) -> None:
     """Texts were checked for personal data: the number of rejected events, and of changed texts by code."""
     if rejected:
         metrics.INGEST_PERSONAL.labels(TextOutcome.REJECTED).inc(rejected)
@@ -247,7 +247,7 @@ def events_published(results: Mapping[LiveResult, int], seconds: float, oldest_a
 
 
 def live_skipped(stream: str, count: int) -> None:
-    """The live group was too far behind: `count` entries are not published, and subscribers are told of a gap."""
+    """The live group was too late: `count` entries are not published, and subscribers receive a gap notice."""
     metrics.CONSUMED_EVENTS.labels(GroupKind.LIVE, LiveResult.SKIPPED).inc(count)
     _log.warning("live_skipped", stream=stream, count=count)
 
@@ -280,7 +280,7 @@ def retrying(error: DependencyUnavailable, attempt: int, wait: float) -> None:
 def lag_measured(
     stream: str, group: str, *, undelivered: int | None, pending: int, seconds: float, length: int
 ) -> None:
-    """The lag of a group was measured. `undelivered` is None if Redis cannot tell it; the metric is NaN then."""
+    """The lag of a group was measured. `undelivered` is None if Redis does not know it; the metric is NaN then."""
     metrics.STREAM_LENGTH.labels(stream).set(length)
     metrics.LAG_KNOWN.labels(stream, group).set(0 if undelivered is None else 1)
     metrics.LAG_ENTRIES.labels(stream, group).set(math.nan if undelivered is None else undelivered)
@@ -365,12 +365,12 @@ def live_subscriber_behind() -> None:
 
 
 def live_subscriber_resynced() -> None:
-    """A subscriber was told that it missed events."""
+    """A subscriber was notified that it missed events."""
     metrics.LIVE_RESYNCS.inc()
 
 
 def live_history_gone(position: int, last: int) -> None:
-    """The timeline does not continue where it was read to: all subscribers are told of the gap."""
+    """The timeline does not continue at the last position: all subscribers receive a gap notice."""
     _log.warning("live_history_gone", position=position, last=last)
 
 

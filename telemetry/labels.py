@@ -1,7 +1,6 @@
 """The values of metric labels.
 
-The same enum types the call that counts and declares the series that start at zero, so that neither knows a value that
-the other lacks.
+Each enum types the calls that count and declares the series that start at zero, so both have the same values.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from enum import StrEnum
 
 
 class IngestOutcome(StrEnum):
-    """What became of an event that ingest was sent."""
+    """Outcome of an event sent to ingest."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -18,7 +17,7 @@ class IngestOutcome(StrEnum):
 
 
 class SegmentOutcome(StrEnum):
-    """What became of a call of a Segment client."""
+    """Outcome of a call of a Segment client."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -28,7 +27,7 @@ class SegmentOutcome(StrEnum):
 
 
 class TextOutcome(StrEnum):
-    """What became of a text that could name a person."""
+    """Outcome of a text that could name a person."""
 
     REJECTED = "rejected"
     PERSONAL_DATA = "personal_data"
@@ -67,7 +66,7 @@ class ConnectionRefusal(StrEnum):
 
 
 class GroupKind(StrEnum):
-    """Whose consumer group it is."""
+    """Kind of a consumer group."""
 
     STORE = "store"
     LIVE = "live"
@@ -78,7 +77,7 @@ class GroupKind(StrEnum):
 
 
 class StoreResult(StrEnum):
-    """What became of an entry in the store group."""
+    """Result of an entry in the store group."""
 
     STORED = "stored"
     DUPLICATE = "duplicate"
@@ -88,7 +87,7 @@ class StoreResult(StrEnum):
 
 
 class LiveResult(StrEnum):
-    """What became of an entry in the live group."""
+    """Result of an entry in the live group."""
 
     PUBLISHED = "published"
     DUPLICATE = "duplicate"
@@ -99,7 +98,7 @@ class LiveResult(StrEnum):
 
 
 class BatchStage(StrEnum):
-    """What a worker does with a batch."""
+    """Stage of a batch in a worker."""
 
     READ = "read"
     DECODE = "decode"
@@ -121,7 +120,7 @@ class DeadLetterReason(StrEnum):
 
 
 class IdDifference(StrEnum):
-    """In what an event differs from the stored event with the same id."""
+    """The difference between an event and the stored event with the same id."""
 
     EVENT_TYPE = "event_type"
     LEARNER = "learner"

@@ -45,7 +45,7 @@ def configure(settings: Settings) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    # libraries log in the same form, but not their debug output, which may quote data
+    # libraries log in the same form, without their debug output, which may quote data
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

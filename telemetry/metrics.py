@@ -88,7 +88,7 @@ PUBLISH_EVENTS = Histogram("analytics_stream_publish_events", "Events in one app
 
 LAG_ENTRIES = Gauge(
     "analytics_consumer_lag_entries",
-    "Entries not delivered to a group yet; NaN if Redis cannot tell.",
+    "Entries not delivered to a group yet; NaN if Redis does not know.",
     ["stream", "consumer_group"],
 )
 LAG_SECONDS = Gauge(
@@ -96,7 +96,7 @@ LAG_SECONDS = Gauge(
     "Age of the oldest entry that a group has not settled.",
     ["stream", "consumer_group"],
 )
-LAG_KNOWN = Gauge("analytics_consumer_lag_known", "1 if Redis can tell the lag, else 0.", ["stream", "consumer_group"])
+LAG_KNOWN = Gauge("analytics_consumer_lag_known", "1 if Redis knows the lag, else 0.", ["stream", "consumer_group"])
 PENDING_ENTRIES = Gauge(
     "analytics_consumer_pending_entries", "Entries delivered to a worker and not settled.", ["stream", "consumer_group"]
 )
@@ -178,7 +178,7 @@ LIVE_FRAMES = Counter("analytics_live_frames_total", "Frames sent to subscribers
 LIVE_MESSAGES = Counter(
     "analytics_live_messages_total", "Live events sent, counted once per subscriber.", ["transport"]
 )
-LIVE_RESYNCS = Counter("analytics_live_resyncs_total", "Times a subscriber was told that it missed events for good.")
+LIVE_RESYNCS = Counter("analytics_live_resyncs_total", "Times a subscriber was notified of missed events.")
 LIVE_BEHIND = Counter(
     "analytics_live_behind_total", "Times a subscriber was so slow that its events had to be read from Redis."
 )

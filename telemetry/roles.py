@@ -95,7 +95,7 @@ EXPORTED: Final[Mapping[Role, tuple[Collector, ...]]] = {
         metrics.STALENESS,
     ),
 }
-"""By role. Memory, CPU, open files and garbage collection of the process come on top."""
+"""Metrics by role. Every process also exports its memory, CPU, open files and garbage collection."""
 
 
 def registry_of(role: Role) -> CollectorRegistry:

@@ -1,1 +1,1 @@
-"""HTTP for every service: the server, its limits, problem documents, credentials."""
+"""The HTTP layer of all services: server, limits, routing, problem documents, credentials."""

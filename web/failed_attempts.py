@@ -47,6 +47,6 @@ class FailedAttempts:
         return Refusal(
             HTTPStatus.TOO_MANY_REQUESTS,
             "too_many_failures",
-            "Too many requests from here had no good credentials.",
+            "Too many requests with invalid credentials from your network address.",
             headers={"retry-after": str(seconds)},
         )

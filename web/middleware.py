@@ -13,7 +13,7 @@ from telemetry import logging
 from web.request_id import request_id_of
 
 UNMATCHED: Final = "unmatched"
-"""Route label of requests that match no route. Paths of strangers must not grow the metrics."""
+"""Route label of requests that match no route. Unknown paths must not add series to the metrics."""
 
 Header = tuple[bytes, bytes]
 

@@ -1,4 +1,4 @@
-"""The network site of an address: the unit that limits per address count by. Pure."""
+"""The network site of an address: the unit of limits per address. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 _SITE_PREFIX: Final = 64
-"""Prefix length of an IPv6 site. Its customer may use any address behind the prefix."""
+"""Prefix length of an IPv6 site. Its customer may use any address with the prefix."""
 
 
 def site_of(address: str | None) -> str:

@@ -34,7 +34,7 @@ class Refusal(Exception):
         self.event_ids = list(event_ids)
 
 
-DEFECT: Final = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "A fault of this service; it has been logged.")
+DEFECT: Final = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "defect", "Internal error; it has been logged.")
 
 
 def invalid_parameters(errors: Sequence[ProblemError]) -> Refusal:
@@ -53,7 +53,7 @@ def refusal_for(error: Exception) -> Refusal | None:
             return Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"{error.dependency}_unavailable",
-                "The answer cannot be read now; ask again.",
+                "The answer is temporarily unavailable; retry later.",
                 # spread, so that readers do not all return at once
                 headers={"retry-after": str(random.randint(1, 5))},
             )

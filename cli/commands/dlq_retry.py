@@ -9,7 +9,7 @@ from typing import Final
 
 from cli.database import open_database
 from cli.output import counting_bar
-from processors.repair.redrive import Hopeless, prepare, redrive
+from processors.repair.redrive import StillInvalid, prepare, redrive
 from processors.store.decode import StorableRange
 from runtime.settings import Settings
 from storage.dead_letters import Selection, count_letters, read_letters
@@ -26,7 +26,7 @@ class Outcome:
     selected: int = 0
     possible: int = 0
     """Dead letters that can be decoded. They were appended unless it was a dry run."""
-    hopeless: list[Hopeless] = field(default_factory=list)
+    hopeless: list[StillInvalid] = field(default_factory=list)
 
 
 async def retry_letters(settings: Settings, selection: Selection, now: datetime, *, dry_run: bool) -> Outcome:
@@ -55,6 +55,6 @@ async def retry_letters(settings: Settings, selection: Selection, now: datetime,
                 await redrive(producer, connection, plan.events)
             outcome.selected += len(letters)
             outcome.possible += len(plan.events)
-            outcome.hopeless += plan.hopeless
+            outcome.hopeless += plan.still_invalid
             bar.advance(task, len(letters))
     return outcome

@@ -1,1 +1,1 @@
-"""Who asks: credentials of services and learners."""
+"""Authenticates services and learners."""

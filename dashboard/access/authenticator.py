@@ -68,7 +68,7 @@ class Authenticator:
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "keys_unavailable",
-                "Which keys are in force is not known yet; ask again.",
+                "The issued keys are not loaded yet; retry later.",
                 headers={"Retry-After": str(random.randint(1, 5))},
             )
         token = self.tokens.verify(presented) if self.tokens and authorization is not None else None
@@ -85,13 +85,11 @@ class Authenticator:
         return self.keys.is_in_force(caller, self.clock())
 
     def learner(self, caller: Caller, user_id: str | None) -> tuple[bytes, ...]:
-        """Return the pseudonyms of the learner that is asked about. Raises Refusal (403, or 422 when none is named)."""
+        """Return the pseudonyms of the learner of a request. Raises Refusal (403; 422 if a service names none)."""
         if isinstance(caller, Learner):
             return self._own(caller, user_id)
         if user_id is None:
-            fault = ProblemError(
-                code="missing", parameter="user_id", detail="A service names the learner it asks about."
-            )
+            fault = ProblemError(code="missing", parameter="user_id", detail="A service must name the learner.")
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameters", fault.detail, errors=[fault])
         return self.pseudonyms(user_id)
 
@@ -103,7 +101,7 @@ class Authenticator:
 
     def _own(self, learner: Learner, user_id: str | None) -> tuple[bytes, ...]:
         if user_id is not None and self.pseudonymizer.pseudonym(user_id) != learner.pseudonyms[0]:
-            raise Refusal(HTTPStatus.FORBIDDEN, "other_learner", "A learner's token sees that learner only.")
+            raise Refusal(HTTPStatus.FORBIDDEN, "other_learner", "A learner's token gives access to that learner only.")
         return learner.pseudonyms
 
     def pseudonyms(self, user_id: str) -> tuple[bytes, ...]:
@@ -121,7 +119,7 @@ def require(caller: Caller, scope: Scope) -> ApiKey:
         raise Refusal(
             HTTPStatus.FORBIDDEN,
             "missing_scope",
-            f"This needs a service's key with the scope {scope}.",
+            f"This requires the key of a service with the scope {scope}.",
             headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{scope}"'},
         )
     return caller
@@ -131,6 +129,6 @@ def _invalid_credentials() -> Refusal:
     return Refusal(
         HTTPStatus.UNAUTHORIZED,
         "invalid_credentials",
-        "This is no key that is known here, and no valid token: forged, expired, or not in force yet.",
+        "Unknown or expired API key, or invalid token: forged, expired, or not valid yet.",
         headers={"WWW-Authenticate": f'{_REALM}, error="invalid_token"'},
     )

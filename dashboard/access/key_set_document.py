@@ -72,7 +72,7 @@ def parse_key_set(text: bytes) -> KeySetContent:
         raise ConfigurationError('a JWKS is a JSON object with "keys"')
     keys = _usable(members)
     if not keys:
-        raise ConfigurationError(f"the JWKS has no key that can be used among {len(members)}")
+        raise ConfigurationError(f"the JWKS has no supported key among {len(members)}")
     return KeySetContent(keys, len(members) - len(keys))
 
 

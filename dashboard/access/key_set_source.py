@@ -62,7 +62,7 @@ class KeySetSource:
         self._keys = keys
         self._clock = clock
         self._loaded_at: float | None = None
-        self._told: tuple[int, int] | None = None
+        self._reported: tuple[int, int] | None = None
         self._wanted = asyncio.Event()
 
     def want(self) -> None:
@@ -72,7 +72,7 @@ class KeySetSource:
     async def check(self) -> str:
         """Return the state for readiness. Raises KeySetUnavailable without keys."""
         if self._loaded_at is None:
-            raise KeySetUnavailable("not_loaded", "the JWKS has not been read yet, or not for a day")
+            raise KeySetUnavailable("not_loaded", "the JWKS was never read, or not within the last day")
         return "loaded"
 
     async def load(self) -> None:
@@ -87,8 +87,8 @@ class KeySetSource:
             raise KeySetUnavailable("unfit", str(error)) from None
         self._keys.replace(keys)
         self._loaded_at = begun_at
-        if self._told != (len(keys), skipped):
-            self._told = (len(keys), skipped)
+        if self._reported != (len(keys), skipped):
+            self._reported = (len(keys), skipped)
             telemetry.key_set_read(len(keys), skipped)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -113,12 +113,12 @@ class KeySetSource:
             # non-blocking: opening a pipe would wait for its writer
             with open(self._location, "rb", opener=_open_at_once) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise KeySetUnavailable("unreadable", "it is not a file")
+                    raise KeySetUnavailable("unreadable", "not a regular file")
                 return file.read(MAX_BYTES + 1)
         except OSError as error:
             raise KeySetUnavailable("unreadable", error.strerror or "") from None
         except ValueError:
-            raise KeySetUnavailable("unreadable", "no file can have this name") from None
+            raise KeySetUnavailable("unreadable", "invalid file name") from None
 
     async def _fetch(self) -> bytes:
         content = bytearray()
@@ -130,7 +130,7 @@ class KeySetSource:
             ):
                 response.raise_for_status()
                 if response.headers.get("content-encoding", "identity") != "identity":
-                    raise KeySetUnavailable("unreadable", "the JWKS is compressed, which was not asked for")
+                    raise KeySetUnavailable("unreadable", "the JWKS is compressed, although identity was requested")
                 async for part in response.aiter_raw():
                     content += part
                     if len(content) > MAX_BYTES:

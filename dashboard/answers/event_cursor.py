@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from storage.answers.event_search import EventSearch, Place
+from storage.answers.event_search import EventPosition, EventSearch
 
 _FORM: Final = struct.Struct(">qqq16s8s")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,36 +25,36 @@ _VERSION: Final = b"events/1"
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The window of a search, and the place of the last event of a page."""
+    """The window of a search, and the position of the last event of a page."""
 
     since: datetime
     until: datetime
-    behind: Place
+    after: EventPosition
     digest: bytes
 
     def belongs_to(self, search: EventSearch) -> bool:
         """Whether the cursor is undamaged and of this search."""
-        return cursor_of(search, self.behind) == self
+        return cursor_of(search, self.after) == self
 
     def __str__(self) -> str:
         """Return the text of the cursor."""
-        moments = map(_microseconds, (self.since, self.until, self.behind.occurred_at))
-        packed = _FORM.pack(*moments, self.behind.event_id.bytes, self.digest)
+        moments = map(_microseconds, (self.since, self.until, self.after.occurred_at))
+        packed = _FORM.pack(*moments, self.after.event_id.bytes, self.digest)
         return base64.urlsafe_b64encode(packed).decode()
 
 
-def cursor_of(search: EventSearch, behind: Place) -> Cursor:
-    """Return the cursor behind an event of the search."""
+def cursor_of(search: EventSearch, after: EventPosition) -> Cursor:
+    """Return the cursor after an event of the search."""
     conditions = (
-        *(str(_microseconds(moment)) for moment in (search.since, search.until, behind.occurred_at)),
-        behind.event_id.hex,
+        *(str(_microseconds(moment)) for moment in (search.since, search.until, after.occurred_at)),
+        after.event_id.hex,
         ",".join(sorted(search.types or ())),
         # the newest pseudonym; the others belong to former keys
         search.user_hashes[0].hex() if search.user_hashes else "",
         search.session_id.hex if search.session_id else "",
     )
     digest = hashlib.sha256(_VERSION + "|".join(conditions).encode()).digest()[:8]
-    return Cursor(search.since, search.until, behind, digest)
+    return Cursor(search.since, search.until, after, digest)
 
 
 def parse_cursor(text: str) -> Cursor:
@@ -64,8 +64,8 @@ def parse_cursor(text: str) -> Cursor:
         *moments, event_id, digest = _FORM.unpack(packed)
         since, until, occurred_at = (_EPOCH + microseconds * _MICROSECOND for microseconds in moments)
     except (ValueError, struct.error, OverflowError):
-        raise ValueError("this is no cursor") from None
-    return Cursor(since, until, Place(occurred_at, UUID(bytes=event_id)), digest)
+        raise ValueError("not a cursor") from None
+    return Cursor(since, until, EventPosition(occurred_at, UUID(bytes=event_id)), digest)
 
 
 def _microseconds(moment: datetime) -> int:

@@ -76,14 +76,14 @@ def heatmap(record: LearnerRecord, window: DayWindow, meta: DaysMeta) -> bytes:
 def progress(record: LearnerRecord, window: DayWindow, curve: LevelCurve, meta: DaysMeta) -> GamificationProgress:
     """Return the learner's standing over all time and the XP of every day of the window."""
     xp = {day.activity_date: day.xp_earned for day in record.days}
-    place = standing(curve, record.total_xp, record.highest_level)
+    current = standing(curve, record.total_xp, record.highest_level)
     return GamificationProgress(
         meta=meta,
         current_xp=record.total_xp,
-        current_level=place.level,
-        xp_for_current_level=place.xp_for_level,
-        xp_for_next_level=place.xp_for_next_level,
-        progress_percentage=place.progress_percentage,
+        current_level=current.level,
+        xp_for_current_level=current.xp_for_level,
+        xp_for_next_level=current.xp_for_next_level,
+        progress_percentage=current.progress_percentage,
         achievements=[
             Achievement(achievement_id=earned.achievement_id, name=earned.name, earned_at=earned.earned_at)
             for earned in record.achievements

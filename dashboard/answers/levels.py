@@ -29,7 +29,7 @@ class LevelCurve:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A learner's place on the curve."""
+    """A learner's level and progress on the curve."""
 
     level: int
     xp_for_level: int

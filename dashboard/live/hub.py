@@ -92,19 +92,19 @@ class Hub:
         return self._ring.end
 
     def has_left(self, cursor: int) -> bool:
-        """Whether messages behind the cursor have left the ring."""
+        """Whether messages after the cursor have left the ring."""
         return cursor < self._ring.floor
 
     def covers(self, cursor: int) -> bool:
-        """Whether every message behind the cursor is in the ring."""
+        """Whether every message after the cursor is in the ring."""
         return self._ring.covers(cursor)
 
     def take(self, cursor: int, wanted: EventFilter) -> tuple[Events | None, int]:
-        """Return the next messages behind a covered cursor, if any, and the cursor after them."""
-        place = wanted, cursor
-        found = self._made.get(place)
+        """Return the next messages after a covered cursor, if any, and the cursor after them."""
+        key = wanted, cursor
+        found = self._made.get(key)
         if found is None:
-            found = self._made[place] = _events(self._ring.select(cursor, wanted))
+            found = self._made[key] = _events(self._ring.select(cursor, wanted))
         return found
 
     async def page(self, cursor: int, wanted: EventFilter) -> tuple[Events | None, int]:

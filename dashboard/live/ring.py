@@ -26,14 +26,14 @@ class Selection(NamedTuple):
     messages: list[RingMessage]
     """Messages of its filter, oldest first; at most one frame."""
     cursor: int
-    """Its cursor afterwards, behind messages that its filter skips too."""
+    """Its cursor afterwards, also past messages that its filter skips."""
 
 
 class Ring:
     """The newest messages: at least the capacity, at most twice as many."""
 
     def __init__(self, capacity: int, start: int = 0) -> None:
-        """Start empty: new messages come behind the id `start`."""
+        """Start empty: new messages have ids above `start`."""
         self._capacity = capacity
         self._ids: list[int] = []
         self._messages: list[RingMessage] = []
@@ -59,17 +59,17 @@ class Ring:
             del self._messages[:excess]
 
     def covers(self, cursor: int) -> bool:
-        """Whether every message behind the cursor is in the ring."""
+        """Whether every message after the cursor is in the ring."""
         return self.floor <= cursor <= self.end
 
     def select(self, cursor: int, wanted: EventFilter) -> Selection:
-        """Return the next messages behind a covered cursor."""
+        """Return the next messages after a covered cursor."""
         start = bisect_right(self._ids, cursor)
         return select(self._messages[start:], wanted, self.end)
 
 
 def select(messages: Iterable[RingMessage], wanted: EventFilter, end: int) -> Selection:
-    """Return the messages of one frame. `end` is the cursor behind all of them."""
+    """Return the messages of one frame. `end` is the cursor after all of `messages`."""
     taken: list[RingMessage] = []
     size = 0
     for message in messages:

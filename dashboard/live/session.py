@@ -37,7 +37,7 @@ class Subscription:
     is_still_good: Callable[[], bool]
     """Returns whether its credentials are still valid."""
     holder: Holder
-    """Whom the subscriber limits count it for."""
+    """The holder that the subscriber limits count it for."""
 
 
 class Session:

@@ -17,7 +17,7 @@ from web.problems import Refusal
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Whom a connection is counted for."""
+    """The caller and the address that a connection is counted for."""
 
     caller: Hashable
     """Equal for all tokens of one learner, and for all uses of one key."""
@@ -42,19 +42,19 @@ class SubscriberLimits:
             raise _refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "too_many_live_connections",
-                f"These credentials have {self._per_caller} live connections already; close one first.",
+                f"These credentials already have {self._per_caller} live connections; close one first.",
             )
         if self._per_address is not None and self._sites[site_of(holder.address)] >= self._per_address:
             raise _refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "too_many_live_connections_from_address",
-                f"Your network address has {self._per_address} live connections already; close one first.",
+                f"Your network address already has {self._per_address} live connections; close one first.",
             )
         if self._taken >= self._limit:
             raise _refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "too_many_subscribers",
-                "This process has as many live connections as it may; ask again, or another one.",
+                "This process has the maximum number of live connections; retry later.",
             )
 
     @contextlib.contextmanager

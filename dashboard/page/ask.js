@@ -1,4 +1,4 @@
-// Questions to the API. The credential goes into a header, never into an address.
+// Requests to the API. The credential is sent in a header, never in a URL.
 
 export class Refused extends Error {
   constructor(problem) {

@@ -1,4 +1,4 @@
-// Drawing, with nothing but the DOM: text is always set as text.
+// Drawing with the DOM only. Text is always set as text, never as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 const WHOLE = new Intl.NumberFormat("en");
@@ -28,7 +28,7 @@ function shape(name, attributes, ...children) {
   return made;
 }
 
-// Fills a <dl>; a value that differs from the last time lights up.
+// Fills a <dl> and highlights values that have changed.
 export function tiles(list, values) {
   for (const [label, text, note] of values) {
     let value = list.querySelector(`[data-label="${label}"]`);
@@ -42,7 +42,7 @@ export function tiles(list, values) {
     value.replaceChildren(text, ...(note ? [" ", element("small", {}, note)] : []));
     if (shown !== undefined) {
       value.classList.remove("changed");
-      void value.offsetWidth; // starts the animation anew
+      void value.offsetWidth; // restarts the animation
       value.classList.add("changed");
     }
   }
@@ -61,7 +61,7 @@ export function rows(table, lines) {
   );
 }
 
-// The same numbers for those who do not see the picture. Stays open when it is drawn again.
+// The same numbers as a table, for screen readers. It stays open when it is drawn again.
 function asTable(place, headings, lines) {
   let box = place.querySelector(".as-table");
   if (!box) {
@@ -103,7 +103,7 @@ export function bars(place, what, data) {
   asTable(place, ["When", what], data.map((datum) => [datum.label, whole(datum.value)]));
 }
 
-// days: those of the heatmap answer; one column a week, Monday on top.
+// days: the days of the heatmap answer. One column per week, Monday on top.
 export function calendar(place, days) {
   const highest = Math.max(1, ...days.map((day) => day.activity_count));
   const grid = element("div", { class: "calendar", role: "img" });

@@ -1,4 +1,4 @@
-// Asks again and again while somebody looks, and shows what changed.
+// Polls the API while the page is visible, and shows changes.
 
 import { ask, Refused } from "./ask.js";
 import { bars, calendar, duration, element, milliseconds, percent, rows, tiles, whole } from "./draw.js";
@@ -12,7 +12,7 @@ let access = { credential: "", userId: "", timeZone: "UTC" };
 let timer = 0;
 let round = 0;
 
-// A link may bring credentials behind its #, which is never sent anywhere; from there they move into this tab's memory.
+// A link may carry credentials in its fragment, which browsers do not send. They are moved to the session storage of the tab.
 function takeAccess() {
   const link = new URLSearchParams(location.hash.slice(1));
   const kept = JSON.parse(sessionStorage.getItem("access") ?? "{}");
@@ -40,7 +40,7 @@ function say(state, words) {
 
 function sayFreshness(meta) {
   if (meta.consistent_through === null) {
-    say("waiting", "live; how fresh is not known");
+    say("waiting", "live, freshness unknown");
     return;
   }
   const behind = Math.max(0, (Date.parse(meta.generated_at) - Date.parse(meta.consistent_through)) / 1000);
@@ -48,7 +48,7 @@ function sayFreshness(meta) {
   say("live", `live, complete through ${time} (${behind.toFixed(1)} s behind)`);
 }
 
-// Draws only what is new: a picture somebody points at should not flicker.
+// Draws only changed content, so that charts do not flicker under the pointer.
 function whenNew(name, content, draw) {
   const text = JSON.stringify(content);
   if (drawn.get(name) === text) return;
@@ -107,7 +107,7 @@ function showPlatform(metrics) {
   whenNew("errors", metrics.errors_by_type, (errors) => rows(at("errors"), Object.entries(errors).map(([type, count]) => [type, whole(count)])));
 }
 
-// Runs one part; a refusal is that part's own affair, an outage everyone's.
+// Updates one part of the page. A refusal is shown in that part; an outage is raised.
 async function part(mine, name, questions, show) {
   try {
     const answers = await Promise.all(questions);
@@ -133,7 +133,7 @@ async function look() {
     return;
   }
   if (!access.credential) {
-    say("waiting", "not asked yet");
+    say("waiting", "no credentials");
     return;
   }
   const { credential } = access;
@@ -154,7 +154,7 @@ async function look() {
     else say("failed", "refused");
   } catch {
     if (mine !== round) return;
-    say("failed", "no answer; asking again");
+    say("failed", "no answer, retrying");
     pause = AFTER_FAILURE_MS;
   }
   timer = setTimeout(look, pause);

@@ -30,7 +30,8 @@ def question_route(question: Question[Any], services: Services) -> Route:
 async def answer_question(question: Question[Any], services: Services, request: Request) -> ASGIApp:
     """Return the answer once it is in the audit log. Raises Refusal and DependencyUnavailable.
 
-    Refusals of known callers are in the audit log too. Strangers are only counted: they must not fill the log.
+    Refusals of authenticated callers are in the audit log too. Failed authentications are only counted: they must not
+    fill the log.
     """
     caller = identify(services, request, request.headers.get("authorization"))
     async with audit_refusals(services, request, caller, question.action):
@@ -43,7 +44,7 @@ async def answer_question(question: Question[Any], services: Services, request: 
 
 
 def identify(services: Services, connection: HTTPConnection, authorization: str | None) -> Caller:
-    """Return who asks. Raises Refusal (401, 429 or 503)."""
+    """Return the caller of a request. Raises Refusal (401, 429 or 503)."""
     key = connection.headers.get("x-api-key")
     return services.authenticator.identify(authorization, key, address_of(connection))
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from dashboard.answers.event_cursor import Cursor, parse_cursor
 from dashboard.questions.parameters import EventQuery
 from schemas.problems import ProblemError
-from storage.answers.event_search import EventSearch, Place
+from storage.answers.event_search import EventPosition, EventSearch
 from web.problems import Refusal, invalid_parameters
 
 _DEFAULT_WINDOW: Final = timedelta(hours=24)
@@ -19,8 +19,8 @@ _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
 def resolve_search(
     query: EventQuery, pseudonyms: Sequence[bytes] | None, session: UUID | None, now: datetime
-) -> tuple[EventSearch, Place | None]:
-    """Return the search, and the place behind which its page begins; None for the first page. Raises Refusal (422).
+) -> tuple[EventSearch, EventPosition | None]:
+    """Return the search, and the position after which its page begins; None for the first page. Raises Refusal (422).
 
     `pseudonyms` and `session`: the stored forms of the ids of the query.
     """
@@ -36,15 +36,15 @@ def resolve_search(
     if cursor is None:
         return search, None
     if not cursor.belongs_to(search):
-        raise _wrong("cursor", "foreign_cursor", "It is of another search: repeat the query with it, or begin again.")
-    return search, cursor.behind
+        raise _wrong("cursor", "foreign_cursor", "It belongs to another query: send the same query, or no cursor.")
+    return search, cursor.after
 
 
 def _cursor(text: str) -> Cursor:
     try:
         return parse_cursor(text)
     except ValueError:
-        raise _wrong("cursor", "damaged_cursor", "It is no `next_cursor` of an answer.") from None
+        raise _wrong("cursor", "damaged_cursor", "This is not the `next_cursor` of an answer.") from None
 
 
 def _window(query: EventQuery, cursor: Cursor | None, now: datetime) -> tuple[datetime, datetime]:
@@ -55,7 +55,7 @@ def _window(query: EventQuery, cursor: Cursor | None, now: datetime) -> tuple[da
     until = given[1] or now
     since = given[0] or max(until, _EARLIEST + _DEFAULT_WINDOW) - _DEFAULT_WINDOW
     if since >= until:
-        raise _wrong("since", "window_empty", "It should be before `until`, which is now unless given.")
+        raise _wrong("since", "window_empty", "It must be before `until`, whose default is now.")
     return since, until
 
 
@@ -63,7 +63,7 @@ def _in_utc(parameter: str, moment: datetime | None) -> datetime | None:
     try:
         return moment and moment.astimezone(UTC)
     except OverflowError:
-        raise _wrong(parameter, "out_of_range", "It is in no year from 1 to 9999.") from None
+        raise _wrong(parameter, "out_of_range", "The year must be from 1 to 9999.") from None
 
 
 def _wrong(parameter: str, code: str, detail: str) -> Refusal:

@@ -14,12 +14,12 @@ from dashboard.questions.question import Answer, Inquiry, json_reply
 from dashboard.services import Services
 from schemas.answers.events import EventPage
 from schemas.answers.meta import WindowMeta
-from storage.answers.event_search import SearchTooWide, place_of
+from storage.answers.event_search import SearchTooWide, position_of
 from web.problems import Refusal
 
 
 async def search_events(inquiry: Inquiry[EventQuery]) -> Answer:
-    """Stored events, newest first, under the pseudonyms of learners; a page at a time."""
+    """Stored events, newest first, in pages. Learners are identified by pseudonyms."""
     services, query = inquiry.services, inquiry.parameters
     now = services.clock()
     read = partial(_read_page, services, query, now)
@@ -36,7 +36,7 @@ async def _read_page(services: Services, query: EventQuery, now: datetime) -> Re
     authenticator = services.authenticator
     pseudonyms = authenticator.pseudonyms(query.user_id) if query.user_id is not None else None
     session = authenticator.session(query.session_id) if query.session_id is not None else None
-    search, behind = resolve_search(query, pseudonyms, session, now)
+    search, after = resolve_search(query, pseudonyms, session, now)
     meta = WindowMeta(
         # sampled before the database is read
         consistent_through=services.freshness.consistent_through,
@@ -45,19 +45,19 @@ async def _read_page(services: Services, query: EventQuery, now: datetime) -> Re
         to=search.until,
     )
     try:
-        # one event more than the page holds tells whether there is another page
-        found = await services.archive.page(search, query.limit + 1, behind)
+        # one more event than the page holds, to detect whether there is another page
+        found = await services.archive.page(search, query.limit + 1, after)
     except SearchTooWide:
         raise Refusal(
             HTTPStatus.SERVICE_UNAVAILABLE,
             SearchTooWide.code,
-            "Too little of this was found in time: narrow `since` and `until`, or name a learner.",
+            "The search took too long: narrow `since` and `until`, or name a learner.",
         ) from None
     events = found[: query.limit]
     more = len(found) > len(events)
     page = EventPage(
         meta=meta,
         events=[stored_event(event) for event in events],
-        next_cursor=str(cursor_of(search, place_of(events[-1]))) if more else None,
+        next_cursor=str(cursor_of(search, position_of(events[-1]))) if more else None,
     )
     return RenderedPage(page.model_dump_json(by_alias=True).encode(), span_of(search), shown_in(events, pseudonyms))

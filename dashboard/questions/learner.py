@@ -34,7 +34,7 @@ async def learning_heatmap(inquiry: Inquiry[LastYear]) -> Answer:
 
 
 async def gamification_progress(inquiry: Inquiry[LastMonth]) -> Answer:
-    """Where a learner stands, every achievement, and the XP of every day."""
+    """A learner's level, XP, achievements, and the XP of every day."""
     reading = await _read(inquiry)
     answer = progress(reading.record, reading.window, inquiry.services.curve, reading.meta)
     return Answer(json_reply(answer), inquiry.parameters.span())

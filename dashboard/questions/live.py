@@ -1,4 +1,4 @@
-"""Live events, over Server-Sent Events and over a WebSocket: what a caller may follow."""
+"""Live events over Server-Sent Events, and the subscriptions that a caller may have."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def live_events(inquiry: Inquiry[LiveQuery]) -> Answer:
 
 
 def subscribe(inquiry: Inquiry[LiveQuery]) -> Subscription:
-    """Return what the caller receives. Raises Refusal."""
+    """Return the subscription of the caller. Raises Refusal."""
     authenticator, caller, query = inquiry.services.authenticator, inquiry.caller, inquiry.parameters
     learners = authenticator.followed_learners(caller, query.user_id)
     return Subscription(
@@ -44,7 +44,7 @@ def subscribe(inquiry: Inquiry[LiveQuery]) -> Subscription:
 
 
 def span_of(caller: Caller, query: LiveQuery) -> dict[str, str]:
-    """Return how much is asked for, for the audit log. A stream of all learners does not list them."""
+    """Return the extent of a subscription, for the audit log. A stream of all learners does not list them."""
     everybody = query.user_id is None and not isinstance(caller, Learner)
     return query.span() | ({"about": EVERYBODY} if everybody else {})
 
@@ -54,6 +54,6 @@ async def require_upgrade(_request: Request) -> ASGIApp:
     raise Refusal(
         HTTPStatus.UPGRADE_REQUIRED,
         "upgrade_required",
-        f"Open a WebSocket here, or ask {STREAM_PATH} for Server-Sent Events.",
+        f"Open a WebSocket here, or request {STREAM_PATH} for Server-Sent Events.",
         headers={"Upgrade": "websocket", "Connection": "Upgrade"},
     )

@@ -101,7 +101,7 @@ WholeNumber = Annotated[int, BeforeValidator(_decimal)]
 """A number in decimal digits."""
 
 Days = Annotated[
-    int, Field(ge=1, le=MAX_DAYS, description="How many activity dates, up to `meta.to`."), BeforeValidator(_decimal)
+    int, Field(ge=1, le=MAX_DAYS, description="Number of activity dates up to `meta.to`."), BeforeValidator(_decimal)
 ]
 
 
@@ -116,10 +116,10 @@ class _Asked(BaseModel):
 
 class _AboutLearner(_Asked):
     user_id: AskedUserId | None = Field(
-        None, description="The learner; a service must name one, a learner's token need not."
+        None, description="The learner. Required with a service's key, optional with a learner's token."
     )
     tz: Annotated[str, AfterValidator(_known_zone)] = Field(
-        "UTC", description="IANA name of the time zone that says which day is today."
+        "UTC", description="IANA name of the time zone that determines the current date."
     )
 
 
@@ -139,7 +139,7 @@ class LastDay(_Asked):
     """The platform's last hours, 24 by default."""
 
     hours: WholeNumber = Field(24, ge=1, le=MAX_HOURS)
-    limit: WholeNumber = Field(10, ge=1, le=100, description="How many endpoints.")
+    limit: WholeNumber = Field(10, ge=1, le=100, description="Maximum number of endpoints.")
 
 
 def _apart(values: object) -> object:
@@ -150,19 +150,19 @@ class EventQuery(_Asked):
     """Stored events of the last 24 hours by default."""
 
     types: Annotated[list[EventType], FailFast(), BeforeValidator(_apart)] = Field(
-        [], alias="type", description="Only these types: comma separated, or one by one."
+        [], alias="type", description="Only these types: separated by commas, or as repeated parameters."
     )
-    user_id: AskedUserId | None = Field(None, description="Only those about this learner; hashed at once.")
+    user_id: AskedUserId | None = Field(None, description="Only events of this learner. The id is hashed at once.")
     session_id: AskedSessionId | None = Field(
-        None, description="Only those of this session, by the id that services send."
+        None, description="Only events of this session, by the id that services send."
     )
     since: Timestamp | None = Field(
-        None, description="Start of the window, included: RFC 3339 with an offset. A day before its end unless given."
+        None, description="Start of the window, included: RFC 3339 with an offset. Default: a day before its end."
     )
-    until: Timestamp | None = Field(None, description="End of the window, not included. Now unless given.")
-    limit: WholeNumber = Field(100, ge=1, le=MAX_EVENTS, description="How many at most.")
+    until: Timestamp | None = Field(None, description="End of the window, excluded. Default: now.")
+    limit: WholeNumber = Field(100, ge=1, le=MAX_EVENTS, description="Maximum number of events.")
     cursor: str | None = Field(
-        None, max_length=_MAX_CURSOR, description="`next_cursor` of the page before, with the same query."
+        None, max_length=_MAX_CURSOR, description="`next_cursor` of the previous page, with the same query."
     )
 
 
@@ -172,17 +172,17 @@ class LiveQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     types: Annotated[str, AfterValidator(_known_types)] | None = Field(
-        None, description="Types of events, separated by commas; all without it."
+        None, description="Event types, separated by commas. Default: all types."
     )
     user_id: AskedUserId | None = Field(
-        None, description="The learner; a service gets everybody's events without it, a learner's token their own."
+        None, description="The learner. Default: all learners with a service's key, the learner of a learner's token."
     )
     last_id: MessageId | None = Field(
-        None, description="Id of the last message that arrived: go on behind it. Without it, from now on."
+        None, description="Id of the last received message: continue after it. Default: only new messages."
     )
 
     def span(self) -> dict[str, str]:
-        """Return the types that are asked for, for the audit log."""
+        """Return the requested types, for the audit log."""
         return {"types": ",".join(sorted(self.event_types))} if self.event_types else {}
 
     @property
@@ -196,7 +196,7 @@ class OneLearner(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    user_id: AskedUserId = Field(description="The learner's id, as services send it; percent-encoded.")
+    user_id: AskedUserId = Field(description="The learner's id as services send it, percent-encoded.")
 
 
 class OneJob(BaseModel):

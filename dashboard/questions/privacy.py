@@ -12,7 +12,7 @@ from web.problems import Refusal
 
 
 async def erase_learner(inquiry: Inquiry[OneLearner]) -> Answer:
-    """Keep the learner's events out from now on, and remove what is held, soon: ask for the job until it is done."""
+    """Suppress further events of the learner and remove the stored data soon. Poll the job until it is done."""
     services = inquiry.services
     key = require(inquiry.caller, "privacy:admin")
     receipt = await services.privacy.erase(services.authenticator.pseudonyms(inquiry.parameters.user_id), key.source)
@@ -20,9 +20,9 @@ async def erase_learner(inquiry: Inquiry[OneLearner]) -> Answer:
 
 
 async def export_learner(inquiry: Inquiry[OneLearner]) -> Answer:
-    """Everything that is held on the learner.
+    """All stored data about the learner.
 
-    It is sent as it is read. When that fails midway, the connection ends without the end of the document.
+    The document is streamed. If reading fails midway, the connection is closed before the end of the document.
     """
     services = inquiry.services
     pieces = await services.privacy.export(services.authenticator.pseudonyms(inquiry.parameters.user_id))
@@ -30,8 +30,8 @@ async def export_learner(inquiry: Inquiry[OneLearner]) -> Answer:
 
 
 async def erasure_receipt(inquiry: Inquiry[OneJob]) -> Answer:
-    """How far an erasure is; its receipt once it is done."""
+    """The state of an erasure, and its receipt once it is done."""
     receipt = await inquiry.services.privacy.receipt(inquiry.parameters.job_id)
     if receipt is None:
-        raise Refusal(HTTPStatus.NOT_FOUND, "no_such_job", "There is no erasure with this id.")
+        raise Refusal(HTTPStatus.NOT_FOUND, "no_such_job", "Unknown erasure job.")
     return Answer(json_reply(receipt))

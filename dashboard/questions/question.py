@@ -1,4 +1,4 @@
-"""The row type of the table of questions, and what passes between a row's function and its endpoint."""
+"""The row type of the table of questions, and the types between the function of a row and its endpoint."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Answer:
 
     content: ASGIApp
     span: Mapping[str, str] = field(default_factory=dict)
-    """How much was asked for: parsed values, of bounded length."""
+    """Extent of the request: parsed values of bounded length."""
     shown: Sequence[bytes] = ()
-    """Pseudonyms of learners whose events are shown, where they are not the subject."""
+    """Pseudonyms of other learners whose events are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class HeaderParameter:
 
 @dataclass(frozen=True, slots=True)
 class Question(Generic[Parameters]):
-    """One row of the table: how it is asked, who may ask, and what answers."""
+    """One row of the table: path, parameters, required scope and function."""
 
     operation: str
     """Name in the OpenAPI document."""
@@ -70,7 +70,7 @@ class Question(Generic[Parameters]):
     method: str = "GET"
     status: HTTPStatus = HTTPStatus.OK
     serves_learners: bool = False
-    """Whether a learner's token may ask about that learner."""
+    """Whether the question accepts a learner's token, for that learner."""
     header: HeaderParameter | None = None
     responses: Mapping[str, Any] = field(default_factory=dict)
     """Further responses, in OpenAPI's form."""
@@ -81,7 +81,7 @@ class Question(Generic[Parameters]):
         return f"{self.method} {self.path}"
 
     def authorize(self, caller: Caller) -> None:
-        """Raise Refusal (403) when the caller may not ask."""
+        """Raise Refusal (403) if the caller may not use this question."""
         if not (self.serves_learners and isinstance(caller, Learner)):
             require(caller, self.scope)
 

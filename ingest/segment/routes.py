@@ -93,7 +93,7 @@ class SegmentRoutes:
         ]
         counts = Counter(map(_classify, outcomes))
         accepted = await self.intake.append(outcomes, ignored=counts[SegmentOutcome.IGNORED])
-        telemetry.segment_judged(counts)
+        telemetry.segment_calls_answered(counts)
         async with self.intake.effort(b"") as effort:
             await effort.run(self._note_unmapped(request.messages, outcomes, effort))
         if any(one.code == TOO_COSTLY.code for one in outcomes if isinstance(one, Rejection)):

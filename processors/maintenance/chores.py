@@ -157,7 +157,7 @@ async def check_stream(redis: Redis, pool: Pool, stream: int) -> bool:
     position = await continuity.find_position(redis, stream)
     gap = await continuity.find_gap(redis, stream, continuity.Position(*known)) if known else None
     if gap is None:
-        await losses.keep_position(pool, stream, *position)
+        await losses.record_position(pool, stream, *position)
         return False
     ends = await continuity.find_position(redis, stream)
     await losses.record_loss(pool, stream, gap.missing, after=gap.after, before=gap.before, **ends._asdict())

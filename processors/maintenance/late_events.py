@@ -13,7 +13,7 @@ from storage.privacy.residue import SUPPRESSED, note_residue
 from stream.server.connection import Redis
 
 FULL_PASS: Final = timedelta(hours=1)
-"""How often everything is checked, whatever the books say."""
+"""Interval of full checks, which do not depend on the books."""
 
 OVERLAP: Final = timedelta(minutes=5)
 """Longer than a batch takes: an entry counts as settled at the start of its transaction."""

@@ -1,7 +1,7 @@
-"""Gives dead letters another try: decodes them with today's code and appends their events to the stream again.
+"""Redrives dead letters: decodes them with the current code and appends their events to the stream again.
 
-The event keeps its id and the time it was received, so however often it is appended it counts once. It is a new entry
-with a fate of its own in the books; the old entry stays booked as dead-lettered.
+The event keeps its id and its receipt time, so it counts once however often it is appended. It is a new entry with its
+own fate in the books. The old entry stays booked as dead-lettered.
 """
 
 from __future__ import annotations
@@ -21,44 +21,45 @@ from stream.entries.producer import Producer
 from stream.server.connection import Redis
 
 
-class Hopeless(NamedTuple):
-    """A letter that still is no event; it stays as it is."""
+class StillInvalid(NamedTuple):
+    """A letter that still cannot be decoded. It is not changed."""
 
     id: LetterId
     reason: str
-    """Stable word, as that of the letter; `not_kept` when neither the letter nor the stream has the whole entry."""
+    """Stable code, as in the letter; `not_kept` if neither the letter nor the stream has the complete entry."""
     detail: str
 
 
 class Redrive(NamedTuple):
-    """What can be done for some letters."""
+    """Letters that can be redriven, with their events, and letters that cannot."""
 
     events: dict[LetterId, WireEvent]
-    hopeless: list[Hopeless]
+    still_invalid: list[StillInvalid]
 
 
 async def prepare(redis: Redis, letters: Sequence[Letter], storable: StorableRange) -> Redrive:
-    """Decode letters again; what one did not keep is read from the stream, if it is still there.
+    """Decode letters again. Fields that a letter lacks are read from the stream, if it still has the entry.
 
-    Raises StreamUnavailable. Changes nothing.
+    Changes nothing. Raises StreamUnavailable.
     """
     events: dict[LetterId, WireEvent] = {}
-    hopeless: list[Hopeless] = []
+    still_invalid: list[StillInvalid] = []
     for letter, entry in (await _entries_of(redis, letters)).items():
         if isinstance(entry, NotKept):
-            hopeless.append(Hopeless(letter, "not_kept", f"{entry}, and the entry has left the stream"))
+            detail = f"{entry}, and the entry has left the stream"
+            still_invalid.append(StillInvalid(letter, "not_kept", detail))
             continue
         decoded, refused = decode_entries([entry], storable)
         if decoded:
             events[letter] = decoded[0].event
-        hopeless += [Hopeless(letter, again.reason, again.detail) for again in refused]
-    return Redrive(events, hopeless)
+        still_invalid += [StillInvalid(letter, again.reason, again.detail) for again in refused]
+    return Redrive(events, still_invalid)
 
 
 async def redrive(producer: Producer, connection: Connection, events: Mapping[LetterId, WireEvent]) -> None:
-    """Append the events and mark their letters, in this order: a crash between appends them twice, and counts once.
+    """Append the events, then mark their letters. After a crash in between, events are appended twice and count once.
 
-    Raises StreamUnavailable and StorageUnavailable; then call it again.
+    Raises StreamUnavailable and StorageUnavailable; repeat the call then.
     """
     await producer.append(list(events.values()))
     reach(Failpoint.AFTER_REDRIVE)

@@ -1,7 +1,8 @@
-"""Stores again what the stream still has, for a database that was restored to an earlier moment.
+"""Stores the entries that the stream still has again, for a database that was restored to an earlier time.
 
-Each entry goes through the same transaction as ever. What the database has already is recognised by the entry's id and
-changes nothing; what it lacks is stored, counted and booked. So it may run twice, beside workers, and be interrupted.
+Entries are written by the same transaction as in a worker. An entry that the database has is recognised by its id and
+changes nothing. Missing entries are stored, counted and booked. A replay may therefore be repeated, run beside workers,
+and be interrupted.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from storage.batches.writer import BatchWriter
 from stream.entries.history import read_history
 from stream.server.connection import Redis
 
-# Whatever was parked once is parked again: no limit is to stop that.
+# without limits: entries that were parked before are parked again
 _NO_LIMITS = BreakerPolicy(max_ratio=0, max_consecutive=0, window=1)
 
 
 @dataclass(frozen=True)
 class Span:
-    """What to replay of which partition."""
+    """The entries to replay: those of a partition that were appended from `start` to `end`, both included."""
 
     partition: int
     start: datetime
@@ -36,9 +37,9 @@ class Span:
 async def replay(
     redis: Redis, writer: BatchWriter, span: Span, now: datetime, raw_retention: timedelta, stop: asyncio.Event
 ) -> AsyncIterator[BatchCounts]:
-    """Yield what became of each batch. Waits out an outage of the database; once `stop` is set, ends after its batch.
+    """Yield the counts of each batch. Waits out an outage of the database. Once `stop` is set, ends after its batch.
 
-    Raises StreamUnavailable, and StorageUnavailable when told to stop during an outage.
+    Raises StreamUnavailable, and StorageUnavailable if `stop` is set during an outage.
     """
     storable = StorableRange.around(now, raw_retention)
     isolating = PoisonIsolatingWriter(writer, span.partition, stop, Breaker(_NO_LIMITS))

@@ -1,4 +1,4 @@
-"""Decides when a batch is due and how to read the next entries. Pure: it is told the time."""
+"""Decides when a batch is due and how to read the next entries. Pure: the time is an argument."""
 
 from __future__ import annotations
 

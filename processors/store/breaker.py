@@ -1,7 +1,7 @@
-"""Decides when a worker stops instead of parking more entries. Pure: it is told what became of each entry.
+"""Decides when a worker stops instead of parking more entries. Pure.
 
 A bad release or a wrong schema makes every event look like poison. Parking them all would empty the stream into
-`dead_letters`; stopping leaves them in the stream. The idea is arroyo's DlqLimit.
+`dead_letters`; stopping leaves them in the stream. The design follows arroyo's DlqLimit.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Breaker:
         self._recent = deque(maxlen=self.policy.window)
 
     def exceeded_limit(self, parked: Sequence[bool]) -> str | None:
-        """Return the limit that these further entries would exceed, in words for people; None if they exceed none."""
+        """Return the limit that these further entries would exceed, as text for people; None if they exceed none."""
         if not any(parked):
             return None
         longest = longest_run(parked, self._run)

@@ -47,7 +47,7 @@ def decode_entries(entries: Sequence[Entry], storable: StorableRange) -> tuple[l
         if storable.holds(event.event_id):
             events.append(ReceivedEvent(entry.id, event))
         else:
-            detail = "the time in the event id is outside of what is kept"
+            detail = "the time in the event id is outside the stored range"
             letters.append(dead_letter(entry, "event_id_time_out_of_range", detail, UUID(event.event_id)))
     return events, letters
 

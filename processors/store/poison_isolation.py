@@ -119,7 +119,7 @@ class PoisonIsolatingWriter:
 
 
 def _before_horizon(event: ReceivedEvent, entries: Mapping[str, Entry]) -> DeadLetter:
-    detail = "raw events of that time were removed, so a repeat cannot be told from a new event"
+    detail = "raw events of that time were removed, so a repeat cannot be distinguished from a new event"
     return dead_letter(entries[event.entry_id], "before_retention_horizon", detail, UUID(event.event.event_id))
 
 

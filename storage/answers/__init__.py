@@ -1,1 +1,1 @@
-"""What answers are read from: aggregates, and single events."""
+"""Reads the data of answers: aggregates and single events."""

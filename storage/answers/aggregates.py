@@ -120,8 +120,8 @@ class Answers:
     ) -> LearnerRecord:
         """Return the learner of these pseudonyms, over the `days` dates up to the reference day.
 
-        A session without an end is open until it is silent for `session_timeout`, at least `SESSION_RESOLUTION`. Of a
-        longer silence, that much counts as time of the session.
+        `session_timeout` must be at least `SESSION_RESOLUTION`. A session without an end is open until that much time
+        has passed since its last event. A longer gap between two events counts as `session_timeout` of session time.
         """
         row = await self._row(
             self._learner, pseudonyms, today, days, now - session_timeout, session_timeout - SESSION_RESOLUTION

@@ -1,4 +1,4 @@
-"""Single events, found by time, learner, type or session; a page at a time, newest first."""
+"""Searches raw events by time, learner, type or session. Pages are newest first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from storage.database.failures import translated_errors
 from storage.database.pool import Connection, Pool
 
 STATEMENT_TIMEOUT: Final = timedelta(seconds=5)
-"""Longest the database may look for one page."""
+"""Maximum time of the query for one page."""
 
 _SQL: Final = Path(__file__).parent / "sql"
 _EVENTS: Final = (_SQL / "events.sql").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ _BEFORE_ALL: Final = UUID(int=0)
 
 
 class SearchTooWide(StorageUnavailable):
-    """What is searched for is so rare in so long a window that the database was stopped."""
+    """The query exceeded its time limit: too few events match in too long a window."""
 
     code: Final = "search_too_wide"
 
@@ -37,35 +37,35 @@ class SearchTooWide(StorageUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class EventSearch:
-    """Which events: all of the window that hold every condition given."""
+    """The conditions of a search. Events of the window match if they meet every condition that is not None."""
 
     since: datetime
     until: datetime
-    """Not included."""
+    """Excluded."""
     types: tuple[str, ...] | None = None
     user_hashes: tuple[bytes, ...] | None = None
-    """The names of one learner."""
+    """The pseudonyms of one learner."""
     session_id: UUID | None = None
 
 
-class Place(NamedTuple):
-    """Where an event stands: by when it happened, then by its id."""
+class EventPosition(NamedTuple):
+    """The position of an event in the order of pages: its time, then its id."""
 
     occurred_at: datetime
     event_id: UUID
 
 
 async def read_page(
-    connection: Connection, search: EventSearch, limit: int, behind: Place | None = None
+    connection: Connection, search: EventSearch, limit: int, after: EventPosition | None = None
 ) -> list[AcceptedEvent]:
-    """Return the newest events that stand behind that place, newest first.
+    """Return a page of up to `limit` events older than the position `after`, newest first.
 
-    Events that are stored meanwhile move none: asked with the place of its last event, the next page begins where this
-    one ended. Raises SearchTooWide where the connection has a time limit, and StorageUnavailable.
+    Pages are stable while events are stored: with the position of its last event, the next page begins where this one
+    ended. Raises StorageUnavailable, and SearchTooWide if the connection has a time limit.
     """
-    place = behind or Place(search.until, _BEFORE_ALL)
+    position = after or EventPosition(search.until, _BEFORE_ALL)
     types = None if search.types is None else list(search.types)
-    arguments = (search.since, *place, types, search.session_id, limit)
+    arguments = (search.since, *position, types, search.session_id, limit)
     with translated_errors():
         try:
             if search.user_hashes is None:
@@ -81,30 +81,30 @@ async def read_pages(
     connection: Connection, search: EventSearch, limit: int, page_size: int
 ) -> AsyncIterator[list[AcceptedEvent]]:
     """Yield the newest `limit` events, page by page. Raises StorageUnavailable."""
-    behind = None
+    after = None
     while limit:
-        page = await read_page(connection, search, min(limit, page_size), behind)
+        page = await read_page(connection, search, min(limit, page_size), after)
         if not page:
             return
         yield page
         limit -= len(page)
-        behind = place_of(page[-1])
+        after = position_of(page[-1])
 
 
-def place_of(event: AcceptedEvent) -> Place:
-    """Return where the event stands."""
-    return Place(event.occurred_at, event.event_id)
+def position_of(event: AcceptedEvent) -> EventPosition:
+    """Return the position of the event."""
+    return EventPosition(event.occurred_at, event.event_id)
 
 
 class EventArchive:
-    """Reads through a pool of its own, so that long searches keep no other answer waiting."""
+    """Reads through its own pool, so that no other answer waits for long searches."""
 
     def __init__(self, pool: Pool) -> None:
-        """Take a pool that may only read, whose statements have the limit of STATEMENT_TIMEOUT."""
+        """`pool`: read-only, with a statement timeout of STATEMENT_TIMEOUT."""
         self._pool = pool
 
-    async def page(self, search: EventSearch, limit: int, behind: Place | None = None) -> list[AcceptedEvent]:
-        """Return a page as `read_page` does. Raises SearchTooWide and StorageUnavailable."""
+    async def page(self, search: EventSearch, limit: int, after: EventPosition | None = None) -> list[AcceptedEvent]:
+        """Return a page, as `read_page` does. Raises SearchTooWide and StorageUnavailable."""
         with translated_errors():
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT.total_seconds()) as connection:
-                return await read_page(connection, search, limit, behind)
+                return await read_page(connection, search, limit, after)

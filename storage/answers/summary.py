@@ -8,6 +8,6 @@ from storage.database.failures import translated_errors
 
 
 async def refresh(pool: asyncpg.Pool) -> None:
-    """Refresh `hourly_analytics_summary`; readers see the old rows until it is done."""
+    """Refresh `hourly_analytics_summary`. Readers see the old rows until it is done. Raises StorageUnavailable."""
     with translated_errors():
         await pool.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY hourly_analytics_summary")

@@ -1,1 +1,1 @@
-"""Batches of events: written once each, into raw events and every aggregate; verified and rebuilt."""
+"""Writes batches of events to the raw events and every aggregate, and verifies and rebuilds aggregates."""

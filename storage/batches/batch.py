@@ -1,4 +1,4 @@
-"""What a batch consists of and what became of it. Pure."""
+"""The parts of a batch, and the counts of its result. Pure."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class DeadLetter(NamedTuple):
 
     entry_id: str
     reason: str
-    """Stable word."""
+    """Stable code."""
     detail: str
-    """For people; repeats no value of the entry."""
+    """Text for people. It repeats no value of the entry."""
     payload: str
     """The fields of the entry that may be kept, as ASCII JSON."""
     event_id: UUID | None = None

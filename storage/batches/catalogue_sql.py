@@ -1,4 +1,4 @@
-"""The catalogue of events as SQL. What a query says about several types of events is made here."""
+"""SQL fragments that are derived from the catalogue of events."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from schemas.catalogue import CATALOGUE, COUNTERS, LEARNER_EVENTS, PLATFORM_EVEN
 
 
 def type_condition(event_types: Set[str]) -> str:
-    """Return the condition that an event is of one of these types.
+    """Return the SQL condition that an event has one of these types.
 
-    A type that is not in the catalogue counts as a learner's. So a release that recomputes what a newer one stored
-    comes to the same sums.
+    A type that is not in the catalogue counts as a learner event. A release that recomputes what a newer release
+    stored therefore gets the same sums.
     """
     if event_types == CATALOGUE.keys():
         return "true"
@@ -34,12 +34,12 @@ _XP_OF_AN_EVENT: Final = "\n".join(
 )
 
 XP: Final = f"coalesce(sum(CASE event_type {_XP_OF_AN_EVENT} END), 0)::bigint"
-"""Sum of the XP of a group of events."""
+"""The sum of XP over a group of events."""
 
 COUNTS: Final = _lines(
     f"count(*) FILTER (WHERE {type_condition(event_types)}) AS {counter}" for counter, event_types in COUNTERS.items()
 )
-"""Every counter of a group of events, in a column of its name."""
+"""Every counter over a group of events, each in the column of its name."""
 
 COUNTER_SUMS: Final = _lines(f"sum({counter})::bigint AS {counter}" for counter in COUNTERS)
-"""Every counter of a group of days, in a column of its name."""
+"""The sum of every counter over a group of days, each in the column of its name."""

@@ -1,4 +1,4 @@
-"""Counts of events that were dropped because another event has their id, by day; what `analytics doctor` tells."""
+"""Daily counts of events that were dropped because another event has the same id. `analytics doctor` reports them."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ _FORGET: Final = "DELETE FROM event_id_conflicts WHERE book_date <= $1"
 
 
 class ConflictKind(NamedTuple):
-    """Between which services, and what differs."""
+    """The two services of a conflict, and the difference between the two events."""
 
     source: str
     stored_source: str
     differs: Difference
-    """`event_type`: the type, and perhaps the learner too; `learner`: only the learner."""
+    """`event_type`: the types differ, and possibly the learners; `learner`: only the learners differ."""
 
 
 async def count_conflicts(pool: asyncpg.Pool, counts: Mapping[ConflictKind, int]) -> None:
-    """Add to the counts of today. Raises StorageUnavailable; then some may have been added."""
+    """Add to today's counts. Raises StorageUnavailable; some of the counts may then have been added."""
     with translated_errors():
         for kind, events in sorted(counts.items()):
             await pool.execute(_COUNT, *kind, events)
 
 
 async def read_conflicts(connection: Connection, since: date) -> dict[ConflictKind, int]:
-    """Return how many events were dropped since a day, most first. Raises StorageUnavailable."""
+    """Return the number of dropped events of each kind since a day, largest first. Raises StorageUnavailable."""
     with translated_errors():
         rows = await connection.fetch(_SINCE, since)
     return {ConflictKind(row["source"], row["stored_source"], row["differs"]): row["events"] for row in rows}
 
 
 async def forget_conflicts(pool: asyncpg.Pool, until: datetime) -> None:
-    """Delete the counts of that day and earlier ones. Raises StorageUnavailable."""
+    """Delete the counts of days through `until`. Raises StorageUnavailable."""
     with translated_errors():
         await pool.execute(_FORGET, until.date())

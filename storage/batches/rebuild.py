@@ -1,7 +1,7 @@
-"""Sets aggregates right: recomputes those that drifted, while ingest and reads go on.
+"""Corrects aggregates: recomputes those that drifted, while ingest and reads continue.
 
-Workers wait for the recompute of a drifted table (their events wait in the stream); readers see the old rows until the
-commit. A table without drift is not touched and stops nobody.
+Workers wait for the recomputation of a drifted table, and their events wait in the stream. Readers see the old rows
+until the commit. A table without drift is not changed and blocks nobody.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from storage.database.pool import Connection
 async def rebuild_aggregates(
     connection: Connection, now: datetime, system_metrics_retention: timedelta
 ) -> list[TableDrift]:
-    """Recompute every aggregate that drifted, in one transaction; return the drift that was found. Reads all raw."""
+    """Recompute every drifted aggregate in one transaction; return the drift that was found.
+
+    Reads every raw event. Raises StorageUnavailable.
+    """
     found = await verify_aggregates(connection, now, system_metrics_retention)
     drifted = {drift.table for drift in found if not drift.is_clean}
     if drifted:
@@ -36,7 +39,7 @@ async def _recompute(connection: Connection, rollup: Rollup, cutoff: datetime) -
     arguments = [cutoff] if rollup.expires else []
     columns = ", ".join(rollup.columns)
     slot, slot_zero = (", slot", ", 0") if rollup.slotted else ("", "")
-    # CREATE TABLE AS takes no parameters, so the empty table comes first.
+    # CREATE TABLE AS takes no parameters, so the table is created empty
     await connection.execute(
         f"CREATE TEMP TABLE truth ON COMMIT DROP AS SELECT {columns} FROM {rollup.table} WITH NO DATA"
     )

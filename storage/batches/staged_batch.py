@@ -1,11 +1,11 @@
-"""What the database does with a batch, as one function of the session: one round trip where there were fifteen.
+"""Applies a staged batch in the database, in one temporary function: one round trip instead of fifteen.
 
-    staged_events -> drop entries that are settled already -> drop those of erased learners -> drop what is stored under
-    the id of the release before -> drop what retention may have removed -> insert what is new, drop the rest
-    -> roll up what is left -> settle duplicates
+    staged_events -> drop entries that are already settled -> drop events of erased learners -> drop events that are
+    stored under the id of the previous release -> drop events that retention may have removed -> insert new events,
+    drop the others -> update the rollups with the inserted events -> settle duplicates
 
-So the database works on while the worker reads and decodes the next batch. The function and its tables are temporary:
-they come and go with a connection, and always belong to the release that runs.
+The database continues while the worker reads and decodes the next batch. The function and its tables belong to one
+connection, so they always match the running release.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from schemas.identifiers import RESERVED_FLOOR
 from storage.batches.rollups import ROLLUPS, Rollup
 
 COLUMNS: Final = (*WireEvent._fields, "stream_partition", "entry_id")
-"""Of an event, in the order a batch gives them."""
+"""Columns of a staged event, in the order of COPY."""
 
 BATCH_LOCK: Final = 7_205_759_403_792_793_602
-"""Advisory lock: shared by every batch, exclusive for whoever recomputes aggregates."""
+"""Advisory lock: shared for batches, exclusive for code that recomputes aggregates or removes raw events."""
 
 MAPPING_LOCK: Final = 7_205_759_403_792_793_605
-"""Advisory lock of batches with mapped ids while `unscoped_event_ids` has its row.
+"""Advisory lock of batches with mapped ids, while `unscoped_event_ids` has its row.
 
-Exclusive where one of the events may have come from ingest of the release before. Two batches could otherwise store
-one event under both of its ids at the same moment, and no unique index would tell.
+It is exclusive if one of the events may have come from ingest of the previous release. Otherwise two concurrent batches
+could store one event under both of its ids, which no unique index detects.
 """
 
 LOCK: Final = f"""
@@ -36,41 +36,42 @@ SELECT to_regprocedure('pg_temp.apply_staged_batch(smallint, text[], text[], uui
        EXISTS (SELECT FROM unscoped_event_ids) AS has_unscoped_ids
 FROM pg_advisory_xact_lock_shared({BATCH_LOCK})
 """
-"""Takes the lock, and says whether this session has the function and whether counterparts of ids are looked for."""
+"""Takes the batch lock. Returns whether this session has the function, and whether to look for counterparts of ids."""
 
 APPLY: Final = """
 SELECT stored, duplicate, suppressed, refused, conflicts FROM pg_temp.apply_staged_batch($1, $2, $3, $4)
 """
-"""Stores what is staged; gives one `Applied`. `$1`: the writer's slot, `$2`: types of events, all that are among it,
-`$3` and `$4`: entries and the other ids that their events may be stored under."""
+"""Stores the staged events; returns one `Applied`. `$1`: the writer's slot. `$2`: every event type in the batch.
+`$3` and `$4`: entries, and the other id that the event of each may be stored under."""
 
 
 class Applied(NamedTuple):
-    """What became of the staged entries; what is missing was settled by an earlier transaction."""
+    """The number of staged entries by fate. Entries in none of them were settled by an earlier transaction."""
 
     stored: int
     duplicate: int
     suppressed: int
     refused: list[str]
-    """Entries whose events lie before the horizon of retention: neither stored nor settled."""
+    """Entries whose events precede the retention horizon. They are neither stored nor settled."""
     conflicts: str | None
-    """JSON array of what `Conflict` holds, for duplicates of another type or learner; None for none."""
+    """JSON array of the fields of `Conflict`, one element per conflict; None if there is none."""
 
 
 class Conflict(NamedTuple):
-    """A duplicate that is another event than the stored one of its id: of another type, or of another pseudonym."""
+    """A duplicate that differs from the stored event with its id: in the type, or in the pseudonym."""
 
     source: str
     stored_source: str
     differs_in_type: bool
     first_received: datetime
-    """Of the two events."""
+    """Earlier receipt time of the two events."""
     last_received: datetime
+    """Later receipt time of the two events."""
 
 
 _COLUMN_LIST: Final = ", ".join(COLUMNS)
 
-# With defaults, so that a column the next release adds does not stop this one.
+# with defaults, so that this release still works after the next release has added a column
 _TABLES: Final = """
 CREATE TEMP TABLE staged_events (LIKE analytics_events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE repeated_events (
@@ -79,10 +80,10 @@ CREATE TEMP TABLE repeated_events (
 ) ON COMMIT DELETE ROWS;
 """
 _REPEATED: Final = "stream_partition, entry_id, source, event_type, user_hash, received_at"
-"""Of `repeated_events`: what it takes over from an entry."""
+"""Columns that `repeated_events` copies from an entry."""
 
-# An entry keeps the fate it has, also when retention has removed the event it stored. Nearly no batch holds one, so
-# that one look at the range of its ids is enough.
+# An entry keeps its fate, even after retention has removed its event. Almost no batch holds a settled entry, so one
+# look-up of the range of ids suffices for most.
 _SETTLED_BEFORE: Final = """
 SELECT entry_id FROM settled_entries
 WHERE stream_partition = partition_of_batch AND entry_id BETWEEN first_entry AND last_entry
@@ -96,7 +97,8 @@ SELECT FROM staged_events AS staged, unscoped_event_ids AS release_before
 WHERE staged.received_at < release_before.until AND staged.event_id >= '{RESERVED_FLOOR}'
 """
 
-# What is stored, or staged before, under the other id of the same source is the same event. Looked up one by one.
+# An event that is stored, or staged earlier, under the other id with the same source is the same event. Each is looked
+# up separately.
 _REPEATED_UNDER_OTHER_ID: Final = f"""
 WITH other AS (
     SELECT staged.ctid AS place, staged.entry_id, staged.source, given.event_id
@@ -116,9 +118,9 @@ WITH other AS (
 INSERT INTO repeated_events (stored_id, {_REPEATED}) SELECT stored_id, {_REPEATED} FROM repeated
 """
 
-# Whoever moves the horizon holds the lock of batches exclusively: what it is here, it is until the commit. What is
-# stored still is told by its row. A mapped id says nothing of time, so those of removed events are kept, and a repeat
-# is a duplicate; a UUIDv7 before the horizon may be a repeat or new.
+# The horizon cannot move before the commit: moving it needs the exclusive batch lock. Events that are still stored are
+# recognised by their rows. Mapped ids carry no time, so the ids of removed events are kept, and a repeat is a
+# duplicate. A UUIDv7 before the horizon may be a repeat or new.
 _REFUSE: Final = f"""
 WITH gone AS (
     DELETE FROM staged_events AS staged
@@ -130,19 +132,19 @@ WITH gone AS (
         ))
     ) AND NOT EXISTS (SELECT FROM analytics_events AS raw WHERE raw.event_id = staged.event_id)
     RETURNING event_id, stream_partition, entry_id
-), told_apart AS (
+), classified AS (
     SELECT gone.*, EXISTS (SELECT FROM retired_event_ids AS retired WHERE retired.event_id = gone.event_id) AS is_repeat
     FROM gone
 ), settled AS (
     INSERT INTO settled_entries (stream_partition, entry_id, outcome)
-    SELECT stream_partition, entry_id, 'duplicate' FROM told_apart WHERE is_repeat ORDER BY 1, 2
+    SELECT stream_partition, entry_id, 'duplicate' FROM classified WHERE is_repeat ORDER BY 1, 2
     ON CONFLICT DO NOTHING RETURNING 1
 )
-SELECT (SELECT count(*) FROM settled), ARRAY(SELECT entry_id FROM told_apart WHERE NOT is_repeat)
+SELECT (SELECT count(*) FROM settled), ARRAY(SELECT entry_id FROM classified WHERE NOT is_repeat)
 """
 
-# An entry that stored its event before the learner was erased is booked already. Looked up one by one, since a plan
-# made while the table was small would read all of it for ever.
+# An entry that stored its event before the learner was erased is already booked. Each is looked up separately: a plan
+# made while the table was small would always read the whole table.
 _SUPPRESS: Final = """
 WITH suppressed AS (
     DELETE FROM staged_events USING erased_users
@@ -160,9 +162,9 @@ ORDER BY 1, 2
 ON CONFLICT DO NOTHING
 """
 
-# Ordered by key, so that two workers with the same redelivered entries cannot deadlock; of several with one key the
-# first in the stream is stored, and rows are staged in that order (as texts, the ids of entries have another one).
-# NOT IN, since that is hashed whatever the size of the first batch, for which this is planned.
+# Ordered by key, so that two workers with the same redelivered entries cannot deadlock. Of several events with one key,
+# the first in the stream is stored; ctid has the order of staging, which is that of the stream (the text order of entry
+# ids is not). NOT IN, because it is hashed whatever the size of the first batch, for which the statement is planned.
 INSERT: Final = f"""
 WITH inserted AS (
     INSERT INTO analytics_events ({_COLUMN_LIST})
@@ -177,10 +179,11 @@ WITH inserted AS (
 )
 SELECT (SELECT count(*) FROM inserted), (SELECT count(*) FROM noted)
 """
-"""Puts what is new into the table, and leaves no more than that in the stage, where an entry is once at most."""
+"""Inserts new events. Leaves only those in the stage. The stage holds each entry at most once."""
 
-# An entry that was not inserted repeats another entry's event (a duplicate) or is the entry that stored it (a
-# redelivery). Looked up one by one, as above. Only a duplicate that was not settled before is told as a conflict.
+# An entry that was not inserted repeats the event of another entry (a duplicate), or is the entry that stored it (a
+# redelivery). Each is looked up separately, as above. Only a duplicate that was not settled before is reported as a
+# conflict.
 _SETTLE_DUPLICATES: Final = """
 WITH repeats AS (
     SELECT repeated.*, earlier.source AS stored_source, earlier.received_at AS stored_at,
@@ -206,11 +209,11 @@ FROM settled JOIN repeats USING (stream_partition, entry_id)
 """
 
 
-def read_conflicts(told: str | None) -> list[Conflict]:
-    """Return what `Applied.conflicts` says."""
+def parse_conflicts(document: str | None) -> list[Conflict]:
+    """Return the conflicts of `Applied.conflicts`."""
     return [
         Conflict(source, stored_source, differs, _in_utc(first), _in_utc(last))
-        for source, stored_source, differs, first, last in json.loads(told or "[]")
+        for source, stored_source, differs, first, last in json.loads(document or "[]")
     ]
 
 
@@ -219,7 +222,7 @@ def _in_utc(text: str) -> datetime:
 
 
 def prepare(insert: str = INSERT) -> str:
-    """Return the statements that give a session its tables and the function."""
+    """Return the statements that create the temporary tables and the function in a session."""
     rolled_up = "\n".join(map(_roll_up, ROLLUPS))
     return f"""{_TABLES}
 CREATE FUNCTION pg_temp.apply_staged_batch(

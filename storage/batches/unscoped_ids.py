@@ -1,8 +1,8 @@
-"""Recognises events that the release before stored under ids that it mapped without their source.
+"""Recognises events that the previous release stored under ids that it mapped without their source.
 
-An event of such an id and the same event under its id of today are one. Each id follows from the other and the source
-(`schemas/identifiers.py`), so a batch looks for both, whichever of the two it has. It does so while the table
-`unscoped_event_ids` has its row: from the migration until the last raw event of the release before has been removed.
+Such an event and the same event under its current id are one event. Each id can be computed from the other and the
+source (`schemas/identifiers.py`), so a batch looks for both. It does so while the table `unscoped_event_ids` has its
+row: from the migration until the last raw event of the previous release has been removed.
 """
 
 from __future__ import annotations
@@ -35,12 +35,15 @@ def counterparts(events: Sequence[tuple[str, WireEvent]]) -> tuple[list[str], li
 
 
 async def remember_counterparts(connection: Connection, relation: str) -> None:
-    """Keep the other ids of removed events too. Call in the transaction that removes the events."""
+    """Store the other ids of removed events as well. Call it in the transaction that removes the events."""
     leaving = await connection.fetch(_LEAVING.format(relation=relation))
     if leaving:
         await connection.execute(_REMEMBER, [counterpart(row["event_id"], row["source"]) for row in leaving])
 
 
 async def finish(connection: Connection, removed_before: datetime) -> None:
-    """End the search for such ids once every raw event received before then is removed and the last was earlier."""
+    """End the search for the other ids if the previous release stored nothing that was received since `removed_before`.
+
+    All raw events that were received before then must have been removed.
+    """
     await connection.execute(_FINISH, removed_before)

@@ -1,7 +1,7 @@
-"""Proves that every aggregate equals a recompute from the raw events, on a live system.
+"""Verifies on a live system that every aggregate equals a recomputation from the raw events.
 
-A batch changes events and aggregates in one transaction, so any snapshot of the database is consistent:
-no lock is needed.
+A batch changes events and aggregates in one transaction. Any snapshot of the database is therefore consistent, and no
+lock is needed.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from storage.database.pool import Connection
 
 @dataclass(frozen=True)
 class TableDrift:
-    """How one aggregate table compares with its recompute."""
+    """The difference between one aggregate table and its recomputation."""
 
     table: str
     rows: int
-    """Rows the recompute has."""
+    """Number of rows of the recomputation."""
     missing: int
-    """Rows of the recompute that the table lacks or holds with other values."""
+    """Rows of the recomputation that the table lacks, or has with other values."""
     unexpected: int
-    """Rows of the table that the recompute lacks or has with other values."""
+    """Rows of the table that the recomputation lacks, or has with other values."""
 
     @property
     def is_clean(self) -> bool:
-        """Whether table and recompute are the same."""
+        """Whether the table equals its recomputation."""
         return self.missing == 0 and self.unexpected == 0
 
 
 @dataclass(frozen=True)
 class Books:
-    """The fate of all entries of one stream that were ever settled."""
+    """The number of entries of one stream that were ever settled, by fate."""
 
     stored: int
     duplicate: int
@@ -43,14 +43,17 @@ class Books:
 
     @property
     def settled(self) -> int:
-        """Entries with a fate."""
+        """Number of entries with a fate."""
         return self.stored + self.duplicate + self.suppressed + self.dead_lettered
 
 
 async def verify_aggregates(
     connection: Connection, now: datetime, system_metrics_retention: timedelta
 ) -> list[TableDrift]:
-    """Compare every aggregate with its recompute in one snapshot. Reads every raw event; blocks no writer."""
+    """Compare every aggregate with its recomputation in one snapshot.
+
+    Reads every raw event. Blocks no writer. Raises StorageUnavailable.
+    """
     cutoff = expiry_cutoff(now, system_metrics_retention)
     with translated_errors():
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -58,7 +61,7 @@ async def verify_aggregates(
 
 
 async def read_books(connection: Connection) -> dict[int, Books]:
-    """Return the books of each stream partition that has any."""
+    """Return the books of each stream partition that has any. Raises StorageUnavailable."""
     with translated_errors():
         rows = await connection.fetch(
             "SELECT stream_partition, sum(stored)::bigint, sum(duplicate)::bigint, sum(suppressed)::bigint,"
@@ -68,12 +71,12 @@ async def read_books(connection: Connection) -> dict[int, Books]:
 
 
 def expiry_cutoff(now: datetime, retention: timedelta) -> datetime:
-    """Return the full hour before which rows that expire are removed."""
+    """Return the full hour before which rows of the system metrics are removed."""
     return (now - retention).replace(minute=0, second=0, microsecond=0)
 
 
 def kept(rollup: Rollup, query: str) -> str:
-    """Return `query` without rows that have expired; `$1` is the cutoff where rows expire."""
+    """Return `query` without expired rows. If rows of the rollup expire, `$1` is the cutoff."""
     if rollup.expires is None:
         return query
     return f"SELECT * FROM ({query}) AS rows WHERE {rollup.expires} >= $1"

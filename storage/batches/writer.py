@@ -1,8 +1,8 @@
-"""Stores one batch in one transaction: events once each, every aggregate, dead letters, books.
+"""Stores one batch in one transaction: each event once, every aggregate, dead letters, books.
 
-    COPY into a stage -> what the database does with it -> dead letters -> books -> COMMIT
+    COPY into the stage -> apply the staged batch -> dead letters -> books -> COMMIT
 
-Whoever calls acknowledges after `write` returned, never before.
+The caller acknowledges the entries only after `write` has returned.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from runtime.errors import EventsBeforeHorizon
 from runtime.failpoints import Failpoint, reach
 from schemas.entry import WireEvent
 from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
-from storage.batches.staged_batch import APPLY, COLUMNS, LOCK, Applied, Conflict, prepare, read_conflicts
+from storage.batches.staged_batch import APPLY, COLUMNS, LOCK, Applied, Conflict, parse_conflicts, prepare
 from storage.batches.unscoped_ids import counterparts
 from storage.database.failures import translated_errors
 from storage.database.pool import Connection
 
 SLOTS: Final = 8
-"""Copies of each hot row."""
+"""Number of copies of each hot row."""
 
 _PIECE: Final = 250
-"""Rows that are sent at once."""
+"""Rows of one piece of COPY data."""
 
 _NULL: Final = r"\N"
 
-# An entry has one fate: what is settled already, or stored, is not parked as well.
+# an entry has one fate: an entry that is already settled or stored is not parked as well
 _PARK: Final = """
 WITH parked AS (
     INSERT INTO dead_letters (stream_partition, entry_id, event_id, reason, detail, payload)
@@ -69,12 +69,12 @@ def _ignore(_conflicts: Sequence[Conflict]) -> None:
 
 
 class BatchWriter:
-    """Writes batches over a pool, one transaction each; `slot` is this writer's copy of the hot rows."""
+    """Writes batches over a pool, in one transaction each. `slot` selects this writer's copy of the hot rows."""
 
     def __init__(
         self, pool: asyncpg.Pool, slot: int, on_conflicts: Callable[[Sequence[Conflict]], None] = _ignore
     ) -> None:
-        """`on_conflicts` is told, after the commit, of duplicates that are other events than the stored ones."""
+        """`on_conflicts` is called after a commit, with the duplicates that differ from the stored events."""
         self._pool = pool
         self._slot = slot % SLOTS
         self._on_conflicts = on_conflicts
@@ -82,11 +82,11 @@ class BatchWriter:
     async def write(
         self, partition: int, events: Sequence[ReceivedEvent], dead_letters: Sequence[DeadLetter]
     ) -> BatchCounts:
-        """Store the batch, all of it or nothing.
+        """Store all of the batch or nothing; return the counts of its entries.
 
-        Raises StorageUnavailable when the same batch may succeed later (after a lost connection it may even have been
-        committed: write it again, nothing counts twice), EventRejected when the database refuses an event's data, and
-        EventsBeforeHorizon when retention may have removed events of the batch before.
+        Raises StorageUnavailable if the same batch may succeed later. After a lost connection it may already be
+        committed: write it again, nothing counts twice. Raises EventRejected if the database refuses the data of an
+        event, and EventsBeforeHorizon if the batch holds events that retention may have removed before.
         """
         with translated_errors():
             async with self._pool.acquire() as connection, connection.transaction():
@@ -96,7 +96,7 @@ class BatchWriter:
         return counts
 
     async def rehearse(self, partition: int, events: Sequence[ReceivedEvent]) -> None:
-        """Store the events and take it back, to see whether the database accepts them. Raises as `write` does."""
+        """Store the events and roll back, to check whether the database accepts them. Raises as `write` does."""
         with translated_errors():
             async with self._pool.acquire() as connection:
                 transaction = connection.transaction()
@@ -121,7 +121,7 @@ class BatchWriter:
         counts = BatchCounts(stored, duplicate, suppressed, parked, len(events) + len(dead_letters) - settled)
         await connection.fetch(_BOOK, partition, self._slot, *counts)
         reach(Failpoint.BEFORE_COMMIT)
-        return counts, read_conflicts(conflicts)
+        return counts, parse_conflicts(conflicts)
 
     async def _apply(self, connection: Connection, partition: int, events: Sequence[ReceivedEvent]) -> Applied:
         [state] = await connection.fetch(LOCK)
@@ -129,7 +129,7 @@ class BatchWriter:
             await connection.execute(prepare())
         if not events:
             return Applied(0, 0, 0, [], None)
-        # by entry: one that came twice is stored once, and the database would take both for new
+        # once per entry: the database would count both copies of an entry as new
         staged = list({received.entry_id: received for received in events}.values())
         await connection.copy_to_table("staged_events", source=_rows(partition, staged), columns=COLUMNS)
         reach(Failpoint.AFTER_COPY)
@@ -161,7 +161,7 @@ class BatchWriter:
 
 
 async def _rows(partition: int, events: Sequence[ReceivedEvent]) -> AsyncIterator[bytes]:
-    """Give the events in the text format of COPY, in pieces: the database reads one while the next is made."""
+    """Yield the events in the text format of COPY, in pieces: the database reads one while the next is encoded."""
     for start in range(0, len(events), _PIECE):
         yield "".join([_row(str(partition), *event) for event in events[start : start + _PIECE]]).encode()
 

@@ -1,4 +1,4 @@
-"""What an error of the database means: the one list of what is retried and what is parked."""
+"""Translates errors of the database. This is the only list of what is retried and what is parked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RETRIED: Final = (
     "40P01",  # deadlock
     "55P03",  # lock timeout
     "25P03",  # idle in transaction
-    "25006",  # read only: a standby, for now
+    "25006",  # read only: temporarily a standby
     "28",  # credentials being rotated
     "3D000",  # database not there yet
     "42P01",  # table not there yet: not migrated
@@ -39,13 +39,13 @@ _CHECK_VIOLATION: Final = "23514"
 
 @contextlib.contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn the driver's errors into StorageUnavailable or EventRejected; what is on neither list stays itself."""
+    """Raise StorageUnavailable or EventRejected for errors of the driver in the block. Other errors pass unchanged."""
     try:
         yield
     except asyncpg.PostgresError as error:
         raise _translated(error) from error
     except asyncpg.InterfaceError as error:
-        # The driver's own complaints about a value name the argument; all others concern the connection.
+        # a DataError is the driver's rejection of a value; the others concern the connection
         if isinstance(error, asyncpg.DataError):
             raise EventRejected("encoding", type(error).__name__) from error
         raise StorageUnavailable("connection", type(error).__name__) from error
@@ -61,13 +61,13 @@ def translated_errors() -> Iterator[None]:
 def _translated(error: asyncpg.PostgresError) -> Exception:
     state = error.sqlstate or ""
     if state == _CHECK_VIOLATION and error.constraint_name is None:
-        # A check without a name is a partition that is not there.
-        # Ids are range-checked when decoded, so maintenance is late; the event is not wrong.
+        # A check without a name is a missing partition. Ids are range-checked when they are decoded, so the event is
+        # valid and maintenance is late.
         return StorageUnavailable("missing_partition", "is the maintenance process running?")
     if state.startswith(_RETRIED):
         return StorageUnavailable(_word(error), _detail(state))
     if state.startswith(_PARKED):
-        # The server's text may quote the value, so only its name goes on.
+        # only the name of the error: the server's text may quote the value
         return EventRejected(state, _word(error))
     return error
 

@@ -1,4 +1,4 @@
-"""Whether Postgres answers."""
+"""Health check of Postgres."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One leader among all maintenance processes, by an advisory lock that dies with its connection."""
+"""Elects one leader among all maintenance processes, by an advisory lock that ends with its connection."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ LEADER_LOCK: Final = 7_205_759_403_792_793_603
 
 
 class Leadership:
-    """The right to do maintenance, for as long as the connection that holds it lives."""
+    """The right to run maintenance. It ends with the connection that holds the lock."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def confirm(self) -> None:
-        """Ask the database whether the connection still lives. Raises StorageUnavailable when leadership is lost."""
+        """Check that the connection is still open. Raises StorageUnavailable when leadership is lost."""
         with translated_errors():
             await self._connection.fetchval("SELECT 1")
 
 
 @contextlib.asynccontextmanager
 async def leadership(pool: asyncpg.Pool) -> AsyncIterator[Leadership | None]:
-    """Give leadership for the block, or None when another process has it. Does not wait. Raises StorageUnavailable."""
+    """Yield leadership for the block, or None if another process has it. Does not wait. Raises StorageUnavailable."""
     with translated_errors():
         async with pool.acquire() as connection:
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEADER_LOCK):

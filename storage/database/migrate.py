@@ -1,4 +1,4 @@
-"""Brings a database to a revision of the schema."""
+"""Migrates a database to a revision of the schema."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def _config(database_url: str) -> Config:
 
 
 async def upgrade(database_url: str, revision: str = "head") -> None:
-    """Migrate up to `revision`. Safe to call from many processes: they take turns. Raises ConfigurationError."""
+    """Migrate up to `revision`. Concurrent calls, also of other processes, take turns. Raises ConfigurationError."""
     await _migrate(command.upgrade, database_url, revision)
 
 
 async def downgrade(database_url: str, revision: str) -> None:
-    """Migrate down to `revision`, `base` for an empty database. Drops data. Raises ConfigurationError."""
+    """Migrate down to `revision`; `base` leaves an empty database. Drops data. Raises ConfigurationError."""
     await _migrate(command.downgrade, database_url, revision)
 
 

@@ -17,7 +17,7 @@ CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 
 _LIMITS: Final = {
     "lock_timeout": timedelta(seconds=5),
-    # A frozen worker must not hold its locks for longer than this.
+    # bounds how long a frozen worker can hold its locks
     "idle_in_transaction_session_timeout": timedelta(seconds=30),
 }
 
@@ -32,11 +32,11 @@ async def open_pool(
     lazy: bool = False,
     same_statements: bool = False,
 ) -> asyncpg.Pool:
-    """Open a pool of at most `size` connections, all in UTC and with time limits. Raises StorageUnavailable.
+    """Open a pool of at most `size` connections, all in UTC and with timeouts. Raises StorageUnavailable.
 
-    A `lazy` pool connects when it is first used, so that its process starts while the database is away. One for the
-    `same_statements` again and again, each alone and best planned alike whatever its arguments, plans each once a
-    connection, and hands connections on as they are: nothing is left on them to clean up.
+    A `lazy` pool connects on first use, so that its process can start while the database is unreachable. A pool with
+    `same_statements` plans each statement once per connection, whatever its arguments, and does not reset connections
+    between uses. Use it only for a fixed set of statements that leave no session state.
     """
     limits = _LIMITS | {"statement_timeout": statement_timeout}
     server_settings = {name: str(limit // timedelta(milliseconds=1)) for name, limit in limits.items()}
@@ -57,16 +57,16 @@ async def open_pool(
             timeout=CONNECT_TIMEOUT.total_seconds(),
             command_timeout=(statement_timeout + timedelta(seconds=5)).total_seconds(),
             server_settings=server_settings,
-            reset=_as_it_is if same_statements else None,
+            reset=_keep_state if same_statements else None,
         )
 
 
-async def _as_it_is(_connection: asyncpg.Connection) -> None:
+async def _keep_state(_connection: asyncpg.Connection) -> None:
     pass
 
 
 async def connect(database_url: str, *, application_name: str) -> asyncpg.Connection:
-    """Open one connection without time limits, for work that reads whole tables. Raises StorageUnavailable."""
+    """Open one connection without timeouts, for work that reads whole tables. Raises StorageUnavailable."""
     with translated_errors():
         return await asyncpg.connect(
             database_url,

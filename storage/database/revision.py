@@ -1,4 +1,4 @@
-"""Which revision of the schema a database has, and which this code knows: without Alembic, whose import is slow."""
+"""Reads the schema revision of a database and of this code, without Alembic, whose import is slow."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from storage.database.pool import Connection
 
 
 def head_revision() -> str:
-    """Return the newest revision this code knows: the largest number a file of `migrations/versions` begins with."""
+    """Return the newest revision of this code: the largest number that a file of `migrations/versions` begins with."""
     files = (Path(migrations.__file__).parent / "versions").glob("[0-9]*_*.py")
     return max(file.name.partition("_")[0] for file in files)
 
 
 async def current_revision(database_url: str) -> str | None:
-    """Return the revision the database is at, None when it was never migrated."""
+    """Return the revision of the database; None if it was never migrated. Raises errors of asyncpg."""
     connection = await asyncpg.connect(database_url)
     try:
         return await revision_of(connection)
@@ -26,7 +26,7 @@ async def current_revision(database_url: str) -> str | None:
 
 
 async def revision_of(connection: Connection) -> str | None:
-    """Return what `current_revision` does, of the database of a connection."""
+    """Return the revision of the connection's database; None if it was never migrated. Raises errors of asyncpg."""
     if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
         return None
     revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")

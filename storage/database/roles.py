@@ -1,4 +1,4 @@
-"""The logins of the processes: each has one group role's rights, which migrations grant, and no others."""
+"""The database logins of the processes. Each has the rights of one group role, granted by migrations, and no others."""
 
 from __future__ import annotations
 
@@ -13,28 +13,27 @@ from storage.database.pool import connect
 
 Role = Literal["writer", "reader", "maintenance"]
 ROLES: Final[tuple[Role, ...]] = ("writer", "reader", "maintenance")
-"""Of workers, the read service and maintenance. Ingest has no database; operators migrate and repair as the owner."""
+"""Roles of workers, the read service and maintenance. Ingest uses none; operators migrate and repair as the owner."""
 
 _WITH_STAGES: Final[tuple[Role, ...]] = ("writer", "maintenance")
-"""Workers stage a batch in a temporary table, maintenance the events that leave."""
+"""Roles that use temporary tables: workers for staged batches, maintenance for events that are removed."""
 
 
 def group_of(role: Role) -> str:
-    """Return the group role that holds the rights."""
+    """Return the group role that has the rights."""
     return f"analytics_{role}"
 
 
 def login_of(role: Role) -> str:
-    """Return the login that is a member of it."""
+    """Return the login that is a member of the group role."""
     return f"analytics_{role}_login"
 
 
 async def make_logins(owner_url: str, passwords: Mapping[Role, str]) -> dict[Role, str]:
-    """Make each login, or give it this password; return the URL of each. The database must be migrated.
+    """Create each login or change its password; return the URL of each. The database must be migrated.
 
-    From then on no other login makes temporary tables in the database, except for its owner.
-
-    Raises StorageUnavailable.
+    Afterwards only the roles that need them and the owner can create temporary tables in the database. Raises
+    StorageUnavailable.
     """
     with translated_errors():
         connection = await connect(owner_url, application_name="analytics-migrate")
@@ -58,14 +57,14 @@ async def make_logins(owner_url: str, passwords: Mapping[Role, str]) -> dict[Rol
 
 
 async def _keep_temporary_tables_to(connection: asyncpg.Connection, groups: Iterable[str]) -> None:
-    # a right of the database, which no copy or dump of its content has
+    # a right on the database itself, which a dump of its content does not include
     database = await connection.fetchval("SELECT quote_ident(current_database())")
     await connection.execute(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
     await connection.execute(f"GRANT TEMPORARY ON DATABASE {database} TO {', '.join(groups)}")
 
 
 def login_url(owner_url: str, role: Role, password: str) -> str:
-    """Return the URL under which a login finds the owner's database."""
+    """Return the URL of the owner's database for a login."""
     address = urlsplit(owner_url)
     place = address.netloc.rpartition("@")[2]
     return address._replace(netloc=f"{login_of(role)}:{quote(password, safe='')}@{place}").geturl()

@@ -1,1 +1,1 @@
-"""Data about one learner: found, exported, erased; and who read it."""
+"""Finds, exports and erases the data of one learner, and records who read it."""

@@ -1,6 +1,7 @@
-"""The audit log: who read or changed what, with which outcome. Never the content.
+"""The audit log: who read or changed data about people, and the outcome. Never the content.
 
-The database itself keeps it append-only: it refuses every UPDATE and TRUNCATE, and every DELETE before a row's time.
+The database keeps it append-only: it refuses every UPDATE and TRUNCATE, and every DELETE of a row before its
+`keep_until`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from storage.database.failures import translated_errors
 from storage.database.pool import Connection
 
 EVERYBODY: Final = "everybody"
-"""What a span says under `about` when events of all learners were shown, and not one by one."""
+"""Value of `about` in a span if events of all learners were shown and the learners are not listed."""
 
-# one statement for however many; ids follow the order in which entries came
+# one statement for any number of entries; their ids have the order of the arrays
 _APPEND: Final = """
 INSERT INTO audit_log (at, actor, action, subject, span, outcome, shown, keep_until)
 SELECT at, actor, action, subject, span::jsonb, outcome, shown::bytea[], at + $8::interval
@@ -37,7 +38,7 @@ ORDER BY at DESC, entry_id DESC LIMIT $3
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One thing that somebody did, or was refused."""
+    """One access to data about people, or one refused attempt."""
 
     at: datetime
     actor: str
@@ -45,17 +46,17 @@ class AuditEntry:
     action: str
     """Method and template of an endpoint, or a command."""
     outcome: str
-    """Status of the answer; `done` or `failed` of a command."""
+    """HTTP status of an answer; `done` or `failed` for a command."""
     subject: bytes | None = None
-    """Pseudonym of the learner it was about."""
+    """Pseudonym of the learner whom the access concerned."""
     span: Mapping[str, str] | None = None
-    """How much was asked for: parsed values, of bounded length."""
+    """Extent of the request: parsed values of bounded length."""
     shown: Sequence[bytes] = ()
-    """Pseudonyms of learners whose events were shown, where they are not the subject."""
+    """Pseudonyms of other learners whose events were shown."""
 
 
 async def append_entries(pool: asyncpg.Pool | Connection, entries: Sequence[AuditEntry], retention: timedelta) -> None:
-    """Write entries, durably. Raises StorageUnavailable."""
+    """Return once the entries are durable. Raises StorageUnavailable."""
     with translated_errors():
         await pool.execute(
             _APPEND,
@@ -73,10 +74,10 @@ async def append_entries(pool: asyncpg.Pool | Connection, entries: Sequence[Audi
 async def read_entries(
     connection: Connection, since: datetime, subjects: Sequence[bytes] | None, limit: int
 ) -> list[AuditEntry]:
-    """Return the newest entries since then, newest first; only those about a learner when `subjects` names one.
+    """Return up to `limit` entries since a time, newest first.
 
-    Those are the entries that name the learner, that showed events of the learner, or events of everybody. Raises
-    StorageUnavailable.
+    If `subjects` holds the pseudonyms of a learner, only entries about this learner are returned: those that name the
+    learner, showed events of the learner, or showed events of all learners. Raises StorageUnavailable.
     """
     with translated_errors():
         rows = await connection.fetch(_READ, since, None if subjects is None else list(subjects), limit)
@@ -90,6 +91,6 @@ def _entry(row: asyncpg.Record) -> AuditEntry:
 
 
 def _array(values: Sequence[bytes]) -> str:
-    # as text: arrays of several lengths are no array of arrays
+    # as text: a two-dimensional array cannot have rows of different lengths
     quoted = ",".join(rf'"\\x{value.hex()}"' for value in values)
     return f"{{{quoted}}}"

@@ -1,8 +1,8 @@
-"""Removes a learner from every table, for good, and leaves the counts of everybody right.
+"""Removes a learner from every table and keeps the counts of the platform correct.
 
-From the request on a tombstone keeps the learner's events out: whatever still comes is suppressed in the transaction
-that would have stored it. What the raw events gave to counts of the platform is added to the twin tables in `retired`
-before they go, as retention does it: the numbers stay, and no longer lead to anybody.
+From the request on, a tombstone suppresses further events of the learner, in the transaction that would have stored
+them. Before the raw events are removed, their contribution to counts of the platform is added to the twin tables in
+`retired`, as retention does. The counts stay, and no longer lead to a person.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ WITH gone AS (DELETE FROM analytics_events WHERE user_hash = ANY ($1) RETURNING 
 SELECT count(*) FROM kept
 """
 
-# As text: what is parked may be JSON that jsonb does not hold.
+# compared as text: a payload may be JSON that jsonb cannot represent
 _TAKE_LETTERS: Final = """
 WITH gone AS (
     DELETE FROM dead_letters WHERE payload LIKE ANY ($1::text[]) RETURNING stream_partition, entry_id
@@ -51,7 +51,7 @@ WITH gone AS (
 SELECT count(*) FROM gone
 """
 
-# Their fates are in the books; an entry that comes again must not get a second one.
+# their fates are in the books; a redelivered entry must not get a second one
 _SETTLE: Final = """
 INSERT INTO settled_entries (stream_partition, entry_id, outcome)
 SELECT stream_partition, entry_id, 'suppressed' FROM leaving ORDER BY 1, 2 ON CONFLICT DO NOTHING
@@ -73,25 +73,29 @@ class ErasureJob:
     """Name of the service or person."""
     requested_at: datetime
     state: Literal["requested", "sweeping", "done"]
-    """`sweeping`: nothing is left in Postgres, entries of the stream wait for a worker before they can go."""
+    """`sweeping`: nothing is left in Postgres; entries of the stream must be settled before they can be removed."""
     removed: dict[str, int]
-    """Rows by table, and entries of the stream."""
+    """Number of removed rows by table, and of removed entries and live messages."""
     completed_at: datetime | None
 
 
 class Swept(NamedTuple):
-    """What was removed from Redis."""
+    """Numbers of what was removed from Redis."""
 
     entries: int
     left: int
-    """Those whose bytes stay in the stream until it is trimmed."""
+    """Removed entries whose bytes stay in the stream until it is trimmed."""
     messages: int
+    """Live messages."""
 
 
 async def request_erasure(
     pool: asyncpg.Pool | Connection, user_hashes: Sequence[bytes], requested_by: str
 ) -> ErasureJob:
-    """Keep the learner's events out from now on, and have the rest removed soon. Raises StorageUnavailable."""
+    """Suppress further events of the learner and return the job that removes the stored data.
+
+    Raises StorageUnavailable.
+    """
     with translated_errors():
         row = await pool.fetchrow(_REQUEST, list(user_hashes), requested_by)
     assert row is not None
@@ -99,21 +103,21 @@ async def request_erasure(
 
 
 async def read_job(pool: asyncpg.Pool | Connection, job_id: UUID) -> ErasureJob | None:
-    """Return how far an erasure is, None when there is none with this id. Raises StorageUnavailable."""
+    """Return the state of an erasure; None for an unknown id. Raises StorageUnavailable."""
     with translated_errors():
         row = await pool.fetchrow("SELECT * FROM erasure_jobs WHERE job_id = $1", job_id)
     return _job(row) if row else None
 
 
 async def count_tombstones(pool: asyncpg.Pool) -> int:
-    """Return how many there are; none ever goes. Raises StorageUnavailable."""
+    """Return the number of tombstones. They are never removed. Raises StorageUnavailable."""
     with translated_errors():
         count: int = await pool.fetchval("SELECT count(*) FROM erased_users")
     return count
 
 
 async def read_tombstones(pool: asyncpg.Pool, since: datetime | None = None) -> list[bytes]:
-    """Return the pseudonyms of learners who were erased, ever or since then. Raises StorageUnavailable."""
+    """Return the pseudonyms of learners erased after `since`; all if it is None. Raises StorageUnavailable."""
     with translated_errors():
         rows = await pool.fetch(
             "SELECT user_hash FROM erased_users WHERE $1::timestamptz IS NULL OR erased_at > $1", since
@@ -122,20 +126,20 @@ async def read_tombstones(pool: asyncpg.Pool, since: datetime | None = None) -> 
 
 
 async def open_jobs(pool: asyncpg.Pool) -> list[ErasureJob]:
-    """Return every erasure that is not done, oldest first. Raises StorageUnavailable."""
+    """Return all unfinished erasures, oldest first. Raises StorageUnavailable."""
     with translated_errors():
         rows = await pool.fetch("SELECT * FROM erasure_jobs WHERE state <> 'done' ORDER BY requested_at")
     return [_job(row) for row in rows]
 
 
 async def erase_stored(pool: asyncpg.Pool, job: ErasureJob) -> None:
-    """Remove the learner from every table, in one transaction; batches wait meanwhile. Raises StorageUnavailable."""
+    """Remove the learner from every table in one transaction. Batches wait for it. Raises StorageUnavailable."""
     with translated_errors():
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(f"SELECT pg_advisory_xact_lock({BATCH_LOCK})")
             places = await places_of(connection, job.user_hashes)
             removed = await _erase(connection, job.user_hashes)
-            # last: a purge takes the lock of a table first, too
+            # last, to take locks in the order of a purge, which locks the table first
             await note_residue(connection, places)
             await connection.execute(
                 "UPDATE erasure_jobs SET state = 'sweeping', removed = $2 WHERE job_id = $1",
@@ -145,7 +149,7 @@ async def erase_stored(pool: asyncpg.Pool, job: ErasureJob) -> None:
 
 
 async def record_sweep(pool: asyncpg.Pool, job: ErasureJob, swept: Swept, *, finished: bool) -> None:
-    """Add what left the stream and the live history to the receipt, and close the job when nothing is left.
+    """Add the removed entries and live messages to the receipt; close the job if `finished`.
 
     Raises StorageUnavailable.
     """
@@ -160,18 +164,21 @@ async def record_sweep(pool: asyncpg.Pool, job: ErasureJob, swept: Swept, *, fin
                 json.dumps(removed),
                 finished,
             )
-            # a sweep before may have removed something and died, so the last one is noted in any case
+            # an earlier sweep may have removed something before it crashed, so the last one is always noted
             await note_swept(connection, swept, anyway=finished)
 
 
 async def note_swept(connection: asyncpg.Pool | Connection, swept: Swept, *, anyway: bool = False) -> None:
-    """Note where bytes of what was removed from Redis may still be. Raises StorageUnavailable."""
+    """Note the places where removed bytes may remain in Redis; `anyway`: even if nothing was removed.
+
+    Raises StorageUnavailable.
+    """
     places = [REDIS] if anyway or swept.entries or swept.messages else []
     await note_residue(connection, [*places, STREAM] if swept.left else places)
 
 
 async def count_suppressed(pool: asyncpg.Pool) -> int:
-    """Return how many entries were ever kept out, by the books, which know it from the commit on; it never falls.
+    """Return the number of entries ever suppressed, from the books. It includes every commit and never decreases.
 
     Raises StorageUnavailable.
     """
@@ -181,7 +188,7 @@ async def count_suppressed(pool: asyncpg.Pool) -> int:
 
 
 async def suppressed_entries(pool: asyncpg.Pool, since: datetime) -> dict[int, list[str]]:
-    """Return the entries, by partition, that were kept out since then because their learner is erased."""
+    """Return the entries suppressed after `since`, by partition. Raises StorageUnavailable."""
     with translated_errors():
         rows = await pool.fetch(_SUPPRESSED, since)
     entries: dict[int, list[str]] = {}

@@ -1,4 +1,4 @@
-"""What the database holds, about whom, and for how long; and whether anything stayed longer."""
+"""Lists what the database holds, about whom and for how long, and rows that are kept too long."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PARTITION: Final = timedelta(weeks=1)
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How long each kind of row may stay."""
+    """Retention by kind of row."""
 
     raw: timedelta
     system_metrics: timedelta
@@ -34,14 +34,14 @@ class Holding:
     table: str
     about: About
     kept: timedelta | None
-    """None: for ever."""
+    """Retention; None: kept permanently."""
     rows: int
     overdue: int
-    """Rows that stayed longer: maintenance does not run, or cannot."""
+    """Number of rows past their retention: maintenance does not run, or fails."""
 
 
 async def read_holdings(connection: Connection, keeping: Keeping, now: datetime) -> list[Holding]:
-    """Return every table that holds what came from senders. Counts every row. Raises StorageUnavailable."""
+    """Return every table with data from senders. Counts every row. Raises StorageUnavailable."""
     raw = keeping.raw + GRACE + _PARTITION
     plan: list[tuple[str, About, timedelta | None, str | None, datetime | None]] = [
         (RAW_EVENTS, "one learner", raw, "received_at", now - raw),
@@ -74,7 +74,7 @@ async def read_holdings(connection: Connection, keeping: Keeping, now: datetime)
     with translated_errors():
         for table, about, kept, column, cutoff in plan:
             rows = await connection.fetchval(f"SELECT count(*) FROM {table}")
-            # what is due within the hour is not late: maintenance looks once an hour
+            # maintenance runs once an hour, so rows are overdue only after a margin of two hours
             overdue = (
                 await connection.fetchval(
                     f"SELECT count(*) FROM {table} WHERE {column} < $1::timestamptz - interval '2 hours'", cutoff

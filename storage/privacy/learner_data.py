@@ -1,4 +1,4 @@
-"""Everything the database holds on one learner."""
+"""Reads all data of one learner from the database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storage.database.failures import translated_errors
 from storage.database.pool import Connection
 
 PAGE: Final = 1_000
-"""Rows that are read at once."""
+"""Maximum number of rows of one read."""
 
 _KEYS: Final = {
     # the order of the index by learner
@@ -25,7 +25,7 @@ _KEYS: Final = {
         for schema in ("", f"{RETIRED}.")
     },
 }
-"""By table whose rows have a pseudonym: what tells those of one pseudonym apart."""
+"""By table with pseudonyms: the columns that identify a row among those of one pseudonym."""
 
 _LETTERS: Final = "dead_letters"
 _AUDIT: Final = "audit_log"
@@ -38,7 +38,7 @@ WHERE (subject = ANY ($1) OR shown && $1) AND entry_id <= $2
 
 
 async def last_audit_entry(connection: Connection) -> int:
-    """Return the id of the newest entry of the audit log, 0 when there is none. Raises StorageUnavailable."""
+    """Return the id of the newest entry of the audit log; 0 if it is empty. Raises StorageUnavailable."""
     with translated_errors():
         entry: int = await connection.fetchval(f"SELECT coalesce(max(entry_id), 0) FROM {_AUDIT}")
     return entry
@@ -47,10 +47,10 @@ async def last_audit_entry(connection: Connection) -> int:
 async def learner_pages(
     connection: Connection, user_hashes: Sequence[bytes], last_audited: int
 ) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield the learner's rows of every table, `PAGE` at most at once, and each table at least once.
+    """Yield the table and up to `PAGE` rows of the learner, for each table at least once.
 
-    Ranges are dicts; of the audit log, entries up to the id `last_audited`. Each page is of its own moment, and no
-    transaction stays open while the caller is busy with one. Raises StorageUnavailable.
+    Ranges become dicts. Of the audit log, only entries up to the id `last_audited` are read. Each page is a snapshot of
+    its own, and no transaction is open while the caller processes a page. Raises StorageUnavailable.
     """
     hashes = list(user_hashes)
     for table, key in _KEYS.items():
@@ -68,7 +68,7 @@ async def learner_pages(
 async def _pages(
     connection: Connection, select: str, arguments: Sequence[object], key: Sequence[str]
 ) -> AsyncIterator[list[dict[str, Any]]]:
-    """Yield what a SELECT that ends in a condition gives, page by page in the order of its key."""
+    """Yield the rows of a SELECT that ends in a condition, in pages ordered by its key."""
     columns = ", ".join(key)
     order = f" ORDER BY {columns} LIMIT {PAGE}" if key else ""
     places = [f"${number}" for number in range(len(arguments) + 1, len(arguments) + len(key) + 1)]
@@ -96,7 +96,7 @@ def _plain(row: asyncpg.Record) -> dict[str, Any]:
 
 
 async def erased_at(connection: Connection, user_hashes: Sequence[bytes]) -> datetime | None:
-    """Return since when the learner is erased, None when they are not. Raises StorageUnavailable."""
+    """Return when the learner was erased; None if not erased. Raises StorageUnavailable."""
     with translated_errors():
         moment: datetime | None = await connection.fetchval(
             "SELECT min(erased_at) FROM erased_users WHERE user_hash = ANY ($1)", list(user_hashes)

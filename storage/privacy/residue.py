@@ -1,7 +1,7 @@
-"""Bytes that erasures leave in files: noted when rows are removed, purged by rewriting what holds them.
+"""Tracks the bytes that erasures leave in files: noted when rows are removed, purged by rewriting the files.
 
-A removed row stays in its page until the table is written anew, and in the write-ahead log until a checkpoint is past
-it. Redis is noted here too, so that a restart forgets nothing.
+A removed row stays in its page until the table is rewritten, and in the write-ahead log until a checkpoint has passed
+it. Residue in Redis is recorded here too, so that a restart does not lose it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from storage.database.pool import Connection
 REDIS: Final = "redis"
 """The files of Redis."""
 STREAM: Final = "stream"
-"""The streams, where an entry shares its node with others."""
+"""The streams, in which an entry shares a node with others."""
 SUPPRESSED: Final = "suppressed"
-"""Entries of the streams that workers kept out and that are in it still."""
+"""Suppressed entries that are still in the streams."""
 LOG: Final = "wal"
-"""Postgres' write-ahead log."""
+"""The write-ahead log of Postgres."""
 
 PLACES_IN_REDIS: Final = (REDIS, STREAM, SUPPRESSED)
 
@@ -32,7 +32,7 @@ _OF_LEARNERS: Final = tuple(
     f"{schema}.{rollup.table}" for rollup in ROLLUPS if rollup.is_of_learners for schema in ("public", RETIRED)
 )
 _TABLES: Final = (*_OF_LEARNERS, "public.dead_letters")
-"""Purged after every erasure: versions of rows that were updated or dropped before it are there as well."""
+"""Purged after every erasure: they also hold old versions of rows that were updated or dropped before it."""
 
 _NOTE: Final = """
 INSERT INTO erasure_residue AS t (place, since, latest)
@@ -40,7 +40,7 @@ SELECT place, clock_timestamp(), clock_timestamp() FROM unnest($1::text[]) AS pl
 ON CONFLICT (place) DO UPDATE SET since = coalesce(t.since, EXCLUDED.since), latest = EXCLUDED.latest
 """
 
-# A parked event was tried before: a row that is rolled back stays in its page as a removed one does.
+# an attempt to store a parked event was rolled back, and its row stays in its page as a removed row does
 _PARTITIONS: Final = f"""
 SELECT 'public.' || tableoid::regclass::text FROM analytics_events WHERE user_hash = ANY ($1)
 UNION
@@ -54,7 +54,7 @@ FROM dead_letters, LATERAL (
 WHERE event_id IS NOT NULL AND payload LIKE ANY ($2::text[])
 """
 
-# A purge that waits for its checkpoint is not begun again.
+# a purge that waits for its checkpoint is not started again
 _BEGIN: Final = """
 UPDATE erasure_residue SET asked_at = clock_timestamp()
 WHERE place = $1 AND since IS NOT NULL AND wal_end IS NULL AND (asked_at IS NULL OR asked_at <= now() - $2::interval)
@@ -71,7 +71,7 @@ _DONE: Final = """
 UPDATE erasure_residue SET since = CASE WHEN latest > asked_at THEN latest END, wal_end = NULL WHERE place = $1
 """
 
-# What leaves the stream is in the files of Redis from then on, and has been since it was kept out.
+# an entry that leaves the stream remains in the files of Redis, where it has been since it was suppressed
 _SUPPRESSED_REMOVED: Final = """
 WITH late AS (SELECT since FROM erasure_residue WHERE place = 'suppressed' AND since IS NOT NULL),
      carried AS (
@@ -89,7 +89,7 @@ WITH log AS (SELECT asked_at FROM erasure_residue WHERE place = 'wal'),
 DELETE FROM erasure_residue USING log WHERE place = $1 AND latest <= log.asked_at
 """
 
-# Removed rows are left out of a rewrite only when no transaction can still see them.
+# a rewrite leaves out removed rows only if no transaction can still see them
 _OTHERS: Final = """
 SELECT array_agg(virtualtransaction) FROM pg_locks
 WHERE locktype = 'virtualxid' AND granted AND pid <> pg_backend_pid()
@@ -97,7 +97,7 @@ AND pid NOT IN (SELECT pid FROM pg_stat_activity WHERE datname <> current_databa
 AND ($1::text[] IS NULL OR virtualtransaction = ANY ($1))
 """
 
-# A recycled segment keeps its bytes until the log comes round to it, which is within max_wal_size.
+# a recycled segment keeps its bytes until the log reuses it, which happens within max_wal_size
 _LOG_END: Final = """
 UPDATE erasure_residue SET wal_end = '0/0'::pg_lsn + segment * (ceil((pg_current_wal_lsn() - '0/0'::pg_lsn) / segment)
     + CASE WHEN current_setting('wal_recycle')::boolean
@@ -114,92 +114,89 @@ WHERE place = 'wal' AND since IS NOT NULL AND wal_end IS NOT NULL
 
 
 class Residue(NamedTuple):
-    """Where bytes of erased learners may be, and since when."""
+    """A place where bytes of erased learners may remain, and since when."""
 
     place: str
     since: datetime
 
 
 async def note_residue(connection: asyncpg.Pool | Connection, places: Sequence[str]) -> None:
-    """Note that something was removed from these places just now. Raises StorageUnavailable."""
+    """Note that bytes may remain in these places from now on. Raises StorageUnavailable."""
     with translated_errors():
         await connection.execute(_NOTE, list(places))
 
 
 async def places_of(connection: Connection, user_hashes: Sequence[bytes]) -> list[str]:
-    """Return the places in Postgres that bytes of these learners are in: the tables and the log."""
+    """Return the places in Postgres with bytes of these learners: the tables and the log. Raises errors of asyncpg."""
     in_text = [f"%{one.hex()}%" for one in user_hashes]
     partitions = await connection.fetch(_PARTITIONS, list(user_hashes), in_text)
     return [*(row[0] for row in partitions), *_TABLES, LOG]
 
 
 async def read_residue(pool: asyncpg.Pool | Connection) -> list[Residue]:
-    """Return the places that are not purged. Raises StorageUnavailable."""
+    """Return the places that are not purged yet. Raises StorageUnavailable."""
     with translated_errors():
         rows = await pool.fetch("SELECT place, since FROM erasure_residue WHERE since IS NOT NULL ORDER BY place")
     return [Residue(*row) for row in rows]
 
 
 async def begin_purge(pool: asyncpg.Pool, place: str, every: timedelta) -> bool:
-    """Return whether a purge is due, and note that it begins. Raises StorageUnavailable.
+    """Return whether a purge of a place is due; if so, note that it has begun. Raises StorageUnavailable.
 
-    It is due when something was removed, and the last purge began at least `every` ago.
+    It is due if bytes remain in the place and the last purge began at least `every` ago.
     """
     with translated_errors():
         return await pool.fetchval(_BEGIN, place, every) is not None
 
 
 async def end_purge(pool: asyncpg.Pool, place: str) -> None:
-    """Note that what was removed before the last `begin_purge` is gone. Raises StorageUnavailable."""
+    """Note that bytes removed before the last `begin_purge` are gone. Raises StorageUnavailable."""
     with translated_errors():
         await pool.execute(_DONE, place)
 
 
 async def forget_stream(pool: asyncpg.Pool, longest: timedelta) -> None:
-    """Note that the streams have nothing left of what was removed `longest` ago. Raises StorageUnavailable."""
+    """Note that the streams hold no bytes of entries removed more than `longest` ago. Raises StorageUnavailable."""
     with translated_errors():
         await pool.execute(_TRIMMED, longest)
 
 
 async def end_suppressed(pool: asyncpg.Pool, *, removed: bool, waiting: bool) -> None:
-    """Note that entries of `SUPPRESSED` were removed, and whether more of them wait. Raises StorageUnavailable.
+    """Note whether suppressed entries were `removed`, and whether others are `waiting`. Raises StorageUnavailable.
 
-    That something was removed from `REDIS` is noted before.
+    The residue of the removed entries in `REDIS` must be noted before.
     """
     with translated_errors():
         await pool.execute(_SUPPRESSED_REMOVED, removed, waiting)
 
 
 async def older_transactions(pool: asyncpg.Pool, among: Sequence[str] | None = None) -> list[str]:
-    """Return the transactions that run in this database now, only those `among` the given ones.
-
-    Raises StorageUnavailable.
-    """
+    """Return the transactions that run in this database, limited to `among` if given. Raises StorageUnavailable."""
     with translated_errors():
         found: list[str] | None = await pool.fetchval(_OTHERS, None if among is None else list(among))
     return found or []
 
 
 async def tables_to_purge(pool: asyncpg.Pool) -> list[str]:
-    """Return the tables that the purge under way has not written anew yet. Raises StorageUnavailable."""
+    """Return the tables that the current purge has not rewritten yet. Raises StorageUnavailable."""
     with translated_errors():
         return [row["place"] for row in await pool.fetch(_UNDER_WAY)]
 
 
 async def purge_table(pool: asyncpg.Pool, table: str) -> None:
-    """Write a table anew without its removed rows; nobody can use it meanwhile. Raises StorageUnavailable.
+    """Rewrite a table without its removed rows; the table is locked meanwhile. Raises StorageUnavailable.
 
-    No transaction may be older than the removal.
+    No running transaction may be older than the removal.
     """
     with translated_errors():
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute("SELECT analytics_rewrite($1)", table)
-            # what was removed since the purge began may have been visible to somebody: it is for the next one
+            # a transaction may have seen rows removed since the purge began: the next purge removes them
             await connection.execute(_TABLE_DONE, table)
 
 
 async def close_log(pool: asyncpg.Pool) -> None:
-    """Begin a new segment of the log and ask for a checkpoint, as far as the login may. Raises StorageUnavailable."""
+    """Begin a new segment of the log and request a checkpoint, if the login may. Raises StorageUnavailable."""
     with translated_errors():
         if await pool.fetchval(_LOG_END) is None:
             return
@@ -207,11 +204,11 @@ async def close_log(pool: asyncpg.Pool) -> None:
             try:
                 await pool.execute(statement)
             except asyncpg.InsufficientPrivilegeError:
-                # the server's own checkpoints do it, later
+                # the server's own checkpoints do this later
                 continue
 
 
 async def log_is_clean(pool: asyncpg.Pool) -> bool:
-    """Return whether the log has nothing left of what was removed before the purge. Raises StorageUnavailable."""
+    """Return whether the log is free of bytes removed before the purge. Raises StorageUnavailable."""
     with translated_errors():
         return bool(await pool.fetchval(_LOG_IS_CLEAN))

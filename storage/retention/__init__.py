@@ -1,1 +1,1 @@
-"""What is removed when its retention is over."""
+"""Removes data past its retention."""

@@ -1,4 +1,7 @@
-"""Up to where raw events were ever removed. It never goes back, and nothing before it is accepted as new."""
+"""The retention horizon: the time before which raw events were removed. It never moves back.
+
+No event from before it is accepted as new.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Final
 from storage.database.failures import translated_errors
 from storage.database.pool import Connection
 
-# Entries that the stream may bring again: every one from the oldest it had when it was last looked at.
+# only entries that the stream may deliver again: those from the oldest entry that it last had
 _REMEMBER_ENTRIES: Final = """
 INSERT INTO settled_entries (stream_partition, entry_id, outcome)
 SELECT stream_partition, entry_id, '{outcome}'
@@ -26,26 +29,26 @@ INSERT INTO retired_event_ids SELECT event_id FROM {relation} ORDER BY event_id 
 
 
 def remember_entries(relation: str, outcome: str) -> str:
-    """Return the statement that keeps the fate of the entries of `relation` whose rows are about to go.
+    """Return the statement that stores the fate of the entries of `relation`, whose rows will be removed.
 
     A redelivery or a replay of an entry is then recognised without its row. Entries that the stream has trimmed are
-    left out: they cannot come again.
+    left out: they cannot be delivered again.
     """
     return _REMEMBER_ENTRIES.format(relation=relation, outcome=outcome)
 
 
 async def raise_horizon(connection: Connection, end_of_week: datetime) -> None:
-    """Let no UUIDv7 of an earlier moment be accepted as new. Call in the transaction that removes the events."""
+    """Accept no earlier UUIDv7 as new from now on. Call it in the transaction that removes the events."""
     await connection.execute(_RAISE, end_of_week)
 
 
 async def remember_mapped_ids(connection: Connection, relation: str) -> None:
-    """Keep the ids of removed events that carry no time. Call in the transaction that removes the events."""
+    """Store the ids of removed events that carry no time. Call it in the transaction that removes the events."""
     await connection.execute(_REMEMBER_IDS.format(relation=relation))
 
 
 async def read_horizon(connection: Connection) -> datetime:
-    """Return the end of the last week whose raw events were removed, 1970 when none was. Raises StorageUnavailable."""
+    """Return the end of the last week whose raw events were removed; 1970 if none were. Raises StorageUnavailable."""
     with translated_errors():
         moment: datetime = await connection.fetchval("SELECT ordered_before FROM retention_horizon")
     return moment

@@ -1,4 +1,4 @@
-"""Which weeks of raw events have a partition. Pure."""
+"""The weekly partitions of raw events, and when they expire. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ AHEAD: Final = timedelta(weeks=5)
 """How far in advance partitions are created."""
 
 GRACE: Final = timedelta(weeks=2)
-"""How long a partition is kept beyond the raw retention: an accepted event may wait in the stream."""
+"""How long a partition is kept beyond the raw retention, because an accepted event may wait in the stream."""
 
 WEEK: Final = timedelta(weeks=1)
 
@@ -17,7 +17,7 @@ _PREFIX: Final = "analytics_events_"
 
 
 def partition_week(name: str) -> datetime | None:
-    """Return the Monday a weekly partition starts at; None for any other table."""
+    """Return the Monday on which a weekly partition begins; None for any other table."""
     suffix = name.removeprefix(_PREFIX)
     if suffix == name or not suffix.isdecimal() or len(suffix) != len("YYYYMMDD"):
         return None

@@ -1,4 +1,4 @@
-"""Weekly partitions of the raw events: there before they are needed, gone after their retention."""
+"""Creates and lists the weekly partitions of raw events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from storage.retention.partition_weeks import AHEAD, GRACE, WEEK, partition_week
 
 
 async def ensure_partitions(pool: asyncpg.Pool, now: datetime, raw_retention: timedelta) -> int:
-    """Create the missing partitions from the oldest event that may still come to five weeks ahead; return how many."""
+    """Create missing partitions, from the oldest event that may still arrive to five weeks ahead; return their number.
+
+    Raises StorageUnavailable.
+    """
     with translated_errors():
         created: int = await pool.fetchval(
             "SELECT analytics_ensure_partitions($1, $2)", now - raw_retention - GRACE, now + AHEAD
@@ -20,13 +23,13 @@ async def ensure_partitions(pool: asyncpg.Pool, now: datetime, raw_retention: ti
 
 
 async def weeks_ahead(pool: asyncpg.Pool, now: datetime) -> float:
-    """Return for how many weeks from `now` partitions exist."""
+    """Return the number of weeks from `now` for which partitions exist. Raises StorageUnavailable."""
     weeks = [week for name in await partition_names(pool) if (week := partition_week(name))]
     return (max(weeks) + WEEK - now) / WEEK if weeks else 0.0
 
 
 async def partition_names(pool: asyncpg.Pool) -> list[str]:
-    """Return the names of all partitions of the raw events, those half detached included."""
+    """Return the names of all partitions of raw events, including partly detached ones. Raises StorageUnavailable."""
     with translated_errors():
         rows = await pool.fetch(
             "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"

@@ -1,8 +1,8 @@
-"""Removes what is past its retention and keeps what it gave to the aggregates.
+"""Removes data past its retention and keeps its contribution to the aggregates.
 
-Before raw rows go, their rollups are added to the twin tables in schema `retired`, in the same transaction:
-an aggregate always equals `retired` merged with a recompute of what raw still holds. The same transaction remembers
-what went, so that nothing is counted again: see `storage/retention/horizon.py`.
+Before raw rows are removed, their rollups are added to the twin tables in schema `retired`, in the same transaction. An
+aggregate therefore always equals `retired` merged with a recomputation from the remaining raw events. The same
+transaction records what was removed, so that no event counts twice: see `storage/retention/horizon.py`.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _SLOT: Final = 0
 _RESERVED: Final = "analytics_events_reserved"
 
 DROP_LOCK: Final = 7_205_759_403_792_793_604
-"""Advisory lock of a session: held while a partition is dropped, which takes several transactions."""
+"""Advisory lock of a session, held while a partition is dropped, which takes several transactions."""
 
-# NULL when another process has dropped it meanwhile.
+# no row if another process has dropped the partition meanwhile
 _PENDING: Final = """
 SELECT inhdetachpending FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
 WHERE inhparent = 'analytics_events'::regclass AND relname = $1
 """
 
-# Settled when the oldest entry of the stream was not there yet: the entry itself came earlier still.
+# settled before the oldest entry of the stream was appended, so the entry itself is no longer in the stream
 _TRIMMED: Final = """settled_at < coalesce((
     SELECT to_timestamp(split_part(first_entry_id, '-', 1)::bigint / 1000.0) FROM stream_positions AS position
     WHERE position.stream_partition = settled_entries.stream_partition
@@ -53,7 +53,10 @@ SELECT count(*) FROM leaving
 
 
 async def drop_expired(pool: asyncpg.Pool, now: datetime, raw_retention: timedelta) -> int:
-    """Drop raw partitions past their retention and prune the reserved one; return the number of rows that left."""
+    """Drop raw partitions past their retention and prune the reserved one; return the number of removed rows.
+
+    Raises StorageUnavailable.
+    """
     gone = 0
     for name in await partition_names(pool):
         if end := expired_end(name, now, raw_retention):
@@ -64,7 +67,10 @@ async def drop_expired(pool: asyncpg.Pool, now: datetime, raw_retention: timedel
 
 
 async def prune_system_metrics(pool: asyncpg.Pool, now: datetime, retention: timedelta) -> int:
-    """Delete API health older than `retention`, in small transactions; return the number of rows."""
+    """Delete API health older than `retention` in small transactions; return the number of rows.
+
+    Raises StorageUnavailable.
+    """
     cutoff = expiry_cutoff(now, retention)
     gone = 0
     for rollup in ROLLUPS:
@@ -75,12 +81,15 @@ async def prune_system_metrics(pool: asyncpg.Pool, now: datetime, retention: tim
 
 
 async def prune_ledger(pool: asyncpg.Pool, now: datetime, event_retention: timedelta) -> int:
-    """Forget settled entries that can no longer be delivered or replayed; return the number of rows."""
+    """Delete settled entries that can no longer be delivered or replayed; return the number of rows.
+
+    Raises StorageUnavailable.
+    """
     return await _delete_older(pool, "settled_entries", "settled_at", now - 2 * event_retention, _TRIMMED)
 
 
 async def prune_dead_letters(pool: asyncpg.Pool, now: datetime, retention: timedelta) -> int:
-    """Delete letters parked longer ago than raw events are kept; return the number of rows."""
+    """Delete dead letters parked longer than `retention` ago; return the number of rows. Raises StorageUnavailable."""
     gone = 0
     with translated_errors():
         while deleted := await pool.fetchval(_DELETE_LETTERS, now - retention):
@@ -89,14 +98,17 @@ async def prune_dead_letters(pool: asyncpg.Pool, now: datetime, retention: timed
 
 
 async def prune_audit_log(pool: asyncpg.Pool, now: datetime) -> int:
-    """Delete entries whose time is over; the database refuses to delete any other. Return the number of rows."""
+    """Delete audit entries past their retention; return the number of rows. The database refuses to delete others.
+
+    Raises StorageUnavailable.
+    """
     return await _delete_older(pool, "audit_log", "keep_until", now)
 
 
 async def _drop_partition(pool: asyncpg.Pool, name: str, end: datetime) -> int:
     with translated_errors():
         async with pool.acquire() as connection:
-            # A leader that lost its place may still be at it: what it has begun is its own, or the next turn's.
+            # a former leader may still be dropping a partition: leave it to that process or to the next run
             if not await connection.fetchval(f"SELECT pg_try_advisory_lock({DROP_LOCK})"):
                 return 0
             try:
@@ -116,7 +128,7 @@ async def _retire_and_drop(connection: Connection, name: str, end: datetime) -> 
         await raise_horizon(connection, end)
         await connection.execute(f'TRUNCATE "{name}"')
     reach(Failpoint.AFTER_RETIRE)
-    # Outside a transaction and of an empty table, so that writers of other weeks never wait.
+    # outside a transaction and on an empty table, so that writers of other weeks never wait
     mode = "FINALIZE" if pending else "CONCURRENTLY"
     await connection.execute(f'ALTER TABLE analytics_events DETACH PARTITION "{name}" {mode}')
     reach(Failpoint.AFTER_DETACH)

@@ -1,1 +1,1 @@
-"""Entries of the streams: appended, read by groups, counted, trimmed."""
+"""Appends, reads, counts and trims the entries of the streams."""

@@ -1,4 +1,4 @@
-"""The stream's side of the books: how many entries came in, how many are settled."""
+"""The stream's side of the books: the number of appended and of settled entries."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from stream.server.failures import translated_errors
 
 @dataclass(frozen=True, slots=True)
 class StreamBooks:
-    """One partition at one moment."""
+    """The books of one partition at one moment."""
 
     appended: int
     """Entries ever appended."""
     settled: int | None
-    """Entries the group has read and acknowledged; None when Redis cannot tell."""
+    """Entries that the group has read and acknowledged; None if Redis does not know."""
 
 
 async def read_stream_books(redis: Redis, partition: int, group: str = STORE_GROUP) -> StreamBooks:
-    """Read both numbers at the same moment. Raises StreamUnavailable."""
+    """Return both numbers from one moment. Raises StreamUnavailable."""
     key = stream_key(partition)
     with translated_errors():
         async with redis.pipeline(transaction=True) as pipeline:

@@ -1,8 +1,9 @@
-"""Reads a partition as one consumer of a group, so that no entry is ever forgotten.
+"""Reads a partition as one consumer of a group, without missing an entry.
 
-    own pending (after a start or any failure) -> entries of consumers that went silent -> new entries
+    own pending entries (after a start or a failure) -> entries of idle consumers -> new entries
 
-A reply that is lost leaves its entries with this consumer, so after every failure its own pending ones come first.
+The entries of a lost reply are pending for this consumer, so after every failure it reads its own pending entries
+first.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _Reply = tuple[bytes, dict[bytes, bytes]]
 
 
 class Consumer:
-    """One reader of one partition; one read at a time. Entries are its own until they are acknowledged."""
+    """Reads one partition, one call at a time. It does not return an entry again while that entry is in hand."""
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class Consumer:
         claim_idle_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Claim entries of others once they were idle for `claim_idle_seconds`; `clock` counts seconds."""
+        """Entries of others are claimed after `claim_idle_seconds` of idle time. `clock` is monotonic, in seconds."""
         self._redis = redis
         self._partition = partition
         self._key = stream_key(partition)
@@ -55,7 +56,7 @@ class Consumer:
         self._next_claim = clock()
 
     async def join(self) -> None:
-        """Make the group unless it is there. Raises StreamUnavailable."""
+        """Create the group unless it exists. Raises StreamUnavailable."""
         await ensure_group(self._redis, self._partition, self._group)
 
     async def read(self, count: int, block_ms: int) -> list[Entry]:
@@ -72,7 +73,7 @@ class Consumer:
             raise
 
     async def acknowledge(self, ids: Sequence[str]) -> None:
-        """Settle entries for good. Raises StreamUnavailable; then they are read again."""
+        """Acknowledge entries. Raises StreamUnavailable; the next reads then return them again."""
         try:
             with translated_errors():
                 await self._redis.xack(self._key, self._group, *ids)
@@ -80,11 +81,11 @@ class Consumer:
             self._own_cursor = _START
             raise
         finally:
-            # not before: a read meanwhile would bring them again
+            # not earlier: a read meanwhile would return them again
             self._in_hand.difference_update(ids)
 
     def settled(self, ids: Sequence[str]) -> None:
-        """Take note that entries were acknowledged by other means."""
+        """Record that entries were acknowledged by other means."""
         self._in_hand.difference_update(ids)
 
     async def _read(self, count: int, block_ms: int) -> list[Entry]:
@@ -95,7 +96,7 @@ class Consumer:
         claimed = await self._claim(count)
         if claimed:
             return claimed
-        # Redis reads 0 as "wait for ever".
+        # Redis takes 0 as "wait without a limit"
         block = max(1, min(block_ms, int(LONGEST_BLOCK_SECONDS * 1000)))
         return await self._take(await self._read_group(">", count, block))
 
@@ -105,7 +106,7 @@ class Consumer:
         return await self._take(replies)
 
     async def _claim(self, count: int) -> list[Entry]:
-        """Take one page of silent consumers' entries when it is time; a page may be empty and the next not."""
+        """Claim one page of entries of idle consumers if a pass is due. A page may be empty before the last one."""
         if self._claim_cursor is None:
             if self._clock() < self._next_claim:
                 return []

@@ -1,7 +1,7 @@
-"""Whether a stream still has what it once had: Redis may have been emptied, or an older copy may have taken over.
+"""Detects streams that lost entries: Redis was emptied, or an older copy took over.
 
-Redis counts what was ever appended and never reuses an id, so an entry that was the newest one is still there, or it
-was removed by a trim, which the count tells as well, or the stream is not the same any more.
+Redis counts all entries ever appended and never reuses an id. An entry that was the newest is therefore still in the
+stream, or a trim removed it, which the counts show, or the stream has lost entries.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ _PAGE: Final = 10_000
 
 
 class Position(NamedTuple):
-    """Where the ends of a stream are."""
+    """The ends of a stream."""
 
     appended: int
-    """Entries ever appended."""
+    """Number of entries ever appended."""
     last_id: str
-    """Of the newest of them."""
+    """Id of the newest entry ever appended."""
     first_id: str = _FIRST
-    """Of the oldest entry the stream still has; of the newest it ever had when it is empty."""
+    """Id of the oldest entry in the stream; `last_id` if the stream is empty."""
 
 
 class Gap(NamedTuple):
-    """What a stream had and has no more."""
+    """The entries that a stream has lost."""
 
     missing: int
-    """Entries, as far as they were known of."""
+    """Number of missing entries that were known."""
     after: str
-    """The last id the stream kept; what is gone comes behind it."""
+    """Last id that the stream kept. Missing entries have higher ids."""
     before: str
-    """The first id the stream was given after it went back."""
+    """First id that was appended after the loss. Missing entries have lower ids."""
 
 
 async def find_position(redis: Redis, partition: int) -> Position:
-    """Return where the ends of the stream are. Raises StreamUnavailable."""
+    """Return the current ends of the stream. Raises StreamUnavailable."""
     with translated_errors():
         facts = await _facts(redis, stream_key(partition))
     last_id = _text(facts["last-generated-id"])
@@ -51,10 +51,10 @@ async def find_position(redis: Redis, partition: int) -> Position:
 
 
 async def find_gap(redis: Redis, partition: int, known: Position) -> Gap | None:
-    """Return what is gone of a stream that had its end at `known`; None when nothing is.
+    """Return what a stream has lost since it had the ends `known`; None if nothing.
 
-    With a copy whose clock is late, new entries may be taken for old ones: then less seems to be gone than is. Costs
-    two reads when nothing is gone. Raises StreamUnavailable.
+    If the clock of an older copy is late, new entries may be taken for old ones, and the result is too low. Costs two
+    reads if nothing is missing. Raises StreamUnavailable.
     """
     key = stream_key(partition)
     with translated_errors():
@@ -77,7 +77,7 @@ async def _last_kept(redis: Redis, key: str, known: Position, kept: int) -> str:
     if kept == 0:
         return _FIRST
     older = await redis.xrevrange(key, known.last_id, "-", count=1)
-    # trimmed meanwhile: the end that was known bounds the gap too
+    # trimmed meanwhile: the known end also bounds the gap
     return _text(older[0][0]) if older else known.last_id
 
 

@@ -1,4 +1,4 @@
-"""What each consumer group of a stream keeps from being trimmed, groups of other tools among them."""
+"""Measures which entries each consumer group of a stream, also a foreign one, keeps from being trimmed."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ class GroupNeed:
 
     raw_name: bytes
     pending: int
-    """Entries given to a consumer and not settled."""
+    """Number of entries delivered to a consumer and not settled."""
     undelivered: int | None
-    """Entries no consumer was given yet; None when Redis cannot tell."""
+    """Number of entries not delivered yet; None if Redis does not know."""
     last_delivered: EntryId
     held_since: datetime | None
-    """When the oldest entry that it needs was appended; None when it needs none that the stream has."""
+    """When the oldest entry that the group needs was appended; None if the stream has no such entry."""
     redis_now: datetime
 
     @property
     def name(self) -> str:
-        """The name as it may be printed: anybody can choose one."""
+        """The name, escaped and shortened for output: other tools choose the names of their groups."""
         text = self.raw_name.decode(errors="backslashreplace")
         shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
         return shown if len(shown) <= _LONGEST_NAME else f"{shown[:_LONGEST_NAME]}..."
 
     @property
     def held_seconds(self) -> float:
-        """Age of the oldest entry that it needs."""
+        """Age of the oldest entry that the group needs, in seconds."""
         return 0.0 if self.held_since is None else max(0.0, (self.redis_now - self.held_since).total_seconds())
 
     def kind(self, ignored: Collection[str]) -> str:
@@ -52,7 +52,7 @@ class GroupNeed:
 
 
 async def read_needs(redis: Redis, partition: int) -> list[GroupNeed]:
-    """Return what each group of a stream needs. Raises StreamUnavailable, GroupMissing among it."""
+    """Return the need of each group of a stream. Raises StreamUnavailable, or its subclass GroupMissing."""
     key = stream_key(partition)
     with translated_errors():
         seconds, microseconds = await redis.time()

@@ -1,4 +1,4 @@
-"""The entries a stream still has, settled ones included, read as they were appended."""
+"""Reads the entries that a stream still has, including settled ones, in their order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def read_history(
 ) -> AsyncIterator[list[Entry]]:
     """Yield the entries appended from `start` to `end` (both included, by Redis' clock), oldest first, page by page.
 
-    Belongs to no group: nothing is delivered, claimed or acknowledged. Raises StreamUnavailable.
+    Reads without a group: nothing is delivered, claimed or acknowledged. Raises StreamUnavailable.
     """
     at, last = str((start - _EPOCH) // _MILLISECOND), str((end - _EPOCH) // _MILLISECOND)
     while True:
@@ -34,7 +34,7 @@ async def read_history(
 
 
 async def trimmed_through(redis: Redis, partition: int) -> datetime | None:
-    """Return when the newest entry that was removed from the stream had been appended; None when none was.
+    """Return when the newest removed entry of the stream was appended; None if none was removed.
 
     Raises StreamUnavailable.
     """
@@ -44,7 +44,7 @@ async def trimmed_through(redis: Redis, partition: int) -> datetime | None:
         facts: Any = await redis.xinfo_stream(stream_key(partition))
         if facts["entries-added"] == facts["length"]:
             return None
-        # XTRIM leaves no trace of what it removed, but all of it was older than what is left.
+        # XTRIM leaves no trace, but it removed only entries older than the oldest that is left
         oldest = facts["first-entry"]
         newest_gone = oldest[0] if oldest else facts["last-generated-id"]
     return _EPOCH + int(newest_gone.decode().partition("-")[0]) * _MILLISECOND

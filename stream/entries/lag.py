@@ -1,4 +1,4 @@
-"""How far a group is behind: in entries where Redis knows, in seconds always."""
+"""Measures the lag of a group, in seconds and, if Redis knows it, in entries."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ _FIRST: Final = "0-0"
 
 @dataclass(frozen=True)
 class GroupLag:
-    """Where a group stands in a partition."""
+    """The lag of a group in a partition."""
 
     appended: int
-    """Entries ever appended to the stream."""
+    """Number of entries ever appended to the stream."""
     length: int
-    """Entries in the stream now."""
+    """Number of entries in the stream."""
     undelivered: int | None
-    """Entries no consumer was given yet; None when Redis cannot tell."""
+    """Number of entries not delivered yet; None if Redis does not know."""
     pending: int
-    """Entries given to a consumer and not settled."""
+    """Number of entries delivered to a consumer and not settled."""
     oldest_unsettled_at: datetime | None
-    """When the oldest entry that is not settled was appended; None when all are settled."""
+    """When the oldest unsettled entry was appended; None if all are settled."""
     redis_now: datetime
 
     @property
     def seconds(self) -> float:
-        """Age of the oldest entry that is not settled."""
+        """Age of the oldest unsettled entry, in seconds."""
         if self.oldest_unsettled_at is None:
             return 0.0
         return max(0.0, (self.redis_now - self.oldest_unsettled_at).total_seconds())
 
 
 async def measure(redis: Redis, partition: int, group: str = STORE_GROUP) -> GroupLag:
-    """Measure a group. Raises StreamUnavailable.
+    """Return the lag of a group. Raises StreamUnavailable.
 
-    Looks at the clock first, then at what was delivered, then at what is pending: whatever moves meanwhile only makes
-    the group look a little further behind than it is.
+    Reads the clock first, then the deliveries, then the pending entries. Concurrent changes can therefore only make the
+    lag appear slightly larger than it is.
     """
     key = stream_key(partition)
     with translated_errors():
@@ -76,9 +76,9 @@ async def measure(redis: Redis, partition: int, group: str = STORE_GROUP) -> Gro
 
 
 async def consistent_through(redis: Redis, partitions: Iterable[int], group: str = STORE_GROUP) -> datetime:
-    """Return the moment up to which every accepted event is settled, of all partitions. Raises StreamUnavailable.
+    """Return the time through which every accepted event of all partitions is settled. Raises StreamUnavailable.
 
-    Ask before reading the database: what was settled then is in it.
+    Call it before reading the database, which then holds every event settled by that time.
     """
     moments = []
     for partition in partitions:

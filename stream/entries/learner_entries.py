@@ -1,4 +1,4 @@
-"""The entries of one learner: found by reading the whole stream, removed once no group needs them any more."""
+"""Finds the entries of one learner by reading the whole stream, and removes those that no group needs any more."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ _MAX_ARGUMENTS: Final = 1_000
 
 
 class Removal(NamedTuple):
-    """What was removed from one partition."""
+    """Numbers of entries of one removal."""
 
     entries: int
+    """Removed entries."""
     left: int
-    """How many of them may share a node with other entries: their bytes stay in it until the others are trimmed."""
+    """Removed entries that may share a node with others. Their bytes stay until the other entries are trimmed."""
     waiting: int
-    """Entries that a group has not settled yet; they can go later."""
+    """Entries that some group has not settled yet. They can be removed later."""
 
 
 class Sweep(NamedTuple):
-    """What a sweep of one partition did."""
+    """Numbers of entries of a learner in one partition."""
 
     removed: int
     left: int
     """As in `Removal`."""
     waiting: int
-    """Entries that a group has not settled yet; they can go later."""
+    """As in `Removal`."""
 
 
 async def find_learner_entries(
     redis: Redis, partition: int, user_hashes: Sequence[bytes]
 ) -> AsyncIterator[list[Entry]]:
-    """Yield the entries of a learner, page by page of the whole stream. Raises StreamUnavailable."""
+    """Yield the entries of a learner, in pages. Reads the whole stream. Raises StreamUnavailable."""
     wanted = {one.hex().encode() for one in user_hashes}
     after = "-"
     while True:
@@ -61,7 +62,10 @@ async def find_learner_entries(
 async def sweep_learner(
     redis: Redis, partition: int, user_hashes: Sequence[bytes], ignored: Collection[str] = ()
 ) -> Sweep:
-    """Remove a learner's entries that every group but the `ignored` ones has settled. Raises StreamUnavailable."""
+    """Remove the entries of a learner that every group except the `ignored` ones has settled.
+
+    Raises StreamUnavailable.
+    """
     removed = left = waiting = 0
     async for entries in find_learner_entries(redis, partition, user_hashes):
         removal = await remove_settled(redis, partition, [entry.id for entry in entries], ignored)
@@ -72,10 +76,10 @@ async def sweep_learner(
 
 
 async def remove_settled(redis: Redis, partition: int, ids: Sequence[str], ignored: Collection[str] = ()) -> Removal:
-    """Delete those of the entries that every group but the `ignored` ones has settled; return how many were there.
+    """Delete the entries that every group except the `ignored` ones has settled; return the numbers.
 
-    An entry ahead of a group would make the group's lag unknown, and look lost to whoever has it in hand. Raises
-    StreamUnavailable.
+    Deleting an entry that a group has not settled would make the lag of the group unknown, and its consumer would
+    report the entry as lost. Raises StreamUnavailable.
     """
     key = stream_key(partition)
     with translated_errors():

@@ -1,4 +1,4 @@
-"""Finds single entries again, by their ids."""
+"""Reads single entries by their ids."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stream.server.failures import translated_errors
 
 
 async def find_entries(redis: Redis, partition: int, ids: Sequence[str]) -> list[Entry]:
-    """Return those of the entries that the stream still has. Raises StreamUnavailable."""
+    """Return the entries with these ids that the stream still has. Raises StreamUnavailable."""
     async with redis.pipeline(transaction=False) as pipeline:
         for entry_id in ids:
             pipeline.xrange(stream_key(partition), entry_id, entry_id)

@@ -17,13 +17,13 @@ from stream.server.durability import CONFIRMATION_SECONDS, Confirmation, confirm
 from stream.server.failures import translated_errors
 
 MAX_EVENTS_PER_CALL: Final = 1_000
-"""Bounds how long one script keeps Redis from everybody else."""
+"""Maximum number of events of one script call. It bounds how long the call blocks Redis."""
 
 _SCRIPT: Final = (Path(__file__).parent / "append.lua").read_text(encoding="utf-8")
 
 
 def partition_of(event: WireEvent, partitions: int) -> int:
-    """Return the partition of an event: always the same one for a learner, any for events of nobody."""
+    """Return the partition of an event: the same for all events of a learner; by event id for events without one."""
     source = event.user_hash[:16] or event.event_id[19:].replace("-", "")
     return int(source, 16) % partitions
 
@@ -38,7 +38,7 @@ def _by_partition(events: Sequence[WireEvent], partitions: int) -> Mapping[int, 
 
 
 class Producer:
-    """Appends over a client; one script call takes many events."""
+    """Appends events, many in one script call."""
 
     def __init__(
         self,
@@ -48,9 +48,9 @@ class Producer:
         confirmation_seconds: float = CONFIRMATION_SECONDS,
         changed_key: int | None = None,
     ) -> None:
-        """Give Redis `confirmation_seconds` to say that an append is as durable as asked.
+        """`confirmation_seconds`: maximum time for Redis to confirm the durability of an append.
 
-        `changed_key` is the version of the key of the events' pseudonyms if it replaced another key.
+        `changed_key`: version of the pseudonym key, if it replaced another key.
         """
         self._redis = redis
         self._partitions = partitions
@@ -60,12 +60,13 @@ class Producer:
         self._changed_key = changed_key
 
     async def append(self, events: Sequence[WireEvent]) -> None:
-        """Append the events, in order. Returns when Redis has them, as durably as the level says.
+        """Append the events in order. Returns once Redis has them at the durability level.
 
-        Raises StreamUnavailable; then some may have been appended, so their senders must repeat them with the same ids.
+        Raises StreamUnavailable. Some events may then have been appended, so senders must repeat them with the same
+        ids.
         """
         if self._changed_key is not None:
-            # before the first event under it: a worker that finds the event finds the change
+            # before the first event with the new key, so that a worker that reads the event can read the change
             await record_key_change(self._redis, self._changed_key, utc_now())
             self._changed_key = None
         confirmed = await confirmation(self._redis, self._durability, self._confirmation_seconds)
@@ -77,7 +78,7 @@ class Producer:
             await self._append_confirmed(events, confirmed)
 
     async def _append_confirmed(self, events: Sequence[WireEvent], confirmed: Confirmation) -> None:
-        # Sent as one packet: the wait covers the writes of its own connection only, which must not be another by then.
+        # in one pipeline: the wait covers only writes of its own connection
         with translated_errors():
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for call in self._calls(events):

@@ -1,8 +1,8 @@
 #!lua
--- Removes entries. A node of the stream that holds several entries keeps the bytes of a removed one until all of them go.
+-- Removes entries. A node with several entries keeps the bytes of a removed entry until all its entries are removed.
 -- KEYS[1]  the stream
 -- ARGV     the ids
--- reply    the number of entries removed, and the number of nodes that went with them
+-- reply    the number of removed entries, and the number of nodes that were freed
 local function nodes()
   local facts = redis.call('XINFO', 'STREAM', KEYS[1])
   for place = 1, #facts, 2 do

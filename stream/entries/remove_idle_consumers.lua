@@ -1,6 +1,6 @@
 #!lua
--- Removes consumers that have been idle for long and hold nothing. One script, so that no consumer is given an entry
--- between the check and its removal.
+-- Removes idle consumers without pending entries. It is one script, so that no entry is delivered to a consumer between
+-- the check and its removal.
 -- KEYS[1]  the stream
 -- ARGV     the group, the idle time in milliseconds
 -- reply    the number of consumers removed

@@ -1,4 +1,4 @@
-"""Removes old entries, and never one that a group still needs."""
+"""Removes old entries, but none that a group still needs."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _MEMORY_SHARE: Final = 2 / 3
 
 @dataclass(frozen=True)
 class TrimResult:
-    """What a trim did."""
+    """The result of a trim."""
 
     removed: int
     bytes_used: int
-    """Memory of the stream afterwards."""
+    """Memory of the stream after the trim."""
 
 
 def memory_budget(wanted: int, max_memory: int, others: int) -> int:
-    """Return how many bytes streams may keep: as wanted, and never so many that Redis is short of memory for good.
+    """Return the maximum memory of the streams in bytes: `wanted`, or less if Redis would stay short of memory.
 
-    `others` is what everything but the streams takes.
+    `max_memory`: limit of Redis, 0 if there is none. `others`: memory of everything except the streams.
     """
     return max(0, min(wanted, int(max_memory * _MEMORY_SHARE) - others)) if max_memory else wanted
 
 
 async def memory_of(redis: Redis, partition: int) -> int:
-    """Return the bytes a stream takes, as Redis estimates them. Raises StreamUnavailable."""
+    """Return Redis' estimate of the memory of a stream, in bytes. Raises StreamUnavailable."""
     with translated_errors():
         return await redis.memory_usage(stream_key(partition)) or 0
 
@@ -44,10 +44,11 @@ async def memory_of(redis: Redis, partition: int) -> int:
 async def trim(
     redis: Redis, partition: int, retention: timedelta, max_bytes: int, ignored: Collection[str] = ()
 ) -> TrimResult:
-    """Remove entries every group has settled, those older than `retention` and, past `max_bytes`, the oldest first.
+    """Remove settled entries older than `retention` and, above `max_bytes`, the oldest other settled entries.
 
-    Groups that are `ignored` are not waited for. Age is counted on the clock of Redis. Safe beside running workers:
-    deliveries and acknowledgements only ever raise what may go. Raises StreamUnavailable.
+    An entry is settled when every group except the `ignored` ones has settled it. Age is measured by the clock of
+    Redis. Workers may run meanwhile: deliveries and acknowledgements only add removable entries. Raises
+    StreamUnavailable.
     """
     key = stream_key(partition)
     with translated_errors():
@@ -69,9 +70,9 @@ async def trim(
 
 
 async def lowest_needed(redis: Redis, key: str, ignored: Collection[str] = ()) -> EntryId | None:
-    """Return the lowest id that any group but the `ignored` ones needs.
+    """Return the lowest id that any group except the `ignored` ones needs.
 
-    None when the stream or its store group is missing: then nothing may go.
+    None if the stream or its store group is missing: nothing may be removed then. Raises errors of the client.
     """
     passed_over = {name.encode() for name in ignored}
     groups = await read_groups(redis, key)
@@ -81,7 +82,7 @@ async def lowest_needed(redis: Redis, key: str, ignored: Collection[str] = ()) -
     for group in groups:
         if group["name"] in passed_over:
             continue
-        # Deliveries were read before pending entries: one that is delivered in between lies above both.
+        # deliveries were read before pending entries: an entry delivered in between has a higher id than both
         summary = await redis.xpending(key, group["name"])
         if summary["pending"]:
             needed.append(EntryId.parse(summary["min"]))
@@ -91,7 +92,7 @@ async def lowest_needed(redis: Redis, key: str, ignored: Collection[str] = ()) -
 
 async def _trim_pages(redis: Redis, key: str, floor: EntryId) -> int:
     removed = 0
-    # In pages, so that Redis serves others in between.
+    # in pages, so that Redis can serve other clients in between
     while page := await redis.xtrim(key, minid=str(floor), limit=_PAGE):
         removed += page
     return removed

@@ -1,1 +1,1 @@
-"""Live messages: published, kept for subscribers that come back, pruned."""
+"""Publishes live messages, keeps them for subscribers that reconnect, and prunes them."""

@@ -1,4 +1,4 @@
-"""Keeps the histories and the timeline of live messages no longer than they may be, and free of who was erased."""
+"""Removes live messages past their retention, and those of erased learners, from the histories and the timeline."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PRUNE: Final = (Path(__file__).parent / "prune_live.lua").read_text(encoding="u
 
 
 async def prune(redis: Redis, retention: timedelta) -> int:
-    """Remove every message older than `retention` by Redis' clock; return how many, those of both places counted.
+    """Remove messages older than `retention` by Redis' clock; return their number, in histories and timeline together.
 
     Raises StreamUnavailable.
     """
@@ -33,9 +33,9 @@ async def prune(redis: Redis, retention: timedelta) -> int:
 
 
 async def find_learner_messages(redis: Redis, user_hashes: Set[bytes]) -> AsyncIterator[tuple[str, bytes]]:
-    """Yield key and text of each message about one of these learners; one that is in two places, twice.
+    """Yield key and text of each message about one of these learners; once for each key that holds it.
 
-    Reads all there is; what is published meanwhile may be left out. Raises StreamUnavailable.
+    Reads all messages, but may miss those published meanwhile. Raises StreamUnavailable.
     """
     wanted = {one.hex() for one in user_hashes}
     for key in (TIMELINE, *_HISTORIES):
@@ -48,16 +48,17 @@ async def find_learner_messages(redis: Redis, user_hashes: Set[bytes]) -> AsyncI
 
 
 async def remove_learner_messages(redis: Redis, user_hashes: Set[bytes]) -> int:
-    """Remove every message about one of these learners, and the ids of their events; return how many messages.
+    """Remove every message about these learners, and the ids of their events; return the number of messages.
 
-    One that is in two places counts twice. Raises StreamUnavailable; then the messages that are left lead to their ids.
+    A message under two keys counts twice. Raises StreamUnavailable; a repeated call then completes the removal, because
+    event ids are removed before the messages that refer to them.
     """
     if not user_hashes:
         return 0
     found = [one async for one in find_learner_messages(redis, user_hashes)]
     with translated_errors():
         async with redis.pipeline(transaction=False) as pipeline:
-            # an event is remembered by the id of its message
+            # the id of an event is stored with the id of its message as score
             for number in {head.id for _, message in found if (head := head_of(message))}:
                 pipeline.zremrangebyscore(LIVE_EVENTS, number, number)
             await pipeline.execute()
@@ -72,7 +73,7 @@ async def remove_learner_messages(redis: Redis, user_hashes: Set[bytes]) -> int:
 
 
 async def _timeline(redis: Redis) -> AsyncIterator[list[bytes]]:
-    # by score: ranks move while old messages leave
+    # by score: ranks change while old messages are removed
     after = "-inf"
     while True:
         with translated_errors():
@@ -84,7 +85,7 @@ async def _timeline(redis: Redis) -> AsyncIterator[list[bytes]]:
 
 
 async def _history(redis: Redis, key: str) -> AsyncIterator[list[bytes]]:
-    # new messages come in front, so that a page may repeat some and never leaves one out
+    # new messages are pushed to the front, so a page may repeat some messages but misses none
     start = 0
     while True:
         with translated_errors():

@@ -1,4 +1,4 @@
-"""Gives up what the live group is too late for: it is stored all the same, and nobody waits for it any more."""
+"""Skips entries that the live group is too late to publish. The store group stores them all the same."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SKIP: Final = (Path(__file__).parent / "skip_live.lua").read_text(encoding="utf
 
 
 async def skip_to_the_end(redis: Redis, partition: int) -> int:
-    """Let the live group go on with what comes next; return how many entries it missed. Raises StreamUnavailable.
+    """Move the live group to the end of the stream; return the number of skipped entries. Raises StreamUnavailable.
 
-    Whoever follows the timeline is told that it has a gap. The group must be there.
+    The timeline records the gap for subscribers. The group must exist.
     """
     script = redis.register_script(_SKIP)
     with translated_errors():

@@ -2,10 +2,10 @@
 -- Removes live messages past their retention. The oldest message of a history is at its end.
 -- KEYS[1]  the timeline
 -- KEYS[2]  the live state
--- KEYS[3]  the events that were published last
+-- KEYS[3]  the ids of recently published events
 -- KEYS[4..]  the history of each type
 -- ARGV[1]  the retention in microseconds
--- reply    the number of messages removed
+-- reply    the number of removed messages
 local time = redis.call('TIME')
 local oldest = tonumber(time[1]) * 1000000 + tonumber(time[2]) - tonumber(ARGV[1])
 local before = '(' .. string.format('%.0f', oldest)

@@ -1,26 +1,25 @@
 #!lua
--- Publishes live messages and acknowledges their entries in one step. An entry that was acknowledged before is passed
--- over, so that whatever is delivered again is published once; an event that was published a while ago, in another
--- entry, is not published again.
+-- Publishes live messages and acknowledges their entries in one step. An entry that was acknowledged before is skipped, so
+-- a redelivered entry is published once. An event that was recently published from another entry is not published again.
 -- KEYS[1]  the stream
 -- KEYS[2]  the timeline
 -- KEYS[3]  the live state
--- KEYS[4]  the events that were published last
+-- KEYS[4]  the ids of recently published events
 -- KEYS[5..]  the history of each type
 -- ARGV[1]  the group
--- ARGV[2]  most messages of a history
--- ARGV[3]  most messages of the timeline, and most events that are known again
--- ARGV     then the channel of each type, then for each entry four: its id, the number of its type (0: it is
---          acknowledged and not published), the id of its event, its message but for the beginning
--- reply    how many entries were published, how many were of events published before, how many were acknowledged before
--- A call takes 1,000 entries at most: more do not fit on the stack of unpack.
+-- ARGV[2]  maximum number of messages of a history
+-- ARGV[3]  maximum number of messages of the timeline, and of ids of published events
+-- ARGV     then the channel of each type, then four values for each entry: its id, the number of its type (0: acknowledge
+--          only), the id of its event, its message without the beginning
+-- reply    the number of entries published, of entries of events published before, of entries acknowledged before
+-- A call takes at most 1,000 entries: more do not fit on the stack of unpack.
 -- The first line makes Redis refuse the script before its first write when memory is short.
 local types = #KEYS - 4
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local last = tonumber(redis.call('HGET', KEYS[3], 'last') or '0')
 if last == 0 then
-  -- what came before is not known here
+  -- earlier messages are unknown
   redis.call('HSET', KEYS[3], 'floor', string.format('%.0f', now - 1))
 end
 local published, repeated, passed = 0, 0, 0

@@ -20,39 +20,42 @@ _CHANNELS: Final = [channel(event_type) for event_type in _TYPES]
 
 
 class Publication(NamedTuple):
-    """What becomes of an entry."""
+    """How to process one entry."""
 
     entry_id: str
     event_type: str | None = None
-    """None: it is acknowledged and not published."""
+    """None: acknowledge the entry without publishing it."""
     event_id: bytes = b""
     tail: str = ""
-    """The message but for its beginning: `schemas.live.message_tail`."""
+    """The message without its beginning: `schemas.live.message_tail`."""
 
 
 class Published(NamedTuple):
-    """What a call did."""
+    """Number of entries of one call, by result."""
 
     published: int
     repeated: int
-    """Entries whose event had been published already, in another entry, as far as that is remembered."""
+    """Entries whose event was recently published from another entry."""
     settled_before: int
-    """Entries that had been acknowledged already."""
+    """Entries that had been acknowledged before."""
 
 
 class Publisher:
     """Publishes the entries of one partition for the live group."""
 
     def __init__(self, redis: Redis, partition: int, most_history: int, most_timeline: int) -> None:
-        """Keep so many messages of each type, and of all types together; as many events are known again."""
+        """Set the maximum number of messages of each type, and of all types together.
+
+        `most_timeline` is also the number of recent events that are recognised when another entry repeats them.
+        """
         self._keys = [stream_key(partition), TIMELINE, LIVE_STATE, LIVE_EVENTS, *_HISTORIES]
         self._limits: list[str | int] = [LIVE_GROUP, most_history, most_timeline, *_CHANNELS]
         self._script = redis.register_script(_SCRIPT)
 
     async def publish(self, publications: Sequence[Publication]) -> Published:
-        """Publish each once and acknowledge all; call it again with the same ones after any failure.
+        """Publish each event once and acknowledge every entry. After a failure, repeat the call with the same entries.
 
-        Raises StreamUnavailable; then all of it may have happened, or nothing.
+        Raises StreamUnavailable; the call has then had its full effect or none.
         """
         arguments: list[str | bytes | int] = [*self._limits]
         for entry_id, event_type, event_id, tail in publications:

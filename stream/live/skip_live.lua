@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- Moves the live group to the end of a stream. The message id that is used up, and the floor raised to it, tell
--- subscribers of the gap.
+-- Moves the live group to the end of a stream. It uses up a message id and raises the floor to it, by which subscribers
+-- detect the gap.
 -- KEYS[1]  the stream
 -- KEYS[2]  the live state
 -- ARGV[1]  the group
--- reply    the number of entries that the group misses
+-- reply    the number of skipped entries
 -- Allowed when memory is short: entries that a stalled group needs are not trimmed.
 local facts = {}
 local stream = redis.call('XINFO', 'STREAM', KEYS[1])

@@ -1,4 +1,4 @@
-"""The timeline of live messages, read as a log: what came behind an id, or that this is no longer known."""
+"""Reads the timeline of live messages as a log: the messages after an id, or an error if they are no longer known."""
 
 from __future__ import annotations
 
@@ -21,30 +21,29 @@ class TimelineMessage(NamedTuple):
 
 
 class TimelinePage(NamedTuple):
-    """What the timeline has behind an id."""
+    """The messages of the timeline after an id."""
 
     messages: list[TimelineMessage]
     """Oldest first."""
     last: int
-    """Id of the newest message that was ever published; 0 when none was."""
+    """Id of the newest message ever published; 0 if there is none."""
 
 
 class HistoryGone(Exception):
-    """Messages behind this id may have left the timeline, or Redis lost what gave it."""
+    """Messages after the given id may have left the timeline, or the id is not of this timeline."""
 
     def __init__(self, floor: int, last: int) -> None:
         super().__init__(f"known are {floor} to {last}")
         self.floor = floor
-        """Id behind which everything is known."""
+        """Id after which every message is known."""
         self.last = last
-        """As in a page."""
+        """As in `TimelinePage`."""
 
 
 async def read_timeline(redis: Redis, after: int, count: int) -> TimelinePage:
-    """Return up to `count` messages behind `after`, all of them if there are fewer. Raises StreamUnavailable.
+    """Return the first `count` messages after the id `after`; fewer if there are no more. Raises StreamUnavailable.
 
-    Raises HistoryGone when some that came behind it are not there any more. Id 0 is behind nothing that was trimmed
-    only as long as nothing was.
+    Raises HistoryGone if messages after this id may have left the timeline; for id 0, once any message was published.
     """
     with translated_errors():
         async with redis.pipeline(transaction=True) as pipeline:
@@ -59,7 +58,7 @@ async def read_timeline(redis: Redis, after: int, count: int) -> TimelinePage:
 
 
 async def last_message_id(redis: Redis) -> int:
-    """Return the id of the newest message that was ever published; 0 when none was. Raises StreamUnavailable."""
+    """Return the id of the newest message ever published; 0 if there is none. Raises StreamUnavailable."""
     with translated_errors():
         last: Any = await redis.hget(LIVE_STATE, "last")
     return int(last or _FIRST)

@@ -1,1 +1,1 @@
-"""Small facts that processes share: issued keys, rotations, tombstones, unmapped names."""
+"""Small data that processes share: issued keys, key changes, tombstones, unmapped names."""

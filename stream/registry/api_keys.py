@@ -1,7 +1,7 @@
-"""Issued API keys on their way from the database to every process that checks them.
+"""Distributes issued API keys from the database to every process that checks them.
 
-Ingest has no database, so the keys in force are published as one document in Redis: at once by the command that issues
-or revokes a key, and periodically by maintenance, so that a Redis that lost its data soon has them again.
+Ingest has no database, so the valid keys are published as one document in Redis: at once by the command that issues or
+revokes a key, and periodically by maintenance, so that they are restored soon after Redis loses its data.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from telemetry import internal_events as telemetry
 from web.credentials import AccessKeys
 
 SYNC_INTERVAL: Final = timedelta(seconds=1)
-"""How soon a process notices that a key was issued or revoked."""
+"""Maximum time until a process knows that a key was issued or revoked."""
 
 
 class KeysUnreadable(StreamUnavailable):
@@ -31,13 +31,13 @@ class KeysUnreadable(StreamUnavailable):
 
 
 async def publish_keys(redis: Redis, keys: Sequence[IssuedKey]) -> None:
-    """Put these keys, and no others, in force everywhere. Raises StreamUnavailable."""
+    """Replace the published keys by these. Raises StreamUnavailable."""
     with translated_errors():
         await redis.set(API_KEYS, ISSUED_KEYS.dump_json(list(keys)))
 
 
 async def read_keys(redis: Redis) -> list[IssuedKey] | None:
-    """Return the keys in force; None if none were ever published. Raises StreamUnavailable, KeysUnreadable."""
+    """Return the published keys; None if none were ever published. Raises StreamUnavailable, KeysUnreadable."""
     with translated_errors():
         document = await redis.get(API_KEYS)
     if document is None:
@@ -49,7 +49,7 @@ async def read_keys(redis: Redis) -> list[IssuedKey] | None:
 
 
 class KeySync:
-    """Keeps the keys of this process as they are published. Keys that cannot be read stay as they were."""
+    """Keeps the keys of this process equal to the published ones. While those are unreadable, the last known stay."""
 
     def __init__(self, redis: Redis, keys: AccessKeys) -> None:
         self._redis = redis
@@ -57,7 +57,7 @@ class KeySync:
         self._outage = OutageReport(telemetry.api_keys_unreadable)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read the published keys every second until `stop` is set, if this process takes issued keys."""
+        """Read the published keys every second until `stop` is set. Without issued keys, only wait for `stop`."""
         if self._keys.takes_issued:
             await poll(self._refresh, SYNC_INTERVAL, stop)
         await stop.wait()

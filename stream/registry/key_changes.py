@@ -1,6 +1,6 @@
-"""When the key of pseudonyms was changed: told by ingest, which has the keys, to workers, which have none.
+"""Records when the pseudonym key was changed: written by ingest, which has the keys, and read by workers, which do not.
 
-One learner has another pseudonym after it, so pseudonyms from before and after say nothing about each other.
+A change gives every learner another pseudonym, so pseudonyms from before and after it cannot be compared.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from stream.server.failures import translated_errors
 
 
 async def record_key_change(redis: Redis, version: int, now: datetime) -> None:
-    """Record that events come under this key from `now` on, unless that is recorded. Raises StreamUnavailable."""
+    """Record that events use this key from `now` on, unless a time is recorded already. Raises StreamUnavailable."""
     with translated_errors():
         recorded: Any = redis.hsetnx(KEY_CHANGES, str(version), str(unix_milliseconds(now)))
         await recorded
 
 
 async def read_key_changes(redis: Redis) -> Sequence[datetime]:
-    """Return when the key was changed, each time that is known; in no order. Raises StreamUnavailable."""
+    """Return the times of all recorded key changes, in no order. Raises StreamUnavailable."""
     with translated_errors():
         moments: Any = redis.hvals(KEY_CHANGES)
         return [time_of(int(one)) for one in await moments]

@@ -1,7 +1,8 @@
 #!lua
--- Adds counts by name to a hash that stays small, and goes when there is no news.
--- KEYS[1]  the hash; a value is "<count> <Unix time it was last seen>"
--- ARGV     now, seconds a name is kept, most names, the name of all others, then name and count of each
+-- Adds counts by name to a hash of bounded size, which expires when no names are added.
+-- KEYS[1]  the hash; a value is "<count> <Unix time of the last use>"
+-- ARGV     now, the seconds that a name is kept, the maximum number of names, the name for all others, then the name and
+--          count of each
 -- The first line makes Redis refuse the script before its first write when memory is short.
 local now, kept, most, other = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local counts, names = {}, 0

@@ -1,4 +1,4 @@
-"""Tombstones of erased learners on their way from the database to ingest, which has none: one value in Redis."""
+"""Distributes the tombstones of erased learners from the database to ingest, which has none, as one value in Redis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SYNC_INTERVAL: Final = timedelta(seconds=2)
 
 
 async def published_tombstones(redis: Redis) -> int | None:
-    """Return how many are published; None if none were ever published. Raises StreamUnavailable."""
+    """Return the number of published tombstones; None if none were ever published. Raises StreamUnavailable."""
     with translated_errors():
         async with redis.pipeline(transaction=False) as pipeline:
             pipeline.exists(TOMBSTONES)
@@ -29,13 +29,13 @@ async def published_tombstones(redis: Redis) -> int | None:
 
 
 async def publish_tombstones(redis: Redis, user_hashes: Sequence[bytes]) -> None:
-    """Publish all, 32 bytes each. Raises StreamUnavailable."""
+    """Replace the published tombstones by these pseudonyms of 32 bytes. Raises StreamUnavailable."""
     with translated_errors():
         await redis.set(TOMBSTONES, b"".join(user_hashes))
 
 
 async def read_tombstones(redis: Redis) -> Set[bytes] | None:
-    """Return all; None if none were ever published. Raises StreamUnavailable."""
+    """Return the published tombstones; None if none were ever published. Raises StreamUnavailable."""
     with translated_errors():
         value: Any = await redis.get(TOMBSTONES)
     if value is None:
@@ -53,7 +53,7 @@ class TombstoneSync:
         self._outage = OutageReport(telemetry.tombstones_unreadable)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look every two seconds until `stop` is set."""
+        """Check every two seconds until `stop` is set."""
         await poll(self._refresh, _SYNC_INTERVAL, stop)
 
     async def _refresh(self) -> None:

@@ -1,4 +1,4 @@
-"""Names that Segment's senders used and nobody mapped: counts of all ingest processes, in one small hash of Redis."""
+"""Counts unmapped event names of Segment clients, over all ingest processes, in one small hash of Redis."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from stream.server.failures import translated_errors
 MAX_NAMES: Final = 100
 
 OTHER: Final = "(other)"
-"""Counts the names beyond those, and those that might say something of a person."""
+"""Name for the counts of further names, and of names that might identify a person."""
 
 KEPT: Final = timedelta(days=7)
-"""How long a name is told of after it was last seen."""
+"""How long a name is reported after it was last seen."""
 
 _SCRIPT: Final = (Path(__file__).parent / "note_unmapped.lua").read_text(encoding="utf-8")
 
 
 class Unmapped(NamedTuple):
-    """A name and how often it was seen."""
+    """A name and the number of its uses."""
 
     name: str
     times: int
@@ -32,7 +32,7 @@ class Unmapped(NamedTuple):
 
 
 async def add_unmapped(redis: Redis, counts: Mapping[str, int], now: datetime) -> None:
-    """Add counts by name. Raises StreamUnavailable; after a timeout they may have been added."""
+    """Add counts by name. Raises StreamUnavailable; after a timeout the counts may have been added."""
     arguments: list[str | int] = [int(now.timestamp()), int(KEPT.total_seconds()), MAX_NAMES, OTHER]
     for name, count in counts.items():
         arguments += [name, count]
@@ -41,7 +41,7 @@ async def add_unmapped(redis: Redis, counts: Mapping[str, int], now: datetime) -
 
 
 async def read_unmapped(redis: Redis, now: datetime) -> list[Unmapped]:
-    """Return the names that were seen of late, most frequent first. Raises StreamUnavailable."""
+    """Return the names seen within `KEPT`, most frequent first. Raises StreamUnavailable."""
     with translated_errors():
         found: Any = await redis.hgetall(UNMAPPED)
     names = [_read(name.decode(), value) for name, value in found.items()]

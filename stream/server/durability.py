@@ -1,4 +1,4 @@
-"""How durable an append is before it counts: what is asked of Redis behind the writes, on their own connection."""
+"""Durability levels of an append: the command that follows the writes on their connection and waits for durability."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from stream.keys import PROBE
 from stream.server.failures import is_unknown_command, translated_errors
 
 CONFIRMATION_SECONDS: Final = 4.0
-"""How long Redis may take to confirm; shorter than a call may take, so that its own count is heard."""
+"""Maximum time for Redis to confirm. It is shorter than the timeout of a call, so that the reply still arrives."""
 
 _LOCAL: Final = 1
 _REPLICAS: Final = 1
 _MIN_SECONDS: Final = 0.9
-"""Between the starts of two fsyncs under everysec, and a margin for the clocks."""
+"""Minimum time between the starts of two fsyncs under everysec, less a margin for the clocks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A command that waits for the writes in front of it, and the counts its reply must reach."""
+    """A command that waits for the preceding writes, and the minimum counts of its reply."""
 
     command: tuple[str | int, ...]
     required: tuple[int, ...]
 
     def check(self, reply: Any) -> None:
-        """Raise StreamUnavailable unless the reply counts as many disks and replicas as are required."""
+        """Raise StreamUnavailable if the reply reports fewer disks or replicas than required."""
         if isinstance(reply, ResponseError):
             raise StreamUnavailable("not_durable", f"Redis cannot confirm: {reply}") from reply
         counts: Sequence[int] = [reply] if isinstance(reply, int) else reply
@@ -42,10 +42,10 @@ class Confirmation:
 
 
 async def confirmation(redis: Redis, level: Durability, seconds: float) -> Confirmation | None:
-    """Return what the level asks for within so many seconds on this server, None when Redis' own answer is enough.
+    """Return the confirmation that the level requires within `seconds`; None if the reply to the write is enough.
 
-    A level that needs a replica makes do with the replica's memory where Redis knows no WAITAOF (before 7.2); one that
-    needs the disk does not. Raises StreamUnavailable.
+    On a server without WAITAOF (Redis before 7.2), `replica` accepts the memory of the replica; `local` fails. Raises
+    StreamUnavailable.
     """
     patience = round(seconds * 1000)
     match level:
@@ -60,10 +60,10 @@ async def confirmation(redis: Redis, level: Durability, seconds: float) -> Confi
 
 
 async def knows_waitaof(redis: Redis) -> bool:
-    """Return whether the server can say what is on disk. Raises StreamUnavailable."""
+    """Return whether the server supports WAITAOF. Raises StreamUnavailable."""
     with translated_errors():
         try:
-            # asks for nothing, so it returns at once where the command is known
+            # requires nothing, so a server that supports the command replies at once
             await redis.waitaof(0, 0, 0)
         except ResponseError as error:
             if is_unknown_command(error):
@@ -73,10 +73,10 @@ async def knows_waitaof(redis: Redis) -> bool:
 
 
 async def confirms_early(redis: Redis) -> bool:
-    """Return whether WAITAOF is proven to answer before the disk has the write. For servers with everysec only.
+    """Return whether WAITAOF provably replies before the write is on disk. Only for servers with everysec.
 
-    Such a server starts a fsync at most once a second, so of two writes that are confirmed one after the other within
-    less, one is not on disk (redis#13793; Valkey 9.1 too). Writes a key that expires. Raises StreamUnavailable.
+    Such a server starts an fsync at most once a second. If two successive writes are confirmed within less, one of them
+    is not on disk (redis#13793; also Valkey 9.1). Writes a key that expires. Raises StreamUnavailable.
     """
     started = time.monotonic()
     for _ in range(2):

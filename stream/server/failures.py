@@ -1,4 +1,4 @@
-"""What an error of Redis means. No other module reads the words of a reply."""
+"""Translates errors of Redis. No other module interprets the text of an error reply."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from redis import exceptions
 
 from runtime.errors import StreamUnavailable
 
-# replies after which the same call may succeed later; redis-py moves the word of some into `status_code`
+# error codes after which the same call may succeed later; redis-py moves some of them into `status_code`
 _WORDS: Final = {
     "OOM": "out_of_memory",
     "MISCONF": "cannot_persist",
@@ -74,7 +74,7 @@ def is_unknown_command(error: exceptions.ResponseError) -> bool:
 
 
 def is_rewrite_in_progress(error: exceptions.ResponseError) -> bool:
-    """Whether the reply says that a file is being rewritten at the moment."""
+    """Whether the reply says that a file is being rewritten."""
     return "in progress" in str(error)
 
 
@@ -86,6 +86,6 @@ def _refusal(error: exceptions.ResponseError) -> StreamUnavailable | None:
 
 
 def _reason(error: exceptions.RedisError) -> str | None:
-    # in the error of a script, the word follows the name of the script or command
+    # in the error of a script, the code follows the name of the script or command
     words = [error.status_code or "", *str(error).replace(":", " ").replace("-", " ").split()]
     return next((_WORDS[word] for word in words if word in _WORDS), None)

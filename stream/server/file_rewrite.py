@@ -1,4 +1,4 @@
-"""Has Redis write its files anew, without what was removed: the append-only file, and the snapshot if it makes any."""
+"""Makes Redis rewrite its files without removed data: the append-only file, and the snapshot if it makes any."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _POLL_SECONDS: Final = 0.2
 
 
 async def rewrite_files(redis: Redis) -> None:
-    """Return once every file that Redis keeps was begun after the call, and is whole.
+    """Return once Redis has rewritten every file that it keeps, from a start after this call.
 
-    A server that keeps none has nothing to do. Waits for a rewrite that is under way, and for its own. Raises
-    StreamUnavailable, also when Redis could not do it.
+    Waits for rewrites in progress first. Does nothing on a server without files. Raises StreamUnavailable, also if a
+    rewrite fails.
     """
     facts = await _facts(redis)
     if facts["aof_enabled"]:
-        await _ask(redis, "BGREWRITEAOF")
+        await _start(redis, "BGREWRITEAOF")
         await _ended(redis, "aof_last_bgrewrite_status")
-    # snapshots are its own business: whether there are any shows in what it did since it started
+    # the schedule of snapshots is not readable, but their number since the start is
     if facts.get("rdb_saves"):
-        await _ask(redis, "BGSAVE")
+        await _start(redis, "BGSAVE")
         await _ended(redis, "rdb_last_bgsave_status")
 
 
-async def _ask(redis: Redis, command: str) -> None:
+async def _start(redis: Redis, command: str) -> None:
     execute: Any = redis.execute_command
     while True:
         await _idle(redis)
@@ -51,7 +51,7 @@ async def _ended(redis: Redis, status: str) -> None:
 
 
 async def _idle(redis: Redis) -> dict[str, Any]:
-    """Return what Redis says once no file is being written or will be."""
+    """Return the persistence section of INFO once no rewrite is in progress or scheduled."""
     under_way = ("aof_rewrite_in_progress", "aof_rewrite_scheduled", "rdb_bgsave_in_progress")
     while True:
         facts = await _facts(redis)

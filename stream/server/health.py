@@ -1,4 +1,4 @@
-"""Whether Redis answers, keeps what it is given, and has room."""
+"""Health checks of Redis: reachability, persistence and memory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from stream.server.failures import translated_errors
 
 
 async def ping(redis: Redis) -> str:
-    """Return what Redis is. Raises StreamUnavailable."""
+    """Return the state of Redis in words. Raises StreamUnavailable."""
     with translated_errors():
         await redis.ping()
     return "answers"
 
 
 async def append_only_file(redis: Redis) -> str:
-    """Return that there is one. Raises StreamUnavailable when there is none: a restart would lose every event."""
+    """Return "on". Raises StreamUnavailable without an append-only file: a restart would then lose every event."""
     with translated_errors():
         facts = await redis.info("persistence")
     if not facts["aof_enabled"]:
@@ -28,15 +28,15 @@ async def append_only_file(redis: Redis) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Of Redis, in bytes."""
+    """Memory of Redis, in bytes."""
 
     used: int
     limit: int
-    """0 when there is none."""
+    """0: no limit."""
 
 
 async def memory(redis: Redis) -> Memory:
-    """Return what Redis uses and may use. Raises StreamUnavailable."""
+    """Return the memory that Redis uses, and its limit. Raises StreamUnavailable."""
     with translated_errors():
         facts = await redis.info("memory")
     return Memory(int(facts["used_memory"]), int(facts["maxmemory"]))

@@ -1,4 +1,4 @@
-"""How full Redis is, and how much of that nobody has stored yet."""
+"""Measures the memory of Redis and how much of it holds entries that are not stored yet."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from stream.server.failures import is_missing_key, translated_errors
 
 @dataclass(frozen=True, slots=True)
 class StreamLoad:
-    """Redis at one moment."""
+    """The load of Redis at one moment."""
 
     unsettled: int
-    """Entries that no worker has stored, of all partitions; where Redis cannot tell, only those in a worker's hand."""
+    """Number of entries that are not stored yet, in all partitions. If Redis does not know it, only pending entries."""
     unsettled_bytes: int
-    """Their share of the memory of the streams: what trimming cannot give back."""
+    """Their share of the memory of the streams. Trimming cannot free it."""
     used_memory: int
     max_memory: int
-    """0 when there is no limit."""
+    """0: no limit."""
     append_only_file: bool
 
 
 async def measure_load(redis: Redis, partitions: int) -> StreamLoad:
-    """Look at the server and at each partition in one round trip. Raises StreamUnavailable."""
+    """Measure the server and each partition in one round trip. Raises StreamUnavailable."""
     keys = [stream_key(partition) for partition in range(partitions)]
     with translated_errors():
         async with redis.pipeline(transaction=False) as pipeline:

@@ -1,7 +1,7 @@
-"""What each kind of process may do in Redis: one ACL user each, and nothing more than it needs.
+"""Permissions in Redis: one ACL user for each kind of process, with the minimum of rights.
 
-Ingest cannot read back what it wrote, workers cannot add or remove an entry, the read service cannot write at all. The
-people who operate the system use the default user.
+Ingest cannot read back what it wrote, workers cannot add or remove an entry, the read service cannot write at all.
+Operators use the default user.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LIVE: Final = (f"~{TIMELINE}", f"~{LIVE_STATE}", f"~{LIVE_EVENTS}", f"~{history
 _READ_LIVE: Final = (f"%R~{TIMELINE}", f"%R~{LIVE_STATE}", f"%R~{history_key('*')}")
 
 _COUNT_UNMAPPED: Final = f"(~{UNMAPPED} +evalsha +eval +hgetall +hset +hdel +expire)"
-"""A selector: these commands on this key, and on no other. So are the next two."""
+"""A selector: these commands on this key only. The next two are selectors as well."""
 
 _RECORD_KEY_CHANGE: Final = f"(~{KEY_CHANGES} +hsetnx)"
 _READ_KEY_CHANGES: Final = f"(%R~{KEY_CHANGES} +hvals)"
@@ -143,4 +143,4 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "+exec",
     ),
 }
-"""By name of the user: the rules of an ACL, but for its password. A new user starts with none (`resetkeys -@all`)."""
+"""ACL rules by user, without passwords. A new user starts without rights (`resetkeys -@all`)."""

@@ -97,7 +97,7 @@ async def test_the_page_shows_a_learner_and_the_platform(
 
 async def test_a_refusal_is_shown_in_words(dashboard_url: str) -> None:
     page, complaints = await look(f"{dashboard_url}/#key={READ_KEY}")
-    assert "A service names the learner it asks about." in page
+    assert "A service must name the learner." in page
     assert 'data-state="live"' in page
     assert "Content Security Policy" not in complaints
 

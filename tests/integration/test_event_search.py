@@ -14,7 +14,7 @@ import pytest
 
 from schemas.accepted import AcceptedEvent
 from storage.answers import event_search
-from storage.answers.event_search import EventArchive, EventSearch, SearchTooWide, place_of, read_page, read_pages
+from storage.answers.event_search import EventArchive, EventSearch, SearchTooWide, position_of, read_page, read_pages
 from storage.database.pool import open_pool
 from tests.support.archive import archive
 from tests.support.events import NOW, event, learner
@@ -41,7 +41,7 @@ def history(count: int, step: timedelta = 10 * MINUTE) -> list[AcceptedEvent]:
 
 
 def in_order(events: list[AcceptedEvent]) -> list[AcceptedEvent]:
-    return sorted(events, key=place_of, reverse=True)
+    return sorted(events, key=position_of, reverse=True)
 
 
 async def all_pages(database: asyncpg.Connection, search: EventSearch, size: int) -> list[AcceptedEvent]:
@@ -86,7 +86,7 @@ async def test_pages_hold_each_event_once_while_more_come_in(
     await archive(database, early)
     search = EventSearch(ALL.since, ALL.until, user_hashes=learners)
     found: list[AcceptedEvent] = []
-    while page := await read_page(database, search, 7, place_of(found[-1]) if found else None):
+    while page := await read_page(database, search, 7, position_of(found[-1]) if found else None):
         found += page
         await archive(database, [late.pop() for _ in range(min(10, len(late)))])
     assert len(late) < 100

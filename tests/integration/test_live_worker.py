@@ -300,7 +300,7 @@ async def test_doctor_tells_how_late_live_events_are(
 
     monkeypatch.setattr(diagnosis, "_LATE_SECONDS", 0.0)
     await append_events(redis, xp(range(3)))
-    assert await found() == ("ok", "nobody publishes live")
+    assert await found() == ("ok", "no live worker has run")
     await delivered(redis, 1)
     assert (await found())[0] == "warn"
     monkeypatch.setattr(diagnosis, "_LATE_SECONDS", 60.0)

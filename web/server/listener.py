@@ -1,4 +1,4 @@
-"""Where a process listens, and whether it accepts requests without TLS."""
+"""The listeners of a process: address, certificate, trusted proxies, and whether TLS is required."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 STATUS_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics"})
 """Paths without personal data. Probes and Prometheus read them behind the proxy that terminates TLS."""
 
-_TLS_REQUIRED: Final = Refusal(HTTPStatus.FORBIDDEN, "tls_required", "Ask over https.")
+_TLS_REQUIRED: Final = Refusal(HTTPStatus.FORBIDDEN, "tls_required", "Use HTTPS.")
 _FIRST_MESSAGES: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
@@ -52,7 +52,7 @@ class Listener:
         if self.requires_tls and self.certificate is None and not self.trusted_proxies:
             raise ConfigurationError(
                 "ANALYTICS_REQUIRE_TLS is set: give ANALYTICS_TLS_CERT_FILE and ANALYTICS_TLS_KEY_FILE,"
-                " or name the proxies that end TLS in ANALYTICS_TRUSTED_PROXIES"
+                " or name the proxies that terminate TLS in ANALYTICS_TRUSTED_PROXIES"
             )
 
 

@@ -30,7 +30,7 @@ MALFORMED: Final = Refusal(
 INVALID_HOST: Final = Refusal(
     HTTPStatus.BAD_REQUEST,
     "invalid_host",
-    "Send one Host header with a name or an address, and perhaps a port; HTTP/1.0 needs none.",
+    "Send one Host header with a name or an address, and an optional port; HTTP/1.0 needs none.",
 )
 REPEATED_HEADER: Final = Refusal(
     HTTPStatus.BAD_REQUEST,
@@ -53,7 +53,7 @@ TOO_SLOW: Final = Refusal(
     f"Send the headers within {HEAD_SECONDS:.0f} seconds, then the body within {BODY_SECONDS:.0f}.",
 )
 TOO_MANY_PIPELINED: Final = Refusal(
-    HTTPStatus.TOO_MANY_REQUESTS, "too_many_pipelined", "Too many requests were sent ahead on one connection."
+    HTTPStatus.TOO_MANY_REQUESTS, "too_many_pipelined", "Too many pipelined requests on one connection."
 )
 NO_TUNNEL: Final = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "This is not a proxy.")
 REFUSALS: Final = (MALFORMED, INVALID_HOST, REPEATED_HEADER, NO_TUNNEL, TOO_SLOW, URI_TOO_LONG, HEADERS_TOO_LARGE)

@@ -1,10 +1,10 @@
 -- A page of events, newest first.
 --   $1 timestamptz  start of the window, included
---   $2, $3          the place behind which the page begins: timestamptz and uuid; the end of the window and the lowest id
---                   for the first page
---   $4 text[]       only these types; NULL: every type
---   $5 uuid         only this session; NULL: every session
---   $6 integer      how many at most
+--   $2, $3          the position after which the page begins, timestamptz and uuid; for the first page, the end of the
+--                   window and the lowest id
+--   $4 text[]       only these types; NULL: all types
+--   $5 uuid         only this session; NULL: all sessions
+--   $6 integer      maximum number of events
 SELECT event_id, event_type, user_hash, session_id, occurred_at, received_at, activity_date, schema_version, source,
        properties
 FROM analytics_events

@@ -3,7 +3,7 @@
 --   $2 date         today in the caller's time zone
 --   $3 integer      number of dates in the window, which ends on the reference day
 --   $4 timestamptz  a session without an end is closed when its last event is older
---   $5 interval     maximum time of the session that a hole in `activity` counts for
+--   $5 interval     session time that a gap in `activity` counts for, at most
 -- Placeholders: counter_sums and counters are the counters of the catalogue of events, summed and by name; day and
 -- achievement are the fields of LearnerDay and EarnedAchievement.
 WITH day AS (

@@ -1,9 +1,9 @@
 -- A page of one learner's events, newest first.
 --   $1 to $6  as in events.sql
---   $7 bytea[]  the names the learner may be stored under
+--   $7 bytea[]  the pseudonyms of the learner
 SELECT event.*
 FROM unnest($7::bytea[]) AS known (name)
-     -- name by name: the index has the events of one in order, those of several it has not
+     -- one pseudonym at a time: the index orders the events of one, not of several
      CROSS JOIN LATERAL (
          SELECT event_id, event_type, user_hash, session_id, occurred_at, received_at, activity_date, schema_version,
                 source, properties

@@ -1,7 +1,7 @@
 -- Health of the platform's API in one snapshot.
---   $1, $2 timestamptz  the window, $1 included, $2 not; both are starts of five-minute buckets
+--   $1, $2 timestamptz  the window, $1 included, $2 excluded; both are starts of five-minute buckets
 --   $3 interval         width of a step, counted from $1
---   $4 integer          how many endpoints
+--   $4 integer          maximum number of endpoints
 WITH bucket AS (
     SELECT date_bin($3::interval, bucket_start, $1::timestamptz) AS step, endpoint, latency_bucket, requests, server_errors
     FROM system_metrics
@@ -38,8 +38,8 @@ SELECT (SELECT array_agg((latency_bucket, requests)) FROM latency)            AS
         FROM tally WHERE step IS NOT NULL)                                    AS steps,
        (SELECT array_agg((error_type, errors) ORDER BY errors DESC, error_type)
         FROM error)                                                           AS errors,
-       -- a row of an hour at either end overlaps the window exactly when one of its events lies in it,
-       -- because the window is longer than the hour
+       -- the window is longer than an hour, so an hour at either end overlaps it exactly when one of the hour's events
+       -- lies in it
        (SELECT count(DISTINCT user_hash)
         FROM active_users_hourly
         WHERE hour >= date_trunc('hour', $1::timestamptz, 'UTC') AND hour < $2::timestamptz

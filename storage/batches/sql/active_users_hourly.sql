@@ -1,4 +1,4 @@
--- Who did anything in an hour, API calls included.
+-- Users with at least one event in an hour, API calls included.
 SELECT date_trunc('hour', occurred_at, 'UTC')                                     AS hour,
        user_hash,
        min(occurred_at)                                                           AS first_event_at,

@@ -1,4 +1,4 @@
--- A learner's day with the AI coach. Times are rounded to whole milliseconds one by one, so that sums are exact.
+-- AI coach activity by learner and day. Each time is rounded to whole milliseconds before the sum, so that sums are exact.
 SELECT user_hash,
        activity_date,
        count(*) FILTER (WHERE event_type = 'ai_message_sent')                     AS messages_sent,

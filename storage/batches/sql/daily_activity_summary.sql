@@ -1,4 +1,4 @@
--- A learner's day.
+-- Activity, XP and counters by learner and day.
 SELECT user_hash,
        activity_date,
        count(*)                                                                   AS activity_count,

@@ -1,4 +1,4 @@
--- What a learner has gathered over all time.
+-- XP, level and streak reports of a learner over all time.
 SELECT user_hash,
        {xp}                                                                       AS total_xp,
        max((properties ->> 'new_level')::integer) FILTER (WHERE event_type = 'level_up') AS highest_level,

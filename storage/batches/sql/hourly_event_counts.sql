@@ -1,4 +1,4 @@
--- Events of an hour by type.
+-- Events and XP by hour and type.
 SELECT date_trunc('hour', occurred_at, 'UTC')                                     AS hour,
        event_type,
        count(*)                                                                   AS events,

@@ -1,4 +1,4 @@
--- Achievements, each with the date and name of its first earning.
+-- Achievements by learner, each with the date and name of its first earning.
 SELECT user_hash,
        properties ->> 'achievement_id'                                            AS achievement_id,
        min(occurred_at)                                                           AS earned_at,

@@ -1,4 +1,4 @@
--- Materials of a learner, each with the latest activity date of a view and of a completion.
+-- Materials by learner, each with the latest activity dates of a view and of a completion.
 SELECT user_hash,
        properties ->> 'material_id'                                               AS material_id,
        count(*) FILTER (WHERE event_type = 'material_view')                       AS views,

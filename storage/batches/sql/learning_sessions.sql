@@ -1,4 +1,4 @@
--- Sessions: known by session_id; a session_start without one opens a session named by its event_id.
+-- Sessions by session_id. A session_start without a session_id opens a session with its event_id as the id.
 SELECT user_hash,
        coalesce(session_id, event_id)                                             AS session_id,
        min(occurred_at)                                                           AS started_at,
@@ -6,7 +6,7 @@ SELECT user_hash,
        (array_agg(activity_date ORDER BY occurred_at, event_id))[1]               AS activity_date,
        max(occurred_at)                                                           AS last_event_at,
        max(occurred_at) FILTER (WHERE event_type = 'session_end')                 AS ended_at,
-       -- for readers of the release before
+       -- for readers of the previous release
        max(round((properties ->> 'duration_seconds')::numeric * 1000)::bigint)
            FILTER (WHERE event_type = 'session_end')                              AS reported_duration_ms,
        count(*)                                                                   AS event_count,

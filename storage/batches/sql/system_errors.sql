@@ -1,4 +1,4 @@
--- API errors of five minutes by endpoint and type.
+-- API errors by five minutes, endpoint and type.
 SELECT date_bin('5 minutes', occurred_at, 'epoch')                                AS bucket_start,
        properties ->> 'endpoint'                                                  AS endpoint,
        properties ->> 'error_type'                                                AS error_type,

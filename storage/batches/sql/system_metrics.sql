@@ -1,4 +1,5 @@
--- API requests of five minutes by endpoint and latency bucket: b holds 1.02^(b-1) < ms <= 1.02^b (DDSketch, Masson et al. 2019).
+-- API requests by five minutes, endpoint and latency bucket. Bucket b holds 1.02^(b-1) < ms <= 1.02^b (DDSketch, Masson et
+-- al. 2019).
 SELECT date_bin('5 minutes', occurred_at, 'epoch')                                AS bucket_start,
        properties ->> 'endpoint'                                                  AS endpoint,
        ceil(ln(greatest((properties ->> 'duration_ms')::float8, 0.001)) / ln(1.02::float8))::smallint AS latency_bucket,

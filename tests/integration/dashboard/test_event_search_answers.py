@@ -16,7 +16,7 @@ import pytest
 from dashboard.services import Services
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from storage.answers.event_search import EventArchive, EventSearch, place_of
+from storage.answers.event_search import EventArchive, EventSearch, position_of
 from tests.support.access import EVENTS_KEY
 from tests.support.archive import archive
 from tests.support.events import event, uuid7
@@ -154,7 +154,7 @@ async def test_pages_hold_each_event_once_while_time_goes_on_and_events_come_in(
             oldest = happened(2_000 + later, ago=timedelta(hours=11) + later * MINUTE, user_hash=anna)
             await archive(database, [newest, oldest])
     assert len(seen) == len(set(seen))
-    assert seen[:50] == [str(one.event_id) for one in sorted(early, key=place_of, reverse=True)]
+    assert seen[:50] == [str(one.event_id) for one in sorted(early, key=position_of, reverse=True)]
     # what came late and belongs behind is there too; what is newer than the search is not
     assert len(seen) == 50 + later
 
