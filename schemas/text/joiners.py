@@ -10,7 +10,7 @@ import re
 import unicodedata
 from typing import Final
 
-from schemas.text.character_tables import CharacterTable
+from .character_tables import CharacterTable
 
 _JOINERS: Final = "\u200c\u200d"
 _VIRAMA: Final = 9
