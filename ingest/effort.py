@@ -12,7 +12,7 @@ from typing import Final, Self, TypeVar
 
 from ingest.work import WORK
 
-BUDGET: Final = 180_000
+BUDGET: Final = 160_000
 """Maximum work of one request, in units. Its remaining events must be sent again."""
 
 SLICE: Final = 4_000

@@ -66,7 +66,7 @@ def _find(text: str) -> Personal | None:
     WORK.candidates = 0
     candidate = plain(text)
     beyond_ascii = 0 if text.isascii() else len(text) // 3
-    WORK.units += _UNITS_OF_A_TEXT + len(candidate) // 4 + beyond_ascii + text.count("%") // 3
+    WORK.units += _UNITS_OF_A_TEXT + len(candidate) // 4 + beyond_ascii + text.count("%") // 2
     if has_secret(candidate):
         return Personal.SECRET
     candidate = without_uuids(candidate)
