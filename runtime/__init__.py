@@ -1,1 +1,1 @@
-"""What any process needs: settings, clock, errors, identity of callers and learners, orderly start and stop."""
+"""Parts of every process: settings, errors, clock, lifecycle, polling, backoff, pseudonyms. No HTTP and no servers."""

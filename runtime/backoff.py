@@ -1,4 +1,4 @@
-"""Exponential backoff with jitter: how long to wait between attempts, so that many clients do not return at once.
+"""Exponential backoff with jitter: the wait between attempts, spread so that many clients do not retry at once.
 
 Source: Marc Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
 """
@@ -14,7 +14,7 @@ _MAX_DOUBLINGS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """A wait that doubles with every failure in a row, from `first` to `longest` seconds. Pure.
+    """A wait that doubles with every consecutive failure, from `first` to `longest` seconds. Pure.
 
     `failures` counts from 1. `chance` is a random number in [0, 1).
     """
@@ -23,13 +23,13 @@ class Backoff:
     longest: float
 
     def ceiling(self, failures: int) -> float:
-        """Return the longest wait after so many failures, in seconds."""
+        """Return the longest wait after this number of failures, in seconds."""
         return min(self.first * 2.0 ** min(failures - 1, _MAX_DOUBLINGS), self.longest)
 
     def full_jitter(self, failures: int, chance: float) -> float:
-        """Return a wait between 0 and the ceiling, in seconds: spreads clients the most."""
+        """Return a wait between 0 and the ceiling, in seconds. It spreads clients the most."""
         return chance * self.ceiling(failures)
 
     def equal_jitter(self, failures: int, chance: float) -> float:
-        """Return a wait between half the ceiling and the ceiling, in seconds: never retries at once."""
+        """Return a wait between half the ceiling and the ceiling, in seconds. It is never zero."""
         return (1 + chance) / 2 * self.ceiling(failures)

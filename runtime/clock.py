@@ -1,4 +1,4 @@
-"""The one place that asks what time it is; logic takes `now` as an argument."""
+"""The only place that reads the clock. Other code takes `now` as an argument."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """Return the current time, aware, in UTC."""
+    """Return the current time in UTC, as an aware datetime."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What `analytics doctor` finds: a fact, whether it is good, and the fix where it is not."""
+"""Findings of `analytics doctor`: a fact, its status, and the fix of a problem."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at."""
+    """The result of one check."""
 
     name: str
-    """Stable word for programs, such as `redis.eviction`."""
+    """Stable name for programs, such as `redis.eviction`."""
     status: Literal["ok", "warn", "fail"]
     detail: str
     fix: str = ""
-    """What to do; empty when all is well."""
+    """What to do; empty if the status is ok."""
 
 
 def check(name: str, good: bool, detail: str, fix: str, *, otherwise: Literal["warn", "fail"] = "fail") -> Finding:

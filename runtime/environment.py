@@ -1,4 +1,4 @@
-"""Reads the settings of this process from its environment, once."""
+"""Reads the settings of this process from its environment."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _FIELD: Final = re.compile(r'field "(\w{1,64})"')
 
 
 def load_settings() -> Settings:
-    """Read the environment. Raises ConfigurationError that names each bad variable and repeats no value."""
+    """Return the settings. Raises ConfigurationError, which names each invalid variable and repeats no value."""
     try:
         return Settings()
     except SettingsError as error:
-        # says which field is not the JSON it should be
+        # the message names the field that is not valid JSON
         field = _FIELD.search(str(error))
         name = _variable((field[1],)) if field else "settings"
-        raise ConfigurationError(f"bad settings: {name}: write it as JSON, as the table of settings says") from None
+        raise ConfigurationError(f"bad settings: {name}: write it as JSON, see docs/configuration.md") from None
     except ValidationError as error:
         faults = "; ".join(
             f"{_variable(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"

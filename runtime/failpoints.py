@@ -1,7 +1,7 @@
-"""Named moments at which a test may make this process die or freeze. Off, they cost one comparison per batch.
+"""Named points at which a test can kill or freeze this process. When off, each costs one comparison per batch.
 
-`ANALYTICS_FAILPOINT=after_commit:kill:2` kills the process (SIGKILL) the second time it is at that moment; `stop` in
-place of `kill` freezes it (SIGSTOP). The idea is that of fail-rs and of FreeBSD's fail(9).
+`ANALYTICS_FAILPOINT=after_commit:kill:2` kills the process (SIGKILL) when it reaches the point for the second time;
+`stop` instead of `kill` freezes it (SIGSTOP). Modelled on fail-rs and FreeBSD's fail(9).
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from runtime.errors import ConfigurationError
 
 
 class Failpoint(StrEnum):
-    """Every moment there is."""
+    """Every failpoint."""
 
-    #: worker: entries are delivered to this consumer, nothing is done with them
+    #: worker: entries are delivered to this consumer and not processed
     AFTER_READ = "after_read"
-    #: worker: entries of a silent consumer are taken over
+    #: worker: entries of an idle consumer are claimed
     AFTER_CLAIM = "after_claim"
     AFTER_DECODE = "after_decode"
-    #: worker: events are in the stage of an open transaction
+    #: worker: events are in the staging table of an open transaction
     AFTER_COPY = "after_copy"
-    #: worker: they are in the tables and every aggregate, for this transaction
+    #: worker: events are in all tables, in an open transaction
     AFTER_STORE = "after_store"
     AFTER_DEAD_LETTERS = "after_dead_letters"
     BEFORE_COMMIT = "before_commit"
     #: worker: stored and not acknowledged
     AFTER_COMMIT = "after_commit"
     AFTER_ACK = "after_ack"
-    #: live worker: published and acknowledged, nothing noted of it
+    #: live worker: published and acknowledged, not counted
     AFTER_PUBLISH = "after_publish"
     #: ingest: accepted and not appended
     BEFORE_APPEND = "before_append"
@@ -41,7 +41,7 @@ class Failpoint(StrEnum):
     AFTER_APPEND = "after_append"
     BEFORE_TRIM = "before_trim"
     AFTER_TRIM = "after_trim"
-    #: maintenance: what a partition gave is in `retired`, the partition is empty and still attached
+    #: maintenance: the contribution of a partition is in `retired`; the partition is empty and attached
     AFTER_RETIRE = "after_retire"
     AFTER_DETACH = "after_detach"
     BEFORE_REFRESH = "before_refresh"
@@ -60,18 +60,18 @@ class _Armed:
     hits_left: int
 
 
-# of the whole process, as the death it brings
+# one for the whole process, which it ends
 _armed: _Armed | None = None
 
 
 def arm(spec: str | None) -> None:
-    """Set the failpoint of this process, `point:action[:hit]`; None is none. Raises ConfigurationError."""
+    """Set the failpoint of this process, `point:action[:hit]`; None disarms it. Raises ConfigurationError."""
     global _armed
     _armed = None if spec is None else _parse(spec)
 
 
 def reach(point: Failpoint) -> None:
-    """Say that the process is at `point`. Does not return when that is where it should die."""
+    """Kill or freeze the process if `point` is armed and this is its last hit."""
     if _armed is None or _armed.point is not point:
         return
     _armed.hits_left -= 1
@@ -83,6 +83,6 @@ def _parse(spec: str) -> _Armed:
     match = _SPEC.fullmatch(spec)
     if match is None or match["point"] not in set(Failpoint):
         raise ConfigurationError(
-            f"ANALYTICS_FAILPOINT must be point:kill or point:stop, and :hit or not; points: {', '.join(Failpoint)}"
+            f"ANALYTICS_FAILPOINT must be point:kill or point:stop, :hit optional; points: {', '.join(Failpoint)}"
         )
     return _Armed(Failpoint(match["point"]), _SIGNALS[match["action"]], int(match["hit"] or 1))

@@ -16,18 +16,18 @@ T = TypeVar("T")
 def stop_on_signals() -> Iterator[asyncio.Event]:
     """Yield an event that SIGTERM and SIGINT set while the block runs. The default handlers are restored after it.
 
-    A second signal ends the process at once with exit code 128 + its number, which is as safe as a kill.
+    A second signal ends the process at once with exit code 128 + its number. This is as safe as a kill.
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    asked = False
+    is_stopping = False
 
     def on_signal(number: signal.Signals) -> None:
-        nonlocal asked
-        if asked:
-            # not by the signal's default action: process 1 of a container has none
+        nonlocal is_stopping
+        if is_stopping:
+            # process 1 of a container has no default action for the signal
             os._exit(128 + number)
-        asked = True
+        is_stopping = True
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -40,7 +40,7 @@ def stop_on_signals() -> Iterator[asyncio.Event]:
 
 
 async def wait(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait until `stop` is set, for `seconds` at most; return whether it is set."""
+    """Wait until `stop` is set, at most `seconds`. Return whether it is set."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
     return stop.is_set()
@@ -66,10 +66,10 @@ async def run_until_stopped(
 
 
 async def run_together(stop: asyncio.Event, *works: Coroutine[None, None, None]) -> None:
-    """Run loops that end when `stop` is set. A failure of one sets it for the others; failures are raised as a group.
+    """Run loops that end when `stop` is set. A failure sets `stop` for the others. Failures are raised as a group.
 
-    No loop is cancelled, so each finishes what it has in hand. Before Python 3.12 a cancellation can also be lost
-    (bpo-37658: asyncio.wait_for, which redis-py uses), and a loop that waits for one would never end.
+    No loop is cancelled, so that each finishes its current work. Before Python 3.12 a cancellation can also get lost
+    (bpo-37658: asyncio.wait_for, which redis-py uses), and the loop would never end.
     """
 
     async def watched(work: Coroutine[None, None, None]) -> None:

@@ -1,4 +1,4 @@
-"""Calls that repeat until a process stops, and outages that are reported once."""
+"""Repeats a call until the process stops, and reports an outage once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtime.lifecycle import wait
 
 
 class OutageReport:
-    """Reports the first of several failures in a row, and the success after them."""
+    """Reports the first of several consecutive failures, and the success after them."""
 
     def __init__(
         self, on_failure: Callable[[DependencyUnavailable], None], on_recovery: Callable[[], None] = lambda: None
@@ -23,7 +23,7 @@ class OutageReport:
 
     @contextmanager
     def reported(self) -> Iterator[None]:
-        """Suppress a DependencyUnavailable of the block. Report it unless the block before failed as well."""
+        """Suppress a DependencyUnavailable of the block. Report it unless the previous block failed too."""
         try:
             yield
         except DependencyUnavailable as error:
@@ -37,7 +37,7 @@ class OutageReport:
 
 
 async def poll(call: Callable[[], Awaitable[object]], interval: timedelta, stop: asyncio.Event) -> None:
-    """Call at once and then at every `interval`, until `stop` is set. An error of the call is raised."""
+    """Call at once and then at every `interval`, until `stop` is set. Raises the error of a call."""
     while not stop.is_set():
         await call()
         await wait(stop, interval.total_seconds())

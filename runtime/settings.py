@@ -1,4 +1,4 @@
-"""Every setting of every process, read once from the environment by the command line and passed on."""
+"""All settings of all processes. The command line reads them from the environment once and passes them on."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from runtime.setting_values.server_urls import PostgresUrl, RedisUrl, check_redi
 from runtime.setting_values.trusted_proxies import named_proxies
 
 STATEMENT_TIMEOUT = timedelta(seconds=20)
-"""Longest a statement of a batch may run; claims must wait longer than a batch can take."""
+"""Maximum time of a statement of a batch. Entries are claimed only after more than a batch can take."""
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 Durability = Literal["memory", "server", "local", "replica"]
-"""What must hold before an event counts as accepted; docs/operations.md says what each level survives."""
+"""What must hold before an event counts as accepted. docs/operations.md describes what each level survives."""
 
 
 SECRET_FIELDS = frozenset(
     {"redis_url", "redis_password", "database_url", "pseudonym_keys", "api_keys", "api_key_secret", "jwt_secret"}
 )
-"""Settings that whoever does not need them must not have."""
+"""Secret settings. A process gets only those that it needs."""
 
 
 class Settings(BaseSettings):
-    """The settings; each field's environment variable is its alias, or ANALYTICS_ and its name."""
+    """The settings. The environment variable of a field is its alias, or ANALYTICS_ and its name."""
 
     model_config = SettingsConfigDict(
         env_prefix="ANALYTICS_", frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
@@ -108,7 +108,7 @@ class Settings(BaseSettings):
         le=1,
         description="Share of the last entries that a worker may park before it stops. 0: no limit.",
     )
-    dead_letter_window: int = Field(1_000, ge=1, description="Number of last entries that this share is of.")
+    dead_letter_window: int = Field(1_000, ge=1, description="Number of last entries to which this share applies.")
     dead_letter_max_consecutive: int = Field(
         50, ge=0, description="Consecutive entries that a worker may park before it stops. 0: no limit."
     )
@@ -140,10 +140,10 @@ class Settings(BaseSettings):
     session_timeout_minutes: int = Field(
         30,
         ge=5,
-        description="Minutes of silence that close a session, and the most of a silence that counts as study time.",
+        description="Minutes without an event that close a session. Longer gaps count as study time up to this.",
     )
     level_base_xp: int = Field(100, ge=1, description="XP from level 1 to level 2.")
-    level_growth_xp: int = Field(100, ge=0, description="XP by which each further level costs more.")
+    level_growth_xp: int = Field(100, ge=0, description="XP that each further level costs more than the one before.")
     min_group_size: int = Field(
         11, ge=1, description="Minimum group size. Figures about fewer learners are suppressed."
     )
@@ -161,12 +161,11 @@ class Settings(BaseSettings):
     )
     pii_actions: dict[str, Literal["reject", "redact", "hash"]] = Field(
         {},
-        description="JSON object: `reject`, `redact` or `hash` for a property whose text looks personal. Default: "
-        "`reject`.",
+        description="JSON object: `reject`, `redact` or `hash` for personal text in a property. Default: `reject`.",
     )
     pii_allow: dict[str, tuple[str, ...]] = Field(
         {},
-        description="JSON object: for a property or `event_id`, regular expressions of ids that only look personal. "
+        description="JSON object: for a property or `event_id`, regular expressions of ids that are not personal data. "
         "See docs/privacy.md.",
     )
     api_key_secret: SecretStr | None = Field(
@@ -233,7 +232,7 @@ class Settings(BaseSettings):
         if self.claim_idle_seconds <= longest_batch:
             raise ValueError(
                 f"ANALYTICS_CLAIM_IDLE_SECONDS must exceed ANALYTICS_FLUSH_INTERVAL plus "
-                f"{STATEMENT_TIMEOUT.total_seconds():.0f} s, else workers take batches from each other's hands"
+                f"{STATEMENT_TIMEOUT.total_seconds():.0f} s, otherwise workers claim batches that others still process"
             )
         return self
 
@@ -242,8 +241,8 @@ class Settings(BaseSettings):
         if self.raw_retention_days < self.event_retention_days:
             raise ValueError(
                 f"ANALYTICS_RAW_RETENTION_DAYS ({self.raw_retention_days}) must be at least"
-                f" ANALYTICS_EVENT_RETENTION_DAYS ({self.event_retention_days}): else the stream keeps entries whose"
-                " raw events are gone; raise the first or lower the second"
+                f" ANALYTICS_EVENT_RETENTION_DAYS ({self.event_retention_days}): otherwise the stream keeps"
+                " entries whose raw events are removed; raise the first or lower the second"
             )
         return self
 
@@ -257,7 +256,7 @@ class Settings(BaseSettings):
         try:
             check_redis_url(self._redis_url)
         except ValueError as fault:
-            raise ValueError(f"REDIS_HOST, REDIS_PORT and REDIS_DB make no address: {fault}") from None
+            raise ValueError(f"REDIS_HOST, REDIS_PORT and REDIS_DB are not a valid address: {fault}") from None
         return self
 
     @field_validator("cors_origins")
@@ -289,7 +288,7 @@ class Settings(BaseSettings):
 
     @property
     def redis_dsn(self) -> str:
-        """The URL of Redis, from REDIS_URL or its parts. Raises ConfigurationError if it does not encrypt but must."""
+        """The URL of Redis, from REDIS_URL or its parts. Raises ConfigurationError if it lacks required TLS."""
         if self.require_tls:
             require_encrypted_redis(self._redis_url)
         return self._redis_url
@@ -303,7 +302,7 @@ class Settings(BaseSettings):
 
     @property
     def database_dsn(self) -> str:
-        """The URL of Postgres. Raises ConfigurationError without one, or when it must encrypt and does not."""
+        """The URL of Postgres. Raises ConfigurationError if it is not set or lacks required TLS."""
         if self.database_url is None:
             raise ConfigurationError("DATABASE_URL is not set; give the URL of a Postgres database")
         url = self.database_url.get_secret_value()
@@ -313,36 +312,36 @@ class Settings(BaseSettings):
 
     @property
     def needs_append_only_file(self) -> bool:
-        """Whether a Redis without one is not to be trusted with events."""
+        """Whether ingest refuses events if Redis has no append-only file."""
         return self.environment == "production" and self.durability != "memory"
 
     @property
     def event_retention(self) -> timedelta:
-        """How long a processed event stays in Redis."""
+        """Time a stored event stays in Redis."""
         return timedelta(days=self.event_retention_days)
 
     @property
     def raw_retention(self) -> timedelta:
-        """How long a raw event stays in Postgres."""
+        """Time a raw event stays in Postgres."""
         return timedelta(days=self.raw_retention_days)
 
     @property
     def system_metrics_retention(self) -> timedelta:
-        """How long API health is kept."""
+        """Time the API health metrics are kept."""
         return timedelta(days=self.system_metrics_retention_days)
 
     @property
     def erasure_purge(self) -> timedelta:
-        """Minimum time between two purges of what erasures leave in files."""
+        """Minimum time between two purges of the bytes that erasures leave in files."""
         return timedelta(seconds=self.erasure_purge_seconds)
 
     @property
     def audit_retention(self) -> timedelta:
-        """How long the audit log is kept."""
+        """Time the audit log is kept."""
         return timedelta(days=self.audit_retention_days)
 
     def pseudonymizer(self) -> Pseudonymizer:
-        """Return the learners' pseudonymizer. Raises ConfigurationError without a good key."""
+        """Return the pseudonymizer of learners. Raises ConfigurationError without a strong key."""
         if self.pseudonym_keys is None:
             raise ConfigurationError(
                 "ANALYTICS_PSEUDONYM_KEYS is not set; make one with `openssl rand -hex 32`, set 1:<it>"
@@ -353,13 +352,13 @@ class Settings(BaseSettings):
         return Pseudonymizer(keys)
 
     def issued_key_secret(self) -> bytes | None:
-        """Return the secret that issued keys are hashed with, None without one. Raises ConfigurationError if weak."""
+        """Return the secret under which issued keys are hashed; None without one. Raises ConfigurationError if weak."""
         if self.api_key_secret is None:
             return None
         return self._strong("ANALYTICS_API_KEY_SECRET", self.api_key_secret.get_secret_value().encode())
 
     def learner_secret(self) -> str | None:
-        """Return the HS256 secret of learners' tokens, None without one. Raises ConfigurationError for a weak one."""
+        """Return the HS256 secret of learners' tokens; None without one. Raises ConfigurationError if weak."""
         if self.jwt_secret is None:
             return None
         return self._strong("ANALYTICS_JWT_SECRET", self.jwt_secret.get_secret_value().encode()).decode()

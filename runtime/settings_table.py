@@ -1,4 +1,4 @@
-"""The table of settings in a document: `python -m runtime.settings_table docs/configuration.md` writes it."""
+"""The table of settings of a document. `python -m runtime.settings_table docs/configuration.md` writes it."""
 
 from __future__ import annotations
 

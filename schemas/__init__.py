@@ -1,4 +1,4 @@
-"""The contract: events, their wire form, limits and API answers. Needs pydantic and the standard library only.
+"""The contract: events, their wire form, limits and API answers. Depends on pydantic and the standard library only.
 
-Its modules import each other relatively and run on Python 3.10 too: the SDK carries this package as its own.
+Modules import each other relatively and support Python 3.10, because the SDK includes this package as its own.
 """

@@ -1,4 +1,4 @@
-"""What a service may do, and a key that was issued to it, as processes tell each other."""
+"""Scopes of API keys, and issued keys in the form in which processes exchange them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 Scope = Literal["events:write", "events:read", "learning:read", "system:read", "privacy:admin"]
 
 SOURCE_NAME: Final = r"[A-Za-z0-9._-]{1,64}"
-"""Form of a service's name, as a regular expression."""
+"""Regular expression of the name of a service."""
 
 SourceName = Annotated[str, Field(pattern=rf"^{SOURCE_NAME}$")]
-"""Name of a service; stored with its events."""
+"""Name of a service. Stored with its events."""
 
 
 class IssuedKey(BaseModel):
-    """A key in force, without the key: `digest` is its HMAC-SHA-256, in hex."""
+    """A valid key, without its secret: `digest` is the HMAC-SHA-256 of the key, in hexadecimal."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,8 +1,8 @@
 """Payload of a dead letter: the parts of an entry that ingest would have accepted.
 
-A malformed entry may hold anything, personal data included. A field is kept when it has the form of that field, a
-property when the type of event has it and its value is valid. Everything else is replaced by its length,
-`{"bytes": n}`. An event that ingest wrote is therefore kept whole, and can be decoded from its letter.
+A malformed entry may hold anything, including personal data. A field is kept when it has the form of that field, a
+property when the event type has it and its value is valid. Everything else is replaced by its length, `{"bytes": n}`.
+So an event that ingest wrote is kept whole and can be decoded from its letter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Codec of the stream: an accepted event as one entry of text fields, readable with any Redis tool.
 
-Only this module knows the names of the fields. Every entry has all of them in the same order, and an absent value is
-empty: so Redis stores the names once per node instead of once per entry. Ingest writes the texts that the database
+The names of the fields are defined only here. Every entry has all of them in the same order, and an absent value is
+empty: Redis then stores the names once per node instead of once per entry. Ingest writes the texts that the database
 reads. Workers validate them and pass them on unchanged.
 """
 
@@ -69,7 +69,7 @@ _AS_ENCODED: Final = re.compile(
 
 
 class MalformedEntry(ValueError):
-    """A stream entry is not an event. `reason` is a stable code; `detail` is for people and repeats no value."""
+    """A stream entry is not an event. `reason` is a stable code, `detail` a message that repeats no value."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -94,7 +94,7 @@ def encode(event: AcceptedEvent) -> WireEvent:
 
 
 def read(fields: Mapping[bytes, bytes]) -> WireEvent:
-    """Return `encode(decode(fields))`, at a fifth of its cost for entries that ingest wrote. Raises MalformedEntry."""
+    """Return `encode(decode(fields))`. Entries that ingest wrote take a fifth of the time. Raises MalformedEntry."""
     try:
         text = b"\x1f".join(_values(fields)).decode()
         if _AS_ENCODED.fullmatch(text):

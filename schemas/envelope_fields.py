@@ -1,4 +1,4 @@
-"""Types of the fields beside an event's properties: whose it is, its id, its session, its time."""
+"""Types of the envelope fields of an event: learner, event id, session, time, schema version."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ from .text.placeholders import is_placeholder
 from .two_forms import either
 
 LONGEST_ID: Final = 512
-"""Characters of the id of a learner or an event."""
+"""Maximum number of characters of the id of a learner or an event."""
 
 LONGEST_SESSION_ID: Final = 128
+"""Maximum number of characters of the id of a session."""
 
 _MAX_DIGITS: Final = 25
-"""Of an id that is sent as a number."""
+"""Maximum number of digits of an id that is sent as a number."""
 
 _EXACT_FLOATS: Final = 2**53
-"""Whole numbers below it are floats that stand for no other whole number."""
+"""Below it, a float represents exactly one whole number."""
 
 _NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f]+$"
 _NO_TEXT: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _TEXT: Final = core_schema.simple_ser_schema("str")
 
-# Has a digit other than zero and no @, or the form of an address, and no brackets: no placeholder has.
+# A digit other than zero without @, or the form of an email address; no brackets. No placeholder matches.
 _COMMON_USER_ID: Final = (
     r"^(?:(?:[1-9]|[A-Za-z0-9][A-Za-z0-9._:+~-]*[1-9])[A-Za-z0-9._:+~-]*"
     r"|[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9-]+\.[A-Za-z0-9.-]+)$"
 )
-# A version and a variant of RFC 9562, which neither the UUID of zeros nor that of ones has.
+# A version and a variant of RFC 9562: excludes the UUIDs of only zeros and only ones.
 _COMMON_SESSION_ID: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 
 
 def id_text(value: object, longest: int = LONGEST_ID) -> str:
-    """Return an id as text: a text as it is, a whole number as its decimal digits.
+    """Return an id as text: a text unchanged, a whole number as decimal digits.
 
-    Raises PydanticCustomError or PydanticKnownError for what is no id, and for the id of nobody.
+    Raises PydanticCustomError or PydanticKnownError for a value that is not an id, and for a placeholder.
     """
     text = value if isinstance(value, str) else _digits(value)
     if not text:
@@ -64,7 +65,7 @@ def _digits(value: object) -> str:
 
 
 class _UserId:
-    """Takes the raw id of a learner, as text or as a whole number."""
+    """Accepts the raw id of a learner, as text or as a whole number."""
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         common = core_schema.str_schema(strict=True, max_length=LONGEST_ID, pattern=_COMMON_USER_ID)
@@ -76,14 +77,14 @@ class _UserId:
 
 @dataclass(frozen=True)
 class OpaqueSession:
-    """A session its sender names by something else than a UUID."""
+    """A session whose id is not a UUID."""
 
     name: str
     """In NFC."""
 
 
 class _SessionId:
-    """Takes a UUID in any of its forms, as text in lower case with hyphens; any other text is an OpaqueSession."""
+    """Accepts a UUID in any form, returned in lower case with hyphens, and any other text as an OpaqueSession."""
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         common = core_schema.str_schema(strict=True, pattern=_COMMON_SESSION_ID)
@@ -103,13 +104,13 @@ def _text_or_integer(longest: int) -> dict[str, Any]:
     return {"anyOf": [text, {"type": "integer"}]}
 
 
-# Offsets of places on Earth; one without is refused later, under a code of its own.
+# UTC offsets that are in use. A time without an offset is refused later, with a code of its own.
 _OFFSET: Final = r"[Zz]|\+(?:0[0-9]|1[0-3]):[0-5][0-9]|\+14:00|-(?:0[0-9]|1[01]):[0-5][0-9]|-12:00"
 _RFC_3339: Final = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[Tt ][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\.[0-9]+)?({_OFFSET})?$"
 
 
 class _Rfc3339:
-    """Lets texts of that form through, and no others: the parser of times alone would take "1790000000" for seconds."""
+    """Refuses texts of another form: the datetime parser alone would read "1790000000" as seconds."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         form = core_schema.custom_error_schema(
@@ -124,7 +125,7 @@ class _Rfc3339:
 
 
 class _SchemaVersion:
-    """Takes 1, and null for the same."""
+    """Accepts 1; null means 1."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         literal = handler(source)
@@ -140,10 +141,10 @@ def _version(value: object) -> object:
 
 
 UserId = Annotated[str, _UserId()]
-"""The raw id of a learner whose event is taken, or who shows a token: nobody's is refused."""
+"""The raw id of the learner of an event or a token. Placeholders are refused."""
 
 AskedUserId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=_NO_CONTROLS)]
-"""The raw id of a learner who is asked about. It may be one that is no longer taken, so that its data can be erased."""
+"""The raw id of a learner in a query. Allows placeholders: earlier releases stored some, and they can be erased."""
 
 EventId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=_NO_CONTROLS)]
 
@@ -151,7 +152,7 @@ SessionId = Annotated[str | OpaqueSession, _SessionId()]
 
 AskedSessionId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_SESSION_ID, pattern=_NO_CONTROLS)]
 
-# Not strict: after the step before, the text counts as no longer JSON, of which a strict datetime is not made.
+# not strict: after the first step the input is no longer JSON, and a strict datetime accepts text from JSON only
 Timestamp = Annotated[AwareDatetime, Field(strict=False), _Rfc3339()]
 
 SchemaVersion = Annotated[Literal[1], _SchemaVersion()]

@@ -14,7 +14,7 @@ _END: Final = "<!-- /event types -->\n"
 
 
 def with_table(document: str) -> str:
-    """Return the document with the current table between its two marks. Raises ValueError without them."""
+    """Return the document with the current table between its two marks. Raises ValueError if one is missing."""
     before, start, rest = document.partition(_START)
     _, end, after = rest.partition(_END)
     if not (start and end):

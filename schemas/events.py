@@ -1,4 +1,4 @@
-"""An event as a sender posts it: one envelope, the properties of its type, validated by one tagged union."""
+"""An event as a sender posts it: an envelope and the properties of its type, validated by one tagged union."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from .envelope_fields import EventId, SchemaVersion, SessionId, Timestamp, UserI
 
 
 class Envelope(BaseModel):
-    """What every event carries beside its type and properties."""
+    """The fields of every event except its type and properties."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
-    event_id: EventId | None = Field(default=None, description="Idempotency key; a UUIDv7 is kept as it is.")
+    event_id: EventId | None = Field(default=None, description="Idempotency key. A UUIDv7 is stored unchanged.")
     session_id: SessionId | None = Field(
-        default=None, description="A UUID, or any text or whole number: mapped to a UUID by a keyed function."
+        default=None, description="A UUID. Any other text or whole number is mapped to a UUID by a keyed function."
     )
-    timestamp: Timestamp | None = Field(default=None, description="When it happened: RFC 3339 with an offset.")
+    timestamp: Timestamp | None = Field(default=None, description="Time of the event: RFC 3339 with an offset.")
     schema_version: SchemaVersion = 1
 
 
 class LearnerEvent(Envelope):
-    """Something a learner did."""
+    """An event about a learner."""
 
-    user_id: UserId = Field(description="Raw id of the learner; hashed at once, never stored.")
+    user_id: UserId = Field(description="Raw id of the learner. Hashed at once, never stored.")
     event_type: str
     properties: Properties
 
 
 class PlatformEvent(Envelope):
-    """Something the platform did, perhaps for a learner."""
+    """An event about the platform, with or without a learner."""
 
-    user_id: UserId | None = Field(default=None, description="Raw id of the learner, if any; hashed at once.")
+    user_id: UserId | None = Field(default=None, description="Raw id of the learner, if any. Never stored.")
     event_type: str
     properties: Properties
 
@@ -51,7 +51,7 @@ _ENVELOPES: Final[Mapping[Subject, type[LearnerEvent | PlatformEvent]]] = {
 
 
 def _model_of(kind: EventKind) -> type[LearnerEvent | PlatformEvent]:
-    """Return the model of a type of event. Its properties may be left out when none of them is required."""
+    """Return the model of an event type. `properties` is optional when none of them is required."""
     is_required = any(field.is_required() for field in kind.properties.model_fields.values())
     fields: dict[str, Any] = {
         "event_type": (Literal[kind.name], ...),
@@ -64,11 +64,11 @@ def _model_of(kind: EventKind) -> type[LearnerEvent | PlatformEvent]:
 MODELS: Final[Mapping[str, type[LearnerEvent | PlatformEvent]]] = {
     name: _model_of(kind) for name, kind in CATALOGUE.items()
 }
-"""The model of each type of event, by its name."""
+"""The model of each event type, by its name."""
 
 
 class _OfTheCatalogue:
-    """Validates by the model of the event's type: compiled code looks the type up and enters that model alone."""
+    """Validates by the model of the event type. Compiled code selects the model."""
 
     def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return handler.generate_schema(Annotated[reduce(or_, MODELS.values()), Field(discriminator="event_type")])

@@ -1,4 +1,4 @@
-"""JSON Schema of each type of event, for senders in any language; `python -m schemas.export DIR` writes the files."""
+"""JSON Schema of each event type, for senders in any language. `python -m schemas.export DIR` writes the files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def json_schemas() -> dict[str, str]:
 
 
 def export(directory: Path) -> None:
-    """Write every schema into `directory`, which is made when it is missing. Raises OSError."""
+    """Write every schema into `directory` and create it if it is missing. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in json_schemas().items():
         (directory / name).write_text(text, encoding="utf-8")

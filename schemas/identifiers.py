@@ -1,11 +1,11 @@
-"""How a sender's event id becomes the key an event is stored, partitioned and deduplicated by.
+"""Maps a sender's event id to the key by which an event is stored, partitioned and deduplicated.
 
-A UUIDv7 (RFC 9562) orders by time and is kept. Any other string maps to a UUIDv8 whose first 16 bits are ones:
-a range no UUIDv7 of this age can reach, so that such ids have a partition of their own. A UUID is unique by itself and
-has one key whoever sends it; any other text is unique within the service that chose it, and maps per source.
+A UUIDv7 (RFC 9562) sorts by time and is kept. Any other text maps to a UUIDv8 whose first 16 bits are ones. No UUIDv7
+reaches that range for thousands of years, so these ids have their own partition. A UUID is unique by itself and has one
+key for all sources. Any other text is unique within its source, and its key depends on the source.
 
-The release before mapped every text without its source. The two keys of a text differ by a mask of the source, so
-each is computed from the other: `counterpart`.
+The release before mapped every text without its source. The two keys of a text differ by a mask of the source, so each
+can be computed from the other: `counterpart`.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _RESERVED_PREFIX: Final = b"\xff\xff"
 _NAMESPACE: Final = b"studyin/event-id/1\x00"
 _SOURCE_NAMESPACE: Final = b"studyin/event-id-source/1\x00"
 _SOURCES: Final = 4_096
-"""Masks that are kept: more than there are services."""
+"""Maximum number of cached masks; there are fewer services."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 RESERVED_FLOOR: Final = UUID("ffff0000-0000-0000-0000-000000000000")
-"""Lowest id of the reserved range."""
+"""Lowest id of the range of mapped texts."""
 
 
 def canonical_event_id(client_id: str, source: str) -> UUID:
-    """Return the key of an event that the service `source` calls `client_id`.
+    """Return the key of the event that has the id `client_id` in the service `source`.
 
     Pure and idempotent: a key maps to itself. A UUID (RFC 9562, 36 characters) has the same key for every source.
     """
@@ -51,16 +51,16 @@ def canonical_event_id(client_id: str, source: str) -> UUID:
 
 
 def counterpart(event_id: UUID, source: str) -> UUID:
-    """Return the other key of a text of this source: of the key with the source the one without it, and the reverse.
+    """Return the other key of a text: without the source for a key with it, and the reverse.
 
-    For keys of the reserved range; so is what is returned.
+    Argument and result are keys of the reserved range.
     """
     return UUID(int=event_id.int ^ _mask(source))
 
 
 @lru_cache(_SOURCES)
 def _mask(source: str) -> int:
-    """Return 106 bits: none of the prefix, the version and the variant."""
+    """Return 106 bits; the bits of the prefix, the version and the variant are zero."""
     blank = uuid8(b"\x00" * 16).int
     return uuid8(b"\x00\x00" + hashlib.sha256(_SOURCE_NAMESPACE + source.encode()).digest()).int ^ blank
 
@@ -82,27 +82,27 @@ def uuid8(digest: bytes) -> UUID:
 
 
 def session_uuid(text: str) -> str | None:
-    """Return the UUID that the text is one of the forms of, in lower case with hyphens; None for any other text."""
+    """Return the UUID in the text, in lower case with hyphens; None if the text is not a UUID in any form."""
     found = _ANY_UUID.fullmatch(text)
     return None if found is None else str(UUID(found[2]))
 
 
 def is_reserved(event_id: UUID) -> bool:
-    """Whether the id says nothing about time because it was mapped from a sender's string."""
+    """Whether the id was mapped from a text, so that it contains no time."""
     return event_id.bytes[:2] == _RESERVED_PREFIX
 
 
 def time_of(milliseconds: int) -> datetime:
-    """Return the time so long after the Unix epoch, in UTC. Raises OverflowError beyond the year 9999."""
+    """Return the time of Unix milliseconds, in UTC. Raises OverflowError beyond the year 9999."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def milliseconds_of(event_id: str) -> int:
-    """Return the Unix milliseconds that a UUIDv7, in lower case with hyphens, carries: perhaps beyond any datetime."""
+    """Return the Unix milliseconds of a UUIDv7 in lower case with hyphens. They may exceed any datetime."""
     return int(event_id[:8] + event_id[9:13], 16)
 
 
 def unix_milliseconds(moment: datetime) -> int:
-    """Return the whole milliseconds from the Unix epoch to an aware `moment`, rounded down."""
+    """Return the Unix milliseconds of an aware time, rounded down."""
     since = moment - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000

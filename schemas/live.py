@@ -79,11 +79,11 @@ def _properties(event: WireEvent) -> str:
 
 
 class LiveEvent(BaseModel):
-    """An event as a subscriber gets it, with its properties as attributes. Unknown fields are ignored."""
+    """An event as a subscriber receives it, with its properties as attributes. Unknown fields are ignored."""
 
     model_config = ConfigDict(strict=False, extra="ignore", frozen=True)
 
-    id: str = Field(description="Of the message; it grows. Subscribe with the last one to continue after it.")
+    id: str = Field(description="Id of the message; it increases. Subscribe with the last one to resume after it.")
     event_type: str
     event_id: UUID
     user_hash: str | None = Field(description="Pseudonym of the learner, hexadecimal; None without a learner.")
@@ -96,7 +96,7 @@ class LiveEvent(BaseModel):
 
 
 class UnknownEvent(LiveEvent):
-    """An event of a type that this release does not know."""
+    """An event of a type that this release does not have."""
 
     properties: dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""What ingest says of each event it was sent."""
+"""Answers of ingest: the verdict of each event."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ VerdictStatus = Literal["accepted", "rejected", "retry"]
 
 
 class Edit(BaseModel):
-    """A change to an accepted event: it is stored otherwise than it was sent."""
+    """A change to an accepted event: the stored value differs from the value that was sent."""
 
     pointer: str = Field(description="JSON Pointer (RFC 6901) into the event.")
-    code: str = Field(description="Why: stable, snake_case.")
+    code: str = Field(description="Reason of the change: stable, snake_case.")
     detail: str
 
 
 class Verdict(BaseModel):
-    """The fate of one event of a batch; `retry` means: send this one again, with this event_id."""
+    """The verdict of one event of a batch. `retry`: send the event again, with this event_id."""
 
     index: int = Field(description="Position in the batch, from 0.")
-    event_id: UUID | None = Field(default=None, description="The key it is stored by; None when it has none yet.")
+    event_id: UUID | None = Field(default=None, description="Id under which the event is stored, if it has one.")
     status: VerdictStatus
-    code: str | None = Field(default=None, description="Why it was not accepted: stable, snake_case.")
+    code: str | None = Field(default=None, description="Why the event was not accepted: stable, snake_case.")
     pointer: str | None = Field(default=None, description="JSON Pointer (RFC 6901) into the event.")
     detail: str | None = None
-    edits: list[Edit] = Field(
-        default=[], description="What is stored otherwise than it was sent; left out when nothing is."
-    )
+    edits: list[Edit] = Field(default=[], description="Changes before storage. Omitted when there are none.")
 
 
 class BatchReply(BaseModel):
@@ -39,7 +37,7 @@ class BatchReply(BaseModel):
     accepted: int
     rejected: int
     retry: int = Field(
-        default=0, description="Events to send again: received = accepted + rejected + retry. Left out when 0."
+        default=0, description="Number of events to send again: received = accepted + rejected + retry. Omitted when 0."
     )
     results: list[Verdict]
 
@@ -49,6 +47,4 @@ class TrackReply(BaseModel):
 
     event_id: UUID
     status: Literal["accepted"] = "accepted"
-    edits: list[Edit] = Field(
-        default=[], description="What is stored otherwise than it was sent; left out when nothing is."
-    )
+    edits: list[Edit] = Field(default=[], description="Changes before storage. Omitted when there are none.")

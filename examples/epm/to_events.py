@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Turns the EPM data set into events: `to_events.py IN.csv.gz OUT.ndjson.gz [--until 2026-01-31T12:00:00]`.
+"""Converts the EPM data set to events: `to_events.py IN.csv.gz OUT.ndjson.gz [--until 2026-01-31T12:00:00]`.
 
-Needs Python 3.11 and nothing else. Times of the data set are wall times in Europe/Rome; all are shifted forward by the
-same whole number of weeks, so that the last one lies within the 7 days before `--until` (default: now) and weekdays and
-times of day stay as they were. Then each gets the offset Rome has on that day.
+Needs Python 3.11 only. Times of the data set are local times of Europe/Rome. All are shifted forward by the same
+number of whole weeks, so that the last one is within the 7 days before `--until` (default: now), and weekdays and times
+of day do not change. Each gets the UTC offset of Rome on its day.
 
 For each student and lab: a session from the first start to the last end, a `material_view` for each row, and for each
 exercise other than plain `Es` a `material_complete` and an `xp_earned` of 10 at the end of its last row. The rows of a
-student and lab are in order of time, so the last row is the last in the file.
+student and lab are ordered by time, so the last row is the last in the file.
 
-Every id follows from the data, so importing it again changes nothing: session ids are UUIDv5 of student and lab,
-event ids are UUIDv7 of the event's time and a digest of what it is.
+Every id is derived from the data, so to import it again changes nothing. Session ids are UUIDv5 of student and lab,
+event ids are UUIDv7 of the event's time and a digest of its type and content.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def shift_of(rows: Iterable[Row], until: datetime) -> timedelta:
-    """Return the whole weeks that bring the last end within the 7 days before `until`, a wall time in Rome."""
+    """Return the whole weeks that bring the last end within the 7 days before `until`, a local time in Rome."""
     last = max(datetime.fromisoformat(row["end_time"]) for row in rows)
     return (until - last) // timedelta(weeks=1) * timedelta(weeks=1)
 
 
 def events(rows: list[Row], shift: timedelta) -> Iterator[Event]:
-    """Yield the events of all students and labs, each student's lab in order of time."""
+    """Yield the events of all students and labs, each student's lab ordered by time."""
     visits: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         visits.setdefault((row["student_id"], row["session"]), []).append(row)
@@ -88,7 +88,7 @@ def _visit_events(student: str, lab: str, rows: list[Row], shift: timedelta) -> 
 
 
 def uuid7(moment: datetime, name: str) -> UUID:
-    """Return the UUIDv7 (RFC 9562) of a moment whose other 74 bits are a digest of `name`."""
+    """Return a UUIDv7 (RFC 9562): the time, and a digest of `name` in the other 74 bits."""
     milliseconds = int(moment.timestamp() * 1000)
     digest = int.from_bytes(hashlib.sha256(name.encode()).digest()[:10], "big")
     high, low = digest >> 62 & 0xFFF, digest & (1 << 62) - 1
@@ -96,7 +96,7 @@ def uuid7(moment: datetime, name: str) -> UUID:
 
 
 def write(path: Path, lines: Iterable[Event]) -> int:
-    """Write one event a line, gzipped, the same bytes for the same events; return how many."""
+    """Write one event per line, gzipped, and return their number. Equal events give equal bytes."""
     text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
     path.write_bytes(gzip.compress(text.encode(), mtime=0))
     return text.count("\n")
@@ -107,7 +107,7 @@ def _moment(wall_time: str, shift: timedelta) -> datetime:
 
 
 def _seconds(start: datetime, end: datetime) -> int:
-    # Through timestamps: the difference of two times in one zone would forget a change of the clocks between them.
+    # by timestamps: the difference of two times in one zone ignores a change to summer time between them
     return int(end.timestamp() - start.timestamp())
 
 
@@ -116,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, metavar="IN.csv.gz")
     parser.add_argument("target", type=Path, metavar="OUT.ndjson.gz")
-    parser.add_argument("--until", type=datetime.fromisoformat, help="wall time in Rome; default now")
+    parser.add_argument("--until", type=datetime.fromisoformat, help="local time in Rome; default: now")
     arguments = parser.parse_args()
     rows = read_rows(arguments.source)
     until = arguments.until or datetime.now(ROME).replace(tzinfo=None)

@@ -1,1 +1,1 @@
-"""A service of the platform that tells what its learners do."""
+"""A service of the platform that sends what its learners do."""

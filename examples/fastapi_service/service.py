@@ -1,4 +1,4 @@
-"""A small service of the platform that tells what its learners do, and how its API does.
+"""A small service of the platform that sends what its learners do, and the health of its API.
 
 uvicorn --factory examples.fastapi_service.service:create_app
 """
@@ -13,12 +13,12 @@ from fastapi import FastAPI, Header
 from studyin_analytics import AnalyticsTracker
 from studyin_analytics.middleware import AnalyticsMiddleware
 
-# stands for the login of a real service
+# in place of the login of a real service
 Learner = Annotated[str, Header(alias="X-Learner")]
 
 
 def create_app(tracker: AnalyticsTracker | None = None) -> FastAPI:
-    """Return the service; without a tracker it sends where ANALYTICS_INGEST_URL and ANALYTICS_WRITE_KEY say."""
+    """Return the service. Without a tracker it uses ANALYTICS_INGEST_URL and ANALYTICS_WRITE_KEY."""
     analytics = tracker or AnalyticsTracker()
 
     @asynccontextmanager

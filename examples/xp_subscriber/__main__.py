@@ -1,6 +1,6 @@
-"""Prints who earned XP, as it happens: `python -m examples.xp_subscriber`, until Ctrl-C.
+"""Prints each XP event as it arrives, until Ctrl-C: `python -m examples.xp_subscriber`.
 
-ANALYTICS_DASHBOARD_URL and ANALYTICS_READ_KEY say where it listens.
+Reads ANALYTICS_DASHBOARD_URL and ANALYTICS_READ_KEY.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ async def print_xp(event: LiveEvent) -> None:
 
 
 async def main() -> None:
-    """Listen until cancelled."""
+    """Follow events until cancelled."""
     bus = get_event_bus()
     await bus.subscribe([EventType.XP_EARNED], print_xp)
     await bus.start_listening()

@@ -1,4 +1,4 @@
-"""The form of an API key in ANALYTICS_API_KEYS."""
+"""Entries of ANALYTICS_API_KEYS."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class ApiKeySetting(BaseModel):
     key: SecretStr
     scopes: frozenset[Scope]
     rate_limit_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Events, not requests; None: as many as there are."""
+    """Maximum rate of events (not requests); None: no limit."""
     rate_limit_burst: Annotated[int, Field(ge=1)] | None = None
-    """Most events at once. Not given: the largest batch or what a second allows, whichever is more."""
+    """Maximum events at once. Default: the larger of a full batch and the events of one second."""
 
     @model_validator(mode="after")
     def _a_burst_belongs_to_a_rate(self) -> Self:

@@ -1,4 +1,4 @@
-"""Whether the address of a server makes its client encrypt, and check whom it speaks to."""
+"""Checks that the URL of a server requires encryption and verification of its certificate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from runtime.errors import ConfigurationError
 
 
 def require_encrypted_redis(url: str) -> None:
-    """Raise ConfigurationError unless the client will encrypt and check the server's certificate and name."""
+    """Raise ConfigurationError unless the client encrypts and verifies the server's certificate and host name."""
     address = urlsplit(url)
     options = parse_qs(address.query)
     weakened = options.get("ssl_cert_reqs", ["required"])[0] != "required" or options.get(
@@ -22,7 +22,7 @@ def require_encrypted_redis(url: str) -> None:
 
 
 def require_encrypted_postgres(url: str) -> None:
-    """Raise ConfigurationError unless the client will encrypt and check the server's certificate and name."""
+    """Raise ConfigurationError unless the client encrypts and verifies the server's certificate and host name."""
     if parse_qs(urlsplit(url).query).get("sslmode") != ["verify-full"]:
         raise ConfigurationError(
             "ANALYTICS_REQUIRE_TLS is set: DATABASE_URL must have sslmode=verify-full;"

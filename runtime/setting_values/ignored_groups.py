@@ -1,4 +1,4 @@
-"""The consumer groups of other tools that trimming does not wait for, as a setting names them."""
+"""ANALYTICS_TRIM_IGNORE_GROUPS: consumer groups of other tools that trimming does not wait for."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Final
 
 OWN_GROUPS: Final = frozenset({"store", "live"})
-"""Groups of this system; stream/keys.py has them too, and a test holds both together."""
+"""Groups of this system. stream/keys.py has them too; a test compares both."""
 
 
 def split_names(text: str) -> list[object]:
-    """Return the items of a JSON list, or of a list separated by commas. Raises ValueError."""
+    """Return the items of a JSON list or a comma-separated list. Raises ValueError."""
     if not text.lstrip().startswith("["):
         return [name.strip() for name in text.split(",")]
     items: list[object] = json.loads(text)
@@ -19,7 +19,7 @@ def split_names(text: str) -> list[object]:
 
 
 def ignorable(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names, each once and none empty. Raises ValueError for a group of this system."""
+    """Return the names without duplicates and empty ones. Raises ValueError for a group of this system."""
     groups = tuple(dict.fromkeys(name for name in names if name))
     if own := sorted(OWN_GROUPS.intersection(groups)):
         raise ValueError(f"{' and '.join(own)}: trimming always waits for the groups of this system")

@@ -15,9 +15,9 @@ _MAX_PORT: Final = 65_535
 
 
 def authority_of(origin: str) -> str:
-    """Return the host of an origin, and its port if it has one, in lower case; empty for `null`.
+    """Return host and port (if any) of an origin in lower case; empty for `null`.
 
-    Raises ValueError for what is no origin.
+    Raises ValueError for a text that is not an origin.
     """
     if origin == _OPAQUE:
         return ""
@@ -30,7 +30,7 @@ def authority_of(origin: str) -> str:
 
 
 def allowed_origin(origin: str) -> str:
-    """Return an origin whose pages may read answers. Raises ValueError for `*`, `null`, and what no browser sends."""
+    """Return an origin of ANALYTICS_CORS_ORIGINS. Raises ValueError for `*`, `null` and forms no browser sends."""
     if origin in ("*", _OPAQUE):
         raise ValueError(f"{origin} would let pages of any site in; name each origin, such as https://app.example.org")
     try:

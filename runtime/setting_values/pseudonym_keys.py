@@ -1,4 +1,4 @@
-"""The keys of pseudonyms as text: `2:<hex>,1:<hex>`, a version and at least 32 bytes each; the highest one writes."""
+"""ANALYTICS_PSEUDONYM_KEYS: `2:<hex>,1:<hex>`, keys of at least 32 bytes by version. The highest is current."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BYTES: Final = 32
 
 
 def parse_keys(text: str) -> dict[int, bytes]:
-    """Return the keys by version. Raises ConfigurationError, which repeats none of them."""
+    """Return the keys by version. Raises ConfigurationError, which repeats no key."""
     keys: dict[int, bytes] = {}
     for part in text.split(","):
         match = _KEY.fullmatch(part.strip())
@@ -28,6 +28,6 @@ def parse_keys(text: str) -> dict[int, bytes]:
 
 
 def with_new_key(text: str) -> str:
-    """Return the keys with a new one before them, a version higher. Raises ConfigurationError."""
+    """Return the text with a new key of the next version in front. Raises ConfigurationError."""
     version = max(parse_keys(text)) + 1
     return f"{version}:{secrets.token_hex(_BYTES)},{text}"

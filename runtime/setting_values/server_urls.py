@@ -1,7 +1,7 @@
-"""Whether the URL of a server can be used at all: said when settings are read, by every process.
+"""Validates the URLs of Redis and Postgres when a process reads its settings.
 
-A client would notice much of it late, not at all, or again and again as if the server were away. No message repeats a
-part of the URL but the name of an option: the rest may be a password.
+The clients report many errors late, or never, or as an outage that they retry. Messages repeat only names of options:
+other parts of the URL may be a password.
 """
 
 from __future__ import annotations
@@ -35,38 +35,43 @@ _POSTGRES: Final = (
 
 
 def check_redis_url(url: str) -> str:
-    """Return the URL. Raises ValueError, which says what is wrong with it."""
+    """Return the URL. Raises ValueError with the reason."""
     parts = _split(url, ("redis", "rediss", "unix"))
     options = _options(parts, _REDIS | _REDIS_TLS if parts.scheme == "rediss" else _REDIS)
     if parts.scheme == "unix":
-        _require(bool(parts.path.strip("/")), "it names no socket")
+        _require(bool(parts.path.strip("/")), "it has no socket path")
     else:
         _check_hosts(list(filter(None, [parts.netloc.rpartition("@")[2]])))
         database = unquote(parts.path).strip("/")
-        _require(database == "" or _is_number(database), "its path is no number of a database")
-    _check(options, frozenset(("db",)), _is_number, "no number")
-    _check(options, _REDIS_SECONDS, _is_seconds, "no number of seconds")
-    _check(options, frozenset(("ssl_cert_reqs",)), ("none", "optional", "required").__contains__, "of no known value")
-    _check(options, frozenset(("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")), _is_file, "no file")
+        _require(database == "" or _is_number(database), "its path is not a database number")
+    _check(options, frozenset(("db",)), _is_number, "not a number")
+    _check(options, _REDIS_SECONDS, _is_seconds, "not a number of seconds")
+    _check(
+        options,
+        frozenset(("ssl_cert_reqs",)),
+        ("none", "optional", "required").__contains__,
+        "not none, optional or required",
+    )
+    _check(options, frozenset(("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")), _is_file, "not a file")
     return url
 
 
 def check_postgres_url(url: str) -> str:
-    """Return the URL. Raises ValueError, which says what is wrong with it."""
+    """Return the URL. Raises ValueError with the reason."""
     parts = _split(url, ("postgresql", "postgres"))
     options = _options(parts, _POSTGRES)
     hosts = parts.netloc.rpartition("@")[2]
     _check_hosts(hosts.split(",") if hosts else [])
     for ports in (options.get("port") or "").split(","):
-        _require(ports == "" or _is_port(ports), "its option port is no port")
-    _check(options, frozenset(("sslmode",)), _SSL_MODES.__contains__, f"none of {', '.join(sorted(_SSL_MODES))}")
-    _check(options, _POSTGRES_FILES, _is_file, "no file")
+        _require(ports == "" or _is_port(ports), "its option port is not a port")
+    _check(options, frozenset(("sslmode",)), _SSL_MODES.__contains__, f"not one of {', '.join(sorted(_SSL_MODES))}")
+    _check(options, _POSTGRES_FILES, _is_file, "not a file")
     return url
 
 
 RedisUrl = Annotated[SecretStr, AfterValidator(lambda url: SecretStr(check_redis_url(url.get_secret_value())))]
 PostgresUrl = Annotated[SecretStr, AfterValidator(lambda url: SecretStr(check_postgres_url(url.get_secret_value())))]
-"""What settings hold, checked as they are read."""
+"""URLs in settings, validated when they are read."""
 
 
 def _split(url: str, schemes: Collection[str]) -> SplitResult:
@@ -74,11 +79,11 @@ def _split(url: str, schemes: Collection[str]) -> SplitResult:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise ValueError("it is no URL") from None
+        raise ValueError("it is not a URL") from None
     _require(parts.scheme in schemes and url[len(parts.scheme) :].startswith("://"), f"it must begin with {known}")
     _require(
         not parts.fragment and "@" not in parts.query and "@" not in parts.path,
-        "user and password must be percent-encoded: a / ? # or @ in them ends them",
+        "user and password must be percent-encoded if they contain / ? # or @",
     )
     return parts
 
@@ -87,11 +92,11 @@ def _options(parts: SplitResult, known: Collection[str]) -> dict[str, str]:
     try:
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     except ValueError:
-        raise ValueError("what stands behind ? are no options") from None
+        raise ValueError("the part after ? is not a list of options") from None
     for name in options:
         if name not in known:
-            told = f" {name}" if _OPTION_NAME.fullmatch(name) else ""
-            raise ValueError(f"it has an unknown option{told}; known are {', '.join(sorted(known))}")
+            shown = f" {name}" if _OPTION_NAME.fullmatch(name) else ""
+            raise ValueError(f"it has an unknown option{shown}; known are {', '.join(sorted(known))}")
     return options
 
 
@@ -100,8 +105,8 @@ def _check_hosts(hosts: Collection[str]) -> None:
         name, colon, port = host.rpartition("]") if host.startswith("[") else host.partition(":")
         if host.startswith("["):
             name, colon, port = f"{name}]", port[:1], port[1:]
-        _require(name not in ("", "]", "[]"), "it names no host")
-        _require(not colon or _is_port(port), "its port is no number from 1 to 65535")
+        _require(name not in ("", "]", "[]"), "it has no host")
+        _require(not colon or _is_port(port), "its port is not a number from 1 to 65535")
 
 
 def _check(options: dict[str, str], names: Collection[str], is_good: Callable[[str], bool], kind: str) -> None:

@@ -1,4 +1,4 @@
-"""Which proxies may be believed about a caller's address: those that are named, never everybody. Pure."""
+"""ANALYTICS_TRUSTED_PROXIES: proxies whose X-Forwarded-For is trusted. They must be named. Pure."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ _EXAMPLE: Final = "name each proxy by its address or network, such as 10.0.0.5 o
 def named_proxies(names: Iterable[str]) -> tuple[str, ...]:
     """Return the addresses and networks.
 
-    Raises ValueError for `*`, for a network wider than /8, and for what is no address or network.
+    Raises ValueError for `*`, a network wider than /8, and a text that is not an address or network.
     """
     proxies = tuple(names)
     for proxy in proxies:
         if proxy == "*":
-            raise ValueError(f"* would let every caller choose the address it is known by; {_EXAMPLE}")
+            raise ValueError(f"* would let every caller choose its address; {_EXAMPLE}")
         try:
             network = _network(proxy)
         except ValueError:
-            raise ValueError(f"one of them is no address and no network; {_EXAMPLE}") from None
+            raise ValueError(f"one of them is not an address or a network; {_EXAMPLE}") from None
         if _is_too_wide(network):
             raise ValueError(
-                f"a network wider than /{_SHORTEST_PREFIX} would let strangers choose the address they are known by;"
-                f" {_EXAMPLE}"
+                f"a network wider than /{_SHORTEST_PREFIX} would let other callers choose their address; {_EXAMPLE}"
             )
     return proxies
 
 
 def _network(proxy: str) -> IPv4Network | IPv6Network:
-    # strict: bits behind the prefix are a slip, and such a network would silently match nobody
+    # strict: bits after the prefix are a mistake, and such a network would match no address
     return ip_network(proxy) if "/" in proxy else ip_network(ip_address(proxy).packed)
 
 

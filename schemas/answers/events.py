@@ -17,7 +17,7 @@ class StoredEvent(BaseModel):
     event_id: UUID
     event_type: str
     user_hash: str | None = Field(
-        description="Pseudonym of the learner, hexadecimal; null when the platform acted for nobody."
+        description="Pseudonym of the learner, hexadecimal; null for a platform event without a learner."
     )
     session_id: UUID | None
     occurred_at: datetime
@@ -29,8 +29,8 @@ class StoredEvent(BaseModel):
 
 
 class EventPage(BaseModel):
-    """Some of the events that were searched for, newest first."""
+    """One page of the events that match a search, newest first."""
 
     meta: WindowMeta
     events: list[StoredEvent]
-    next_cursor: str | None = Field(description="The `cursor` of the same query for the next page; null at the end.")
+    next_cursor: str | None = Field(description="`cursor` of the next page of the same query; null on the last page.")

@@ -13,7 +13,7 @@ Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
 class LatencyMs(BaseModel):
-    """Percentiles in milliseconds, within 1 % of exact; null when there was no request."""
+    """Percentiles in milliseconds, within 1 % of the exact value; null without requests."""
 
     p50: float | None
     p95: float | None
@@ -21,7 +21,7 @@ class LatencyMs(BaseModel):
 
 
 class EndpointMetrics(BaseModel):
-    """Health of one endpoint; percentiles as in `latency_ms`."""
+    """Health of one endpoint. Percentiles are in milliseconds, as in `latency_ms`."""
 
     endpoint: str
     requests: Count
@@ -47,12 +47,12 @@ class SystemMetrics(BaseModel):
     latency_ms: LatencyMs
     error_rate: Ratio = Field(description="Share of requests with a status of 500 or more; 0 without requests.")
     errors_by_type: dict[str, Count] = Field(description="`api_error` events by type, most frequent first.")
-    top_endpoints: list[EndpointMetrics] = Field(description="By requests, most first.")
+    top_endpoints: list[EndpointMetrics] = Field(description="Endpoints with the most requests, most first.")
     active_users: Count | None = Field(
-        description="Distinct learners with any event in the window; null when `suppressed` names it."
+        description="Distinct learners with an event in the window; null when it is listed in `suppressed`."
     )
-    step_seconds: Count = Field(description="Width of a step of `series`: 300 up to a day, 3600 beyond.")
-    series: list[RequestStep] = Field(description="Every step of the window, oldest first; the last one is unfinished.")
+    step_seconds: Count = Field(description="Seconds of a step of `series`: 300 in windows of up to a day, else 3600.")
+    series: list[RequestStep] = Field(description="Every step of the window, oldest first. The last one is incomplete.")
     suppressed: list[str] = Field(
-        description="Fields that are null because they are about fewer learners than may be told of."
+        description="Fields that are null because they are about fewer learners than the minimum group size."
     )

@@ -1,6 +1,6 @@
-"""Every type of event, one row each: what differs by type of event is derived from this table.
+"""Every event type, one row each. Everything that depends on the type is derived from this table.
 
-CONTRIBUTING.md shows how to add a type.
+CONTRIBUTING.md shows how to add an event type.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["CATALOGUE", "COUNTERS", "LEARNER_EVENTS", "PLATFORM_EVENTS", "EventK
 
 
 class EventType(str, Enum):
-    """Name of an event as it is sent, stored and published (snake_case); a text, written as its value."""
+    """Name of an event type as it is sent, stored and published (snake_case). A member is a string."""
 
     __str__ = str.__str__
 
@@ -60,17 +60,17 @@ _KINDS: Final = (
 )
 
 CATALOGUE: Final[Mapping[str, EventKind]] = {kind.name: kind for kind in _KINDS}
-"""The row of each type of event, by its name."""
+"""The row of each event type, by its name."""
 
 LEARNER_EVENTS: Final = frozenset(kind.name for kind in _KINDS if kind.subject is Subject.LEARNER)
-"""Types that are activity of a learner."""
+"""Event types that are activity of a learner."""
 
 PLATFORM_EVENTS: Final = frozenset(kind.name for kind in _KINDS if kind.subject is Subject.PLATFORM)
-"""Types that are health of the platform."""
+"""Event types about the health of the platform."""
 
 COUNTERS: Final[Mapping[str, frozenset[str]]] = {
     counter: frozenset(kind.name for kind in _KINDS if kind.counter == counter)
     for counter in dict.fromkeys(kind.counter for kind in _KINDS)
     if counter is not None
 }
-"""Types that each counter of a learner's day counts, by its column."""
+"""Event types that each counter of a learner's day counts, by its column."""

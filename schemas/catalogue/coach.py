@@ -1,4 +1,4 @@
-"""What learners and the AI coach exchange: lengths, times and ratings, never a text."""
+"""Events of the AI coach: lengths, times and ratings, never a text."""
 
 from __future__ import annotations
 

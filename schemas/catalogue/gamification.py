@@ -1,4 +1,4 @@
-"""What learners earn: XP, levels, achievements, streaks."""
+"""Events of gamification: XP, levels, achievements, streaks."""
 
 from __future__ import annotations
 

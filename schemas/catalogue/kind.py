@@ -1,4 +1,4 @@
-"""The row of the catalogue: everything that distinguishes one type of event from another."""
+"""The row of the catalogue: everything that depends on the event type."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from .property_types import Properties
 
 
 class Subject(Enum):
-    """Whose event it is."""
+    """Who or what an event is about."""
 
     LEARNER = "learner"
-    """Activity of a learner: it names one, and counts in their days and sessions."""
+    """Activity of a learner. It has a learner and counts in their days and sessions."""
 
     PLATFORM = "platform"
-    """Health of the platform: it may name a learner, and is no activity of theirs."""
+    """Health of the platform. It may have a learner and is not an activity of the learner."""
 
 
 @dataclass(frozen=True)
 class EventKind:
-    """One type of event."""
+    """One event type."""
 
     name: str
-    """As it is sent, stored and published, in snake_case."""
+    """Name as it is sent, stored and published, in snake_case."""
 
     subject: Subject
     properties: type[Properties]
 
     xp: str | None = None
-    """Property whose whole number is added to the learner's XP."""
+    """Property whose value, a whole number, is added to the learner's XP."""
 
     counter: str | None = None
-    """Column of `daily_activity_summary` that counts these events. Several types may share one."""
+    """Column of `daily_activity_summary` that counts these events. Several event types may share one."""

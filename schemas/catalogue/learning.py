@@ -1,4 +1,4 @@
-"""What learners do with materials: sessions, views, completions, searches."""
+"""Events of learning: sessions, views and completions of materials, searches."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class MaterialCompleteProperties(Properties):
     material_type: Identifier | None = None
     duration_seconds: Seconds | None = None
     score: Score | None = Field(
-        default=None, description="In percent; beyond 0 to 100 where points are added or taken away."
+        default=None, description="In percent. May be below 0 or above 100 where points are added or taken away."
     )
 
 

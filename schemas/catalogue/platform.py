@@ -1,4 +1,4 @@
-"""How the platform's API answers: requests and errors."""
+"""Events of the platform's API: requests and errors."""
 
 from __future__ import annotations
 

@@ -80,11 +80,11 @@ Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TR
 
 
 class Properties(BaseModel):
-    """Base of the properties of every type of event: strict types, no unknown keys, no NaN."""
+    """Base of the properties of every event type: strict types, no unknown keys, no NaN."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
     def to_json(self) -> str:
         """Return the stored form: a compact JSON object without absent properties."""
-        # model_dump_json costs more: it passes some forty parameters
+        # cheaper than model_dump_json, which passes about forty parameters
         return self.__pydantic_serializer__.to_json(self, exclude_none=True).decode()

@@ -1,1 +1,1 @@
-"""Rules about texts that others wrote: Unicode, ids that stand for nobody, safe display. Pure."""
+"""Rules about texts of senders: Unicode, placeholders in place of ids, safe display. Pure."""

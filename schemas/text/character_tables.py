@@ -1,4 +1,4 @@
-"""Tables for `str.translate` that learn characters as they meet them: a character of a text costs little."""
+"""Tables for `str.translate` that compute each character once, at its first use."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Callable
 from typing import Final
 
 _MOST: Final = 10_000
-"""Characters a table remembers: more than senders use, and little memory."""
+"""Maximum number of cached characters: more than senders use, at little memory."""
 
 
 class CharacterTable(dict[int, str | None]):
-    """Says what becomes of each character: another text, or None where it is left out."""
+    """Maps each character to its replacement; None removes it."""
 
     def __init__(self, form: Callable[[str], str | None]) -> None:
-        """Take what decides it for one character."""
+        """`form` returns the replacement of a character."""
         super().__init__()
         self._form = form
 
     def __missing__(self, code: int) -> str | None:
         if len(self) >= _MOST:
-            # full of rare ones, it would be of no use to the others
+            # a table full of rare characters would slow down the common ones
             self.clear()
         form = self[code] = self._form(chr(code))
         return form

@@ -1,4 +1,4 @@
-"""The compatibility form of Unicode (NFKC) of a text that somebody else wrote. Pure."""
+"""The compatibility form of Unicode (NFKC), with a bound on the growth of a text. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import unicodedata
 from typing import Final
 
 _PHRASES: Final = {0xFDFA: " ", 0xFDFB: " "}
-"""Ligatures of Arabic that stand for 18 and 8 characters: no part of an id or a number."""
+"""Arabic ligatures that expand to 18 and 8 characters. They are not part of an id or a number."""
 
 
 def nfkc(text: str) -> str:
-    """Return the text in NFKC, at most six times as long; a ligature of a whole phrase becomes a blank."""
+    """Return the text in NFKC, at most six times as long. A ligature of a whole phrase becomes a space."""
     return text if text.isascii() else unicodedata.normalize("NFKC", text.translate(_PHRASES))

@@ -1,7 +1,7 @@
-"""Zero-width joiners in ids: part of the spelling in some scripts, and in all others a way to make two ids look alike.
+"""Zero-width joiners in ids: part of the spelling in some scripts; in others they make two ids look the same.
 
-U+200C and U+200D decide how letters join in Arabic, Syriac, Mongolian and the Indic scripts. There they are kept; the
-rule is wider than CONTEXTJ of RFC 5892, which refuses Persian as it is typed.
+U+200C and U+200D control how letters join in Arabic, Syriac, Mongolian and the Indic scripts, where they are accepted.
+The rule is wider than CONTEXTJ of RFC 5892, which refuses common spellings of Persian.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .character_tables import CharacterTable
 
 _JOINERS: Final = "\u200c\u200d"
 _VIRAMA: Final = 9
-"""Canonical combining class of the signs that take the vowel from a letter."""
+"""Canonical combining class of the signs that remove the vowel of a letter."""
 
 _NEEDED_IN: Final = (
     # Arabic, Syriac, Thaana, NKo, Mandaic, and their supplements
@@ -43,9 +43,9 @@ _IS_NEEDED_IN: Final = re.compile("[" + "".join(f"{first}-{last}" for first, las
 
 
 def joiners_belong(text: str) -> bool:
-    """Return whether each joiner stands between letters, marks or digits of a script that needs it.
+    """Return whether each joiner is between letters, marks or digits of a script that uses it.
 
-    After a virama it may also end a word: so Malayalam writes its final consonants.
+    After a virama it may also end a word, as in final consonants of Malayalam.
     """
     return _MISPLACED.search(text.translate(_CLASSES)) is None
 

@@ -1,7 +1,7 @@
-"""Texts that programs send where an id was missing. Events under them would merge everybody who has the same fault.
+"""Texts that programs send in place of a missing id. Accepted as ids, they would merge unrelated learners.
 
-Three questions, each wider than the one before: `is_unrendered` for ids of materials, which may be any word,
-`is_artefact` for the id of an event, and `is_placeholder` for ids of learners and sessions. Pure.
+Three checks, each wider than the one before: `is_unrendered` for ids of materials, which may be any word, `is_artefact`
+for event ids, and `is_placeholder` for ids of learners and sessions. Pure.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ARTEFACTS: Final = _words(
     n/a #n/a #ref! #value! #null! #name? not_set notset not_found object_object
     """
 )
-"""What programs and spreadsheets print for no value."""
+"""Texts that programs and spreadsheets print for a missing value."""
 
 _NOBODY: Final = _words(
     """
@@ -41,19 +41,19 @@ _NOBODY: Final = _words(
     session_id sessionid your_user_id youruserid current_user currentuser
     """
 )
-"""What stands for a learner who is not known, and names of fields in place of their values."""
+"""Words for an unknown learner, and names of fields in place of their values."""
 
 _OWNERS: Final = r"(?:user|uid|id|user_id|userid|learner|student|member|account|session|anonymous|guest|auth0)"
 _NO_VALUES: Final = _words("undefined null nil none nan nonetype nilclass")
 _NO_VALUE: Final = re.compile("undefined|null|nil|none|nan")
-"""What each of `_NO_VALUES` begins with."""
+"""Each of `_NO_VALUES` begins with one of these."""
 _OWNER_WORDS: Final = _words("user uid id userid learner student member account")
 _OBJECT: Final = re.compile(
     r"(?:[A-Za-z_$][\w$]*\.)+[A-Za-z_$][\w$]*@[0-9a-f]{1,8}|#<[A-Z]\w* .*>|<class '\w+'>|optional\.empty"
     r"|optional\(.*\)",
     re.IGNORECASE,
 )
-"""How Java, Ruby, Python and Swift print an object without a form of its own."""
+"""Objects as Java, Ruby, Python and Swift print them by default."""
 _NO_OWNERS: Final = ("undefined", "null", "nil", "none", "nan", "object_object")
 _PREFIXED: Final = re.compile(rf"{_OWNERS}[_:|/#]+(?:{'|'.join(_NO_OWNERS)})")
 _NO_UUID: Final = re.compile(r"(?:urn:uuid:)?(?:(?:0{8}_0{4}_0{4}_0{4}_0{12}|0+)|(?:f{8}_f{4}_f{4}_f{4}_f{12}|f{32}))")
@@ -65,61 +65,61 @@ _BRACKETS: Final = (
     *(("{{", "}}"), ("{%", "%}"), ("[[", "]]"), ("<%", "%>"), ("<?", "?>")),
     *(("<%", "?>"), ("<?", "%>")),
 )
-"""What begins a variable of a template, and what ends it, whatever is between."""
+"""Start and end of a template variable."""
 _VARIABLE: Final = re.compile(
     r"\{[A-Za-z_0-9.]*\}|<[A-Za-z_][\w. -]*(?:id|ID|Id)>|\$[A-Za-z_][\w.]*|%[A-Za-z_]\w*%|%[sdifuv@]"
     r"|:[a-z_]*id|\*\|.*\|\*|\$\([A-Za-z_]\w*\)|%%[A-Za-z_]\w*%%|%\{[A-Za-z_][\w.]*\}|@[a-z]+\.[a-z_]+|\\N"
 )
-"""A variable of a template, of a shell or of printf, when it is the whole text."""
+"""A variable of a template, a shell or printf, if it is the whole text."""
 
 _SIGN: Final = re.compile(r"[{\[<%]")
-"""What every unrendered text has one of that begins with a letter or a digit."""
+"""Every unrendered text that begins with a letter or a digit contains one of these."""
 _OPENED: Final = re.compile(r"\{[{%]|\[\[|<[%?]")
-"""The beginning of each pair of `_BRACKETS`."""
+"""The start of each pair of `_BRACKETS`."""
 
 _BRACED_UUID: Final = re.compile(r"\{[0-9A-Fa-f]{32}\}")
-"""Somebody's, though it begins like a variable."""
+"""A real id, although it looks like a variable."""
 
 _MAX_LAYERS: Final = 5
-"""Percent signs are encoded again by every system a text passes through."""
+"""Maximum number of decodings: every system on the way of a text may encode it again."""
 
 _SIMPLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
-"""Visible, and without the signs of any template."""
+"""Visible characters, without those of any template."""
 
 _SEPARATORS: Final = re.compile(r"[\s._-]+")
 _PARTS: Final = re.compile(r"[\W_]+")
 _WRAPPERS: Final = dict(zip("\"'`([<{\u201c\u2018", "\"'`)]>}\u201d\u2019", strict=True))
-"""Quotes and brackets, and what closes them."""
+"""Opening quotes and brackets, and their closing ones."""
 
 _INVISIBLE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cn", "Zs", "Zl", "Zp"})
 _INVISIBLE_LETTERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 
 
 def is_blank(text: str) -> bool:
-    """Return whether nothing of the text can be seen: only white space and characters without a form."""
+    """Return whether the text has no visible character."""
     return text.isspace() or all(map(_is_invisible, text))
 
 
 def is_unrendered(text: str) -> bool:
-    """Return whether the text has the variable of a template nobody filled in, or is how a program prints an object.
+    """Return whether the text contains an unrendered template variable, or is an object printed by a program.
 
-    A text that is encoded, as in a URL or in HTML, is one too when it is one decoded; so for the other questions.
+    This and the other checks also decode texts that are encoded for URLs or HTML.
     """
     return any(map(_is_unrendered, _forms(text)))
 
 
 def is_artefact(text: str) -> bool:
-    """Return whether the text is blank, unrendered, what programs print for no value, or a UUID of zeros or of ones."""
+    """Return whether the text is blank, unrendered, a printed missing value, or a UUID of only zeros or ones."""
     return any(map(_is_artefact, _forms(text)))
 
 
 def is_placeholder(text: str) -> bool:
-    """Return whether the text is the id of nobody: an artefact, a word for who is not known, the name of a field."""
+    """Return whether the text is an artefact, a word for an unknown learner, or the name of a field."""
     return any(map(_is_placeholder, _forms(text)))
 
 
 def _forms(text: str) -> list[str]:
-    """Return the text as it is, and decoded as often as it is encoded."""
+    """Return the text, and each of its decodings."""
     forms = [text]
     while len(forms) <= _MAX_LAYERS and ("%" in text or "&" in text):
         text = unescape(unquote(text))
@@ -132,7 +132,7 @@ def _forms(text: str) -> list[str]:
 def _has_brackets(text: str) -> bool:
     if not _OPENED.search(text):
         return False
-    # a pattern would look for the end again behind each beginning
+    # not a pattern: it would search for the end again after each start, in quadratic time
     starts = ((text.find(opened), len(opened), closed) for opened, closed in _BRACKETS)
     return any(start >= 0 and text.find(closed, start + length) >= 0 for start, length, closed in starts)
 
@@ -183,7 +183,7 @@ def _is_placeholder(text: str) -> bool:
 
 
 def _is_made_of_no_values(word: str) -> bool:
-    """Return whether the word repeats `null` or its like, as `undefined undefined` does for two names."""
+    """Return whether the word consists of missing values only, such as `undefined undefined` for two names."""
     if not _NO_VALUE.search(word):
         return False
     parts = {part for part in _PARTS.split(word) if part}
@@ -212,12 +212,12 @@ _VISIBLE: Final = CharacterTable(_seen)
 
 @lru_cache(maxsize=64)
 def _visible(text: str) -> str:
-    # asked several times of one text in a row
+    # cached: each check needs it, for the same text
     return (text if text.isascii() else nfkc(text).translate(_VISIBLE)).strip()
 
 
 def _reduced(text: str) -> str:
-    """Return the word inside: in lower case, without quotes and brackets around it, with `_` for other separators."""
+    """Return the word in lower case, without enclosing quotes and brackets, with `_` for other separators."""
     word = _unwrapped(_visible(text).casefold())
     if word in _ARTEFACTS or word in _NOBODY:
         return word
@@ -225,7 +225,7 @@ def _reduced(text: str) -> str:
 
 
 def _unwrapped(word: str) -> str:
-    # a text for each pair of brackets would cost the square of their number
+    # by index: a new text for each pair of brackets would take quadratic time
     start, end = 0, len(word)
     while end - start > 1 and _WRAPPERS.get(word[start]) == word[end - 1]:
         start, end = start + 1, end - 1

@@ -1,6 +1,6 @@
-"""Texts that programs print for an object, for code, or for a variable that nobody filled in. Pure.
+"""Texts that programs print for objects, code or unset variables. Pure.
 
-They come where a sender turned the wrong thing into the id of a learner.
+A sender sends them when it converts a wrong value to the id of a learner.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _PRINTED: Final = re.compile(
     | (?:table|function|userdata|thread):\s0x[0-9a-f]{{1,16}} | Object\sof\sclass\s.{{0,128}}
     | Instance\sof\s'.{{0,128}}' | Closure:.{{0,256}} | \#(?:PID|Reference|Function)<.{{0,128}}>
     | <\d{{1,8}}(?:\.\d{{1,8}}){{2}}> | <{_NAME}:\s0x[0-9a-f]{{1,16}}>
-    # nothing in JSON, and nothing as a number
+    # empty values of JSON, and zero
     | \[(?:\s|,|null|""){{0,8}}\] | \{{"?\w{{1,64}}"?:\s?(?:null|undefined|"")\}} | [+-]?0{{1,20}}(?:\.0{{0,20}})?
     """,
     re.VERBOSE | re.DOTALL,
 )
 
 _REPEATED: Final = re.compile(r"(?:undefined|null|NaN){2,8}")
-"""Of two names that were not known."""
+"""A missing value, repeated, as of first and last name."""
 
 _REMINDERS: Final = frozenset({"TODO", "FIXME", "TBD", "CHANGEME", "REPLACEME"})
 
@@ -75,23 +75,23 @@ _VARIABLE: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""Of a template, a shell or a program."""
+"""A variable of a template, a shell or a program."""
 
 _BRACED_UUID: Final = re.compile(r"\{[0-9A-Fa-f-]{32,36}\}")
 
 
 def is_printed(text: str) -> bool:
-    """Return whether the whole text is how a program prints an object, code, or a zero."""
+    """Return whether the whole text is a printed object, code, or zero."""
     if text.isalnum():
         return text == "Array" or _REPEATED.fullmatch(text) is not None
     return _PRINTED.fullmatch(text) is not None
 
 
 def is_unfilled(text: str) -> bool:
-    """Return whether the whole text says that an id is to be put in its place, as in examples."""
+    """Return whether the whole text is an instruction to insert an id, as in examples."""
     return text in _REMINDERS if text.isalnum() else _UNFILLED.fullmatch(text) is not None
 
 
 def is_variable(text: str) -> bool:
-    """Return whether the whole text is a variable that was not replaced by its value."""
+    """Return whether the whole text is a variable without its value."""
     return _VARIABLE.fullmatch(text) is not None and _BRACED_UUID.fullmatch(text) is None

@@ -1,4 +1,4 @@
-"""Text that others wrote, made safe to show: it can neither steer a terminal nor hide or reorder what is around it."""
+"""Makes texts of senders safe to display: they cannot control a terminal, or hide or reorder other text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Final
 _NAMED: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _STEERING: Final = (
     "\x00-\x09\x0b-\x1f\x7f-\x9f"  # C0 but the line end, and C1: escape sequences, backspace, bell
-    "\u00ad\u200b\u2060-\u2065\ufeff\U000e0000-\U000e0fff"  # not visible at all
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # order of writing
-    "\u2028\u2029"  # line ends of some programs
+    "\u00ad\u200b\u2060-\u2065\ufeff\U000e0000-\U000e0fff"  # invisible
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # direction of writing
+    "\u2028\u2029"  # line ends in some programs
     "\ufff9-\ufffb"
 )
 _IN_A_LINE: Final = re.compile(f"[\n{_STEERING}]")
@@ -23,7 +23,7 @@ def visible(text: str) -> str:
 
 
 def visible_json(document: str) -> str:
-    """Return the same JSON document with those characters as escapes of JSON; line ends between values stay."""
+    """Return the same JSON document with these characters as JSON escapes. Line ends between values stay."""
     return _IN_JSON.sub(_json_escape, document)
 
 

@@ -1,9 +1,9 @@
-"""Which user PostgreSQL runs as, and where its programs and data must live for that.
+"""Selects the user that PostgreSQL runs as, and the place of its programs and data.
 
-An ordinary user runs it, with everything in the data directory. Root cannot: PostgreSQL refuses, so `nobody` runs
-it. Where `nobody` cannot reach the programs (a virtual environment below /root) or the data directory, nobody's
-permissions on other people's directories are changed; instead a copy of the programs and the cluster live in
-/var/lib/studyin-analytics, and the data directory holds a symbolic link to the cluster.
+For an ordinary user, PostgreSQL runs as this user, with everything in the data directory. PostgreSQL refuses to run as
+root, so root runs it as `nobody`. If `nobody` cannot reach the programs (a virtual environment below /root) or the data
+directory, no permissions are changed: a copy of the programs and the cluster are in /var/lib/studyin-analytics, and the
+data directory has a symbolic link to the cluster.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ STATE = Path("/var/lib/studyin-analytics")
 
 @dataclass(frozen=True, slots=True)
 class Residence:
-    """Where one cluster lives and who runs it."""
+    """Programs, data and user of one cluster."""
 
     programs: PostgresPrograms
     data: Path
-    """The cluster's own directory; its parent belongs to the account too."""
+    """Directory of the cluster. Its parent belongs to the account too."""
     account: Account | None
     """None: the user of this process."""
 
@@ -42,8 +42,8 @@ class _User(TypedDict):
     extra_groups: list[int] | None
 
 
-def settle(home: Path, programs: PostgresPrograms) -> Residence:
-    """Find or make the place for the cluster of `home`. Raises ConfigurationError when there can be none."""
+def prepare_residence(home: Path, programs: PostgresPrograms) -> Residence:
+    """Find or create the place for the cluster of `home`. Raises ConfigurationError if that is not possible."""
     account = nobody() if os.geteuid() == 0 else None
     cluster = home.absolute() / "cluster"
     if account is None:
@@ -60,14 +60,14 @@ def settle(home: Path, programs: PostgresPrograms) -> Residence:
 
 
 def run_as(account: Account | None) -> _User:
-    """Return the arguments of subprocess that make it run as the account."""
+    """Return the arguments with which subprocess runs as the account."""
     if account is None:
         return {"user": None, "group": None, "extra_groups": None}
     return {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
 def nobody() -> Account:
-    """Return the account that runs PostgreSQL for root. Raises ConfigurationError where there is none."""
+    """Return the account `nobody`, which runs PostgreSQL for root. Raises ConfigurationError if it does not exist."""
     try:
         found = pwd.getpwnam("nobody")
     except KeyError:
@@ -87,7 +87,7 @@ def _can_run(account: Account, program: Path, *arguments: str) -> bool:
 
 
 def _make_place(cluster: Path, account: Account) -> Path:
-    """Make the cluster's directory in the data directory, else in /var/lib with a link to it."""
+    """Create the directory of the cluster in the data directory, or else in /var/lib with a link to it."""
     cluster.mkdir(mode=0o700)
     os.chown(cluster, account.uid, account.gid)
     if _can_run(account, Path("/bin/sh"), "-c", 'cd "$1"', "sh", str(cluster)):
@@ -95,7 +95,7 @@ def _make_place(cluster: Path, account: Account) -> Path:
     cluster.rmdir()
     clusters = STATE / "clusters"
     clusters.mkdir(parents=True, exist_ok=True)
-    # never a name that exists: its data directory may only have been moved
+    # always a new name: the owner of an existing one may have moved its data directory
     prefix = hashlib.sha256(str(cluster.parent).encode()).hexdigest()[:12]
     place = Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=clusters))
     cluster.symlink_to(place)
@@ -103,9 +103,9 @@ def _make_place(cluster: Path, account: Account) -> Path:
 
 
 def _moved(programs: PostgresPrograms) -> PostgresPrograms:
-    """Copy the programs to where every user can run them, once per build."""
+    """Copy the programs to a place where every user can run them, once per build."""
     if not programs.wheel_parts:
-        raise ConfigurationError(f"{programs.postgres} cannot be run by `nobody`, whom root must run it as")
+        raise ConfigurationError(f"{programs.postgres} cannot be run by `nobody`, as root has to")
     base = programs.wheel_parts[0].parent.parent
     place = STATE / f"postgres-{programs.fingerprint()}"
     if not place.exists():
@@ -121,6 +121,6 @@ def _moved(programs: PostgresPrograms) -> PostgresPrograms:
         try:
             fresh.rename(place)
         except OSError:
-            # another start was quicker
+            # a concurrent start was faster
             shutil.rmtree(fresh)
     return PostgresPrograms(place / programs.bin.relative_to(base))

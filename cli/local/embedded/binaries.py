@@ -1,4 +1,4 @@
-"""Where the server programs are: in the wheels of the `embedded` extra, else installed on the machine."""
+"""Finds the server programs: in the wheels of the `embedded` extra, else installed on the machine."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ class PostgresPrograms:
     bin: Path
     """Directory of `postgres` and `initdb`."""
     wheel_parts: tuple[Path, ...] = ()
-    """What must be copied together to move it; empty where the machine's packages own it."""
+    """Directories to copy together; empty for an installation of the machine."""
 
     @property
     def postgres(self) -> Path:
-        """The server."""
+        """The server program."""
         return self.bin / "postgres"
 
     @property
     def initdb(self) -> Path:
-        """The program that makes a cluster."""
+        """The program that creates a cluster."""
         return self.bin / "initdb"
 
     def fingerprint(self) -> str:
-        """Return 12 characters that differ between builds."""
+        """Return 12 characters that identify the build."""
         with self.postgres.open("rb") as program:
             return hashlib.file_digest(program, "sha256").hexdigest()[:12]
 
 
 def find_valkey(*, wheel: bool = True, machine: bool = True) -> Path:
-    """Return a Valkey or Redis server program, a wheel's first. Raises ConfigurationError that says how to get one."""
+    """Return a Valkey or Redis server program, preferably of a wheel. Raises ConfigurationError with the fix."""
     candidates: list[Path] = []
     if wheel:
         candidates += _valkey_of_wheel()
@@ -58,7 +58,7 @@ def find_valkey(*, wheel: bool = True, machine: bool = True) -> Path:
 
 
 def find_postgres(*, wheel: bool = True, machine: bool = True) -> PostgresPrograms:
-    """Return a PostgreSQL installation, a wheel's first. Raises ConfigurationError that says how to get one."""
+    """Return a PostgreSQL installation, preferably of a wheel. Raises ConfigurationError with the fix."""
     candidates: list[PostgresPrograms] = []
     if wheel:
         candidates += _postgres_of_wheel()
@@ -73,7 +73,7 @@ def find_postgres(*, wheel: bool = True, machine: bool = True) -> PostgresProgra
 
 
 def package_directory(name: str) -> Path | None:
-    """Return where a package is installed, without importing it; None when it is not."""
+    """Return the directory of an installed package, without importing it; None if it is not installed."""
     spec = importlib.util.find_spec(name)
     return Path(spec.origin).parent if spec and spec.origin else None
 

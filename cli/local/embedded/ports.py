@@ -1,4 +1,4 @@
-"""Ports on this machine's own address."""
+"""Ports of the loopback address."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ LOOPBACK = "127.0.0.1"
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port now."""
+    """Whether a server can listen on the port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # as servers do: a port whose last connections are still closing is free
+        # as servers do: a port whose last connections are closing is free
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -22,18 +22,18 @@ def is_free(port: int) -> bool:
 
 
 def any_free() -> int:
-    """Return a port that is free now; nothing keeps it free.
+    """Return a port that is free now. It is not reserved.
 
-    It lies below those the system gives to outgoing connections: there, a client that tries to reach a stopped
-    server can be given the server's own port and take its place.
+    It is below the range for outgoing connections: from that range, a client that connects to a stopped server can get
+    the port of the server and block it.
     """
     while not is_free(port := random.randrange(20_000, 32_000)):
         pass
     return port
 
 
-def remembered(file: Path) -> int:
-    """Return the port written in the file when it is still free, so that URLs outlive restarts; else any free one."""
+def previous_or_free(file: Path) -> int:
+    """Return the port in the file if it is free, so that URLs stay valid after a restart; else any free port."""
     try:
         port = int(file.read_text())
     except (FileNotFoundError, ValueError):

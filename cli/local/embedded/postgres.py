@@ -1,4 +1,4 @@
-"""A PostgreSQL server that keeps every transaction it committed."""
+"""A PostgreSQL server with durable commits."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cli.local.embedded import ports
-from cli.local.embedded.account import Residence, run_as, settle
+from cli.local.embedded.account import Residence, prepare_residence, run_as
 from cli.local.embedded.binaries import PostgresPrograms, find_postgres
 from cli.local.embedded.process import ServerFailed, ServerProcess
-from cli.local.secret_file import keep_secret
+from cli.local.secret_file import load_or_create_secret
 from runtime.errors import ConfigurationError
 
 USER = "analytics"
@@ -30,12 +30,12 @@ _SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
-    # pglz takes two fifths of the processor to save a quarter of the bytes: hashes do not compress
+    # pglz takes two fifths of the CPU time to save a quarter of the bytes: hashes do not compress
     "wal_compression": "off",
     "checkpoint_timeout": "15min",
-    # a segment that is used again keeps its old bytes: what was erased must be in no file
+    # a recycled segment keeps its old bytes, and erased data must not stay in files
     "wal_recycle": "off",
-    # a slow statement is logged without its values
+    # slow statements are logged without their values
     "log_parameter_max_length": "0",
     "random_page_cost": "1.1",
     "jit": "off",
@@ -53,9 +53,9 @@ _SETTINGS_OF_A_THROWAWAY = {"fsync": "off", "full_page_writes": "off", "synchron
 
 
 class Postgres:
-    """One PostgreSQL server on the loopback address, its data in one directory. Every method blocks.
+    """One PostgreSQL server on the loopback address, with its data in one directory. Every method blocks.
 
-    PostgreSQL refuses to run as root: as root it runs as `nobody`, see cli.local.embedded.account.
+    PostgreSQL refuses to run as root; root runs it as `nobody`, see cli.local.embedded.account.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Postgres:
         log: Path | None = None,
         durable: bool = True,
     ) -> None:
-        """Keep data and password in `home`. Without `durable` a crash may lose the cluster: for tests only.
+        """Store data and password in `home`. Without `durable`, for tests, a crash may lose the cluster.
 
-        Raises ConfigurationError when there are no server programs.
+        Raises ConfigurationError if no server programs are found.
         """
         self.home = home
         self._programs = programs or find_postgres()
@@ -86,62 +86,62 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """Where the server answers, user and password included."""
+        """The URL of the server, with user and password."""
         return f"postgresql://{USER}:{self._password}@{ports.LOOPBACK}:{self.port}/{DATABASE}"
 
     @property
     def data_directory(self) -> Path:
-        """Where the cluster really is."""
+        """The directory of the cluster, with links resolved."""
         return (self.home / "cluster").resolve() / "data"
 
     @property
     def pid(self) -> int | None:
-        """Process id; None when the server is not running."""
+        """Process id; None if the server is not running."""
         return self._process.pid
 
     def start(self) -> None:
-        """Start on the port of the last time, else on a free one, and wait until it accepts connections.
+        """Start on the previous port if it is free, else on another one, and wait until the server accepts connections.
 
-        The first start makes the cluster. A server left over by a killed starter is ended first.
+        The first start creates the cluster. A server that a killed process left running is stopped first.
         Raises ServerFailed or ConfigurationError.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         self._process.end_leftover()
-        self._password = keep_secret(self.home / "password")
-        residence = self._residence = settle(self.home, self._programs)
+        self._password = load_or_create_secret(self.home / "password")
+        residence = self._residence = prepare_residence(self.home, self._programs)
         if not residence.data.exists():
             _make_cluster(residence, self._password, durable=self._durable)
         _check_version(residence)
         port_file = self.home / "port"
-        self.port = ports.remembered(port_file)
+        self.port = ports.previous_or_free(port_file)
         for tries_left in reversed(range(_PORT_TRIES)):
             try:
                 self._launch(residence)
                 break
             except ServerFailed:
-                # a port is only chosen, not held: another program may have been quicker
+                # the port is not reserved: another program may have taken it
                 if ports.is_free(self.port) or not tries_left:
                     raise
                 self.port = ports.any_free()
         port_file.write_text(f"{self.port}\n")
 
     def stop(self) -> None:
-        """End the server in order: connections are cut, committed work is safe. No-op when it is not running."""
+        """Shut the server down: connections are closed, committed work is safe. No-op if it is not running."""
         self._process.stop()
 
     def kill(self) -> None:
-        """End the server with SIGKILL, for tests of faults."""
+        """Kill the server with SIGKILL, for fault tests."""
         self._process.kill()
 
     def restart(self) -> None:
-        """Stop, when running, and start on the same port. Raises ServerFailed when another program took the port."""
+        """Stop the server if it runs, and start it on the same port. Raises ServerFailed if the port is taken."""
         self._process.stop()
         if self._residence is None:
             raise ServerFailed("not started", "PostgreSQL was not started here")
         self._launch(self._residence)
 
     def destroy(self) -> None:
-        """Stop the server and delete its data, wherever it lives."""
+        """Stop the server and delete its data."""
         self._process.stop()
         cluster = self.home / "cluster"
         if cluster.is_symlink():
@@ -152,7 +152,7 @@ class Postgres:
     def _launch(self, residence: Residence) -> None:
         stale = residence.data / "postmaster.pid"
         if _first_line(stale) == str(self._process.recorded_pid()):
-            # the lock proves that this server is gone; PostgreSQL only sees whether some process has its number
+            # the lock proves that this server ended; PostgreSQL only checks whether any process has its pid
             stale.unlink()
         arguments: list[str | Path] = [residence.programs.postgres, "-D", residence.data]
         for name, value in _settings(residence.programs, self.port, durable=self._durable).items():
@@ -175,7 +175,7 @@ def _settings(programs: PostgresPrograms, port: int, *, durable: bool) -> Mappin
 
 
 def _make_cluster(residence: Residence, password: str, *, durable: bool) -> None:
-    """Make the cluster and its database under another name first: a cluster that exists is whole."""
+    """Create the cluster and its database under another name first, so that an existing cluster is complete."""
     fresh = residence.data.with_name("data.new")
     password_file = residence.data.with_name("password.new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -223,7 +223,7 @@ def _check_version(residence: Residence) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return a plain environment: PG* variables and locales of the caller are none of this server's business."""
+    """Return an environment without PG* variables and locales of the caller."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 

@@ -1,4 +1,4 @@
-"""One server process that outlives its starter's terminal, known by a lock that only it can hold."""
+"""One server process, independent of the terminal that started it, and identified by a lock that it holds."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _POLL_SECONDS = 0.02
 
 
 class ServerFailed(DependencyUnavailable):
-    """An embedded server did not come up or did not stay up; the detail ends with the end of its log."""
+    """An embedded server did not start, or ended. The detail includes the last lines of its log."""
 
     dependency = "embedded server"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The user a server runs as."""
+    """The user that a server runs as."""
 
     uid: int
     gid: int
 
 
 class ServerProcess:
-    """Starts, watches and ends one server. Every method blocks.
+    """Starts, checks and ends one server. Every method blocks.
 
-    The lock file is handed to the server as an open, locked file. The kernel frees it when the server and all of
-    its children are gone, so "the lock is held" means "it runs", with no stale pid to be wrong about.
+    The server inherits the lock file, open and locked. The kernel releases the lock when the server and all of its
+    children have ended. So the lock is held exactly while the server runs, which a pid file cannot guarantee.
     """
 
     def __init__(self, name: str, home: Path, log: Path, *, stop_signal: signal.Signals, grace: float) -> None:
-        """Keep the state in `home`. `stop_signal` asks for an orderly end, which may take `grace` seconds."""
+        """Store the state in `home`. `stop_signal` starts a shutdown, which may take `grace` seconds."""
         self._name = name
         self._lock = home / "lock"
         self._log = log
@@ -48,20 +48,20 @@ class ServerProcess:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the server this object started; None when it is not running."""
+        """Process id of the server that this object started; None if it is not running."""
         return self._child.pid if self._child and self._child.poll() is None else None
 
     def recorded_pid(self) -> int | None:
-        """Return the process id of the last server started here, by anyone; it may be long gone."""
+        """Return the process id of the last server started here, by any process. It may have ended."""
         try:
             return int(self._lock.read_text())
         except (FileNotFoundError, ValueError):
             return None
 
     def end_leftover(self) -> bool:
-        """End a server that outlived an earlier starter; return whether there was one.
+        """End a server that an earlier process left running. Return whether there was one.
 
-        Raises ServerFailed when it cannot be ended.
+        Raises ServerFailed if it cannot be ended.
         """
         if self._is_free():
             return False
@@ -80,12 +80,12 @@ class ServerProcess:
         account: Account | None,
         environment: dict[str, str],
     ) -> None:
-        """Start the server in a session of its own, where the terminal's Ctrl-C does not reach it."""
+        """Start the server in its own session, so that Ctrl-C in the terminal does not reach it."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # never through a link: the starter has looked whose file it is, and that may change
+            # not through a link: the owner of the file was checked before, and a link could change since
             with open(self._log, "ab", opener=_without_links) as log:
                 self._child = subprocess.Popen(
                     [str(argument) for argument in arguments],
@@ -107,7 +107,7 @@ class ServerProcess:
             os.close(descriptor)
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Wait until `ready` says yes. Raises ServerFailed when the server ends first or `seconds` pass."""
+        """Wait until `ready` returns true. Raises ServerFailed if the server ends before, or after `seconds`."""
         child = self._started()
         self._wait(lambda: child.poll() is not None or ready(), seconds)
         if child.poll() is not None:
@@ -116,7 +116,7 @@ class ServerProcess:
             raise ServerFailed("timeout", f"{self._name} not ready after {seconds:.0f} s: {self.log_tail()}")
 
     def stop(self) -> None:
-        """End the server in order; by force when that takes longer than the grace. No-op when it is not running."""
+        """Shut the server down; kill it after the grace time. No-op if it is not running."""
         if self.pid is None:
             return
         child = self._started()
@@ -129,14 +129,14 @@ class ServerProcess:
         self._wait_until_free()
 
     def kill(self) -> None:
-        """End the server as a power cut would, for tests of faults. Returns when all of its processes are gone."""
+        """Kill the server, for fault tests. Returns when all of its processes have ended."""
         child = self._started()
         child.kill()
         child.wait()
         self._wait_until_free()
 
     def log_tail(self, lines: int = 5) -> str:
-        """Return the end of the server's log."""
+        """Return the last lines of the log of the server."""
         if not self._log.exists():
             return f"nothing in {self._log}"
         text = self._log.read_text(errors="replace").strip()

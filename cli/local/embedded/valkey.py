@@ -1,4 +1,4 @@
-"""A Valkey server that keeps every event it acknowledged."""
+"""A Valkey server with durable writes."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import Literal
 from cli.local.embedded import ports
 from cli.local.embedded.binaries import find_valkey
 from cli.local.embedded.process import ServerFailed, ServerProcess
-from cli.local.secret_file import keep_secret, write_private
+from cli.local.secret_file import load_or_create_secret, write_private
 
 _START_SECONDS = 300.0
 _STOP_SECONDS = 30.0
 _PORT_TRIES = 5
 _MALLOC = "glibc.malloc.tcache_count=1000"
-"""The wheel's server is built with the C library's allocator, which by default keeps 7 freed blocks of a size at hand:
-a script of 1,000 events frees thousands. Anything but glibc ignores it."""
+"""Number of freed blocks of each size that glibc caches. The server of the wheel uses the allocator of glibc, whose
+default is 7, and a script of 1,000 events frees thousands. Other C libraries ignore it."""
 
 
 _INHERITED = ("PATH", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "LD_PRELOAD", "GLIBC_TUNABLES")
-"""Variables of the caller that are the server's business; others may be secrets."""
+"""Variables that the server inherits. Others may be secrets."""
 
 
 class Valkey:
-    """One Valkey server on the loopback address, its data in one directory. Every method blocks."""
+    """One Valkey server on the loopback address, with its data in one directory. Every method blocks."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class Valkey:
         fsync: Literal["always", "everysec", "no"] = "always",
         users: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Keep data and passwords in `home`. Only `always` keeps an acknowledged event through a power cut.
+        """Store data and passwords in `home`. Only with `always` does an acknowledged event survive a power cut.
 
-        `users`: the rules of more ACL users beside the default one, which may do everything.
+        `users`: the rules of ACL users in addition to the default one, which has all rights.
 
-        Raises ConfigurationError when there is no server program.
+        Raises ConfigurationError if no server program is found.
         """
         self.home = home
         self._program = program or find_valkey()
@@ -62,55 +62,55 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        """Where the server answers, password included."""
+        """The URL of the server, with the password."""
         return f"redis://:{self._password}@{ports.LOOPBACK}:{self.port}/0"
 
     def url_of(self, user: str) -> str:
-        """Where one of the other users finds the server."""
+        """Return the URL of the server for an ACL user."""
         return f"redis://{user}:{self._password_of(user)}@{ports.LOOPBACK}:{self.port}/0"
 
     @property
     def pid(self) -> int | None:
-        """Process id; None when the server is not running."""
+        """Process id; None if the server is not running."""
         return self._process.pid
 
     def start(self) -> None:
-        """Start on the port of the last time, else on a free one, and wait until all data is loaded.
+        """Start on the previous port if it is free, else on another one, and wait until all data is loaded.
 
-        A server left over by a killed starter is ended first. Raises ServerFailed or ConfigurationError.
+        A server that a killed process left running is stopped first. Raises ServerFailed or ConfigurationError.
         """
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._process.end_leftover()
-        self._password = keep_secret(self.home / "password")
+        self._password = load_or_create_secret(self.home / "password")
         port_file = self.home / "port"
-        self.port = ports.remembered(port_file)
+        self.port = ports.previous_or_free(port_file)
         for tries_left in reversed(range(_PORT_TRIES)):
             try:
                 self._launch()
                 break
             except ServerFailed:
-                # a port is only chosen, not held: another program may have been quicker
+                # the port is not reserved: another program may have taken it
                 if ports.is_free(self.port) or not tries_left:
                     raise
                 self.port = ports.any_free()
         port_file.write_text(f"{self.port}\n")
 
     def stop(self) -> None:
-        """End the server in order; no-op when it is not running."""
+        """Shut the server down. No-op if it is not running."""
         self._process.stop()
 
     def kill(self) -> None:
-        """End the server with SIGKILL, for tests of faults."""
+        """Kill the server with SIGKILL, for fault tests."""
         self._process.kill()
 
     def restart(self) -> None:
-        """Stop, when running, and start on the same port. Raises ServerFailed when another program took the port."""
+        """Stop the server if it runs, and start it on the same port. Raises ServerFailed if the port is taken."""
         self._process.stop()
         self._launch()
 
     def _launch(self) -> None:
         configuration = self.home / "valkey.conf"
-        # in a file, because arguments are readable by every user of the machine
+        # in a file: every user of the machine can read arguments
         write_private(configuration, self._configuration())
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         environment = {"GLIBC_TUNABLES": _MALLOC} | inherited
@@ -132,11 +132,11 @@ class Valkey:
                 "appendonly yes",
                 f"appendfsync {self._fsync}",
                 "aof-use-rdb-preamble yes",
-                # keys and hashes hardly compress, and each rewrite of the file would take three times the processor
+                # keys and hashes hardly compress, and compression triples the CPU time of each rewrite of the file
                 "rdbcompression no",
-                # the append-only file is the only truth; snapshots beside it would cost a fork each
+                # the append-only file suffices; each snapshot would cost a fork
                 'save ""',
-                # an entry is gone once it is removed: in a node with others its bytes would stay until all of them go
+                # frees a removed entry at once; in a shared node its bytes stay until all its entries are removed
                 "stream-node-max-entries 1",
                 f"maxmemory {self._max_memory_bytes}",
                 "maxmemory-policy noeviction",
@@ -146,7 +146,7 @@ class Valkey:
         )
 
     def _password_of(self, user: str) -> str:
-        return keep_secret(self.home / f"password-{user}")
+        return load_or_create_secret(self.home / f"password-{user}")
 
     def _answers(self) -> bool:
         try:

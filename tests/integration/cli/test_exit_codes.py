@@ -84,7 +84,7 @@ SECRET = "hunter2"
 @pytest.mark.parametrize("command", EVERY_COMMAND)
 def test_the_url_of_a_server_that_cannot_be_used_is_2_for_every_command(tmp_path: Path, command: str) -> None:
     code, said = run(command, tmp_path, **AWAY | {"REDIS_URL": f"redis://:{SECRET}@localhost:port/0"})
-    assert (code, "REDIS_URL: its port is no number" in said, SECRET in said) == (2, True, False), said
+    assert (code, "REDIS_URL: its port is not a number" in said, SECRET in said) == (2, True, False), said
 
 
 @pytest.fixture

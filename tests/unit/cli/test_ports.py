@@ -35,7 +35,7 @@ def test_the_port_of_last_time_is_taken_again_when_free(tmp_path: Path) -> None:
     port = ports.any_free()
     file.write_text(f"{port}\n")
 
-    assert ports.remembered(file) == port
+    assert ports.previous_or_free(file) == port
 
 
 @pytest.mark.parametrize("text", [None, "", "no", "0", "70000"])
@@ -44,14 +44,14 @@ def test_without_a_usable_memory_any_free_port_does(tmp_path: Path, text: str | 
     if text is not None:
         file.write_text(text)
 
-    assert ports.is_free(ports.remembered(file))
+    assert ports.is_free(ports.previous_or_free(file))
 
 
 def test_a_remembered_port_that_is_taken_is_not_used(tmp_path: Path, taken_port: int) -> None:
     file = tmp_path / "port"
     file.write_text(str(taken_port))
 
-    assert ports.remembered(file) != taken_port
+    assert ports.previous_or_free(file) != taken_port
 
 
 def test_a_port_asked_for_is_used_or_refused_by_its_option(taken_port: int) -> None:

@@ -23,7 +23,7 @@ SECRET = "hunter2"
         (f"redis://:{SECRET}@localhost?protocol=3", "unknown option protocol"),
         (f"redis://:{SECRET}@localhost?ssl_cert_reqs=none", "unknown option ssl_cert_reqs"),
         (f"rediss://:{SECRET}@localhost?ssl_cert_reqs=maybe", "ssl_cert_reqs"),
-        (f"rediss://:{SECRET}@localhost?ssl_ca_certs=/nowhere", "ssl_ca_certs is no file"),
+        (f"rediss://:{SECRET}@localhost?ssl_ca_certs=/nowhere", "ssl_ca_certs is not a file"),
         (f"redis://:{SECRET}@localhost?socket_timeout=long", "socket_timeout"),
         (f"redis://:a?{SECRET}=b@localhost", "percent-encoded"),
         (f"redis://:a#{SECRET}@localhost", "percent-encoded"),
@@ -47,10 +47,10 @@ def test_redis(monkeypatch: pytest.MonkeyPatch, url: str, fault: str) -> None:
         (f"postgresql://u:{SECRET}@one:5432,two:x/a", "port"),
         (f"postgresql://u:{SECRET}@localhost/a?connect_timeout=3", "unknown option connect_timeout"),
         (f"postgresql://u:{SECRET}@localhost/a?sslmode=maybe", "sslmode"),
-        (f"postgresql://u:{SECRET}@localhost/a?sslrootcert=/nowhere", "sslrootcert is no file"),
+        (f"postgresql://u:{SECRET}@localhost/a?sslrootcert=/nowhere", "sslrootcert is not a file"),
         (f"postgresql://u:{SECRET}/x@localhost/a", "percent-encoded"),
-        (f"postgresql://u:{SECRET}@localhost/a?x", "no options"),
-        (f"postgresql://[::1:{SECRET}/a", "no URL"),
+        (f"postgresql://u:{SECRET}@localhost/a?x", "not a list of options"),
+        (f"postgresql://[::1:{SECRET}/a", "not a URL"),
     ],
 )
 def test_postgres(monkeypatch: pytest.MonkeyPatch, url: str, fault: str) -> None:

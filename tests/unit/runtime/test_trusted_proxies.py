@@ -1,4 +1,4 @@
-"""A setting that would let callers choose the address they are known by is refused at the start."""
+"""A setting that would let callers choose their address is refused at the start."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ VARIABLE = "ANALYTICS_TRUSTED_PROXIES"
 )
 def test_everybody_is_no_proxy(monkeypatch: pytest.MonkeyPatch, proxies: list[str]) -> None:
     monkeypatch.setenv(VARIABLE, json.dumps(proxies))
-    with pytest.raises(ConfigurationError, match=rf"{VARIABLE}: .*choose the address.*such as 10\.0\.0\.5"):
+    with pytest.raises(ConfigurationError, match=rf"{VARIABLE}: .*choose (its|their) address.*such as 10\.0\.0\.5"):
         load_settings()
 
 
 @pytest.mark.parametrize("proxy", ["proxy.example.org", "10.0.0.1/8", "", "10.0.0.0/33", "10.0.0.5 "])
 def test_what_could_match_nobody_is_no_proxy(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     monkeypatch.setenv(VARIABLE, json.dumps([proxy]))
-    with pytest.raises(ConfigurationError, match=f"{VARIABLE}: one of them is no address and no network"):
+    with pytest.raises(ConfigurationError, match=f"{VARIABLE}: one of them is not an address or a network"):
         load_settings()
 
 
