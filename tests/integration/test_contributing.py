@@ -1,4 +1,4 @@
-"""The recipe of CONTRIBUTING.md works: applied to a copy of the tree, the new type of event is there everywhere."""
+"""The recipe of CONTRIBUTING.md, applied to a copy of the tree, adds the new event type everywhere."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ CONFIRMED_BY = (
 
 
 def recipe() -> list[Change]:
-    """Return the changes of the document, with the numbers of the migration filled in."""
+    """Return the changes in the document, with the number of the migration filled in."""
     last = head_revision()
     document = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     return list(changes_of(document.replace("NNNN", f"{int(last) + 1:04}").replace("MMMM", last)))
 
 
 def run(tree: Path, *arguments: str) -> str:
-    """Run a Python module in a tree, whose packages come before those that are installed; return what it prints."""
+    """Run a Python module in a tree, whose packages take precedence over installed ones; return its output."""
     done = subprocess.run(
         [sys.executable, "-m", *arguments], cwd=tree, check=False, capture_output=True, text=True, timeout=240
     )
@@ -41,7 +41,7 @@ def run(tree: Path, *arguments: str) -> str:
 
 
 def write_documents(tree: Path) -> None:
-    """Run what `make docs` runs about events and answers."""
+    """Run the commands of `make docs` for events and answers."""
     commands = re.findall(
         r"^\t\$\(BIN\)/python -m (.*)$", (tree / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
     )

@@ -1,4 +1,4 @@
-"""What a subscriber gets of the messages in memory, how frames look, and how the hub keeps its pace."""
+"""Selection of messages in memory, the form of frames, and the intervals of the hub."""
 
 from __future__ import annotations
 

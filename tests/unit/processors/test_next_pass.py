@@ -1,4 +1,4 @@
-"""When events that still come of erased learners are looked for, and how far back."""
+"""When late events of erased learners are searched for, and how far back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_new_leader_and_every_hour_look_at_everything() -> None:
 def test_nothing_is_looked_at_until_something_is_kept_out() -> None:
     last = Look(3, NOW - MINUTE, NOW - 2 * MINUTE)
     assert next_pass(last, 3, NOW, WEEK) is None
-    # a batch that was under way at the last look began before it
+    # a batch in progress at the last pass began before it
     assert next_pass(last, 4, NOW, WEEK) == Pass(NOW - MINUTE - OVERLAP, is_full=False)
 
 
