@@ -1,4 +1,4 @@
-"""The network between two processes drops packets and replies, delays and disconnects: no event is lost, all recover."""
+"""The network between processes drops packets and replies, delays and disconnects: no event is lost, all recover."""
 
 from __future__ import annotations
 

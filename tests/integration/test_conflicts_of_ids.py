@@ -20,7 +20,7 @@ from ingest.server import acceptance_policy, create_app
 from processors.store.id_conflicts import ROLLOUT, SKEW, kind_of
 from runtime.pseudonym_keys import with_new_key
 from runtime.settings import Settings
-from storage.batches.id_conflicts import ConflictKind, forget_conflicts
+from storage.batches.id_conflicts import ConflictKind, delete_conflicts
 from storage.batches.staged_batch import Conflict
 from storage.database.pool import open_pool
 from stream.registry.key_changes import read_key_changes
@@ -159,7 +159,7 @@ async def test_events_that_share_an_id_are_counted_and_told(
     assert "1 from school, of another type than that of shop" in told["detail"]
 
     async with await open_pool(services.settings.database_dsn, size=1, application_name="tests") as pool:
-        await forget_conflicts(pool, NOW + timedelta(days=2))
+        await delete_conflicts(pool, NOW + timedelta(days=2))
     assert await conflicts(services.settings) == []
 
 

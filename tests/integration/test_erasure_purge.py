@@ -26,9 +26,9 @@ from storage.privacy.residue import (
     REDIS,
     STREAM,
     SUPPRESSED,
-    note_residue,
     places_of,
     read_residue,
+    record_residue,
 )
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from stream.server.connection import Redis
@@ -68,10 +68,10 @@ async def test_redis_writes_its_files_anew_only_after_a_removal_and_at_most_once
 ) -> None:
     before = await rewrites(redis)
     assert not await purge_redis(redis, pool, AT_ONCE, WEEK)
-    await note_residue(pool, [REDIS])
+    await record_residue(pool, [REDIS])
     assert await purge_redis(redis, pool, HOUR, WEEK)
     assert await places(pool) == set()
-    await note_residue(pool, [REDIS])
+    await record_residue(pool, [REDIS])
     assert not await purge_redis(redis, pool, HOUR, WEEK)
     assert await places(pool) == {REDIS}
     assert await rewrites(redis) == before + 1
@@ -83,10 +83,10 @@ async def test_what_is_removed_while_files_are_written_is_for_the_next_time(
     redis: Redis, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def remove_meanwhile(_: Redis) -> None:
-        await note_residue(pool, [REDIS])
+        await record_residue(pool, [REDIS])
 
     monkeypatch.setattr(purge, "rewrite_files", remove_meanwhile)
-    await note_residue(pool, [REDIS])
+    await record_residue(pool, [REDIS])
     assert await purge_redis(redis, pool, HOUR, WEEK)
     assert await places(pool) == {REDIS}
 
@@ -95,7 +95,7 @@ async def test_a_table_is_written_anew_only_when_nobody_can_see_its_removed_rows
     settings: Settings, pool: Pool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purge, "_PATIENCE_SECONDS", 0)
-    await note_residue(pool, ["public.dead_letters", LOG])
+    await record_residue(pool, ["public.dead_letters", LOG])
     reader = await asyncpg.connect(settings.database_dsn)
     async with reader.transaction(isolation="repeatable_read"):
         await reader.fetchval("SELECT count(*) FROM dead_letters")
@@ -111,7 +111,7 @@ async def test_without_the_right_to_a_checkpoint_it_waits_for_the_servers_own(
 ) -> None:
     await database.execute("CREATE ROLE purger LOGIN PASSWORD 'a password of the tests'")
     await database.execute("GRANT SELECT, UPDATE, DELETE ON erasure_residue TO purger")
-    await note_residue(pool, [LOG])
+    await record_residue(pool, [LOG])
     weak = await asyncpg.create_pool(settings.database_dsn, user="purger", password="a password of the tests")
     try:
         assert not await purge_postgres(weak, HOUR)

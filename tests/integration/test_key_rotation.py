@@ -223,4 +223,4 @@ def test_secrets_that_were_not_drawn_are_refused_in_production_only() -> None:
     with pytest.raises(ConfigurationError, match="ANALYTICS_API_KEY_SECRET is an example"):
         configured_keys(in_production)
     assert in_dev.learner_secret() == "changeme" * 8
-    assert configured_keys(in_dev).takes_issued
+    assert configured_keys(in_dev).accepts_issued

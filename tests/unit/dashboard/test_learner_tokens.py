@@ -152,7 +152,7 @@ async def test_a_new_key_is_found_soon_when_a_token_names_it(tmp_path: Path, mon
     file.write_text(json.dumps({"keys": [RSA_JWK]}))
     keys = KeySet()
     source = KeySetSource(str(file), keys)
-    checked = TokenVerifier(keys.find, TokenRules(), source.want)
+    checked = TokenVerifier(keys.find, TokenRules(), source.request_refresh)
     stop = asyncio.Event()
     following = asyncio.create_task(source.run(stop))
     await eventually(lambda: keys.find("rsa", "RS256"))
