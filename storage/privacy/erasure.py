@@ -80,7 +80,7 @@ class ErasureJob:
 
 
 class Swept(NamedTuple):
-    """Numbers of what was removed from Redis."""
+    """Counts of removed data in Redis."""
 
     entries: int
     left: int
