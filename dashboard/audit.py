@@ -112,7 +112,7 @@ def actor_of(caller: Caller) -> str:
 
 def _subject(authenticator: Authenticator, connection: HTTPConnection, caller: Caller) -> bytes | None:
     named = connection.path_params.get("user_id") or connection.query_params.get("user_id")
-    # an id that cannot be decoded belongs to nobody
+    # an id that cannot be decoded belongs to no learner
     if named is not None and is_readable(connection.scope.get("raw_path", b"") + connection.scope["query_string"]):
         try:
             return authenticator.pseudonyms(_USER_ID.validate_python(named))[0]

@@ -39,7 +39,7 @@ def check_revision(revision: str, head: str) -> str:
 
 
 def describe_lag(lags: Sequence[GroupLag]) -> str:
-    """Return the lag in words. Redis may not know the number of entries for a while; it always knows the seconds."""
+    """Return the lag in words. Redis may not report the number of entries for a while; the seconds are always known."""
     counts = [lag.undelivered for lag in lags]
     known = [count for count in counts if count is not None]
     entries = f"{sum(known)}" if len(known) == len(counts) else "an unknown number of"

@@ -167,4 +167,4 @@ async def _token_verifier(settings: Settings) -> tuple[TokenVerifier | None, Key
     except KeySetUnavailable as error:
         # the service is not ready until the keys are read
         telemetry.key_set_unreadable(error)
-    return TokenVerifier(keys.find, rules, source.want), source
+    return TokenVerifier(keys.find, rules, source.request_refresh), source

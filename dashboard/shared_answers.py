@@ -35,11 +35,11 @@ class SharedAnswers(Generic[Answer]):
         """Start empty."""
         self._makings: dict[Hashable, _Making[Answer]] = {}
 
-    async def get(self, asked: Hashable, now: datetime, make: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+    async def get(self, key: Hashable, now: datetime, make: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
         """Return a recent answer, or compute one with `make`. Raises what `make` raises; errors are not kept."""
-        making = self._makings.get(asked)
+        making = self._makings.get(key)
         if making is None or not making.serves(now):
-            self._makings = {key: other for key, other in self._makings.items() if other.serves(now)}
-            making = self._makings[asked] = _Making(now, asyncio.create_task(make(), name="shared-answer"))
+            self._makings = {one: other for one, other in self._makings.items() if other.serves(now)}
+            making = self._makings[key] = _Making(now, asyncio.create_task(make(), name="shared-answer"))
         # shielded: the cancellation of one request must not cancel the answer of others
         return await asyncio.shield(making.task)

@@ -159,7 +159,7 @@ def _count_texts(outcomes: Sequence[Outcome]) -> None:
         elif one.code == "personal_data":
             refused += 1
     if refused or edits:
-        telemetry.texts_checked(rejected=refused, edited=Counter(edits))
+        telemetry.texts_inspected(rejected=refused, edited=Counter(edits))
 
 
 def _invalid_key() -> Refusal:

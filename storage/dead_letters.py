@@ -11,7 +11,7 @@ from uuid import UUID
 
 from storage.database.failures import translated_errors
 from storage.database.pool import Connection
-from storage.retention.horizon import remember_entries
+from storage.retention.horizon import fates_insert
 
 _ID: Final = re.compile(r"(\d{1,4}):(\d+-\d+)")
 
@@ -43,7 +43,7 @@ WHERE (stream_partition, entry_id) IN (SELECT * FROM unnest($1::smallint[], $2::
 # the books keep the entries as dead-lettered, so that a replay of the stream does not restore them
 _DROP: Final = f"""
 WITH dropped AS (DELETE FROM dead_letters WHERE {_SELECTED} RETURNING stream_partition, entry_id),
-     remembered AS ({remember_entries("dropped", "dropped")})
+     recorded AS ({fates_insert("dropped", "dropped")})
 SELECT count(*) FROM dropped
 """
 

@@ -227,8 +227,8 @@ async def _diagnose_partition(redis: Redis, partition: int, claim_idle_seconds: 
         check(
             f"{name}.lag",
             lag.undelivered is not None,
-            f"{lag.undelivered} entries wait" if lag.undelivered is not None else "Redis does not know the lag",
-            "entries were deleted before they were read; Redis knows it again when the group has read past them",
+            f"{lag.undelivered} entries wait" if lag.undelivered is not None else "Redis does not report the lag",
+            "entries were deleted before they were read; the lag is reported again when the group has read past them",
             otherwise="warn",
         ),
         check(

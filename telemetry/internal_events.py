@@ -117,7 +117,7 @@ def pressure_changed(pressure: BackpressureReason | None) -> None:
         _log.warning("pressure_rose", reason=pressure)
 
 
-def texts_checked(*, rejected: int, edited: Mapping[str, int]) -> None:
+def texts_inspected(*, rejected: int, edited: Mapping[str, int]) -> None:
     """Texts were checked for personal data: the number of rejected events, and of changed texts by code."""
     if rejected:
         metrics.INGEST_PERSONAL.labels(TextOutcome.REJECTED).inc(rejected)
@@ -280,7 +280,7 @@ def retrying(error: DependencyUnavailable, attempt: int, wait: float) -> None:
 def lag_measured(
     stream: str, group: str, *, undelivered: int | None, pending: int, seconds: float, length: int
 ) -> None:
-    """The lag of a group was measured. `undelivered` is None if Redis does not know it; the metric is NaN then."""
+    """The lag of a group was measured. `undelivered` is None if Redis does not report it; the metric is then NaN."""
     metrics.STREAM_LENGTH.labels(stream).set(length)
     metrics.LAG_KNOWN.labels(stream, group).set(0 if undelivered is None else 1)
     metrics.LAG_ENTRIES.labels(stream, group).set(math.nan if undelivered is None else undelivered)

@@ -88,7 +88,7 @@ PUBLISH_EVENTS = Histogram("analytics_stream_publish_events", "Events in one app
 
 LAG_ENTRIES = Gauge(
     "analytics_consumer_lag_entries",
-    "Entries not delivered to a group yet; NaN if Redis does not know.",
+    "Entries not delivered to a group yet; NaN if Redis does not report them.",
     ["stream", "consumer_group"],
 )
 LAG_SECONDS = Gauge(
@@ -96,7 +96,7 @@ LAG_SECONDS = Gauge(
     "Age of the oldest entry that a group has not settled.",
     ["stream", "consumer_group"],
 )
-LAG_KNOWN = Gauge("analytics_consumer_lag_known", "1 if Redis knows the lag, else 0.", ["stream", "consumer_group"])
+LAG_KNOWN = Gauge("analytics_consumer_lag_known", "1 if Redis reports the lag, else 0.", ["stream", "consumer_group"])
 PENDING_ENTRIES = Gauge(
     "analytics_consumer_pending_entries", "Entries delivered to a worker and not settled.", ["stream", "consumer_group"]
 )

@@ -53,7 +53,7 @@ class AccessKeys:
         self._issued: dict[str, tuple[IssuedKey, ApiKey]] | None = None
 
     @property
-    def takes_issued(self) -> bool:
+    def accepts_issued(self) -> bool:
         """Whether this process accepts issued keys."""
         return self._hash_secret is not None
 
@@ -68,7 +68,7 @@ class AccessKeys:
 
     def is_undecided(self, presented: str) -> bool:
         """Whether `presented` has the form of an issued key while the issued keys are not loaded yet."""
-        return self.takes_issued and self._issued is None and api_key_format.key_id(presented) is not None
+        return self.accepts_issued and self._issued is None and api_key_format.key_id(presented) is not None
 
     def verify(self, presented: str, now: datetime) -> ApiKey | None:
         """Return the key of the presented secret, or None. The time taken does not depend on the keys."""

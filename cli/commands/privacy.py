@@ -24,7 +24,7 @@ from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.answers.privacy import ErasureReceipt
 from storage.privacy.audit import AuditEntry, read_entries
-from storage.privacy.holdings import Holding, Keeping, read_holdings
+from storage.privacy.holdings import Holding, Retentions, read_holdings
 from stream.server.connection import connect as connect_stream
 
 app = typer.Typer(no_args_is_help=True, help="Export or erase the data of a learner; show retention and the audit log.")
@@ -168,14 +168,14 @@ async def _service(settings: Settings) -> AsyncIterator[PrivacyService]:
 
 
 async def _audit(settings: Settings) -> list[Holding]:
-    keeping = Keeping(
+    retentions = Retentions(
         raw=settings.raw_retention,
         system_metrics=settings.system_metrics_retention,
         stream=settings.event_retention,
         audit=settings.audit_retention,
     )
     async with open_database(settings, "analytics-privacy") as connection:
-        return await read_holdings(connection, keeping, utc_now())
+        return await read_holdings(connection, retentions, utc_now())
 
 
 def _print(holdings: list[Holding]) -> None:

@@ -63,11 +63,11 @@ class KeySetSource:
         self._clock = clock
         self._loaded_at: float | None = None
         self._reported: tuple[int, int] | None = None
-        self._wanted = asyncio.Event()
+        self._refresh_requested = asyncio.Event()
 
-    def want(self) -> None:
+    def request_refresh(self) -> None:
         """Request a refresh: a token named an unknown key."""
-        self._wanted.set()
+        self._refresh_requested.set()
 
     async def check(self) -> str:
         """Return the state for readiness. Raises KeySetUnavailable without keys."""
@@ -96,8 +96,8 @@ class KeySetSource:
         while not stop.is_set():
             await run_until_stopped(self._load_or_keep(), stop)
             if not await wait(stop, COOLDOWN.total_seconds()):
-                self._wanted.clear()
-                await run_until_stopped(wait(self._wanted, (REFRESH - COOLDOWN).total_seconds()), stop)
+                self._refresh_requested.clear()
+                await run_until_stopped(wait(self._refresh_requested, (REFRESH - COOLDOWN).total_seconds()), stop)
 
     async def _load_or_keep(self) -> None:
         try:

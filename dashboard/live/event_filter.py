@@ -21,7 +21,7 @@ class EventFilter:
         """Return the filter for stored pseudonyms."""
         return cls(types, None if pseudonyms is None else frozenset(one.hex() for one in pseudonyms))
 
-    def takes(self, message: MessageHead) -> bool:
+    def matches(self, message: MessageHead) -> bool:
         """Whether the filter selects a message. A message without a learner matches no learner."""
         if self.types is not None and message.event_type not in self.types:
             return False

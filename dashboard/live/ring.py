@@ -62,18 +62,18 @@ class Ring:
         """Whether every message after the cursor is in the ring."""
         return self.floor <= cursor <= self.end
 
-    def select(self, cursor: int, wanted: EventFilter) -> Selection:
+    def select(self, cursor: int, event_filter: EventFilter) -> Selection:
         """Return the next messages after a covered cursor."""
         start = bisect_right(self._ids, cursor)
-        return select(self._messages[start:], wanted, self.end)
+        return select(self._messages[start:], event_filter, self.end)
 
 
-def select(messages: Iterable[RingMessage], wanted: EventFilter, end: int) -> Selection:
+def select(messages: Iterable[RingMessage], event_filter: EventFilter, end: int) -> Selection:
     """Return the messages of one frame. `end` is the cursor after all of `messages`."""
     taken: list[RingMessage] = []
     size = 0
     for message in messages:
-        if not wanted.takes(message.head):
+        if not event_filter.matches(message.head):
             continue
         size += len(message.text)
         if taken and (size > MAX_FRAME_BYTES or len(taken) == MAX_FRAME_EVENTS):

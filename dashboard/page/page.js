@@ -87,7 +87,7 @@ function showPlatform(metrics) {
     ["p50", milliseconds(metrics.latency_ms.p50)],
     ["p95", milliseconds(metrics.latency_ms.p95)],
     ["p99", milliseconds(metrics.latency_ms.p99)],
-    ["Active users", metrics.suppressed.includes("active_users") ? "too few to tell" : whole(metrics.active_users)],
+    ["Active users", metrics.suppressed.includes("active_users") ? "suppressed" : whole(metrics.active_users)],
   ]);
   const day = Number(at("hours").value) < 24 ? {} : { day: "numeric", month: "short" };
   const label = (start) => new Date(start).toLocaleString("en-GB", { ...day, hour: "2-digit", minute: "2-digit" });

@@ -64,7 +64,7 @@ def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
         return f"removed {await retention.prune_dead_letters(pool, utc_now(), settings.raw_retention)}"
 
     async def forget_conflicts() -> str:
-        await id_conflicts.forget_conflicts(pool, utc_now() - settings.raw_retention)
+        await id_conflicts.delete_conflicts(pool, utc_now() - settings.raw_retention)
         return "done"
 
     async def prune_audit_log() -> str:

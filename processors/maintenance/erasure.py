@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from storage.database.pool import Pool
 from storage.privacy import erasure
-from storage.privacy.residue import SUPPRESSED, end_suppressed, note_residue
+from storage.privacy.residue import SUPPRESSED, clear_suppressed_residue, record_residue
 from stream.entries.learner_entries import remove_settled, sweep_learner
 from stream.live.live_history import remove_learner_messages
 from stream.registry import tombstones
@@ -72,9 +72,9 @@ async def remove_suppressed(
     messages = await remove_learner_messages(redis, frozenset(await erasure.read_tombstones(pool, erased_since)))
     swept = erasure.Swept(sum(one.entries for one in removals), sum(one.left for one in removals), messages)
     waiting = sum(one.waiting for one in removals)
-    await erasure.note_swept(pool, swept)
+    await erasure.record_swept_residue(pool, swept)
     removed = swept.entries + messages
     if waiting:
-        await note_residue(pool, [SUPPRESSED])
-    await end_suppressed(pool, removed=removed > 0, waiting=waiting > 0)
+        await record_residue(pool, [SUPPRESSED])
+    await clear_suppressed_residue(pool, removed=removed > 0, waiting=waiting > 0)
     return LateRemoval(removed, waiting)

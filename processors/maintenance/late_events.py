@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from processors.maintenance.erasure import remove_suppressed
 from storage.database.pool import Pool
 from storage.privacy.erasure import count_suppressed
-from storage.privacy.residue import SUPPRESSED, note_residue
+from storage.privacy.residue import SUPPRESSED, record_residue
 from stream.server.connection import Redis
 
 FULL_PASS: Final = timedelta(hours=1)
@@ -19,13 +19,13 @@ OVERLAP: Final = timedelta(minutes=5)
 """Longer than a batch takes: an entry counts as settled at the start of its transaction."""
 
 LIVE_WORKERS_KNOW: Final = timedelta(minutes=10)
-"""After this time, every live worker knows of an erasure."""
+"""After this time, every live worker has read the tombstone of an erasure."""
 
 
-class Look(NamedTuple):
-    """What is known after a pass."""
+class Progress(NamedTuple):
+    """The state after a pass."""
 
-    kept_out: int | None
+    suppressed: int | None
     """Number of entries ever suppressed, all of which are removed; None if some are left."""
     at: datetime
     """Entries suppressed before are removed, except those of transactions in progress at that time."""
@@ -34,17 +34,17 @@ class Look(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """What to check."""
+    """The entries to check: those suppressed since a time."""
 
     since: datetime
     is_full: bool
 
 
-def next_pass(last: Look | None, kept_out: int, now: datetime, retention: timedelta) -> Pass | None:
-    """Return what to check when `kept_out` entries were ever suppressed; None if nothing is new. Pure."""
+def next_pass(last: Progress | None, suppressed: int, now: datetime, retention: timedelta) -> Pass | None:
+    """Return what to check when `suppressed` entries were ever suppressed; None if nothing is new. Pure."""
     if last is None or now - last.full_at >= FULL_PASS:
         return Pass(now - retention, is_full=True)
-    return None if kept_out == last.kept_out else Pass(last.at - OVERLAP, is_full=False)
+    return None if suppressed == last.suppressed else Pass(last.at - OVERLAP, is_full=False)
 
 
 class LateEvents:
@@ -56,22 +56,24 @@ class LateEvents:
         self._pool = pool
         self._retention = retention
         self._ignored = ignored
-        self._last: Look | None = None
+        self._last: Progress | None = None
 
     async def remove(self, now: datetime) -> int | None:
         """Return how many entries and live messages were removed; None if nothing new was suppressed.
 
         Raises DependencyUnavailable; the next call then removes them.
         """
-        last, kept_out = self._last, await count_suppressed(self._pool)
-        todo = next_pass(last, kept_out, now, self._retention)
+        last, suppressed = self._last, await count_suppressed(self._pool)
+        todo = next_pass(last, suppressed, now, self._retention)
         if todo is None:
             return None
-        if last is not None and kept_out != last.kept_out:
+        if last is not None and suppressed != last.suppressed:
             # noted before the removal, which may have to wait
-            await note_residue(self._pool, [SUPPRESSED])
+            await record_residue(self._pool, [SUPPRESSED])
         erased_since = None if todo.is_full else now - LIVE_WORKERS_KNOW
         done = await remove_suppressed(self._redis, self._pool, todo.since, self._ignored, erased_since=erased_since)
         full_at = now if last is None or todo.is_full else last.full_at
-        self._last = Look(None, todo.since + OVERLAP, full_at) if done.waiting else Look(kept_out, now, full_at)
+        self._last = (
+            Progress(None, todo.since + OVERLAP, full_at) if done.waiting else Progress(suppressed, now, full_at)
+        )
         return done.removed

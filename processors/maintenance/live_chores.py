@@ -32,9 +32,9 @@ def live_chores(settings: Settings, redis: Redis) -> list[Chore]:
 
 
 async def skip_if_late(redis: Redis, stream: int, longest_seconds: float) -> int:
-    """Move the live group to the end of a stream if it is further behind; return how many entries it missed.
+    """Move the live group to the end of a stream if its lag exceeds the limit; return the number of skipped entries.
 
-    The entries that a stalled group needs are not trimmed, so it must not stall for ever. Raises StreamUnavailable.
+    Entries that a stalled group needs are not trimmed, so a stall must be bounded. Raises StreamUnavailable.
     """
     if not await has_group(redis, stream, LIVE_GROUP):
         return 0

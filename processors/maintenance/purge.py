@@ -22,7 +22,7 @@ async def purge_redis(redis: Redis, pool: Pool, every: timedelta, stream_retenti
     Raises DependencyUnavailable.
     """
     # the last neighbour of a removed entry may be up to one retention younger, and stays for one retention
-    await residue.forget_stream(pool, 2 * stream_retention)
+    await residue.clear_stream_residue(pool, 2 * stream_retention)
     if not await residue.begin_purge(pool, residue.REDIS, every):
         return False
     await rewrite_files(redis)

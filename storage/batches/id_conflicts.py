@@ -25,7 +25,7 @@ WHERE book_date >= $1
 GROUP BY source, stored_source, differs ORDER BY events DESC, source, stored_source, differs
 """
 
-_FORGET: Final = "DELETE FROM event_id_conflicts WHERE book_date <= $1"
+_DELETE: Final = "DELETE FROM event_id_conflicts WHERE book_date <= $1"
 
 
 class ConflictKind(NamedTuple):
@@ -51,7 +51,7 @@ async def read_conflicts(connection: Connection, since: date) -> dict[ConflictKi
     return {ConflictKind(row["source"], row["stored_source"], row["differs"]): row["events"] for row in rows}
 
 
-async def forget_conflicts(pool: asyncpg.Pool, until: datetime) -> None:
+async def delete_conflicts(pool: asyncpg.Pool, until: datetime) -> None:
     """Delete the counts of days through `until`. Raises StorageUnavailable."""
     with translated_errors():
-        await pool.execute(_FORGET, until.date())
+        await pool.execute(_DELETE, until.date())

@@ -1,7 +1,7 @@
 """Corrects aggregates: recomputes those that drifted, while ingest and reads continue.
 
 Workers wait for the recomputation of a drifted table, and their events wait in the stream. Readers see the old rows
-until the commit. A table without drift is not changed and blocks nobody.
+until the commit. A table without drift is not changed and not locked.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from storage.batches.rollups import ROLLUPS, Rollup
 from storage.batches.staged_batch import BATCH_LOCK
-from storage.batches.verify import TableDrift, expiry_cutoff, kept, verify_aggregates
+from storage.batches.verify import TableDrift, expiry_cutoff, unexpired, verify_aggregates
 from storage.database.failures import translated_errors
 from storage.database.pool import Connection
 
@@ -43,7 +43,7 @@ async def _recompute(connection: Connection, rollup: Rollup, cutoff: datetime) -
     await connection.execute(
         f"CREATE TEMP TABLE truth ON COMMIT DROP AS SELECT {columns} FROM {rollup.table} WITH NO DATA"
     )
-    await connection.execute(f"INSERT INTO truth {kept(rollup, rollup.recomputed())}", *arguments)
+    await connection.execute(f"INSERT INTO truth {unexpired(rollup, rollup.recomputed())}", *arguments)
     expiry = f"WHERE {rollup.expires} >= $1" if rollup.expires else ""
     await connection.execute(f"DELETE FROM {rollup.table} {expiry}", *arguments)
     await connection.execute(

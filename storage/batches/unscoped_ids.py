@@ -22,9 +22,9 @@ _LEAVING: Final = """
 SELECT event_id, source FROM {relation} JOIN unscoped_event_ids AS release_before ON received_at < release_before.until
 """
 
-_REMEMBER: Final = "INSERT INTO retired_event_ids SELECT unnest($1::uuid[]) AS id ORDER BY id ON CONFLICT DO NOTHING"
+_RECORD: Final = "INSERT INTO retired_event_ids SELECT unnest($1::uuid[]) AS id ORDER BY id ON CONFLICT DO NOTHING"
 
-_FINISH: Final = "DELETE FROM unscoped_event_ids WHERE until < $1"
+_END: Final = "DELETE FROM unscoped_event_ids WHERE until < $1"
 
 
 def counterparts(events: Sequence[tuple[str, WireEvent]]) -> tuple[list[str], list[UUID]]:
@@ -34,16 +34,16 @@ def counterparts(events: Sequence[tuple[str, WireEvent]]) -> tuple[list[str], li
     return [entry_id for entry_id, _ in mapped], ids
 
 
-async def remember_counterparts(connection: Connection, relation: str) -> None:
+async def record_counterparts(connection: Connection, relation: str) -> None:
     """Store the other ids of removed events as well. Call it in the transaction that removes the events."""
     leaving = await connection.fetch(_LEAVING.format(relation=relation))
     if leaving:
-        await connection.execute(_REMEMBER, [counterpart(row["event_id"], row["source"]) for row in leaving])
+        await connection.execute(_RECORD, [counterpart(row["event_id"], row["source"]) for row in leaving])
 
 
-async def finish(connection: Connection, removed_before: datetime) -> None:
+async def end_search(connection: Connection, removed_before: datetime) -> None:
     """End the search for the other ids if the previous release stored nothing that was received since `removed_before`.
 
     All raw events that were received before then must have been removed.
     """
-    await connection.execute(_FINISH, removed_before)
+    await connection.execute(_END, removed_before)

@@ -75,7 +75,7 @@ def expiry_cutoff(now: datetime, retention: timedelta) -> datetime:
     return (now - retention).replace(minute=0, second=0, microsecond=0)
 
 
-def kept(rollup: Rollup, query: str) -> str:
+def unexpired(rollup: Rollup, query: str) -> str:
     """Return `query` without expired rows. If rows of the rollup expire, `$1` is the cutoff."""
     if rollup.expires is None:
         return query
@@ -84,8 +84,8 @@ def kept(rollup: Rollup, query: str) -> str:
 
 async def _compare(connection: Connection, rollup: Rollup, cutoff: datetime) -> TableDrift:
     [row] = await connection.fetch(
-        f"WITH held AS MATERIALIZED ({kept(rollup, rollup.merged(rollup.table))}),\n"
-        f"truth AS MATERIALIZED ({kept(rollup, rollup.recomputed())})\n"
+        f"WITH held AS MATERIALIZED ({unexpired(rollup, rollup.merged(rollup.table))}),\n"
+        f"truth AS MATERIALIZED ({unexpired(rollup, rollup.recomputed())})\n"
         "SELECT (SELECT count(*) FROM truth) AS rows,\n"
         "(SELECT count(*) FROM (SELECT * FROM truth EXCEPT SELECT * FROM held) AS m) AS missing,\n"
         "(SELECT count(*) FROM (SELECT * FROM held EXCEPT SELECT * FROM truth) AS u) AS unexpected",

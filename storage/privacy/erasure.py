@@ -20,7 +20,7 @@ from storage.batches.rollups import RETIRED, ROLLUPS
 from storage.batches.staged_batch import BATCH_LOCK
 from storage.database.failures import translated_errors
 from storage.database.pool import Connection
-from storage.privacy.residue import REDIS, STREAM, note_residue, places_of
+from storage.privacy.residue import REDIS, STREAM, places_of, record_residue
 
 _STREAM: Final = "stream"
 _LIVE: Final = "live"
@@ -80,7 +80,7 @@ class ErasureJob:
 
 
 class Swept(NamedTuple):
-    """Numbers of what was removed from Redis."""
+    """Counts of removed data in Redis."""
 
     entries: int
     left: int
@@ -140,7 +140,7 @@ async def erase_stored(pool: asyncpg.Pool, job: ErasureJob) -> None:
             places = await places_of(connection, job.user_hashes)
             removed = await _erase(connection, job.user_hashes)
             # last, to take locks in the order of a purge, which locks the table first
-            await note_residue(connection, places)
+            await record_residue(connection, places)
             await connection.execute(
                 "UPDATE erasure_jobs SET state = 'sweeping', removed = $2 WHERE job_id = $1",
                 job.job_id,
@@ -165,16 +165,16 @@ async def record_sweep(pool: asyncpg.Pool, job: ErasureJob, swept: Swept, *, fin
                 finished,
             )
             # an earlier sweep may have removed something before it crashed, so the last one is always noted
-            await note_swept(connection, swept, anyway=finished)
+            await record_swept_residue(connection, swept, anyway=finished)
 
 
-async def note_swept(connection: asyncpg.Pool | Connection, swept: Swept, *, anyway: bool = False) -> None:
+async def record_swept_residue(connection: asyncpg.Pool | Connection, swept: Swept, *, anyway: bool = False) -> None:
     """Note the places where removed bytes may remain in Redis; `anyway`: even if nothing was removed.
 
     Raises StorageUnavailable.
     """
     places = [REDIS] if anyway or swept.entries or swept.messages else []
-    await note_residue(connection, [*places, STREAM] if swept.left else places)
+    await record_residue(connection, [*places, STREAM] if swept.left else places)
 
 
 async def count_suppressed(pool: asyncpg.Pool) -> int:

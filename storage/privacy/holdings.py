@@ -18,7 +18,7 @@ _PARTITION: Final = timedelta(weeks=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class Retentions:
     """Retention by kind of row."""
 
     raw: timedelta
@@ -40,21 +40,21 @@ class Holding:
     """Number of rows past their retention: maintenance does not run, or fails."""
 
 
-async def read_holdings(connection: Connection, keeping: Keeping, now: datetime) -> list[Holding]:
+async def read_holdings(connection: Connection, retentions: Retentions, now: datetime) -> list[Holding]:
     """Return every table with data from senders. Counts every row. Raises StorageUnavailable."""
-    raw = keeping.raw + GRACE + _PARTITION
+    raw = retentions.raw + GRACE + _PARTITION
     plan: list[tuple[str, About, timedelta | None, str | None, datetime | None]] = [
         (RAW_EVENTS, "one learner", raw, "received_at", now - raw),
-        ("dead_letters", "one learner", keeping.raw, "parked_at", now - keeping.raw),
-        ("event_id_conflicts", "the platform", keeping.raw, "book_date", now - keeping.raw),
-        ("settled_entries", "the stream", 2 * keeping.stream, "settled_at", now - 2 * keeping.stream),
+        ("dead_letters", "one learner", retentions.raw, "parked_at", now - retentions.raw),
+        ("event_id_conflicts", "the platform", retentions.raw, "book_date", now - retentions.raw),
+        ("settled_entries", "the stream", 2 * retentions.stream, "settled_at", now - 2 * retentions.stream),
         *(
             (
                 f"{schema}{rollup.table}",
                 "one learner" if rollup.is_of_learners else "the platform",
-                keeping.system_metrics if rollup.expires else None,
+                retentions.system_metrics if rollup.expires else None,
                 rollup.expires,
-                expiry_cutoff(now, keeping.system_metrics) if rollup.expires else None,
+                expiry_cutoff(now, retentions.system_metrics) if rollup.expires else None,
             )
             for rollup in ROLLUPS
             for schema in ("", f"{RETIRED}.")
@@ -64,7 +64,7 @@ async def read_holdings(connection: Connection, keeping: Keeping, now: datetime)
             (table, "the platform", None, None, None)
             for table in ("retention_horizon", "retired_event_ids", "unscoped_event_ids")
         ),
-        ("audit_log", "one learner", keeping.audit, "keep_until", now),
+        ("audit_log", "one learner", retentions.audit, "keep_until", now),
         ("api_keys", "the platform", None, None, None),
         ("erased_users", "the erased", None, None, None),
         ("erasure_jobs", "the erased", None, None, None),

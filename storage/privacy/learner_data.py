@@ -72,13 +72,13 @@ async def _pages(
     columns = ", ".join(key)
     order = f" ORDER BY {columns} LIMIT {PAGE}" if key else ""
     places = [f"${number}" for number in range(len(arguments) + 1, len(arguments) + len(key) + 1)]
-    behind = f" AND ({columns}) > ({', '.join(places)})"
+    after = f" AND ({columns}) > ({', '.join(places)})"
     rows = await _fetch(connection, f"{select}{order}", *arguments)
     while True:
         yield [_plain(row) for row in rows]
         if not key or len(rows) < PAGE:
             return
-        rows = await _fetch(connection, f"{select}{behind}{order}", *arguments, *(rows[-1][column] for column in key))
+        rows = await _fetch(connection, f"{select}{after}{order}", *arguments, *(rows[-1][column] for column in key))
 
 
 async def _fetch(connection: Connection, statement: str, *arguments: object) -> list[asyncpg.Record]:

@@ -120,7 +120,7 @@ class Residue(NamedTuple):
     since: datetime
 
 
-async def note_residue(connection: asyncpg.Pool | Connection, places: Sequence[str]) -> None:
+async def record_residue(connection: asyncpg.Pool | Connection, places: Sequence[str]) -> None:
     """Note that bytes may remain in these places from now on. Raises StorageUnavailable."""
     with translated_errors():
         await connection.execute(_NOTE, list(places))
@@ -155,13 +155,13 @@ async def end_purge(pool: asyncpg.Pool, place: str) -> None:
         await pool.execute(_DONE, place)
 
 
-async def forget_stream(pool: asyncpg.Pool, longest: timedelta) -> None:
+async def clear_stream_residue(pool: asyncpg.Pool, longest: timedelta) -> None:
     """Note that the streams hold no bytes of entries removed more than `longest` ago. Raises StorageUnavailable."""
     with translated_errors():
         await pool.execute(_TRIMMED, longest)
 
 
-async def end_suppressed(pool: asyncpg.Pool, *, removed: bool, waiting: bool) -> None:
+async def clear_suppressed_residue(pool: asyncpg.Pool, *, removed: bool, waiting: bool) -> None:
     """Note whether suppressed entries were `removed`, and whether others are `waiting`. Raises StorageUnavailable.
 
     The residue of the removed entries in `REDIS` must be noted before.

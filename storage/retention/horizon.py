@@ -12,7 +12,7 @@ from storage.database.failures import translated_errors
 from storage.database.pool import Connection
 
 # only entries that the stream may deliver again: those from the oldest entry that it last had
-_REMEMBER_ENTRIES: Final = """
+_INSERT_FATES: Final = """
 INSERT INTO settled_entries (stream_partition, entry_id, outcome)
 SELECT stream_partition, entry_id, '{outcome}'
 FROM {relation} LEFT JOIN stream_positions USING (stream_partition)
@@ -23,18 +23,18 @@ ON CONFLICT DO NOTHING
 
 _RAISE: Final = "UPDATE retention_horizon SET ordered_before = greatest(ordered_before, $1)"
 
-_REMEMBER_IDS: Final = """
+_RECORD_IDS: Final = """
 INSERT INTO retired_event_ids SELECT event_id FROM {relation} ORDER BY event_id ON CONFLICT DO NOTHING
 """
 
 
-def remember_entries(relation: str, outcome: str) -> str:
+def fates_insert(relation: str, outcome: str) -> str:
     """Return the statement that stores the fate of the entries of `relation`, whose rows will be removed.
 
     A redelivery or a replay of an entry is then recognised without its row. Entries that the stream has trimmed are
     left out: they cannot be delivered again.
     """
-    return _REMEMBER_ENTRIES.format(relation=relation, outcome=outcome)
+    return _INSERT_FATES.format(relation=relation, outcome=outcome)
 
 
 async def raise_horizon(connection: Connection, end_of_week: datetime) -> None:
@@ -42,9 +42,9 @@ async def raise_horizon(connection: Connection, end_of_week: datetime) -> None:
     await connection.execute(_RAISE, end_of_week)
 
 
-async def remember_mapped_ids(connection: Connection, relation: str) -> None:
+async def record_mapped_ids(connection: Connection, relation: str) -> None:
     """Store the ids of removed events that carry no time. Call it in the transaction that removes the events."""
-    await connection.execute(_REMEMBER_IDS.format(relation=relation))
+    await connection.execute(_RECORD_IDS.format(relation=relation))
 
 
 async def read_horizon(connection: Connection) -> datetime:

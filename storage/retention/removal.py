@@ -15,11 +15,11 @@ import asyncpg
 from runtime.failpoints import Failpoint, reach
 from storage.batches.rollups import RETIRED, ROLLUPS
 from storage.batches.staged_batch import BATCH_LOCK
-from storage.batches.unscoped_ids import finish, remember_counterparts
+from storage.batches.unscoped_ids import end_search, record_counterparts
 from storage.batches.verify import expiry_cutoff
 from storage.database.failures import translated_errors
 from storage.database.pool import Connection
-from storage.retention.horizon import raise_horizon, remember_entries, remember_mapped_ids
+from storage.retention.horizon import fates_insert, raise_horizon, record_mapped_ids
 from storage.retention.partition_weeks import expired_end
 from storage.retention.partitions import partition_names
 
@@ -47,7 +47,7 @@ WITH leaving AS (
     DELETE FROM dead_letters WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM dead_letters WHERE parked_at < $1 LIMIT {_CHUNK}
     )) RETURNING stream_partition, entry_id
-), remembered AS ({remember_entries("leaving", "dropped")})
+), recorded AS ({fates_insert("leaving", "dropped")})
 SELECT count(*) FROM leaving
 """
 
@@ -149,17 +149,17 @@ async def _prune_reserved(pool: asyncpg.Pool, cutoff: datetime) -> int:
             )
             if gone:
                 await _retire(connection, "leaving")
-                await remember_mapped_ids(connection, "leaving")
-                await remember_counterparts(connection, "leaving")
+                await record_mapped_ids(connection, "leaving")
+                await record_counterparts(connection, "leaving")
             else:
-                await finish(connection, cutoff)
+                await end_search(connection, cutoff)
     return gone
 
 
 async def _retire(connection: Connection, events: str) -> None:
     for rollup in ROLLUPS:
         await connection.fetch(rollup.upsert(events, schema=RETIRED), *([_SLOT] if rollup.slotted else []))
-    await connection.execute(remember_entries(events, "retired"))
+    await connection.execute(fates_insert(events, "retired"))
 
 
 async def _delete_older(pool: asyncpg.Pool, table: str, column: str, cutoff: datetime, condition: str = "true") -> int:

@@ -19,7 +19,7 @@ class StreamBooks:
     appended: int
     """Entries ever appended."""
     settled: int | None
-    """Entries that the group has read and acknowledged; None if Redis does not know."""
+    """Entries that the group has read and acknowledged; None if Redis does not report it."""
 
 
 async def read_stream_books(redis: Redis, partition: int, group: str = STORE_GROUP) -> StreamBooks:

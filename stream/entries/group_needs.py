@@ -26,7 +26,7 @@ class GroupNeed:
     pending: int
     """Number of entries delivered to a consumer and not settled."""
     undelivered: int | None
-    """Number of entries not delivered yet; None if Redis does not know."""
+    """Number of entries not delivered yet; None if Redis does not report it."""
     last_delivered: EntryId
     held_since: datetime | None
     """When the oldest entry that the group needs was appended; None if the stream has no such entry."""

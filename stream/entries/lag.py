@@ -1,4 +1,4 @@
-"""Measures the lag of a group, in seconds and, if Redis knows it, in entries."""
+"""Measures the lag of a group, in seconds and, if Redis reports it, in entries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class GroupLag:
     length: int
     """Number of entries in the stream."""
     undelivered: int | None
-    """Number of entries not delivered yet; None if Redis does not know."""
+    """Number of entries not delivered yet; None if Redis does not report it."""
     pending: int
     """Number of entries delivered to a consumer and not settled."""
     oldest_unsettled_at: datetime | None

@@ -23,7 +23,7 @@ from telemetry import internal_events as telemetry
 from web.credentials import AccessKeys
 
 SYNC_INTERVAL: Final = timedelta(seconds=1)
-"""Maximum time until a process knows that a key was issued or revoked."""
+"""Interval at which a process reads the published keys."""
 
 
 class KeysUnreadable(StreamUnavailable):
@@ -58,7 +58,7 @@ class KeySync:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read the published keys every second until `stop` is set. Without issued keys, only wait for `stop`."""
-        if self._keys.takes_issued:
+        if self._keys.accepts_issued:
             await poll(self._refresh, SYNC_INTERVAL, stop)
         await stop.wait()
 

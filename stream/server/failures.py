@@ -69,7 +69,7 @@ def is_existing_group(error: exceptions.ResponseError) -> bool:
 
 
 def is_unknown_command(error: exceptions.ResponseError) -> bool:
-    """Whether the reply says that the server does not know the command."""
+    """Whether the reply says that the command is unknown."""
     return "unknown command" in str(error)
 
 

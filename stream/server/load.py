@@ -17,7 +17,7 @@ class StreamLoad:
     """The load of Redis at one moment."""
 
     unsettled: int
-    """Number of entries that are not stored yet, in all partitions. If Redis does not know it, only pending entries."""
+    """Number of entries of all partitions that are not stored yet; only pending ones if Redis does not report it."""
     unsettled_bytes: int
     """Their share of the memory of the streams. Trimming cannot free it."""
     used_memory: int

@@ -1,4 +1,4 @@
-"""The servers of `analytics up`: what they acknowledged survives whatever happens to them."""
+"""The servers of `analytics up` keep acknowledged data through kills, restarts and failed starts."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_an_interrupted_first_start_is_begun_anew(data_directory: Path) -> None:
 
 @pytest.fixture
 def private_directory(data_directory: Path) -> Path:
-    """A directory no other user may enter, like root's home."""
+    """A directory that no other user may enter, such as root's home."""
     place = data_directory / "private"
     place.mkdir(mode=0o700)
     return place

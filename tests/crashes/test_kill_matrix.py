@@ -1,4 +1,4 @@
-"""SIGKILL at every step of every process: what was accepted is stored once or parked, and every number is right."""
+"""SIGKILL at every failpoint of every process: accepted events are stored once or parked, and every number is right."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_failpoint_is_in_the_matrix() -> None:
 
 @asynccontextmanager
 async def heirs(settings: Settings) -> AsyncIterator[None]:
-    """Two workers that take over at once what a dead one held."""
+    """Run two workers that claim the entries of a killed worker at once."""
     eager = settings.model_copy(update={"claim_idle_seconds": 0.001, "batch_size": BATCH})
     stop = asyncio.Event()
     tasks = [asyncio.create_task(worker.run(eager, stop)) for _ in range(2)]
@@ -100,7 +100,7 @@ async def test_a_killed_live_worker(
         async def is_taken(count: int = appended) -> bool:
             return dying.done() or await is_read(redis, count)
 
-        # so that it takes them in more than one batch
+        # so that the entries need more than one batch
         await eventually(is_taken)
     await dying
 
@@ -205,7 +205,7 @@ async def test_a_killed_retention(
 
 @asynccontextmanager
 async def maintained(settings: Settings, *duties: str) -> AsyncIterator[None]:
-    """Run maintenance until each of the chores was done once."""
+    """Run maintenance until each of the chores has run once."""
     before = {name: metrics.CHORE_RUNS.labels(name, "ok")._value.get() for name in duties}
     stop = asyncio.Event()
     running = asyncio.create_task(maintenance.run(settings, stop))

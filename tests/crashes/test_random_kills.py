@@ -1,6 +1,6 @@
-"""Workers and maintenance die at random, again and again, while events come in; `make chaos` goes on for long.
+"""Workers and maintenance are killed repeatedly at random while events arrive. `make chaos` runs this for longer.
 
-Everything that is chance comes from the seed, which is in the name of the test.
+All random choices come from the seed, which is part of the test's name.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ async def test_any_number_of_deaths_changes_nothing(settings: Settings, redis: R
 async def send_until(
     enough: Callable[[], bool], redis: Redis, events: Sequence[AcceptedEvent], rng: random.Random
 ) -> set[UUID]:
-    """Append the events bit by bit, each when the one before is settled, and over again if that is not enough."""
+    """Append the events in parts, each once the previous one is settled. Start again when all are sent."""
     sent: set[UUID] = set()
     at = 0
     while not enough():

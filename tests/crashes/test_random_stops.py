@@ -1,4 +1,4 @@
-"""SIGTERM at any moment: a worker finishes what it has in hand, acknowledges it, and ends; a second one ends it."""
+"""After SIGTERM at any moment, a worker finishes and acknowledges its batch, then exits. A second one exits at once."""
 
 from __future__ import annotations
 

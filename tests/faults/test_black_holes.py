@@ -1,4 +1,4 @@
-"""The network between any two processes swallows, drops replies, delays and cuts: nothing is lost, and it heals."""
+"""The network between processes drops packets and replies, delays and disconnects: no event is lost, all recover."""
 
 from __future__ import annotations
 

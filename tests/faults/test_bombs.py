@@ -1,4 +1,4 @@
-"""Small requests that want to become large: memory and the number of time series stay bounded."""
+"""Small requests that expand to large data: memory and the number of time series stay bounded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EVENT: dict[str, Any] = {"event_type": "xp_earned", "user_id": "u", "properties"
 
 
 def peak(process: Doomed) -> int:
-    """Most bytes the process has ever had."""
+    """Return the peak memory of the process in bytes."""
     [kilobytes] = re.findall(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
     return int(kilobytes) * 1024
 

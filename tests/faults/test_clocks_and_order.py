@@ -1,4 +1,4 @@
-"""Events days late, from clocks that are off, in any order, under any TimeZone: every answer is the same."""
+"""Late events, wrong clocks, any order and any TimeZone setting give the same answers."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ LEARNERS = range(1, 21)
 EVERYTHING = ", ".join(rollup.table for rollup in ROLLUPS)
 
 ZONES = ("Asia/Kolkata", "Pacific/Chatham", "America/St_Johns", "Pacific/Kiritimati", "Pacific/Pago_Pago")
-"""Half and quarter hours, both edges of the day, summer time on either half of the globe."""
+"""Offsets of half and quarter hours, both extremes, daylight saving time on both hemispheres."""
 
 
 @pytest.fixture(params=ZONES)
 def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A time zone that this process is in, too."""
+    """A time zone, which is also set for this process."""
     monkeypatch.setenv("TZ", request.param)
     time.tzset()
     yield request.param
@@ -86,7 +86,7 @@ def cut(events: Sequence[AcceptedEvent], rng: random.Random) -> list[Sequence[Ac
 
 
 async def every_answer(settings: Settings) -> list[dict[str, Any]]:
-    """Return what the read service says of every learner and of the platform, as seen at one moment."""
+    """Return the answers about every learner and the platform at one moment."""
     now = max(one.received_at for one in demo_traffic(EVENTS))
     async with (
         open_services(settings) as services,
@@ -98,7 +98,7 @@ async def every_answer(settings: Settings) -> list[dict[str, Any]]:
     async with asyncpg.create_pool(settings.database_dsn, min_size=1, max_size=1) as pool:
         hours = [dict(row) for row in await pool.fetch("SELECT * FROM hourly_analytics_summary ORDER BY 1, 2")]
     for one in answers:
-        # how fresh it is depends on Redis, not on the order
+        # freshness depends on Redis, not on the order of events
         del one["meta"]
     assert any(one.get("total_sessions") for one in answers)
     return answers + hours
@@ -111,7 +111,7 @@ async def test_a_redis_whose_clock_was_ahead_keeps_everything_and_the_doctor_say
     events = [event("xp_earned", {"xp_amount": 1}, number=number) for number in range(50)]
     sent = {one.event_id for one in events}
     await append_events(redis, events[:25])
-    # as a clock that was two days ahead leaves it: no id that follows is lower
+    # as if the clock had been two days ahead: later ids are not lower
     first: Any = (await stream_entries(redis))[0][1]
     await redis.xadd(stream_key(0), first, id=f"{int(ahead.timestamp() * 1000)}-0")
     await append_events(redis, events[25:])

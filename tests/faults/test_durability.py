@@ -1,4 +1,4 @@
-"""What a 202 survives, level by level: servers are killed, disks stall, replicas stop."""
+"""What a 202 survives at each durability level: killed servers, stalled disks, stopped replicas."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from tests.support.waiting import eventually
 
 SENDERS = 32
 SLOW, SLOWER = 0.3, 1.0
-"""Seconds of a fsync; the longer is nearly always under way on a server that does one a second."""
+"""Duration of an fsync in seconds. With the longer one and one fsync a second, the disk is almost always busy."""
 
 SOON = 0.2
-"""Seconds a test that waits for a refusal gives Redis to confirm."""
+"""Confirmation timeout in seconds, for tests that expect a refusal."""
 
 
 def settings_for(server: Valkey, **more: Any) -> Settings:
@@ -80,7 +80,7 @@ async def stored_ids(server: Valkey) -> set[str]:
 
 
 async def accepted_until_killed(server: Valkey, durability: Durability) -> set[str]:
-    """Send events all at once and kill the server among them; return the ids of those that got a 202."""
+    """Send events concurrently and kill the server meanwhile; return the ids of events that got a 202."""
     accepted: set[str] = set()
     numbers = count()
     killed = False
@@ -101,7 +101,7 @@ async def accepted_until_killed(server: Valkey, durability: Durability) -> set[s
 
 
 async def lost_by_a_kill(directory: Path, fsync: Any, durability: Durability, stall: float) -> set[str]:
-    """Return the ids that got a 202 from a server on a slow disk and were gone when it came up again after its kill."""
+    """Return the ids of events that got a 202 from a server on a slow disk and were lost when it was killed."""
     server = Valkey(directory / "redis", program=on_a_slow_disk(directory, stall), fsync=fsync)
     server.start()
     accepted = await accepted_until_killed(server, durability)
@@ -126,7 +126,7 @@ async def test_what_is_on_disk_survives_a_kill_while_the_disk_stalls(
 
 @pytest.mark.needs_tool("strace")
 async def test_the_same_kill_loses_what_is_not_on_disk(data_directory: Path) -> None:
-    """Without it the test above would show nothing."""
+    """Control: shows that the scenario of the test above can lose events."""
     for attempt in count():
         place = data_directory / str(attempt)
         place.mkdir()
@@ -177,7 +177,7 @@ async def test_a_replica_is_waited_for_whatever_the_server_knows(data_directory:
             with pytest.raises(StreamUnavailable, match="not_durable"):
                 await producer.append([encode(event("session_start", number=1))])
             await follow(replica, primary)
-            # the first may come before the replica has said how far it is
+            # the first may come before the replica has reported its offset
             await eventually(lambda: accepted(producer))
             with stopped(replica), pytest.raises(StreamUnavailable) as refused:
                 await producer.append([encode(event("session_start", number=3))])
@@ -202,7 +202,7 @@ async def test_a_disk_that_is_not_waited_for_confirms_nothing(own_valkey: Valkey
         assert await accepted(producer)
         await redis.config_set(setting, "no")
         assert not await accepted(producer)
-        # the other level asks for no more than it was told
+        # the level `server` needs no confirmation
         await Producer(redis, 1, "server").append([encode(event("session_start", number=3))])
 
 
@@ -252,7 +252,7 @@ async def test_the_doctor_knows_what_the_level_needs(own_valkey: Valkey, data_di
 
 
 async def test_the_doctor_finds_a_server_that_confirms_what_is_not_on_disk(own_valkey: Valkey) -> None:
-    """The Valkey that comes with this project is one; once it is not, docs/operations.md may promise more."""
+    """The Valkey of this project is such a server. When that changes, docs/operations.md can promise more."""
     async with client_of(own_valkey) as redis:
 
         async def is_warned() -> bool:
@@ -260,7 +260,7 @@ async def test_the_doctor_finds_a_server_that_confirms_what_is_not_on_disk(own_v
 
         assert not await is_warned()
         await redis.config_set("appendfsync", "everysec")
-        # on a machine that is busy now it may look better than it is
+        # on a busy machine the confirmation may be late enough to look correct
         await eventually(is_warned)
 
 
@@ -284,7 +284,7 @@ async def test_in_production_nothing_is_entrusted_to_memory_unless_told_so(
         async def is_written() -> bool:
             return not (await redis.info("persistence"))["aof_rewrite_in_progress"]
 
-        # until then it would not end either
+        # the server would not shut down before either
         await eventually(is_written)
         async with ingest_on(own_valkey, environment=environment, durability=durability) as client:
             assert (await client.post(TRACK, json=an_event(2))).status_code == 202

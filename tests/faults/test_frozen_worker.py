@@ -1,4 +1,4 @@
-"""A worker that freezes with an open transaction stalls nobody for long, and does no harm when it wakes up."""
+"""A worker that freezes with an open transaction blocks others only briefly, and does no harm when it resumes."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ async def test_every_connection_gives_up_in_time(settings: Settings) -> None:
         }
     finally:
         await pool.close()
-    # what a worker holds is free again before others take its entries for abandoned
+    # the locks of a worker are released before others claim its entries
     assert 0 < limits["lock_timeout"] < limits["statement_timeout"] == STATEMENT_TIMEOUT.total_seconds() * 1000
     assert 0 < limits["idle_in_transaction_session_timeout"] < settings.claim_idle_seconds * 1000
 
 
 async def test_a_process_that_starts_again_is_somebody_else(settings: Settings, redis: Redis) -> None:
-    """Else it would read what its predecessor, which may still be at work, has in hand."""
+    """With the same name it would read the entries of its predecessor, which may still be running."""
     assert len({consumer_name() for _ in range(100)}) == 100
     for number in (1, 2):
         async with running(settings, ["worker"]):

@@ -1,4 +1,4 @@
-"""Far more than is taken, thrown at a real ingest process: it says so, stays small, and gets well by itself."""
+"""A real ingest process under overload refuses with documented answers, stays within its memory, and recovers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COMMAND = (sys.executable, "-m", "cli.main", "ingest")
 
 SENDERS = 60
 MAX_GROWTH = 128 * 1024**2
-"""Bytes by which the process may grow: what it may hold, as objects and on its way to Redis, and bodies under way."""
+"""Maximum memory growth of the process in bytes: held events, as objects and in send buffers, and request bodies."""
 
 LIMITED_KEY = "a-key-with-a-limit"
 LIMITED = {
@@ -51,7 +51,7 @@ BODY = json.dumps([EVENT] * MAX_BATCH_EVENTS).encode()
 
 @dataclass
 class Ingest:
-    """A running process."""
+    """A running ingest process."""
 
     process: asyncio.subprocess.Process
     client: httpx.AsyncClient
@@ -76,7 +76,7 @@ class Ingest:
         return int(float(found[1]))
 
     def memory(self, figure: str) -> int:
-        """Return VmRSS (now) or VmHWM (the most so far) in bytes."""
+        """Return VmRSS (current) or VmHWM (peak) in bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(rf"^{figure}:\s+(\d+) kB$", status, flags=re.MULTILINE)
         assert found
@@ -104,7 +104,7 @@ async def running_ingest(server: Valkey, log: Path, **more: str) -> AsyncIterato
 
 
 class Storm:
-    """Senders that never wait, however they are answered."""
+    """Senders that never wait between requests, whatever the answers are."""
 
     def __init__(self, ingest: Ingest) -> None:
         self.answers: Counter[tuple[int, str]] = Counter()

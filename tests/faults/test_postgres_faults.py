@@ -1,4 +1,4 @@
-"""Postgres stops at once in the middle of a COPY, again and again: nothing is lost, parked, or counted twice."""
+"""Postgres is stopped repeatedly during a COPY: no event is lost, parked or counted twice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COPYING = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%staged_e
 
 @pytest.fixture
 async def own_settings(own_postgres: Postgres, settings: Settings) -> Settings:
-    """Settings on a Postgres that this test may stop."""
+    """Settings with a Postgres server that this test may stop."""
     await upgrade(own_postgres.url)
     return settings.model_copy(update={"database_url": SecretStr(own_postgres.url)})
 
@@ -55,6 +55,6 @@ async def until_copying(server: Postgres) -> None:
 
 
 def stop_at_once(server: Postgres) -> None:
-    """Stop as `pg_ctl stop --mode=immediate` does; it recovers when it starts."""
+    """Stop as `pg_ctl stop --mode=immediate` does. The server recovers at its next start."""
     assert server.pid is not None
     os.kill(server.pid, signal.SIGQUIT)

@@ -1,4 +1,4 @@
-"""Aggregates are recomputed while events come in and are asked for: nobody is refused, and every number is right."""
+"""Aggregates are rebuilt while events arrive and answers are read: no request is refused, and every number is right."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.waiting import eventually
 
 REBUILDS = 5
 
-# everything that may drift in a table whose rows are changed by every batch
+# every kind of drift, in a table that every batch changes
 SPOIL = f"""
 SELECT pg_advisory_xact_lock({BATCH_LOCK});
 UPDATE daily_activity_summary SET xp_earned = xp_earned + 1;
@@ -76,7 +76,7 @@ async def count_of(database: asyncpg.Connection, table: str) -> int:
 
 
 class Reader:
-    """Somebody who asks again and again."""
+    """A client that reads an answer repeatedly."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.statuses: Counter[int] = Counter()
@@ -85,7 +85,7 @@ class Reader:
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[Reader]:
-        """Ask during the block."""
+        """Read during the block."""
         task = asyncio.create_task(self._read())
         try:
             yield self

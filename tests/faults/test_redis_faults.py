@@ -1,4 +1,4 @@
-"""Redis dies, runs out of memory, runs out of disk, while events come in: nothing accepted is lost, and it heals."""
+"""Redis is killed, or runs out of memory or disk, while events arrive: no accepted event is lost, and all recover."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_a_full_disk_refuses_events_until_there_is_room(
             if server.pid is not None:
                 limit_files(server, resource.RLIM_INFINITY)
             else:
-                # with `always` it would rather end than acknowledge what it cannot write
+                # with `always` the server exits instead of acknowledging writes that it cannot persist
                 await asyncio.to_thread(server.restart)
             await senders.accepted_more(300)
         await assert_nothing_lost(settings, senders.accepted, senders.sent, parked=0)
@@ -120,7 +120,7 @@ async def test_a_full_disk_refuses_events_until_there_is_room(
 
 
 def limit_files(server: Valkey, size: int) -> None:
-    """Let the server write no file beyond this size."""
+    """Limit the size of files that the server can write."""
     assert server.pid is not None
     _, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (size, hard))

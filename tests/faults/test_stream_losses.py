@@ -1,4 +1,4 @@
-"""A Redis that was emptied, or replaced by an older copy: workers go on, and what is gone is counted and said."""
+"""Redis is emptied, or replaced by an older copy: workers continue, and lost entries are counted and reported."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def test_what_an_older_copy_does_not_have_is_counted_as_far_as_it_was_seen
                 await append(redis, range(100, 115))
                 await eventually(lambda: settled(redis))
                 await check_stream(redis, pool, 0)
-                # stored, and appended after the last look
+                # stored, and appended after the last check
                 await append(redis, range(115, 120))
                 await eventually(lambda: settled(redis))
             await append(redis, range(120, 145))
@@ -151,7 +151,7 @@ async def test_what_an_older_copy_does_not_have_is_counted_as_far_as_it_was_seen
                 await eventually(lambda: settled(heir))
 
             found = await balance(heir, database)
-            # what is neither stored nor seen leaves no trace
+            # entries that were neither stored nor observed leave no trace
             assert (found.appended, found.lost, await stored(database)) == (appended, lost, 140)
 
 

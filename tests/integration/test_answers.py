@@ -1,4 +1,4 @@
-"""The statements of storage.answers.aggregates against rows whose answers were worked out by hand."""
+"""The statements of storage.answers.aggregates on rows whose answers were computed by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The attacker sees every fault of a service that has them all."""
+"""The attacker detects every fault of a service that has all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who read or changed what is on record before the answer leaves, and stays on record."""
+"""Every access is in the audit log before the answer is sent, and stays there."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_a_span_holds_parsed_values_of_bounded_length_and_no_text_of_the_c
     await client.get(SYSTEM, params={"hours": "03", "limit": "5"}, headers=READER)
     types = "type=xp_earned&" * 200 + "since=2026-11-01T00:00:00Z"
     await client.get(f"/api/analytics/events?{types}", headers=bearer(EVENTS_KEY))
-    # no learner is called so
+    # no learner has this id
     await client.get(OVERVIEW, params={"user_id": "x" * 600}, headers=READER)
     await client.get(OVERVIEW, params={"user_id": "a\x1bb"}, headers=READER)
     found = await recorded(database)
@@ -243,7 +243,7 @@ async def test_commands_are_on_record_before_they_begin_and_the_log_can_be_read(
         *(("rebuild", outcome) for outcome in ("begun", "done")),
         ("privacy log", "begun"),
     ]
-    # the account that the tests run under, whatever their environment says
+    # the account that runs the tests, whatever the environment variables say
     assert {one["actor"] for one in entries} == {f"operator:{pwd.getpwuid(os.getuid()).pw_name}"}
     about = (await operator.run("privacy", "log", "--user-id", "anna", "--json")).document()
     assert {one["action"] for one in about} == {"privacy export", "privacy log"}

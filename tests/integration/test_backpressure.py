@@ -1,4 +1,4 @@
-"""Ingest refuses before Redis is in danger, tells when to come back, and takes events again by itself."""
+"""Ingest refuses events before Redis is in danger, sends Retry-After, and accepts events again without intervention."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def append(redis: Redis, count: int, partitions: int = 1) -> None:
 
 
 async def settle(redis: Redis, count: int) -> None:
-    """Read and acknowledge entries, as a worker does once they are stored."""
+    """Read and acknowledge entries, as a worker does after storing them."""
     entries: Any = await redis.xreadgroup(STORE_GROUP, "worker", {KEY: ">"}, count=count)
     for _, page in entries:
         await redis.xack(KEY, STORE_GROUP, *(entry_id for entry_id, _ in page))
@@ -141,7 +141,7 @@ async def test_ingest_says_no_before_redis_does(redis: Redis, redis_url: str) ->
             await redis.config_set("maxmemory", used * 10 // 9)
             await gauge.sample()
             refused = await client.post(TRACK, json=GOOD)
-            # Redis itself would still have taken it
+            # Redis itself would still have accepted it
             await append(redis, 1)
             await redis.config_set("maxmemory", used * 2)
             await gauge.sample()
@@ -181,7 +181,7 @@ async def test_senders_are_not_all_told_the_same_moment(redis: Redis, redis_url:
 async def test_a_key_past_its_limit_is_refused_whole_and_nobody_else_is(redis: Redis, redis_url: str) -> None:
     settings = settings_for(redis_url)
     async with ingest(redis, settings, LIMITED_KEY) as (client, _):
-        # a rejected event counts as one that is not
+        # a rejected event counts as much as an accepted one
         assert (await client.post(BATCH, json=[GOOD] * 399 + [{}])).status_code == 207
         refused = await client.post(BATCH, json=[GOOD] * 400)
         assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
@@ -207,5 +207,5 @@ async def test_a_sender_that_obeys_is_never_refused_twice_in_a_row(redis: Redis,
         verdicts = await Courier(client).deliver(events)
     assert {verdict.status for verdict in verdicts} == {"accepted"}
     assert await redis.xlen(KEY) == 750
-    # halved until it fits, then each wait is the right one
+    # halved until it fits; then each wait is correct
     assert statuses == [413, 202, 429, 202]

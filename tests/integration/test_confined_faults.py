@@ -1,4 +1,4 @@
-"""A fault of ingest on one event is that event's: its neighbours are stored, and its sender is told to repeat it."""
+"""A fault of ingest on one event affects only that event: its verdict is retry, and the others are stored."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_a_fault_of_one_event_costs_its_neighbours_nothing(client: httpx.A
     assert [one.status for one in told.results] == ["accepted", "retry", "rejected", "accepted"]
     assert told.results[1].code == "defect"
     assert await materials(redis) == ["a", "b"]
-    # logged once, with the error, of which logs keep the type and the place alone
+    # logged once, with the type and the location of the error only
     [line] = logged
     assert (line["event"], type(line["exc_info"])) == ("defect_confined", KeyError)
     assert SECRET not in reply.text
@@ -125,7 +125,7 @@ async def test_the_good_calls_of_a_segment_batch_are_stored_before_the_500(
     for _ in range(2):
         reply = await client.post(SEGMENT_BATCH, json={"batch": [call("a"), call(POISON), call("b")]})
         assert (reply.status_code, reply.json()["code"]) == (500, "defect")
-    # repeated under the same ids, which count once
+    # repeated with the same ids, which count once
     found = [decode(fields).event_id for _, fields in await stream_entries(redis)]
     assert await materials(redis) == ["a", "b", "a", "b"]
     assert len(set(found)) == 2

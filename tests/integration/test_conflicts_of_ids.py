@@ -1,4 +1,4 @@
-"""Two services may use one id; two events of one service that do are told."""
+"""Two services may use the same id. Two different events of one service with the same id are reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ingest.server import acceptance_policy, create_app
 from processors.store.id_conflicts import ROLLOUT, SKEW, kind_of
 from runtime.setting_values.pseudonym_keys import with_new_key
 from runtime.settings import Settings
-from storage.batches.id_conflicts import ConflictKind, forget_conflicts
+from storage.batches.id_conflicts import ConflictKind, delete_conflicts
 from storage.batches.staged_batch import Conflict
 from storage.database.pool import open_pool
 from stream.registry.key_changes import read_key_changes
@@ -52,7 +52,7 @@ def xp(event_id: str | None = "order-4711", user: str = "ada", **changes: Any) -
 
 
 class Services:
-    """Two services and the workers behind ingest."""
+    """Two services, ingest and its workers."""
 
     def __init__(self, settings: Settings, redis: Redis) -> None:
         self.settings = settings
@@ -60,7 +60,7 @@ class Services:
         self._ids: list[str] = []
 
     async def send(self, key: str, *events: dict[str, Any], settings: Settings | None = None) -> list[str]:
-        """Send the events; return the ids that ingest gave them."""
+        """Send the events; return the ids assigned by ingest."""
         settings = settings or self.settings
         policy = acceptance_policy(settings)
         policy.pseudonyms.renew(frozenset())
@@ -90,7 +90,7 @@ def services(settings: Settings, redis: Redis) -> Services:
 
 @pytest.fixture
 def counted() -> Callable[[], dict[str, float]]:
-    """How many conflicts the metric has gained since the test began."""
+    """Return the number of conflicts that the metric has counted since the test began."""
     name = "analytics_event_id_conflicts_total"
 
     def now() -> dict[str, float]:
@@ -159,7 +159,7 @@ async def test_events_that_share_an_id_are_counted_and_told(
     assert "1 from school, of another type than that of shop" in told["detail"]
 
     async with await open_pool(services.settings.database_dsn, size=1, application_name="tests") as pool:
-        await forget_conflicts(pool, NOW + timedelta(days=2))
+        await delete_conflicts(pool, NOW + timedelta(days=2))
     assert await conflicts(services.settings) == []
 
 
@@ -178,12 +178,12 @@ async def test_a_repeat_after_a_change_of_the_key_of_pseudonyms_is_no_conflict(
     view = {"event_type": "material_view", "properties": {"material_id": "limits-1"}}
     await services.send(SHOP, xp() | view, settings=rotated)
     await services.are_stored()
-    assert counted() == {"event_type": 1}, "the type is compared whatever the key"
+    assert counted() == {"event_type": 1}, "types are compared whatever the key"
 
 
 async def test_a_change_of_the_key_is_recorded_once_with_its_first_event(services: Services, redis: Redis) -> None:
     await services.send(SHOP, xp())
-    assert await read_key_changes(redis) == [], "one key alone replaced no other"
+    assert await read_key_changes(redis) == [], "a single key has replaced no other"
     rotated = Settings.model_validate(services.settings.model_dump() | {"pseudonym_keys": with_new_key(PSEUDONYM_KEYS)})
     await services.send(SHOP, xp(), settings=rotated)
     [change] = await read_key_changes(redis)

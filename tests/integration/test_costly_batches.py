@@ -1,4 +1,4 @@
-"""Batches that take too much work to check arrive in the end: from the SDK, `analytics send` and Segment's clients."""
+"""Batches that are too costly to check are split and delivered: from the SDK, `analytics send` and Segment clients."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from tests.support.working import working
 
 EVENTS: Final = 2_400
 MAX_ROUNDS: Final = 2 * EVENTS * 1_000 // BUDGET
-"""Requests until each event has its verdict, if each title costs 1,000 units and half of the work is for nothing."""
+"""Maximum number of requests, if each title costs 1,000 units and half of the work is wasted."""
 
 
 def titles(test: str) -> list[str]:
-    """Return long titles beyond ASCII that no other test has: those that were seen before cost nothing."""
+    """Return long non-ASCII titles that no other test uses: cached texts cost nothing."""
     return [
         f"Лекция {number} ({test}): собственные значения и векторы, упражнения {number}.{number % 7} и решения"
         for number in range(EVENTS)
@@ -113,7 +113,7 @@ async def test_analytics_send_delivers_each_line_once(url: str, redis: Redis, tm
     assert (said["read"], said["accepted"], said["rejected"]) == (EVENTS, EVENTS, 0)
     assert asked_again() > before
     assert await ids_in_stream(redis) == ids
-    # neither progress nor rejected events are left
+    # neither a progress file nor rejected events remain
     assert os.listdir(tmp_path) == [file.name]
 
 
@@ -149,7 +149,7 @@ async def test_segments_clients_are_told_to_come_back_and_nothing_counts_twice(
         refused = await client.post(SEGMENT_BATCH, json={"batch": calls})
         assert (refused.status_code, refused.json()["code"]) == (503, TOO_COSTLY.code)
         assert int(refused.headers["retry-after"]) > 0
-        # a part of it was appended all the same
+        # part of the batch was appended
         assert 0 < len(await ids_in_stream(redis)) < EVENTS
         size = EVENTS // 8
         for start in range(0, EVENTS, size):

@@ -1,4 +1,4 @@
-"""What the catalogue says that a type of event contributes is what the database counts."""
+"""The database counts what the catalogue declares for each event type."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_a_type_of_a_newer_release_counts_as_activity_when_it_is_recompute
 
 
 def single(event_type: str) -> str:
-    """Return the relation that has one event of the type, of a learner and a session."""
+    """Return a relation with one event of the type, with a learner and a session."""
     facts = json.dumps(COMPLETE[event_type])
     return (
         f"(SELECT '{event_type}'::text AS event_type, gen_random_uuid() AS event_id, gen_random_uuid() AS session_id,"

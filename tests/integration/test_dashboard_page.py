@@ -1,4 +1,4 @@
-"""The page in a real browser, against a real server: numbers appear, nothing is refused by the content policy."""
+"""The page in a real browser on a real server: numbers appear, and the content security policy blocks nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from web.server.listener import Listener
 
 pytestmark = pytest.mark.needs_tool("chromium")
 
-# without the last ones it looks for its maker's servers at every start
+# without the last options it contacts its vendor's servers at every start
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -50,7 +50,7 @@ async def dashboard_url(settings: Settings) -> AsyncIterator[str]:
 
 
 async def look(url: str) -> tuple[str, str]:
-    """Return what the page became and what the browser complained of."""
+    """Return the final page and the browser's console messages."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = await asyncio.create_subprocess_exec(
             "chromium",

@@ -1,4 +1,4 @@
-"""The read service as a process: it starts, stops when told, finishes what it began, and tells nobody's name."""
+"""The read service as a process: start, graceful stop, and logs without personal data."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Process:
     log: Path
 
     async def stopped(self) -> tuple[int, str]:
-        """Wait for its end; return its exit code and its output."""
+        """Wait for the exit; return the exit code and the output."""
         return await self.child.wait(), self.log.read_text()
 
 
@@ -76,7 +76,7 @@ async def answers(client: httpx.AsyncClient, path: str) -> bool:
 
 
 async def refuses(base_url: httpx.URL) -> bool:
-    """Whether a newcomer is not let in; a connection that is kept open would be."""
+    """Return whether a new connection is refused. A kept-alive connection would still be served."""
     async with httpx.AsyncClient(base_url=base_url) as newcomer:
         return not await answers(newcomer, "/livez")
 

@@ -1,4 +1,4 @@
-"""After an erasure and its purge, no byte of the learner is in a file or key of either server."""
+"""After an erasure and its purge, no file or key of either server holds bytes of the learner."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def own_redis(servers: Settings) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def pool(servers: Settings) -> AsyncIterator[Pool]:
-    """As maintenance logs in."""
+    """Settings with the logins of maintenance."""
     logins = await make_logins(servers.database_dsn, dict.fromkeys(ROLES, "a password of the tests"))
     pool = await open_pool(logins["maintenance"], size=3, application_name="tests")
     yield pool

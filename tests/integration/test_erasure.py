@@ -1,4 +1,4 @@
-"""A learner who is erased is nowhere any more, does not come back, and nobody else's number changes."""
+"""An erased learner is removed everywhere, later events are suppressed, and no other number changes."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ async def pool(settings: Settings) -> AsyncIterator[Pool]:
 
 
 async def stored(settings: Settings, redis: Redis, events: Sequence[AcceptedEvent]) -> None:
-    """Append the events and wait until all are stored, or kept out."""
+    """Append the events and wait until all are stored or suppressed."""
     await append_events(redis, events)
     async with working(settings):
         await assert_nothing_lost(settings, accepted=(), sent={one.event_id for one in demo_traffic(EVENTS)})
 
 
 async def mentions(database: asyncpg.Connection, redis: Redis, user_hash: bytes) -> dict[str, int]:
-    """Return in how many rows of each table, and entries of the stream, the learner is found."""
+    """Return the number of rows of each table, and of entries of the stream, that hold the learner."""
     tables = await database.fetch(
         "SELECT table_schema || '.' || table_name AS name FROM information_schema.tables"
         " WHERE table_schema IN ('public', 'retired') AND table_type = 'BASE TABLE'"
     )
-    # as hexadecimal text, whatever the column: bytes, arrays of bytes, JSON
+    # searched as hexadecimal text in every column: bytes, arrays of bytes, JSON
     found = {
         row["name"]: await database.fetchval(
             f"SELECT count(*) FROM {row['name']} AS t WHERE t::text LIKE $1", f"%{user_hash.hex()}%"
@@ -68,7 +68,7 @@ async def mentions(database: asyncpg.Connection, redis: Redis, user_hash: bytes)
 
 
 async def platform(database: asyncpg.Connection) -> list[list[tuple[object, ...]]]:
-    """Return every number that is not about one learner."""
+    """Return all numbers that are not about one learner."""
     return [
         [tuple(row) for row in await database.fetch(f"{one.merged(one.table)} ORDER BY {', '.join(one.key)}")]
         for one in ROLLUPS
@@ -85,7 +85,7 @@ async def erased(redis: Redis, pool: Pool, user_hash: bytes) -> ErasureJob:
 
 
 async def drifted(settings: Settings, pool: Pool) -> list[str]:
-    """Recompute; return the tables that were not what they should be."""
+    """Verify; return the tables that drifted."""
     async with pool.acquire() as connection:
         found = await rebuild_aggregates(connection, datetime.now(UTC), settings.system_metrics_retention)
     return [drift.table for drift in found if not drift.is_clean]
@@ -96,7 +96,7 @@ def busiest_learner() -> bytes:
     return max(set(hashes), key=hashes.count)
 
 
-# what must be left: that somebody was erased, and the receipt of it
+# must remain: the tombstone and the receipt
 REMAINS = {"public.erased_users", "public.erasure_jobs"}
 
 
@@ -127,7 +127,7 @@ async def test_neither_redelivery_nor_late_events_nor_rebuild_bring_the_learner_
     events = demo_traffic(EVENTS)
     early, late = events[: EVENTS // 2], events[EVENTS // 2 :]
     await stored(settings, redis, early)
-    # in the hands of a worker that died, and not read yet, when the request comes
+    # when the request arrives, some entries are pending for a dead worker and some are not read yet
     await append_events(redis, late)
     deserter = Consumer(redis, 0, STORE_GROUP, "deserter", claim_idle_seconds=120)
     assert await deserter.read(50, 1)

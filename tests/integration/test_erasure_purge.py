@@ -1,4 +1,4 @@
-"""When what erasures leave in files is purged, what a purge waits for, and that it is measured until it is done."""
+"""When a purge of erased bytes runs, what it waits for, and the metric of what remains."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from storage.privacy.residue import (
     REDIS,
     STREAM,
     SUPPRESSED,
-    note_residue,
     places_of,
     read_residue,
+    record_residue,
 )
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from stream.server.connection import Redis
@@ -68,10 +68,10 @@ async def test_redis_writes_its_files_anew_only_after_a_removal_and_at_most_once
 ) -> None:
     before = await rewrites(redis)
     assert not await purge_redis(redis, pool, AT_ONCE, WEEK)
-    await note_residue(pool, [REDIS])
+    await record_residue(pool, [REDIS])
     assert await purge_redis(redis, pool, HOUR, WEEK)
     assert await places(pool) == set()
-    await note_residue(pool, [REDIS])
+    await record_residue(pool, [REDIS])
     assert not await purge_redis(redis, pool, HOUR, WEEK)
     assert await places(pool) == {REDIS}
     assert await rewrites(redis) == before + 1
@@ -83,10 +83,10 @@ async def test_what_is_removed_while_files_are_written_is_for_the_next_time(
     redis: Redis, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def remove_meanwhile(_: Redis) -> None:
-        await note_residue(pool, [REDIS])
+        await record_residue(pool, [REDIS])
 
     monkeypatch.setattr(purge, "rewrite_files", remove_meanwhile)
-    await note_residue(pool, [REDIS])
+    await record_residue(pool, [REDIS])
     assert await purge_redis(redis, pool, HOUR, WEEK)
     assert await places(pool) == {REDIS}
 
@@ -95,7 +95,7 @@ async def test_a_table_is_written_anew_only_when_nobody_can_see_its_removed_rows
     settings: Settings, pool: Pool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purge, "_PATIENCE_SECONDS", 0)
-    await note_residue(pool, ["public.dead_letters", LOG])
+    await record_residue(pool, ["public.dead_letters", LOG])
     reader = await asyncpg.connect(settings.database_dsn)
     async with reader.transaction(isolation="repeatable_read"):
         await reader.fetchval("SELECT count(*) FROM dead_letters")
@@ -111,11 +111,11 @@ async def test_without_the_right_to_a_checkpoint_it_waits_for_the_servers_own(
 ) -> None:
     await database.execute("CREATE ROLE purger LOGIN PASSWORD 'a password of the tests'")
     await database.execute("GRANT SELECT, UPDATE, DELETE ON erasure_residue TO purger")
-    await note_residue(pool, [LOG])
+    await record_residue(pool, [LOG])
     weak = await asyncpg.create_pool(settings.database_dsn, user="purger", password="a password of the tests")
     try:
         assert not await purge_postgres(weak, HOUR)
-        assert not await purge_postgres(weak, AT_ONCE), "it is not begun again while it waits"
+        assert not await purge_postgres(weak, AT_ONCE), "it is not started again while it waits"
         await database.execute("SELECT pg_switch_wal()")
         await database.execute("CHECKPOINT")
         assert await purge_postgres(weak, HOUR)
@@ -180,7 +180,7 @@ async def test_an_event_that_comes_late_is_counted_before_it_can_go_and_goes_onc
     assert await carry_out(redis, pool, [0]) == 1
     assert await purge_redis(redis, pool, AT_ONCE, WEEK)
     assert await late_events.remove(datetime.now(UTC)) == 0
-    assert await late_events.remove(datetime.now(UTC)) is None, "nothing came"
+    assert await late_events.remove(datetime.now(UTC)) is None, "no new events"
 
     late = event("xp_earned", {"xp_amount": 1}, number=1, user_hash=WHO)
     await append_events(redis, [late])
@@ -193,22 +193,22 @@ async def test_an_event_that_comes_late_is_counted_before_it_can_go_and_goes_onc
     assert (told.status, "Redis since" in told.detail) == ("warn", True)
     publish_residue([kept_out], kept_out.since + HOUR)
     assert metrics.ERASURE_RESIDUE.labels("redis")._value.get() == 3_600
-    # nor does it take who saw it come
+    # a new process, which did not see the events arrive, notes the residue too
     await pool.execute("DELETE FROM erasure_residue WHERE place = $1", SUPPRESSED)
     assert await LateEvents(redis, pool, WEEK, ()).remove(datetime.now(UTC)) == 0
     assert SUPPRESSED in await places(pool)
     await pool.execute("UPDATE erasure_residue SET since = $2 WHERE place = $1", *kept_out)
-    # a purge meanwhile does not end it
+    # a purge meanwhile does not clear it
     await purge_redis(redis, pool, AT_ONCE, WEEK)
     assert kept_out in await read_residue(pool)
 
     async with publishing(settings):
         await all_published(redis, 1)
-    # the entry, and its message in both places: nobody had told the live worker
+    # the entry and its message under both keys: the live worker did not know of the erasure
     assert await late_events.remove(datetime.now(UTC)) == 3
     assert await redis.xlen(stream_key(0)) == 0
     [in_files] = [one for one in await read_residue(pool) if one.place in PLACES_IN_REDIS]
-    assert in_files == (REDIS, kept_out.since), "it is as old as what was kept out, not as its removal"
+    assert in_files == (REDIS, kept_out.since), "its age is that of the suppression, not of the removal"
     assert await late_events.remove(datetime.now(UTC)) is None
 
 
@@ -276,7 +276,7 @@ async def test_how_long_bytes_have_been_there_is_measured(pool: Pool) -> None:
 
 
 async def test_statistics_of_the_database_hold_no_text_of_learners(database: asyncpg.Connection) -> None:
-    # a partition that maintenance makes has none either
+    # also in a partition that maintenance creates
     moment = datetime.now(UTC)
     far = moment + timedelta(weeks=30)
     await database.execute("SELECT analytics_ensure_partitions($1, $1)", far)

@@ -1,4 +1,4 @@
-"""Searching raw events: a page costs a page whatever the window, and pages hold each event once while more come in."""
+"""Event search: the cost of a page does not depend on the window, and pages are stable while events arrive."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SESSION = UUID(int=7)
 
 
 def history(count: int, step: timedelta = 10 * MINUTE) -> list[AcceptedEvent]:
-    """Return events of twenty learners, three of the same moment each time, newest first by moment."""
+    """Return events of twenty learners, newest first, in groups of three with the same time."""
     return [
         event(
             "xp_earned" if number % 5 else "level_up",
@@ -93,7 +93,7 @@ async def test_pages_hold_each_event_once_while_more_come_in(
     ids = [one.event_id for one in found]
     assert len(ids) == len(set(ids))
     assert found == in_order(found)
-    # those of before the search are all there; those that came meanwhile, where the pages had not been yet
+    # all events from before the search are found, and of later ones those after the current position
     assert {one.event_id for one in early if learners is None or one.user_hash in learners} <= set(ids)
 
 
@@ -125,7 +125,7 @@ async def test_a_page_of_a_long_window_reads_a_page_by_the_index(
     assert {node["Node Type"] for node in scans} == {"Index Scan"}
     assert [node for node in scans if not node["Index Name"].endswith(index)] == []
     read = sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in scans)
-    # one more of each partition, to know which is the newest, and of a moment that several share
+    # one more row per partition to find the newest, and rows with the same time
     assert read <= max(names, 1) * (limit + len(scans) + 3)
 
 
@@ -143,7 +143,7 @@ async def test_a_search_that_takes_too_long_is_stopped_and_says_so(
     await archive(database, history(3))
     searches = EventArchive(pool)
     assert len(await searches.page(ALL, 10)) == 3
-    # every row takes half a second to look at
+    # checking a row takes half a second
     await database.execute(
         "ALTER TABLE analytics_events RENAME TO hidden; CREATE VIEW analytics_events AS"
         " SELECT hidden.* FROM hidden, LATERAL (SELECT pg_sleep(0.5 + 0 * schema_version)) AS slow"

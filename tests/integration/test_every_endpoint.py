@@ -1,4 +1,4 @@
-"""Every endpoint of both services, asked with every kind of credential. A new one fails here until it is listed."""
+"""Every endpoint of both services with every kind of credential. A new endpoint fails here until it is listed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BODIES: Final[dict[str, Any]] = {
     "/api/analytics/events/batch": [EVENT],
     "/v1/batch": {"batch": [MESSAGE]},
 }
-"""Of what is posted; all others are paths of one call."""
+"""Request bodies by path. All other POST endpoints take one Segment call."""
 
 # method, path: the scope a key needs; what a learner's token gets; what the right key gets
 LEARNING = "learning:read"
@@ -127,7 +127,7 @@ async def ask(settings: Settings, redis: Redis) -> AsyncIterator[Ask]:
         open_services(settings) as services,
         client_of(services) as dashboard,
     ):
-        # a stream of live events ends at once, as when the service stops
+        # a stream of live events ends at once, as on shutdown
         over = asyncio.Event()
         over.set()
         await services.live.run(over)
@@ -169,7 +169,7 @@ async def test_no_endpoint_opens_without_good_credentials(ask: Ask) -> None:
         for name, headers in NOT_GOOD.items()
         for method, path in ENDPOINTS
     }
-    # 429 for those after the first twenty: the test has one address
+    # 429 after the first twenty: all requests of the test come from one address
     assert {status for (name, _), status in found.items() if name in list(NOT_GOOD)[:4]} == {401}
     assert set(found.values()) == {401, 429}
 

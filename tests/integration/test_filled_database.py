@@ -1,4 +1,4 @@
-"""A database that was filled is one that workers could have left behind."""
+"""A filled database is equal to one that workers have written."""
 
 from __future__ import annotations
 

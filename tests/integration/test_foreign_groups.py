@@ -1,4 +1,4 @@
-"""Consumer groups that other tools made: seen, measured, and excluded from trimming on request."""
+"""Foreign consumer groups are reported, measured, and ignored by trimming on request."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ AT_ONCE = timedelta(0)
 
 @pytest.fixture(autouse=True)
 async def settled_entries(settings: Settings, redis: Redis) -> None:
-    """3,000 entries that the store group has settled."""
+    """Append 3,000 entries that the store group has settled."""
     events = [event("session_start", number=number) for number in range(3_000)]
     await append_events(redis, events)
     async with working(settings.model_copy(update={"batch_size": 3_000})):

@@ -1,4 +1,4 @@
-"""Where a request ends, and which headers it has, is not a matter of opinion: each oddity has one answer."""
+"""Request framing and headers: each irregularity has exactly one documented answer."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ MALFORMED, NO_HOST, REPEATED = "malformed_request", "invalid_host", "repeated_he
 TOO_LARGE = "headers_too_large"
 STATUS = {None: 202, MALFORMED: 400, NO_HOST: 400, REPEATED: 400, TOO_LARGE: 431}
 ACCEPTED = None
-"""As without the oddity."""
+"""The answer without the irregularity."""
 
-# Each key is a row of the table in docs/api.md. Every request of a row comes out the same.
+# Each key is a row of the table in docs/api.md. All requests of a row have the same answer.
 ROWS: dict[str, tuple[str | None, list[bytes]]] = {
     "a header continued on the next line": (
         MALFORMED,
@@ -253,7 +253,7 @@ async def test_requests_before_a_malformed_one_are_answered_first_then_it_is(
             assert statuses(given) == [202] * before + [400], bad
             assert (given[-1].code in (MALFORMED, NO_HOST), given[-1].headers["connection"]) == (True, "close")
             assert statuses(await answers(dashboard, question * before + bad + question)) == [200] * before + [400]
-        # whoever said that the connection ends is told nothing of what comes behind
+        # after `Connection: close`, further requests get no answer
         assert statuses(await answers(ingest, post(BODY) + bad)) == [202]
     assert len(await stream_entries(redis)) == 4 * len(MALFORMED_REQUESTS)
 

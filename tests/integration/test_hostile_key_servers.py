@@ -1,4 +1,4 @@
-"""Whatever the server of a key set does, the keys of before stay in force, and the next good set replaces them."""
+"""Whatever the server of a key set answers, the previous keys stay valid until the next valid set replaces them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def key_set(kid: str) -> bytes:
 
 
 def whole(body: bytes, status: bytes = b"200 OK", headers: bytes = b"content-type: application/json\r\n") -> Saying:
-    """Say a complete answer."""
+    """Send a complete answer."""
     length = b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
     return said(b"HTTP/1.1 %s\r\n%s%s%s" % (status, headers, length, body))
 
 
 def said(content: bytes) -> Saying:
-    """Say this, and close the connection."""
+    """Send this and close the connection."""
 
     async def say(writer: asyncio.StreamWriter) -> None:
         writer.write(content)
@@ -46,7 +46,7 @@ def said(content: bytes) -> Saying:
 
 
 def endless(start: bytes, part: bytes, pause: float = 0) -> Saying:
-    """Say a start, and the part again and again until the client has left."""
+    """Send a start, then repeat a part until the client disconnects."""
 
     async def say(writer: asyncio.StreamWriter) -> None:
         writer.write(start)
@@ -59,12 +59,12 @@ def endless(start: bytes, part: bytes, pause: float = 0) -> Saying:
 
 
 async def nothing(writer: asyncio.StreamWriter) -> None:
-    """Take the request, and wait for the client to leave."""
+    """Read the request and wait until the client disconnects."""
     await writer.wait_closed()
 
 
 class Issuer:
-    """A server of key sets that says what a test wants."""
+    """A key set server whose answers the test chooses."""
 
     def __init__(self) -> None:
         self.says: Saying = nothing

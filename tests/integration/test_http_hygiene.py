@@ -1,4 +1,4 @@
-"""What any HTTP client may do to us, and what it is told: little memory, little time, nothing about the inside."""
+"""Hostile HTTP clients use bounded memory and time, and answers reveal nothing internal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def place(settings: Settings, redis: Redis) -> AsyncIterator[tuple[str, in
 
 
 async def answered(place: tuple[str, int], *parts: bytes) -> bytes:
-    """Send the parts, as far as the server takes them; return what it says until it closes."""
+    """Send the parts as far as the server accepts them; return its output until it closes."""
     reader, writer = await asyncio.open_connection(*place)
     try:
         for part in parts:
@@ -44,7 +44,7 @@ async def answered(place: tuple[str, int], *parts: bytes) -> bytes:
             await writer.drain()
         return await reader.read()
     except ConnectionError:
-        # closed with bytes unread: TCP says so with a reset, which may overtake the answer
+        # closing with unread bytes causes a TCP reset, which may overtake the answer
         return b""
     finally:
         writer.close()
@@ -98,7 +98,7 @@ async def test_a_head_that_never_ends_is_answered_408(place: tuple[str, int], mo
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.05)
     for begun in (b"", b"GET / HT", HEAD.encode()):
         assert (await answered(place, begun)).startswith(b"HTTP/1.1 408 ")
-    # the limit is one of the head: an answer, and a connection between two requests, may take longer
+    # the limit applies to the head: an answer, or a pause between two requests, may take longer
     async with httpx.AsyncClient() as client:
         for _ in range(2):
             assert (await client.get(f"http://{place[0]}:{place[1]}/readyz")).status_code == 200

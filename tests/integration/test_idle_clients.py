@@ -1,4 +1,4 @@
-"""Clients that send little or read nothing: they cost little memory, and lock nobody out."""
+"""Clients that send little or read nothing use little memory and do not lock others out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ UNFINISHED = (
 
 
 class Ingest:
-    """A process of its own."""
+    """A server in a separate process."""
 
     def __init__(self, pid: int, port: int) -> None:
         self.pid = pid
@@ -46,7 +46,7 @@ class Ingest:
         self._open = contextlib.ExitStack()
 
     def connect(self, said: bytes = b"") -> socket.socket:
-        """Return a connection with a small window, kept open until the end."""
+        """Return a connection with a small window, which stays open until the end of the test."""
         client = socket.socket()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         client.settimeout(20)
@@ -56,7 +56,7 @@ class Ingest:
         return client
 
     def asked(self, request: bytes = LIVEZ) -> bytes:
-        """Return the whole answer to a request."""
+        """Return the complete answer to a request."""
         client = self.connect(request)
         return b"".join(iter(lambda: client.recv(65_536), b""))
 
@@ -114,7 +114,7 @@ def test_sixty_readers_that_read_nothing_cost_no_copy_each(settings: Settings) -
     with ingest(settings) as process:
         before = process.megabytes()
         for _ in range(60):
-            # the head came, so the content is on its way
+            # the head has arrived, so the content is being sent
             assert process.connect(SCRIPT).recv(15) == b"HTTP/1.1 200 OK"
         assert process.megabytes() - before < 15
 
@@ -158,7 +158,7 @@ def test_without_descriptors_who_is_served_notices_nothing_and_others_are_served
     said = tmp_path / "stderr"
     with said.open("wb") as log, ingest(settings, log=log) as process:
         limit = process.descriptors() + 8
-        # after the start, as when something else in the process takes them
+        # after the start, as if another part of the process used them
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (limit, limit))
         served = [process.connect() for _ in range(6)]
         for client in served:
@@ -191,7 +191,7 @@ def test_whoever_finds_no_place_is_told_so(
 ) -> None:
     with ingest(settings, ANALYTICS_MAX_CONNECTIONS="16", ANALYTICS_MAX_CONNECTIONS_PER_ADDRESS=share) as process:
         for _ in range(places):
-            # what it was told says that its body is waited for
+            # the 100 Continue shows that the server waits for the body
             assert process.connect(UNFINISHED).recv(99).startswith(b"HTTP/1.1 100 ")
         reply = process.asked()
         assert reply.startswith(b"HTTP/1.1 " + answer[0])

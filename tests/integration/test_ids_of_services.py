@@ -1,4 +1,4 @@
-"""An id that is no UUID belongs to its service, also across an upgrade from the release that mapped it without one."""
+"""An id that is not a UUID belongs to its service, also across an upgrade from a release that mapped ids without it."""
 
 from __future__ import annotations
 

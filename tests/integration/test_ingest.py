@@ -1,4 +1,4 @@
-"""Ingest over HTTP, on a real stream: what is accepted is there, what is not is told, nothing is a 500."""
+"""Ingest over HTTP on a real stream: accepted events are stored, others are reported, and nothing is a 500."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GOOD = {"event_type": "xp_earned", "user_id": "u", "properties": {"xp_amount": 5
 
 @pytest.fixture
 def settings(redis_url: str) -> Settings:
-    """Ingest has no database address at all."""
+    """Ingest runs without DATABASE_URL."""
     return Settings.model_validate(
         {
             "redis_url": redis_url,

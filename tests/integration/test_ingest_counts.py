@@ -1,4 +1,4 @@
-"""What ingest counts, for Prometheus to read."""
+"""The metrics of ingest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOOD = {"event_type": "xp_earned", "user_id": "u", "properties": {"xp_amount": 5
 
 
 async def counts(client: httpx.AsyncClient) -> dict[str, float]:
-    """What ingest has counted, by the name of the series; no times."""
+    """Return the counters of ingest by series, without durations."""
     lines = (await client.get("/metrics")).text.splitlines()
     series = [
         line.rpartition(" ") for line in lines if line.startswith(("analytics_ingest_", "analytics_stream_publish_"))

@@ -1,4 +1,4 @@
-"""Keys issued at a terminal: good within seconds, void within seconds, stored nowhere."""
+"""Issued keys are valid within seconds, are revoked within seconds, and are stored nowhere."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def operator(settings: Settings, tmp_path: Path) -> Operator:
 
 @asynccontextmanager
 async def ingest(settings: Settings, redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
-    """An ingest that follows what is published; its clients come from an address of their own."""
+    """Ingest that follows the published keys. Each client has its own address."""
     stop = asyncio.Event()
     keys = configured_keys(settings)
     transport = httpx.ASGITransport(create_app(settings, redis, stop, keys=keys))
@@ -117,10 +117,10 @@ async def test_a_redis_that_was_emptied_has_the_keys_again(
         await eventually(is_good)
         await redis.flushdb()
         async with ingest(settings, redis) as young:
-            # it cannot know, so it does not tell a good sender to give up
+            # the key may be valid, so a valid sender must not get a final answer
             assert await sent(young, key) == 503
             assert await sent(young, "sia_nonsense") == 401
-            assert await sent(old, key) == 202, "who knew the keys knows them still"
+            assert await sent(old, key) == 202, "a process that had the keys still has them"
 
             pool = await open_pool(settings.database_dsn, size=1, application_name="test")
             [publish] = [one for one in stream_chores(settings, redis, pool) if one.name == "publish_keys"]

@@ -1,4 +1,4 @@
-"""The key of pseudonyms is changed, and every learner keeps their history."""
+"""After a rotation of the pseudonym key, every learner keeps their history."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def ingest(settings: Settings, redis: Redis, policy: AcceptancePolicy) -> httpx.
 
 
 async def total_xp(settings: Settings, user: str = "anna") -> list[int]:
-    """As a service and as the learner."""
+    """The answers for a service and for the learner."""
     async with open_services(settings) as services, client_of(services) as client:
         as_service = await answer(client, OVERVIEW, READER, user_id=user)
         as_learner = await answer(client, PROGRESS, bearer(learner_token(user)))
@@ -67,7 +67,7 @@ async def store(settings: Settings, redis: Redis, entries: int) -> None:
 
 @pytest.fixture
 async def rotated(settings: Settings, tmp_path: Path) -> Settings:
-    """The settings after one rotation at a terminal."""
+    """The settings after a rotation by the command."""
     ended = await Operator(settings, tmp_path).run("keys", "rotate-pseudonym")
     assert ended.code == 0
     assert "restart one at a time" in ended.err
@@ -77,7 +77,7 @@ async def rotated(settings: Settings, tmp_path: Path) -> Settings:
 async def test_a_new_key_costs_no_learner_their_history(settings: Settings, rotated: Settings, redis: Redis) -> None:
     await send(settings, redis, 1, 2)
     await store(settings, redis, 2)
-    # readers first, then ingest; in between old ingest and new readers run side by side
+    # readers first, then ingest; in between, old ingest and new readers run together
     assert await total_xp(rotated) == [3, 3, 3]
     await send(settings, redis, 4)
     await send(rotated, redis, 8, 16)
@@ -99,7 +99,7 @@ async def test_export_and_erasure_reach_what_is_under_every_key(
     assert (await export(rotated)).count("analytics_events") == 3
     await erase(rotated)
     assert await export(rotated) == []
-    # late events of a process that still has the old key, and of one that has the new one
+    # late events from a process with the old key and from one with the new key
     await send(settings, redis, 1)
     await send(rotated, redis, 1)
     await store(settings, redis, 5)
@@ -167,7 +167,7 @@ async def erase(settings: Settings, user: str = "anna") -> None:
 
 
 async def export(settings: Settings, user: str = "anna") -> list[str]:
-    """The tables that hold anything of the learner, a name for each row; but the log, where their name stays."""
+    """Return the tables with rows of the learner, one name per row, except the audit log, which keeps them."""
     async with open_services(settings) as services, client_of(services) as client:
         path = f"/api/analytics/privacy/users/{user}/export"
         tables = (await client.get(path, headers=bearer(ADMIN_KEY))).json()["tables"]
@@ -223,4 +223,4 @@ def test_secrets_that_were_not_drawn_are_refused_in_production_only() -> None:
     with pytest.raises(ConfigurationError, match="ANALYTICS_API_KEY_SECRET is an example"):
         configured_keys(in_production)
     assert in_dev.learner_secret() == "changeme" * 8
-    assert configured_keys(in_dev).takes_issued
+    assert configured_keys(in_dev).accepts_issued

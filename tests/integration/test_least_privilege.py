@@ -1,4 +1,4 @@
-"""Each kind of process may do what it needs in Postgres and Redis, and is refused everything else."""
+"""Each kind of process has the rights that it needs in Postgres and Redis, and no others."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ async def test_the_whole_system_works_under_these_logins(
         path = f"/api/analytics/privacy/jobs/{job['job_id']}"
         receipt = (await dashboard.get(path, headers=bearer(ADMIN_KEY))).json()
         assert receipt["state"] == "done"
-        # each in its history and in the timeline
+        # each message in its history and in the timeline
         assert receipt["removed"]["live"] == 4
         stop.set()
         await asyncio.gather(keeping, live)
@@ -261,7 +261,7 @@ async def send(app: Any) -> None:
 
 
 async def do_every_chore(settings: Settings) -> None:
-    """Each chore once, with something to do: a chore that may not do its work raises."""
+    """Run each chore once with work to do: a chore without the rights raises."""
     soon_over = settings.model_copy(update={"raw_retention_days": 1, "event_retention_days": 1})
     redis = connect(settings)
     pool = await open_pool(settings.database_dsn, size=2, application_name="test")

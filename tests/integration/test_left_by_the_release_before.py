@@ -1,4 +1,4 @@
-"""What the release before left in its files and stores is read: an id that is no UUID counts neither twice nor never.
+"""Data of the previous release is read correctly: an event whose id is not a UUID counts exactly once.
 
 That release mapped such an id without its service (ADR 38). In each test one event was stored before and comes again,
 and another one was not stored yet.
@@ -44,7 +44,7 @@ OLD_IDS: Final = {
     FIRST: "ffff2642-7d25-80c1-b642-2f927d4269f9",
     SECOND: "ffff62f9-5656-883b-b96f-9a0988ee5516",
 }
-"""As the release before mapped them."""
+"""Ids as the previous release mapped them."""
 
 OLD_SPOOL: Final = """
 CREATE TABLE events (
@@ -69,12 +69,12 @@ def sent(event_id: str | None) -> dict[str, Any]:
 
 
 def unscoped(text: str) -> str:
-    """Return the id under which the release before stored a text of any service."""
+    """Return the id under which the previous release stored an event with this text as id, whatever its service."""
     return str(uuid8(b"\xff\xff" + hashlib.sha256(b"studyin/event-id/1\x00" + text.encode()).digest()))
 
 
 def entry(settings: Settings, event_id: str) -> dict[bytes, bytes]:
-    """Return an entry of the stream as the release before appended it."""
+    """Return an entry of the stream as the previous release appended it."""
     moment = NOW.isoformat().encode()
     return {
         b"event_id": event_id.encode(),
@@ -97,13 +97,13 @@ async def url(settings: Settings, redis: Redis) -> AsyncIterator[str]:
 
 
 async def send_now(url: str, *events: dict[str, Any]) -> None:
-    """Send events to ingest as it is today."""
+    """Send events to the current ingest."""
     async with httpx.AsyncClient(base_url=url, headers=bearer(WRITE_KEY)) as client:
         assert (await client.post(BATCH, json=list(events))).status_code == 202
 
 
 async def stored(settings: Settings, redis: Redis, database: asyncpg.Connection) -> int:
-    """Let a worker settle what is in the stream; return how many events there are. Each gave 5 XP."""
+    """Run a worker until the stream is settled; return the number of stored events. Each has 5 XP."""
 
     async def is_settled() -> bool:
         lag = await measure(redis, 0)
@@ -124,7 +124,7 @@ async def test_dead_letters(settings: Settings, redis: Redis, database: asyncpg.
             "INSERT INTO dead_letters VALUES (0, $1, $2, 'rejected_by_database', '', $3)",
             *(f"{number}-0", OLD_IDS[text], payload),
         )
-    # its sender did not wait for the operators
+    # the sender has repeated the event meanwhile
     await send_now(url, sent(FIRST))
     assert await stored(settings, redis, database) == 1
     outcome = await retry_letters(settings, Selection(), utc_now(), dry_run=False)
@@ -145,7 +145,7 @@ async def test_entries_of_the_stream_that_are_replayed(
 
 
 def leave_spool(directory: Path, *texts: str) -> None:
-    """Leave a spool as a process of the release before that was killed."""
+    """Create the spool of a killed process of the previous release."""
     directory.chmod(0o700)
     file = directory / "events.sqlite3"
     with closing(sqlite3.connect(file)) as spool, spool:
@@ -160,7 +160,7 @@ def leave_spool(directory: Path, *texts: str) -> None:
 async def test_a_spool_of_the_sdk(
     settings: Settings, redis: Redis, database: asyncpg.Connection, url: str, tmp_path: Path
 ) -> None:
-    # stored, but the process ended before it was told so
+    # stored, but the process ended before it received the answer
     await append_entry(redis, entry(settings, OLD_IDS[FIRST]))
     assert await stored(settings, redis, database) == 1
     leave_spool(tmp_path, FIRST, SECOND)
@@ -174,13 +174,13 @@ async def test_a_spool_of_the_sdk(
 async def test_a_file_that_was_sent_in_part(
     settings: Settings, redis: Redis, database: asyncpg.Connection, url: str, tmp_path: Path
 ) -> None:
-    # without an event_id: that release gave each line an id of its number and content, and noted no name of the input
+    # without an event_id: that release derived the id of a line from its number and content, and recorded no input name
     lines = [json.dumps(sent(None)).encode()] * 3
     file = tmp_path / "events.ndjson"
     file.write_bytes(b"\n".join(lines) + b"\n")
     noted = {"line": 1, "digest": digest(lines[0]), "read": 1, "accepted": 1, "rejected": 0, "rejected_bytes": 0}
     (tmp_path / "events.ndjson.progress").write_text(json.dumps(noted | {"seconds": 0.5}) + "\n")
-    # two lines were stored, of which one was acknowledged
+    # two lines were stored, one of which was acknowledged
     for number, line in enumerate(lines[:2], 1):
         text = f"line-{hashlib.sha256(b'%d %b' % (number, line)).hexdigest()}"
         await append_entry(redis, entry(settings, unscoped(text)))

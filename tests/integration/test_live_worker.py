@@ -1,4 +1,4 @@
-"""Each event is published once: to its channel, its history and the timeline, whatever happens on the way."""
+"""Each event is published exactly once to its channel, its history and the timeline, also after failures."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_an_event_that_was_sent_twice_is_published_once(settings: Settings
         await append_events(redis, [*events, *events])
         await all_published(redis, 10)
         assert [one.event_id for one in await timeline(redis)] == [one.event_id for one in events]
-        # beyond what is remembered it is taken for a new one
+        # an event older than the remembered ones is published again
         await append_events(redis, xp(range(5, 25)))
         await all_published(redis, 30)
         await append_events(redis, events[:1])
@@ -222,7 +222,7 @@ async def test_a_group_that_is_too_late_goes_on_at_the_end(settings: Settings, r
     lag = await measure(redis, 0, LIVE_GROUP)
     assert (lag.undelivered, lag.pending) == (0, 0)
     await append_events(redis, xp([11]))
-    assert (await measure(redis, 0, LIVE_GROUP)).undelivered == 1, "Redis still knows how many wait"
+    assert (await measure(redis, 0, LIVE_GROUP)).undelivered == 1, "Redis still knows the number of waiting entries"
     with pytest.raises(HistoryGone):
         await read_timeline(redis, position, 10)
     late = [publication(entry_id, xp([1])[0]) for entry_id in in_hand]

@@ -1,4 +1,4 @@
-"""Maintenance under trouble: an outage delays a chore, a lost leader is replaced, a defect is not hidden."""
+"""Maintenance during failures: an outage delays a chore, a lost leader is replaced, a defect is raised."""
 
 from __future__ import annotations
 

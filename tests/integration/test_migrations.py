@@ -1,4 +1,4 @@
-"""The schema comes up from empty, goes down, and comes up again."""
+"""The schema migrates up from an empty database, down, and up again."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_each_partition_has_its_parents_indexes(connection: asyncpg.Connec
 
 
 async def horizon_after(url: str, *statements: str) -> tuple[datetime, datetime]:
-    """Return the horizons that a database of the revision before gets, in which the statements were run."""
+    """Run the statements at the previous revision, migrate up, and return the horizons."""
     await migrate.upgrade(url, "0007")
     connection = await asyncpg.connect(url)
     try:

@@ -1,4 +1,4 @@
-"""Requests that no browser sends and some clients do: each is answered in the documented form, on both services."""
+"""Unusual requests that some clients send get documented answers from both services."""
 
 from __future__ import annotations
 

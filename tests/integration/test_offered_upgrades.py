@@ -1,4 +1,4 @@
-"""A client may offer to change the protocol: it is answered as if it had not, and no byte of its body is lost."""
+"""An offered protocol upgrade is ignored: the answer is unchanged, and no byte of the body is lost."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def post(path: str, offer: bytes, body: bytes, *, chunked: bool = False, version
 
 
 async def said(place: Place, *parts: bytes, least: int = 1) -> bytes:
-    """Send the parts as segments of their own; return what comes until so many answers have come whole."""
+    """Send each part as a separate segment; return the output once `least` complete answers have arrived."""
     reader, writer = await asyncio.open_connection(*place)
     try:
         for part in parts:
             writer.write(part)
             await writer.drain()
-            # the server has read it before the next one comes
+            # the server reads it before the next one arrives
             await asyncio.sleep(0)
         reply = b""
         while whole_answers(reply) < least:
@@ -228,7 +228,7 @@ public class Send {
 """
 
 
-# not required in CI, since a JDK is large: the offers above are those of its client, byte for byte
+# not required in CI, because a JDK is large: the offers above equal those of its client byte for byte
 @pytest.mark.skipif(shutil.which("javac") is None, reason="there is no JDK")
 async def test_the_client_of_the_jdk_is_answered(ingest: Place, redis: Redis, tmp_path: Path) -> None:
     program = tmp_path / "Send.java"

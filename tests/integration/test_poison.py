@@ -1,4 +1,4 @@
-"""Whatever is in the stream: the good entries are stored, the bad ones are parked with them, and nothing stops."""
+"""Whatever the stream holds, valid entries are stored, invalid ones are parked with them, and the worker continues."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FIRST_BAD = 1_000_000
 
 
 class CountingWriter(BatchWriter):
-    """A writer that knows how many transactions each of its commits cost."""
+    """A writer that records the number of transactions of each commit."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         super().__init__(pool, 0)
@@ -75,7 +75,7 @@ async def pool(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
 
 
 async def put_among_good(redis: Redis, bad: Sequence[dict[bytes, bytes]], chance: random.Random) -> list[str]:
-    """Append each bad entry somewhere among 99 good ones of its own; return their ids."""
+    """Append each bad entry at some position among 99 good ones; return their ids."""
     ids = []
     for number, fields in enumerate(bad):
         good = [
@@ -90,7 +90,7 @@ async def put_among_good(redis: Redis, bad: Sequence[dict[bytes, bytes]], chance
 
 
 async def drain(redis: Redis, writer: BatchWriter) -> None:
-    """Store everything that is in the stream, in whole batches."""
+    """Store the whole stream in full batches."""
     stop = asyncio.Event()
     source = Consumer(redis, 0, STORE_GROUP, "tests", claim_idle_seconds=120)
     isolating = PoisonIsolatingWriter(writer, 0, stop, Breaker(UNLIMITED))
@@ -132,7 +132,7 @@ async def test_every_kind_of_poison_is_parked_with_its_neighbours(redis: Redis, 
     assert await pool.fetchval("SELECT count(*) FROM analytics_events") == GOOD * len(kinds)
     assert await drift(pool) == []
     assert CANARY not in "".join(row["payload"] + row["detail"] for row in parked.values())
-    # One commit a batch: the letter and its 99 neighbours are of the same transaction.
+    # one commit per batch: the dead letter and the 99 other events share a transaction
     written = await pool.fetch("SELECT xmin::text AS xmin, count(*) FROM analytics_events GROUP BY 1")
     assert {row["xmin"]: row["count"] for row in written} == {row["xmin"]: GOOD for row in parked.values()}
     assert len(writer.costs) == len(kinds)
@@ -223,7 +223,7 @@ async def test_a_worker_stops_rather_than_park_a_bad_release_until_somebody_acts
     unreadable = [fields_of(event("session_start", number=n), event_type=b"quiz_done") for n in range(50, 400)]
     for fields in unreadable:
         await append_entry(redis, fields)
-    # Two starts: the first takes a batch of good and bad ones, perhaps the next too; the second finds only bad ones.
+    # two starts: the first processes one or two mixed batches, the second reads only bad entries
     for _ in range(2):
         async with running(settings) as stopped:
             with pytest.raises(ExceptionGroup) as raised:

@@ -1,4 +1,4 @@
-"""Each kind of process may give Redis the commands it needs, and no others."""
+"""Each kind of process can run the Redis commands that it needs, and no others."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def users(redis: Redis) -> AsyncIterator[Mapping[str, str]]:
 
 
 KEY: Final = stream_key(0)
-# command: who may give it
+# command: the users that may run it
 COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("XADD", KEY, "*", "a", "b"): {"ingest"},
     ("XADD", "other", "*", "a", "b"): set(),

@@ -1,4 +1,4 @@
-"""What retention removed is never counted again, whichever way it comes back."""
+"""Events that retention removed are never counted again, however they are delivered again."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.support.working import working
 
 OLD = NOW - timedelta(days=60)
 MONTH = timedelta(days=30)
-"""A raw retention below the age of what is old, with the grace of partitions."""
+"""A raw retention that, with the grace time of partitions, is below the age of the old events."""
 QUARTER = timedelta(days=90)
 LETTERS = "SELECT reason FROM dead_letters ORDER BY entry_id"
 
@@ -53,7 +53,7 @@ def operator(settings: Settings, tmp_path: Path) -> Operator:
 
 
 async def replayed(operator: Operator, **environment: str) -> dict[str, Any]:
-    """Replay everything; return what became of the entries."""
+    """Replay all entries; return their counts."""
     ended = await operator.run("replay", "--from", "1h", "--json", **environment)
     assert ended.code == 0, ended.err
     document: dict[str, Any] = ended.document()
@@ -72,7 +72,7 @@ KNOWN = {one.event_id for one in [*ORDERED, *MAPPED, *OTHERS, *EARLIER]}
 
 
 async def stored(settings: Settings, redis: Redis, events: Sequence[AcceptedEvent]) -> None:
-    """Let a worker settle the events; then every number is right and the books balance."""
+    """Run a worker until the events are settled; check every number and the books."""
     await append_events(redis, events)
     await settled(settings, redis)
 
@@ -88,7 +88,7 @@ async def removed(pool: Pool, redis: Redis, raw_retention: timedelta = MONTH) ->
 
 
 async def drop_weeks_before_old(pool: Pool) -> None:
-    """Make the partition of what is old the first that expires."""
+    """Make the partition of the old events the first to expire."""
     await retention.drop_expired(pool, OLD + MONTH + GRACE, MONTH)
 
 

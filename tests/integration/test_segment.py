@@ -1,4 +1,4 @@
-"""Segment's API over HTTP, on a real stream: what is accepted is there, and what is not is told."""
+"""Segment's API over HTTP on a real stream: accepted calls are stored, others are reported."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MAPPING = {
 
 
 def track(**change: Any) -> dict[str, Any]:
-    """As the official clients send it, with what must go no further."""
+    """A call as official clients send it, with data that must not be stored."""
     message = {
         "type": "track",
         "event": "XP Earned",
@@ -280,7 +280,7 @@ async def test_while_redis_is_away_a_client_is_told_to_come_back(settings: Setti
             reply = await client.post(BATCH, json={"batch": [track()]})
             assert reply.status_code == 503
             assert int(reply.headers["retry-after"]) >= 1
-            # nothing to append, and the names cannot be written: no reason to refuse
+            # nothing to append, and the names cannot be written: the call is still accepted
             assert (await client.post(BATCH, json={"batch": [track(event="Quiz Started")]})).status_code == 200
             proxy.heal()
             assert (await client.post(BATCH, json={"batch": [track()]})).status_code == 200

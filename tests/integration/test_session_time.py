@@ -1,4 +1,4 @@
-"""The time of a session follows from its events alone, whatever their order and their batches; and what counts once."""
+"""The time of a session depends only on its events, not on their order and batches."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
 
 
 def seen(event_type: str, ago: timedelta, number: int, duration: float | None = None) -> AcceptedEvent:
-    """Return an event of the session, so long ago."""
+    """Return an event of the session at this age."""
     facts = {} if duration is None else {"duration_seconds": duration}
     return event(
         event_type, facts, number=number, occurred_at=NOW - ago, session_id=SESSION, activity_date=date(2026, 1, 1)
@@ -63,7 +63,7 @@ async def record(pool: asyncpg.Pool, session_timeout: timedelta = 30 * MINUTE) -
 
 
 async def microseconds(pool: asyncpg.Pool, session_timeout: timedelta = 30 * MINUTE) -> int:
-    """Return how long all sessions of the learner last."""
+    """Return the total duration of the learner's sessions."""
     return sum(day.session_microseconds for day in (await record(pool, session_timeout)).days)
 
 
@@ -74,7 +74,7 @@ async def drift(pool: asyncpg.Pool) -> list[str]:
 
 
 def capped_gaps(times: Sequence[datetime], cap: timedelta) -> int:
-    """Return the sum of the gaps, each up to the cap, in microseconds."""
+    """Return the sum of the gaps in microseconds, each limited to the cap."""
     ordered = sorted(times)
     gaps = [min(after - before, cap) for before, after in pairwise(ordered)]
     return sum(gaps, timedelta(0)) // MICROSECOND
@@ -85,7 +85,7 @@ def capped_gaps(times: Sequence[datetime], cap: timedelta) -> int:
 )
 @given(
     gaps=st.lists(
-        # gaps of every size, and those around the resolution and the caps to the microsecond
+        # gaps of every size, and gaps within a microsecond of the resolution and the caps
         st.integers(0, 4 * 3_600_000_000)
         | st.builds(
             lambda minutes, more: minutes * 60_000_000 + more, st.sampled_from([5, 6, 30, 45]), st.integers(-1, 1)
@@ -141,7 +141,7 @@ async def test_the_latest_end_with_a_duration_says_how_long_the_session_was(
     events = [
         seen("session_start", 60 * MINUTE, 1),
         seen("session_end", 50 * MINUTE, 2, 3_600),
-        # the latest of those with a duration; of one moment, the one with the higher id
+        # the latest event with a duration; at equal times, the one with the higher id
         seen("session_end", 40 * MINUTE, 3, 12.000_001),
         seen("session_end", 30 * MINUTE, 4),
     ]
@@ -183,7 +183,7 @@ async def test_without_a_session_id_a_start_opens_a_session_and_nothing_else_bel
     rows = await pool.fetch("SELECT session_id, event_count, ended_at FROM learning_sessions")
     assert [tuple(row) for row in rows] == [(start.event_id, 1, None)]
     assert await microseconds(pool) == 0
-    # whoever names that session goes on with it
+    # events that name this session continue it
     await store(pool, [seen("session_end", 10 * MINUTE, 4)._replace(session_id=start.event_id)], 10)
     assert await microseconds(pool) == 10 * MINUTE // MICROSECOND
 
@@ -197,7 +197,7 @@ async def test_one_event_is_stored_as_one_range_of_the_resolution(pool: asyncpg.
 async def test_rows_of_the_release_before_are_answered_as_then_until_a_rebuild_mends_them(pool: asyncpg.Pool) -> None:
     late = seen("search_query", timedelta(0), 3)
     await store(pool, [seen("session_start", timedelta(hours=3), 1), seen("search_query", timedelta(hours=2), 2)])
-    # as a worker of the release before leaves it
+    # as a worker of the previous release leaves it
     await pool.execute("UPDATE learning_sessions SET activity = '{}'")
     assert await microseconds(pool) == 3_600_000_000
     await store(pool, [late], 10)

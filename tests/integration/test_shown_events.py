@@ -1,4 +1,4 @@
-"""Whoever is shown events of a learner is found by that learner's log, whatever was searched for."""
+"""The audit log of a learner lists everyone who saw the learner's events, whatever the search was."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OPERATOR = bearer(EVENTS_KEY)
 
 @pytest.fixture
 async def anna(settings: Settings, database: asyncpg.Connection) -> bytes:
-    """Events of one session in which are Anna and somebody else, and events of Anna without it."""
+    """Events of Anna and of another learner in one session, and events of Anna outside it."""
     anna, ben = (settings.pseudonymizer().pseudonym(name) for name in ("anna", "ben"))
     moment = utc_now() - timedelta(minutes=5)
     of = [(anna, SESSION), (ben, SESSION), (anna, None), (None, SESSION)]

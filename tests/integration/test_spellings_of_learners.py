@@ -1,4 +1,4 @@
-"""A learner whose id is written in several Unicode forms is one learner, also where the release before made two."""
+"""Different Unicode forms of an id mean the same learner, also where the previous release stored two."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COMPOSED, APART = (normalize(form, "jos\u00e9-garc\u00eda") for form in ("NFC", 
 
 
 def as_it_was_sent(user_id: str) -> bytes:
-    """The pseudonym of the release before."""
+    """The pseudonym that the previous release computes."""
     return hmac.digest(parse_keys(PSEUDONYM_KEYS)[1], user_id.encode(), hashlib.sha256)
 
 
@@ -62,7 +62,7 @@ async def test_what_was_stored_under_each_form_is_answered_exported_and_erased(
     assert (await export(settings, APART)).count("analytics_events") == 3
     await erase(settings, COMPOSED)
     assert await export(settings, APART) == []
-    # a late event of each form, and of an ingest of the release before
+    # a late event with each form, and one from ingest of the previous release
     await send(settings, redis, 8, user=APART)
     await send(settings, redis, 16, user=COMPOSED)
     await stored_before(redis, APART, 32)

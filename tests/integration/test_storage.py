@@ -1,4 +1,4 @@
-"""A batch is stored whole, once, and every aggregate follows from the raw events in any order."""
+"""A batch is stored completely and once, and aggregates do not depend on the order of events."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def drift(pool: asyncpg.Pool) -> list[verify.TableDrift]:
 
 
 async def contents(pool: asyncpg.Pool) -> dict[str, list[asyncpg.Record]]:
-    """Every aggregate, whatever its slots, and the ids that are stored."""
+    """Return every aggregate, merged over slots, and the stored ids."""
     tables = {
         rollup.table: await pool.fetch(f"{rollup.merged(rollup.table)} ORDER BY {', '.join(rollup.key)}")
         for rollup in ROLLUPS
@@ -108,7 +108,7 @@ async def test_what_comes_from_the_erased_is_looked_up_and_stored_events_are_not
 
 
 async def full_reads(pool: asyncpg.Pool) -> int:
-    """Return how often any partition of the events was read from end to end."""
+    """Return the number of sequential scans of the event partitions."""
     async with pool.acquire() as connection:
         await connection.execute("SELECT pg_stat_force_next_flush()")
     async with pool.acquire() as connection:
@@ -212,7 +212,7 @@ async def test_a_server_that_is_away_is_not_the_events_fault(database_url: str) 
 async def test_any_order_any_cut_and_any_repetition_give_the_same_tables(
     pool: asyncpg.Pool, events: list[AcceptedEvent], order: random.Random
 ) -> None:
-    # One content per id: which of two different events with one id is stored depends on which comes first.
+    # one content per id: of two different events with the same id, the first is stored
     entries = received(list({one.event_id: one for one in events}.values()))
     await empty(pool)
     await BatchWriter(pool, 0).write(0, entries, [])
@@ -250,7 +250,7 @@ async def test_batches_with_the_same_events_in_opposite_orders_do_not_deadlock(p
         gate = connection.transaction()
         await gate.start()
         await connection.copy_records_to_table("analytics_events", records=[(*middle, 0, "1-0")], columns=COLUMNS)
-        # in the order of their streams each writer would now have inserted an event that the other one needs
+        # in stream order, each writer would now have inserted an event that the other one needs
         writers = [
             asyncio.create_task(BatchWriter(pool, slot).write(slot, received(events), []))
             for slot, events in enumerate([[low, middle, high], [high, middle, low]])

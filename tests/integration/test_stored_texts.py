@@ -1,4 +1,4 @@
-"""What an event says is in the table as it was, whatever COPY takes a character for."""
+"""Texts are stored unchanged, including characters that COPY treats specially."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
 
 
 async def stored(pool: asyncpg.Pool, events: list[AcceptedEvent]) -> list[AcceptedEvent]:
-    """Store the events; return them as the table has them, in the same order."""
+    """Store the events; return them from the table in the same order."""
     await pool.execute("TRUNCATE analytics_events")
     received = [ReceivedEvent(f"{number}-0", encode(one)) for number, one in enumerate(events, 1)]
     assert (await BatchWriter(pool, 0).write(0, received, [])).stored == len(events)
@@ -82,7 +82,7 @@ async def test_nobody_and_no_session_are_null(pool: asyncpg.Pool) -> None:
 
 @st.composite
 def told_in_any_words(draw: st.DrawFn) -> AcceptedEvent:
-    """Draw an event of any time, source and properties, of a type whose properties no aggregate reads."""
+    """Draw an event with any time, source and properties, of a type whose properties no aggregate reads."""
     facts = draw(st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS)))
     return draw(accepted_events())._replace(
         event_type=draw(st.sampled_from(["session_start", "material_view"])),

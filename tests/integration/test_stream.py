@@ -1,4 +1,4 @@
-"""The stream on a real server: appended once, read by somebody, trimmed by nobody too early."""
+"""The stream on a real server: entries are appended once, all are read, and none is trimmed too early."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ async def test_a_cancelled_read_delays_its_entries_and_loses_none(redis: Redis) 
         try:
             seen += [entry.id for entry in await reading]
         except asyncio.CancelledError:
-            # A worker that is cancelled ends; the next one under its name reads what it had.
+            # a cancelled worker ends; the next worker with its name reads its pending entries
             reader = consumer(redis)
             seen = []
     seen += [entry.id for entry in await read_all(reader)]
@@ -163,7 +163,7 @@ async def test_a_failed_read_is_followed_by_what_it_may_have_taken(redis: Redis,
     assert await read_all(reader) == []
     await append(redis, 3)
     async with Redis.from_url(redis_url) as other:
-        # The same name: what it is given is what a lost reply would have held.
+        # with the same name it gets the entries that a lost reply would have held
         await other.xreadgroup(STORE_GROUP, "one", {KEY: ">"})
         reading = asyncio.create_task(reader.read(10, 1_000))
         async for clients in _clients(other):

@@ -1,4 +1,4 @@
-"""What a server that refuses to write really says, and that nothing was appended."""
+"""The real replies of a server that refuses writes; nothing is appended."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_a_server_that_forgot_the_script_is_given_it_again(redis: Redis, o
     await producer.append([encode(event("session_start", number=1))])
     own_valkey.restart()
     with pytest.raises(StreamUnavailable):
-        # the connection that was open; the client never repeats an append by itself
+        # the connection that was open; the client never retries an append by itself
         await producer.append([encode(event("session_start", number=2))])
     await producer.append([encode(event("session_start", number=2))])
     await redis.script_flush()

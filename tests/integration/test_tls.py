@@ -1,4 +1,4 @@
-"""Encryption from end to end, with an authority made here: who speaks plainly, or to the wrong server, is refused."""
+"""TLS from end to end with a test CA: connections without TLS or to the wrong server are refused."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def test_behind_a_proxy_only_what_it_says_was_encrypted_is_answered(settin
             assert (await client.get(f"http://{place}/readyz")).status_code == 200
         async with served(app, requires_tls=True, trusted_proxies=("198.51.100.0/24",)) as place:
             lied = await client.post(f"http://{place}{path}", json=EVENT, headers=key | https)
-            assert lied.status_code == 403, "anybody can send the header; only a proxy that is named is believed"
+            assert lied.status_code == 403, "any client can send the header; only configured proxies are trusted"
     await redis.aclose()
 
 
@@ -137,7 +137,7 @@ async def test_failures_count_for_the_address_the_proxy_names(settings: Settings
             assert await guess(client, place, "203.0.113.10") == 401
         async with served(app) as place:
             found = [await guess(client, place, f"192.0.2.{number}") for number in range(30)]
-            assert set(found) == {401, 429}, "who is not believed cannot hide behind another address"
+            assert set(found) == {401, 429}, "a client that is not trusted cannot claim another address"
     await redis.aclose()
 
 
@@ -181,7 +181,7 @@ def test_an_address_of_postgres_that_does_not_encrypt_is_refused(url: str) -> No
 
 
 def at(url: str, place: str, options: str = "", scheme: str | None = None) -> str:
-    """The same server at another place."""
+    """Return the URL with another address, options or scheme."""
     address = urlsplit(url)
     login = address.netloc.rpartition("@")[0]
     return address._replace(
@@ -261,7 +261,7 @@ async def send_and_count(settings: Settings, authority: Authority) -> None:
 
 
 class Issuer:
-    """Publishes keys, or something else."""
+    """A server that publishes keys or other content."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -299,4 +299,4 @@ async def test_learners_keys_are_read_from_an_issuer_whose_certificate_is_good(
             issuer.status, issuer.body, issuer.location = status, body, location
             with pytest.raises(KeySetUnavailable):
                 await source.load()
-            assert keys.find("one", "ES256") is not None, "what was known stays in use"
+            assert keys.find("one", "ES256") is not None, "the known keys stay in use"

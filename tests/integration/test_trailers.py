@@ -1,4 +1,4 @@
-"""Nothing behind the head of a request is a header of it."""
+"""Trailers never become headers of a request."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ TRAILERS = [
 
 
 def batch(*headers: bytes, trailers: tuple[bytes, ...] = (), body: bytes = CHUNK, close: bytes = CLOSE) -> list[bytes]:
-    """Return a request in its three parts: head, body, and the trailers."""
+    """Return the three parts of a request: head, body and trailers."""
     lines = b"".join(header + b"\r\n" for header in headers)
     head = b"POST %s HTTP/1.1\r\n%s%stransfer-encoding: chunked\r\n%s\r\n" % (BATCH.encode(), HOST, lines, close)
     return [head, body, b"0\r\n" + b"".join(trailer + b"\r\n" for trailer in trailers) + b"\r\n"]
 
 
 class Recorder:
-    """An application that keeps the headers it was given, as they are once it has read everything."""
+    """An application that records its headers after it has read the body."""
 
     def __init__(self) -> None:
         self.reads = asyncio.Event()
@@ -81,7 +81,7 @@ async def test_an_application_is_given_no_trailer(trailer: bytes) -> None:
         place = (host, int(port))
         *start, end = batch(BAD, trailers=(b"x-first: 1", trailer))
         await answer(place, b"".join([*start, end]))
-        # in a segment of its own, after the application has begun to read
+        # in a separate segment, after the application has begun to read
         recorder.reads.clear()
         reader, writer = await asyncio.open_connection(*place)
         writer.write(b"".join(start))
@@ -89,7 +89,7 @@ async def test_an_application_is_given_no_trailer(trailer: bytes) -> None:
         writer.write(end)
         assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
         writer.close()
-        # neither is the next request on the connection
+        # the next request on the connection has none either
         pipelined = b"".join(batch(BAD, trailers=(trailer,), close=b"")) * 2
         assert len(await answers(place, pipelined + get("/"))) == 3
     own = [(b"host", b"x"), (b"authorization", b"Bearer stranger"), (b"transfer-encoding", b"chunked")]

@@ -1,4 +1,4 @@
-"""An id that is not percent-encoded UTF-8 is refused: replaced, it would be another learner's."""
+"""An id that is not percent-encoded UTF-8 is refused: with replacement characters it would name another learner."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ async def test_an_id_that_cannot_be_read_is_nobodys(
                 faults = json.loads(given.body)["errors"]
                 assert [(one["code"], one["parameter"]) for one in faults] == [("invalid_encoding", parameter)]
                 asked += 1
-        # a stranger is told nothing of it
+        # an unauthenticated caller gets no details
         given = await answer(
             places["dashboard"], b"GET %s?user_id=%%ff HTTP/1.1\r\n" % OVERVIEW.encode() + HOST + CLOSE + b"\r\n"
         )
         assert given.status == 401
-        # what stands for something else elsewhere is read as it is
+        # characters with a meaning elsewhere are read literally
         for target in (f"{OVERVIEW}?user_id=%EF%BF%BD", f"{OVERVIEW}?user_id=%25ff", f"{OVERVIEW}?user_id=a%20b+c"):
             head = b"GET %s HTTP/1.1\r\nauthorization: Bearer %s\r\n" % (target.encode(), READ_KEY.encode())
             assert (await answer(places["dashboard"], head + HOST + CLOSE + b"\r\n")).status == 200

@@ -1,4 +1,4 @@
-"""A worker of this version beside the next one and the one before: neither notices what only the other knows."""
+"""Workers of this release run beside the next and the previous one; each ignores what it does not know."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.events import NOW, event, learner
 
 @pytest.fixture
 async def next_database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    """The tables as a later release may expand them."""
+    """The tables as a later release may extend them."""
     connection = await asyncpg.connect(settings.database_dsn)
     for table in ("analytics_events", "learning_sessions", "daily_activity_summary", "dead_letters", "batch_books"):
         await connection.execute(f"ALTER TABLE {table} ADD COLUMN from_the_future text NOT NULL DEFAULT 'unset'")
@@ -52,7 +52,7 @@ async def test_entries_and_tables_of_the_next_version_are_understood(
     assert await next_database.fetchval("SELECT DISTINCT schema_version FROM analytics_events") == 2
 
 
-# What a worker of the release before does with a batch of one session.
+# the statements of the previous release for a batch of one session
 SESSION_AS_BEFORE = """
 INSERT INTO learning_sessions AS t (user_hash, session_id, started_at, start_event_id, activity_date, last_event_at,
                                     ended_at, reported_duration_ms, event_count)
@@ -76,7 +76,7 @@ async def test_sessions_that_the_release_before_wrote_count_as_it_counted_them(e
             *(learner(0), gone, NOW - 9 * hour, NOW - 7 * hour, None),
         )
         await migrate.upgrade(empty_database_url)
-        # one that was not stopped yet goes on
+        # a worker that is still running continues
         await pool.execute(SESSION_AS_BEFORE, learner(0), silent, NOW - 3 * hour, NOW - 2 * hour, None)
 
         async def microseconds() -> int:
@@ -89,5 +89,5 @@ async def test_sessions_that_the_release_before_wrote_count_as_it_counted_them(e
         assert await microseconds() == 5 * 3_600_000_000 + 1_500_000
         async with pool.acquire() as connection:
             await rebuild.rebuild_aggregates(connection, NOW, timedelta(days=30))
-        # of raw events that are gone nothing more is known than before
+        # for removed raw events, a rebuild has only what the previous release recorded
         assert await microseconds() == 2 * 3_600_000_000

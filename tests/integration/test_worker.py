@@ -1,4 +1,4 @@
-"""Workers on a real stream and a real database: everything is stored once, whatever comes in between."""
+"""Workers on a real stream and database store everything once, also after failures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Run = Callable[[Settings, asyncio.Event], Coroutine[Any, Any, None]]
 
 @contextlib.asynccontextmanager
 async def running(run: Run, settings: Settings) -> AsyncIterator[None]:
-    """Run a process of the pipeline for the block, then stop it in order."""
+    """Run a process of the pipeline for the block, then stop it gracefully."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(run(settings, stop))
@@ -43,7 +43,7 @@ async def running(run: Run, settings: Settings) -> AsyncIterator[None]:
 
 
 async def settled(redis: Redis, partition: int = 0) -> GroupLag:
-    """Wait until nothing is waiting and nothing is in hand."""
+    """Wait until no entry is waiting or pending."""
 
     async def nothing_waits() -> bool:
         lag = await measure(redis, partition)
@@ -54,7 +54,7 @@ async def settled(redis: Redis, partition: int = 0) -> GroupLag:
 
 
 async def pending_is(redis: Redis, count: int) -> None:
-    """Wait until workers hold so many entries."""
+    """Wait until workers hold this number of entries."""
 
     async def holds() -> bool:
         return (await measure(redis, 0)).pending == count
@@ -120,7 +120,7 @@ async def test_what_a_killed_worker_had_committed_is_not_counted_again(
     events = [event("xp_earned", {"xp_amount": 1}, number=n) for n in range(50)]
     await ensure_group(redis, 0, STORE_GROUP)
     await append_events(redis, events)
-    # A worker that stored a batch and died before it acknowledged.
+    # a worker that stored a batch and died before it acknowledged
     await redis.xreadgroup(STORE_GROUP, "dead", {KEY: ">"}, count=30)
     first = settings.model_copy(update={"claim_idle_seconds": 0.001})
     async with running(worker.run, first):

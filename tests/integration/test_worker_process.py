@@ -1,4 +1,4 @@
-"""The store worker as a process: told to stop, killed, or broken, it leaves nothing half done."""
+"""The store worker as a process: after a stop, a kill or a defect, no batch is stored partly."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ asyncio.run(serve(settings))
 """
 
 FILLING = {"ANALYTICS_BATCH_SIZE": "1000", "ANALYTICS_FLUSH_LINGER_MS": "60000", "ANALYTICS_FLUSH_INTERVAL": "90"}
-"""A worker that keeps what it has in hand, so that its end comes before its batch does."""
+"""A worker that keeps its batch open, so that it is stopped before the batch is due."""
 
 
 async def started(settings: Settings, **more: str) -> asyncio.subprocess.Process:
@@ -113,7 +113,7 @@ async def test_a_defect_in_one_partition_ends_the_process_and_says_so(settings: 
 
 
 class CutOff(Consumer):
-    """A consumer whose worker dies between commit and acknowledgement."""
+    """A consumer whose worker dies between the commit and the acknowledgement."""
 
     def __init__(self, redis: Redis, name: str) -> None:
         super().__init__(redis, 0, STORE_GROUP, name, claim_idle_seconds=120)

@@ -34,7 +34,7 @@ _SINGLE: Final = frozenset(
 last."""
 
 _FRAMING: Final = frozenset({b"connection", b"proxy-connection", b"upgrade", b"content-length", b"transfer-encoding"})
-"""Headers that tell the parser where a message or a connection ends, also in trailers."""
+"""Headers that determine where a message or a connection ends, also in trailers."""
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Names in lower case, with values."""

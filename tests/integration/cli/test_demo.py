@@ -1,4 +1,4 @@
-"""The demo as a process: a history once, then live traffic through thick and thin, and a clean end."""
+"""The demo as a process: a history once, then live traffic through outages, and a clean exit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ingest() -> Iterator[ScriptedIngest]:
 
 @pytest.fixture
 def data_dir(ingest: ScriptedIngest, tmp_path: Path) -> Path:
-    """The data directory of a system that runs, as far as the demo can tell."""
+    """A data directory that the demo takes for that of a running system."""
     dev_file.write(tmp_path, DevFile(ingest.url, "", "key", "", "", "", "", ""))
     return tmp_path
 
@@ -46,7 +46,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @asynccontextmanager
 async def live(data_dir: Path, *arguments: str) -> AsyncIterator[None]:
-    """Run the live demo for the block. It must not end by itself, and it must stop cleanly."""
+    """Run the live demo for the block. It must not exit by itself, and must stop cleanly."""
     live_command = command("--data-dir", str(data_dir), *arguments)
     async with running(*live_command, log=data_dir / "log", environment=os.environ) as process:
         yield

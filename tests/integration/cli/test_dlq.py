@@ -1,4 +1,4 @@
-"""`analytics dlq` as an operator uses it: see what was parked, mend the cause, give it another try."""
+"""`analytics dlq` as an operator uses it: list dead letters, fix the cause, redrive."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ MENDED = "ALTER TABLE analytics_events DROP CONSTRAINT wrong"
 
 
 class Postmaster(Operator):
-    """Somebody who looks after the dead letters."""
+    """An operator who handles dead letters."""
 
     async def dlq(self, *arguments: str, **environment: str) -> Ended:
         return await self.run("dlq", *arguments, **environment)
 
     async def waiting(self, *arguments: str) -> list[str]:
-        """Return the ids of the letters that wait."""
+        """Return the ids of the letters that were not redriven."""
         listed = (await self.dlq("list", "--json", *arguments)).document()
         return [letter["id"] for letter in listed["letters"]]
 
@@ -57,7 +57,7 @@ async def working(settings: Settings) -> AsyncIterator[None]:
 
 
 async def settle(settings: Settings, redis: Redis) -> None:
-    """Let a worker settle all there is."""
+    """Run a worker until the stream is settled."""
 
     async def nothing_waits() -> bool:
         lag = await measure(redis, 0)
@@ -73,7 +73,7 @@ async def stored_xp(database: asyncpg.Connection) -> int:
 
 
 async def park_two(settings: Settings, redis: Redis, database: asyncpg.Connection) -> None:
-    """Store an event of 1 XP, have two of 7 XP refused by the database, and an entry that is no event."""
+    """Store an event of 1 XP; park two of 7 XP that the database refuses, and an entry that is not an event."""
     await database.execute(WRONG)
     amounts = [1, 7, 7]
     await append_events(
@@ -119,7 +119,7 @@ async def test_parked_events_are_seen_mended_retried_and_count_once(
     assert await operator.waiting() == [strange]
     assert await operator.waiting("--with-retried") == [first, second, strange]
 
-    # What was appended again under the same id is one event: retried by hand once more it is a duplicate.
+    # an event that was appended again has the same id: redriven once more, it is a duplicate
     await database.execute("UPDATE dead_letters SET retried_at = NULL WHERE entry_id = $1", first.partition(":")[2])
     assert (await operator.dlq("retry", first)).code == 0
     await settle(settings, redis)

@@ -1,4 +1,4 @@
-"""`analytics events` as somebody at a terminal uses it."""
+"""`analytics events` as used in a terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def operator(settings: Settings, tmp_path: Path) -> Operator:
 
 @pytest.fixture
 async def anna(settings: Settings, database: asyncpg.Connection) -> bytes:
-    """Two types of events of two learners, a minute apart; six hundred in all."""
+    """Six hundred events of two types and two learners, a minute apart."""
     anna = settings.pseudonymizer().pseudonym("anna")
     await archive(
         database,
@@ -118,7 +118,7 @@ async def test_a_terminal_that_is_not_utf_8_gets_escapes(
     await archive(database, [event("achievement_earned", named, number=1, occurred_at=NOW - MINUTE, user_hash=anna)])
     ended = await operator.run(*arguments, PYTHONIOENCODING="cp1252")
     assert "Traceback" not in ended.err
-    # the event is in no aggregate, and a server for tests need not be a durable one
+    # no aggregate holds the event, and a test server need not be durable
     assert ended.code in {"verify": (1,), "doctor": (0, 3)}.get(arguments[0], (0,)), ended.err
     if arguments[0] == "events":
         assert "\\u0645\\u0631\\u062d \\ud83d\\ude00" in ended.out

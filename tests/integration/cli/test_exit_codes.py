@@ -1,4 +1,4 @@
-"""Every command ends with the documented code and without a traceback, whatever it was given."""
+"""Every command exits with the documented code and without a traceback, whatever its input."""
 
 from __future__ import annotations
 

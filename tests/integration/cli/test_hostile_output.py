@@ -1,4 +1,4 @@
-"""What others wrote into events, names, keys and answers does not steer the terminal of whoever looks at it."""
+"""Foreign text in events, names, keys and answers cannot control the terminal that displays it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SHOWN = [
 
 @pytest.fixture
 async def operator(settings: Settings, database: asyncpg.Connection, redis: Redis, tmp_path: Path) -> Operator:
-    """Somebody who looks at a system with a hostile text in every place that somebody else can fill."""
+    """An operator of a system with hostile text in every field that others can fill."""
     facts = {"achievement_id": "a", "achievement_name": HOSTILE}
     await archive(
         database,
@@ -78,7 +78,7 @@ async def test_what_is_stored_is_shown_escaped(operator: Operator, arguments: tu
 async def test_every_stored_text_of_a_record_is_shown_whole_with_its_controls_as_escapes(
     settings: Settings, database: asyncpg.Connection, tmp_path: Path, arguments: tuple[str, ...], columns: int
 ) -> None:
-    # C0, C1 and bidi; short, so that no column of the table is cut
+    # C0, C1 and bidi characters; short, so that no table column is cut
     stored, shown = "o:\x1b[2J\x9bm\u202ee\u2066", r"o:\x1b[2J\x9bm\u202ee\u2066"
     await database.execute(
         "INSERT INTO audit_log (at, actor, action, outcome, keep_until)"

@@ -1,4 +1,4 @@
-"""`analytics up` writes its lock and logs through no link and into no file of another user."""
+"""`analytics up` writes its lock and logs neither through links nor to files of another user."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def started(child: SupervisedProcess) -> None:
 def test_a_child_is_not_started_when_its_log_is_not_ours_alone(
     tmp_path: Path, victim: Path, trap: Trap, size: int
 ) -> None:
-    # one past the size at which a log is put aside is refused, too, and stays where it is
+    # a log above the rotation size is refused too, and is not moved
     os.truncate(victim, size)
     log = tmp_path / "ingest.log"
     why = trap(log, victim)

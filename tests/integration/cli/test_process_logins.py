@@ -1,4 +1,4 @@
-"""Processes of `analytics up` on servers of the caller's share the operator's login only where no other is given."""
+"""Processes of `analytics up` on external servers share the operator's login only if no other is given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database restored from a backup gets what the stream still has, once."""
+"""A replay stores the entries of the stream once in a database that was restored from a backup."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Backups:
         self._name: str | None = None
 
     async def take(self) -> Settings:
-        """Copy the database; return the settings of a system that was restored from the copy."""
+        """Copy the database; return settings for a system restored from the copy."""
         original = self._settings.database_dsn.rpartition("/")[2]
         self._name = f"{original}_restored"
         await self._server.execute(f"CREATE DATABASE {self._name} TEMPLATE {original}")
@@ -76,7 +76,7 @@ async def replay(settings: Settings, *arguments: str) -> tuple[int, dict[str, An
 
 
 async def tables(settings: Settings) -> dict[str, list[tuple[object, ...]]]:
-    """Every number that follows from the events, slots summed up by the recompute that the checker compares with."""
+    """Return every number that is computed from the events, merged over slots."""
     connection = await asyncpg.connect(settings.database_dsn)
     try:
         statements = {rollup.table: rollup.recomputed() for rollup in ROLLUPS} | {

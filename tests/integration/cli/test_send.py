@@ -1,4 +1,4 @@
-"""Sending a file over real HTTP: what is sent again, what is not, and what an interruption leaves."""
+"""Sending a file over real HTTP: retries, rejections and interruptions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ingest() -> Iterator[ScriptedIngest]:
 
 
 class Sender:
-    """Sends files to a server without waiting between attempts, and keeps how long it would have waited."""
+    """Sends files to a server without waiting between attempts, and records the waits."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -67,7 +67,7 @@ def sender(ingest: ScriptedIngest) -> Sender:
 
 
 def in_turn(*script: Script) -> Script:
-    """Answer each request by the next of the script; the last one answers all that follow."""
+    """Answer each request with the next answer of the script; repeat the last one."""
     left = list(script)
     return lambda events: (left.pop(0) if len(left) > 1 else left[0])(events)
 

@@ -1,4 +1,4 @@
-"""`analytics send` with files and pipes as people have them, and where an interruption leaves each."""
+"""`analytics send` with files and pipes, and the state after an interruption of each."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def distinct(ingest: ScriptedIngest) -> int:
 
 
 def refusing_after(count: int, each: Script = accept_all) -> Script:
-    """Answer so many requests, then refuse the key."""
+    """Answer this number of requests, then refuse the key."""
     answered = 0
 
     def answer(events: list[Event]) -> Saying | None:
@@ -190,7 +190,7 @@ class TestPipes:
         assert [json.loads(line)["event"]["n"] for line in written] == [0, 1]
         assert shell.run("-", "--rejected", "mine", stdin=b"{}").code == 1
         assert len((shell.place / "mine").read_text().splitlines()) == 1
-        # sent again as it is, an event keeps its id
+        # an unchanged event keeps its id when it is sent again
         ids = {each for sent in ingest.event_ids for each in sent}
         events = b"\n".join(json.dumps(json.loads(line)["event"]).encode() for line in written)
         shell.run("-", stdin=events)
@@ -254,7 +254,7 @@ class TestRejected:
         (shell.place / "a-link").symlink_to("elsewhere")
         ended = shell.run("f", "--rejected", place)
         assert (ended.code, ingest.requests, place in ended.err) == (2, [], True)
-        # nor when a run that noted something goes on
+        # nor when a run with recorded progress continues
         ingest.script = refusing_after(1)
         assert shell.run("f", "--batch-size", "1", "--concurrency", "1").code == 3
         requests = len(ingest.requests)

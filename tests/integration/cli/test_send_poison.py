@@ -1,4 +1,4 @@
-"""An event that ingest fails on holds up nothing else, and an ingest that fails on everything costs no event."""
+"""An event on which ingest fails delays no other event, and an ingest that always fails loses no event."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def ingest() -> Iterator[ScriptedIngest]:
 
 
 def failing_on(*bad: str) -> Script:
-    """Answer 500 to a request that has one of these events."""
+    """Answer 500 to a request with one of these events."""
     return lambda events: FAILS if {event["event_id"] for event in events} & set(bad) else accept_all(events)
 
 
 def naming(*bad: str) -> Script:
-    """Accept all but these events, which have the verdict of a defect."""
+    """Accept all events except these, whose verdict is a defect."""
 
     def answer(events: list[Event]) -> Saying:
         said = verdicts(["retry" if event["event_id"] in bad else "accepted" for event in events])
@@ -46,7 +46,7 @@ def naming(*bad: str) -> Script:
 
 
 class Patience:
-    """A clock that only waiting moves."""
+    """A clock that advances only by waiting."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -59,7 +59,7 @@ class Patience:
 
 
 async def deliver(url: str, ids: list[str], probe: str | None = None, **policy: Any) -> tuple[list[str], float]:
-    """Return the ids of the events that are poison, and how long the delivery waited."""
+    """Return the ids of the poison events, and the total wait of the delivery."""
     patience = Patience()
     earlier = None if probe is None else encoded(probe)
     async with Target(url, "key").open(1) as client:

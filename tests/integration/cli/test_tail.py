@@ -1,4 +1,4 @@
-"""`analytics tail` as somebody at a terminal uses it, against a service that says what the test wants."""
+"""`analytics tail` as used in a terminal, with a scripted service."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOTHING: Mapping[str, str] = {}
 
 
 class Tail:
-    """The command under way."""
+    """A running command."""
 
     def __init__(self, process: asyncio.subprocess.Process, screen: Path) -> None:
         self._process = process
@@ -66,7 +66,7 @@ async def tailing(
 
 
 def publishing(*numbers: int, then: int | None = None) -> Script:
-    """Publish events, then close with this code; None: stay until the client leaves."""
+    """Publish events, then close with this code; None: stay open until the client disconnects."""
 
     async def play(visit: Visit) -> None:
         await visit.welcome(1)

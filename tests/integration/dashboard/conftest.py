@@ -1,4 +1,4 @@
-"""The read service on a real Postgres and Redis; the clock stands still."""
+"""The read service on a real Postgres and Redis, with a fixed clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may ask the read service what, and how it is asked."""
+"""Access to the read service: credentials, scopes and parameters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.reading import (
     refusal,
 )
 
-# Who may ask what.
+# Credentials and scopes.
 
 ANY: dict[str, str] = {}
 ONE = {"user_id": "anna"}
@@ -59,7 +59,7 @@ async def test_who_may_not_ask_learns_nothing_of_how_to(client: httpx.AsyncClien
         await refusal(client, 401, path, {}, days="x", hours="x", nonsense="x")
 
 
-# What may be asked.
+# Parameters.
 
 
 WRONG: list[tuple[str, str, str]] = [

@@ -1,4 +1,4 @@
-"""What the read service answers, and how fresh it says that is."""
+"""The answers of the read service, and their freshness."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.support.reading import (
     learner_token,
 )
 
-# What is answered.
+# Answers.
 
 
 async def test_a_learner_nobody_knows_gets_zeros_for_every_day(client: httpx.AsyncClient) -> None:
@@ -289,7 +289,7 @@ async def test_the_platform_in_numbers(client: httpx.AsyncClient, tables: Aggreg
         await tables.active(b"%032d" % number, start, start)
     shared = await answer(client, SYSTEM, READER, hours=1)
     assert shared == metrics
-    # another question, since the clock stands still
+    # another limit, because the answer is shared and the clock is fixed
     enough = await answer(client, SYSTEM, READER, hours=1, limit=9)
     assert (enough["active_users"], enough["suppressed"]) == (11, [])
     [only] = (await answer(client, SYSTEM, READER, hours=1, limit=1))["top_endpoints"]
@@ -301,7 +301,7 @@ async def test_every_number_of_the_platform_is_of_the_same_window(
 ) -> None:
     start, end = NOW.replace(hour=11, minute=30, second=0), NOW.replace(minute=35, second=0)
     just = timedelta(microseconds=1)
-    # the running bucket is part of the window, what lies ahead of it is not, nor what lies before the first
+    # the window includes the current bucket, but none after it and none before the first
     for bucket in (start - 5 * MINUTE, start, end - 5 * MINUTE, end, end + 5 * MINUTE):
         await tables.requests(bucket, "/", 200, 1)
         await tables.errors(bucket, "timeout", 1)
@@ -323,7 +323,7 @@ async def test_hours_beyond_what_is_kept_are_said_to_be_incomplete(services: Ser
             assert (await answer(client, SYSTEM, READER, hours=hours))["meta"]["complete_from"] == complete_from
 
 
-# How fresh it is.
+# Freshness.
 
 
 async def test_an_answer_says_through_which_moment_it_is_complete(
@@ -355,7 +355,7 @@ async def test_freshness_is_taken_before_the_database_is_read(services: Services
     early, late = NOW - MINUTE, NOW
 
     class Watched:
-        """Becomes fresher while it is asked."""
+        """Answers whose freshness changes during the call."""
 
         async def learner(self, *arguments: Any) -> LearnerRecord:
             services.freshness.consistent_through = late

@@ -1,4 +1,4 @@
-"""The read service through outages, for those who run it, and its page."""
+"""The read service during outages, its metrics and health, and its page."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_a_defect_is_a_problem_that_tells_nothing(services: Services) -> N
     assert "secret" not in str(problem)
 
 
-# What those who run it see.
+# Metrics, health and headers.
 
 
 async def test_every_question_is_counted_from_the_start(client: httpx.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""The learner's rights over HTTP: who may use them, what comes back, and that a receipt does not say whose it is."""
+"""Export and erasure over HTTP: required scopes, answers, and receipts that do not identify the learner."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ JOB = "/api/analytics/privacy/jobs/{}"
 
 @pytest.fixture
 async def stored(settings: Settings, redis: Redis, anna: bytes) -> None:
-    """Two events of Anna, one of somebody else."""
+    """Two events of Anna, one of another learner."""
     events = [event("xp_earned", {"xp_amount": 5}, number=number, user_hash=anna) for number in (1, 2)]
     events.append(event("xp_earned", {"xp_amount": 5}, number=3))
     await append_events(redis, events)
@@ -50,7 +50,7 @@ async def test_only_a_key_with_the_scope_may(client: httpx.AsyncClient) -> None:
         for headers, status in (({}, 401), (bearer("nobody"), 401), (ANNA, 403), (bearer(READ_KEY), 403)):
             assert (await client.request(method, path, headers=headers)).status_code == status
         assert (await client.request(method, path, headers=bearer(WRITE_KEY))).status_code == 403
-    # who may not ask learns nothing of how to
+    # an unauthorized caller gets no details on parameters
     assert (await client.get(JOB.format("no-uuid"))).status_code == 401
     assert (await client.delete("/api/analytics/privacy/users/%00", headers=ADMIN)).status_code == 422
 
@@ -111,7 +111,7 @@ async def test_an_erasure_is_a_job_whose_receipt_names_nobody(
     assert anna.hex() not in json.dumps(receipt)
     left = (await client.get(EXPORT, headers=ADMIN)).json()
     assert left["erased_at"] is not None
-    # who asked for it stays on record
+    # the service that requested it stays in the job
     assert {table for table, rows in left["tables"].items() if rows} == {"audit_log"}
     assert left["stream"] == []
     await refusal(client, 404, JOB.format(uuid4()), ADMIN)
@@ -122,7 +122,7 @@ async def test_the_same_at_a_terminal(settings: Settings, tmp_path: Path) -> Non
     operator = Operator(settings, tmp_path)
     export = (await operator.run("privacy", "export", "anna")).document()
     assert len(export["tables"]["analytics_events"]) == 2
-    assert (await operator.run("privacy", "erase", "anna")).code == 1, "nobody said yes"
+    assert (await operator.run("privacy", "erase", "anna")).code == 1, "the confirmation was not given"
 
     stop = asyncio.Event()
     running = asyncio.create_task(maintenance.run(settings, stop))

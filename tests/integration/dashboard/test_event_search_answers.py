@@ -1,4 +1,4 @@
-"""`GET /api/analytics/events`: what is found, how pages follow each other, and what is refused."""
+"""`GET /api/analytics/events`: results, pages and refusals."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REAL_NOW = datetime.now(UTC)
 
 
 def happened(number: int, *, ago: timedelta, kind: str = "xp_earned", **changes: Any) -> AcceptedEvent:
-    # ids of the present, for which there is a partition
+    # ids of the present, for which a partition exists
     facts: dict[str, Any] = {
         "event_id": uuid7(REAL_NOW, number),
         "occurred_at": NOW - ago,
@@ -155,7 +155,7 @@ async def test_pages_hold_each_event_once_while_time_goes_on_and_events_come_in(
             await archive(database, [newest, oldest])
     assert len(seen) == len(set(seen))
     assert seen[:50] == [str(one.event_id) for one in sorted(early, key=position_of, reverse=True)]
-    # what came late and belongs behind is there too; what is newer than the search is not
+    # late events with earlier times are included; events newer than the search are not
     assert len(seen) == 50 + later
 
 
@@ -217,7 +217,7 @@ async def test_freshness_is_taken_before_the_database_is_read(services: Services
     early = NOW - MINUTE
 
     class Watched(EventArchive):
-        """Becomes fresher while it is asked."""
+        """An archive during whose read the freshness changes."""
 
         def __init__(self) -> None: ...
 
@@ -237,7 +237,7 @@ async def test_the_newest_events_are_searched_for_once_for_all_who_may_see_them_
     searched: list[EventSearch] = []
 
     class Watched(EventArchive):
-        """Counts."""
+        """An archive that counts its reads."""
 
         def __init__(self) -> None: ...
 
@@ -265,7 +265,7 @@ async def test_searches_that_are_too_wide_say_so_and_keep_no_other_answer_waitin
         "ALTER TABLE analytics_events RENAME TO hidden; CREATE VIEW analytics_events AS"
         " SELECT hidden.* FROM hidden, LATERAL (SELECT pg_sleep(600 + 0 * schema_version)) AS slow"
     )
-    # four ask, for two different pages: the same one is searched for once
+    # four requests for two different pages: each page is searched once
     searching = asyncio.gather(*(refusal(client, 503, EVENTS, OPERATOR, limit=1 + number % 2) for number in range(4)))
     searches = "FROM pg_stat_activity WHERE application_name = 'studyin-dashboard-search' AND state = 'active'"
 
@@ -274,7 +274,7 @@ async def test_searches_that_are_too_wide_say_so_and_keep_no_other_answer_waitin
 
     await eventually(are_under_way)
     assert (await answer(client, OVERVIEW))["total_xp"] == 0
-    # as their time limit would, later
+    # as the statement timeout would do later
     await database.execute(f"SELECT pg_cancel_backend(pid) {searches}")
     for problem in await searching:
         assert problem["code"] == "search_too_wide"

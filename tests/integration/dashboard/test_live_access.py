@@ -1,4 +1,4 @@
-"""Who may follow live events: which credentials open what, from where, and until when."""
+"""Access to live events: credentials, origins, limits and expiry."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def test_opening_is_on_record_before_the_first_frame(
     async with service.events(ANNA):
         opened.append((f"learner:{anna}", f"GET {SSE}", anna, None, "200"))
         assert await recorded(database) == opened
-    # whose events everybody's are is not told one by one
+    # a stream of all learners does not list them
     async with service.socket(types="level_up,level_up"):
         everybody = '{"about": "everybody", "types": "level_up"}'
         opened.append(("service:tests", f"GET {LIVE}", None, everybody, "200"))

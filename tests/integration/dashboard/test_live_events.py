@@ -1,4 +1,4 @@
-"""What subscribers to live events get: everything they asked for, in order, once, or word that something is missing."""
+"""Subscribers receive the requested live events in order and once, or a notice that some are missing."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_over_reconnects_everything_comes_in_order_and_once(
     sending = asyncio.create_task(publishing())
     while not is_published.is_set() or len(got) < len(published):
         async with service.socket(last_id=cursor) as socket:
-            # breaks off in the middle of anything, an unknown number of frames still on their way
+            # disconnects at any point, with an unknown number of frames in transit
             got += await received(socket, 1)
         cursor = got[-1]
         if is_published.is_set():
@@ -86,7 +86,7 @@ async def test_a_stream_of_server_sent_events_goes_on_where_it_was(
         arrived = [await stream.next(), await stream.next()]
     assert [(one["event"], one["id"]) for one in arrived] == [("level_up", first[0]), ("xp_earned", first[1])]
     assert f'"id":"{first[0]}","event_type":"level_up"' in arrived[0]["data"]
-    # the header, which a browser sends by itself, wins over the parameter
+    # the header, which browsers send automatically, overrides the parameter
     async with service.events(SERVICE | {"Last-Event-ID": first[0]}, last_id=first[1]) as stream:
         frames = [await stream.next() for _ in range(3)]
     assert [one.get("id") for one in frames] == [None, first[0], first[1]]
@@ -242,7 +242,7 @@ async def test_a_client_that_does_not_read_hinders_nobody_and_misses_nothing(set
     ):
         assert (await said(slow))["type"] == "welcome"
         published: list[str] = []
-        # far more than the kernel and both sides keep for one client
+        # far more than the buffers of the kernel and of both sides hold for one client
         for _ in range(60):
             new = await publish(redis, [about(settings, "anna", number) for number in range(500)])
             assert await received(fast, len(new)) == new
@@ -269,7 +269,7 @@ async def test_a_restart_of_redis_loses_nothing(own_valkey: Valkey, settings: Se
         before = await publish(redis, [about(own, "anna", number) for number in range(3)])
         assert await received(socket, 3) == before
         await asyncio.to_thread(own_valkey.stop)
-        # still connected, and told so
+        # still connected, with a notice
         for _ in range(3):
             assert await said(socket) == {"type": "heartbeat", "cursor": before[-1]}
         await asyncio.to_thread(own_valkey.start)

@@ -1,4 +1,4 @@
-"""A client that floods a WebSocket with frames and reads nothing costs a bounded buffer, and then its connection."""
+"""A client that floods a WebSocket with frames and reads nothing uses a bounded buffer and is then disconnected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HANDSHAKE: Final = (
 ).encode()
 PING, PONG = 0x89, 0x8A
 LONGEST_PAYLOAD: Final = 125
-"""Bytes of a ping, as RFC 6455 has it."""
+"""Size of a ping frame (RFC 6455), in bytes."""
 LAST: Final = b"the last ping"
 
 
@@ -33,7 +33,7 @@ def frame(opcode: int, payload: bytes) -> bytes:
 
 
 class Flooder:
-    """A raw socket with a small window that reads only when it is told to."""
+    """A raw socket with a small window, which reads only on request."""
 
     def __init__(self, place: str) -> None:
         host, _, port = place.partition(":")
@@ -52,7 +52,7 @@ class Flooder:
         self._socket.close()
 
     def flood(self, frames: bytes) -> None:
-        """Send as much as the kernel takes now, whole frames in the long run."""
+        """Send as much as the kernel accepts now. Over several calls, only whole frames are sent."""
         try:
             for _ in range(16):
                 self._unsent = self._unsent or frames
@@ -63,16 +63,16 @@ class Flooder:
             self.is_cut_off = True
 
     def finish_with(self, last: bytes) -> None:
-        """Send the rest of the flood, and a last frame behind it."""
+        """Send the rest of the flood, then a last frame."""
         self._unsent += last
 
     def push(self) -> None:
-        """Send what is left, as far as the kernel takes it."""
+        """Send the rest, as far as the kernel accepts it."""
         with contextlib.suppress(BlockingIOError):
             self._unsent = self._unsent[self._socket.send(self._unsent) :]
 
     def read(self) -> bytes:
-        """Return what there is to read."""
+        """Return the data that can be read now."""
         try:
             return self._socket.recv(1024**2)
         except BlockingIOError:
@@ -95,7 +95,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[BoundedWebSocketProtoco
 
 @pytest.fixture
 def unlimited_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for a client that keeps just below the limit on frames, without its patience."""
+    """Lift the frame limit, to simulate a client that stays just below it."""
     monkeypatch.setattr(websocket_protocol, "MAX_FRAMES", 10**12)
 
 
@@ -136,9 +136,9 @@ async def test_answers_to_pings_that_nobody_reads_do_not_grow(
                 return not connection.transport.is_reading()
 
             await eventually(is_left_waiting)
-            # the mark at which writing pauses, and the answer that passed it
+            # the high-water mark of writing, and the answer that exceeded it
             assert WRITE_BUFFER_BYTES < kept(connection) <= WRITE_BUFFER_BYTES + websocket_protocol._SLICE_BYTES
-            # whoever reads again is answered again
+            # a client that reads again gets answers again
             flooder.finish_with(frame(PING, LAST))
             said = b""
 
@@ -157,6 +157,6 @@ async def opened(connections: list[BoundedWebSocketProtocol], count: int) -> Non
 
 
 def kept(connection: BoundedWebSocketProtocol) -> int:
-    """Return the bytes that wait in this process for the client; nothing may wait for the application."""
+    """Return the number of unsent bytes in this process. Asserts that none wait for the application."""
     assert (connection.frames, connection.conn.writes, connection.queue.qsize()) == ([], [], 0)
     return connection.transport.get_write_buffer_size()

@@ -1,4 +1,4 @@
-"""Live connections for those who run the service: what a client may do to it, how it stops, what it says of itself."""
+"""Operation of live connections: hostile clients, shutdown, and metrics."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_what_a_client_says_is_thrown_away(service: Service, settings: Set
         for _ in range(100):
             await socket.send("x" * MAX_MESSAGE_BYTES)
             await socket.send(b"x")
-        # an answer to a ping says that all before it was read
+        # the answer to a ping proves that everything before it was read
         await (await socket.ping())
         assert await publish(redis, [about(settings, "anna", 1)]) == await received(socket, 1)
 
@@ -59,12 +59,12 @@ async def test_told_to_stop_it_ends_every_stream_at_once(settings: Settings, cap
         assert await closed(socket) == 1012
         while await stream.next():
             pass
-    # it neither failed nor waited for the grace
+    # the process neither failed nor waited for the grace time
     assert caplog.records == []
 
 
 async def _stuck(service: Service, settings: Settings, redis: Redis) -> None:
-    """Publish until clients that do not read have let nothing be written for a while."""
+    """Publish until nothing can be written to the clients that do not read for a while."""
     async with service.socket() as fast:
         for _ in range(60):
             new = await publish(redis, [about(settings, "anna", number) for number in range(500)])
@@ -72,7 +72,7 @@ async def _stuck(service: Service, settings: Settings, redis: Redis) -> None:
 
 
 async def _silent_reader(service: Service, path: str, *headers: str) -> asyncio.StreamWriter:
-    """Ask for a stream and never read it."""
+    """Request a stream and never read it."""
     host, _, port = service.place.partition(":")
     reader, writer = await asyncio.open_connection(host, int(port), limit=1)
     head = [f"GET {path} HTTP/1.1", "Host: x", f"Authorization: {SERVICE['Authorization']}", *headers]
@@ -121,7 +121,7 @@ async def test_a_client_that_answers_no_ping_is_closed(settings: Settings, monke
         reader, writer = await asyncio.open_connection(host, int(port))
         head = [f"GET {LIVE} HTTP/1.1", "Host: x", f"Authorization: {SERVICE['Authorization']}", *UPGRADE]
         writer.write("\r\n".join([*head, "", ""]).encode())
-        # it reads all, and says nothing
+        # it reads everything and sends nothing
         assert (1011).to_bytes(2, "big") in await reader.read()
         writer.close()
 
@@ -184,7 +184,7 @@ async def test_no_message_stays_in_memory_for_long(settings: Settings, redis: Re
         assert not service.hub.has_left(int(published[0]))
         now += MEMORY + timedelta(minutes=1)
         await eventually(lambda: service.hub.has_left(int(published[0])))
-        # it is in Redis all the same
+        # the message is still in Redis
         async with service.socket(last_id=published[0]) as another:
             assert await received(another, 1) == published[1:]
 

@@ -1,4 +1,4 @@
-"""What is asked is what is answered: no parameter twice, and no zone that only one machine knows."""
+"""Repeated parameters and time zones that depend on the machine are refused."""
 
 from __future__ import annotations
 

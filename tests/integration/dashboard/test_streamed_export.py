@@ -1,4 +1,4 @@
-"""An export is read page by page, no faster than it is taken; a part of it never looks like the whole."""
+"""An export is read page by page, no faster than the client receives it. A partial document is never valid."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Fetch = Callable[..., Any]
 
 @pytest.fixture
 async def events(database: asyncpg.Connection, anna: bytes) -> list[AcceptedEvent]:
-    """Many of Anna, several at each moment, and one of somebody else."""
+    """Many events of Anna, several with the same time, and one of another learner."""
     moment = datetime.now(UTC).replace(microsecond=0)
     of_anna = [
         event(
@@ -114,7 +114,7 @@ async def test_a_reader_that_stops_reading_stops_the_reading_of_the_database(
     answering = asyncio.create_task(app(scope, receive, send))
     await stopped.wait()
 
-    # whatever could be read ahead meanwhile is read once the database has answered somebody else
+    # once the database has answered another client, everything that could be read ahead has been read
     for _ in range(5):
         await database.fetchval("SELECT count(*) FROM analytics_events")
     assert pages.count == 3

@@ -40,7 +40,7 @@ def token(claims: dict[str, Any], secret: str = SECRET, algorithm: str = "HS256"
 
 
 def signed(header: bytes, payload: bytes, secret: str = SECRET) -> str:
-    """A token with a good HS256 signature, whatever it signs."""
+    """Return a token with a valid HS256 signature over any claims."""
     message = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (header, payload))
     signature = hmac.digest(secret.encode(), message, hashlib.sha256)
     return f"{message.decode()}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"

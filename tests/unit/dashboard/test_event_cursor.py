@@ -1,4 +1,4 @@
-"""A cursor comes back as it was made, for the search it was made for, and no other."""
+"""A cursor survives a round trip and belongs to its own search only."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
 
 
 class Stream:
-    """Answers as it is told; stops whoever asks often enough."""
+    """A scripted sample, which stops the loop after its last answer."""
 
     def __init__(self, *answers: datetime | Exception) -> None:
         self.answers = list(answers)

@@ -1,4 +1,4 @@
-"""A heatmap is put together from JSON of its days: it is what its model would be."""
+"""A heatmap is assembled from the JSON of its days and equals the JSON of its model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a key set or a token holds, the process goes on, and the good keys beside it are used."""
+"""Invalid key sets and tokens never stop the process, and valid keys beside invalid ones are used."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ async def test_keys_that_cannot_be_read_again_are_used_for_a_day(
     failures = "analytics_retries_total", {"dependency": "jwks", "reason": "unreadable"}
     before = REGISTRY.get_sample_value(*failures) or 0.0
     await eventually(lambda: (REGISTRY.get_sample_value(*failures) or 0.0) > before + 1)
-    assert keys.find("good", "RS256"), "a failure takes nothing away"
+    assert keys.find("good", "RS256"), "a failure removes no keys"
     clock[0] = KEPT.total_seconds() + 1
     await eventually(lambda: not keys.find("good", "RS256"))
     with pytest.raises(KeySetUnavailable):
@@ -193,7 +193,7 @@ def test_an_address_that_is_none_is_refused_at_the_start(location: str) -> None:
 
 
 def with_header(header: str) -> str:
-    """A token with this header and no signature."""
+    """Return a token with this header and no signature."""
     parts = (header.encode(), json.dumps({"sub": "anna", "exp": LATER}).encode())
     message = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
     return message.decode() + "."
@@ -251,7 +251,7 @@ CLAIMS: dict[str, dict[str, Any]] = {
 
 
 def signed(claims: dict[str, Any]) -> str:
-    """Signed as `jwt.encode` would sign, but with claims of any type."""
+    """Return a token signed as `jwt.encode` does, with claims of any type."""
     payload = json.dumps({"sub": "anna", "exp": LATER} | claims).encode()
     return jwt.PyJWS().encode(payload, SECRET, algorithm="HS256")
 

@@ -1,4 +1,4 @@
-"""Learners' tokens signed with private keys; what one shared secret must refuse is in test_dashboard_callers.py."""
+"""Tokens of learners signed with private keys. Tokens with a shared secret are tested in test_authenticator.py."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_without_a_name_the_only_key_is_meant() -> None:
 
 
 def forged_with_the_public_key() -> str:
-    """The classic: the public key, which everybody has, taken for a shared secret."""
+    """Return a token signed with the public key as a shared secret (algorithm confusion)."""
     pem = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     parts = (b'{"alg":"HS256","kid":"rsa"}', json.dumps({"sub": "anna", "exp": LATER}).encode())
     message = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
@@ -152,7 +152,7 @@ async def test_a_new_key_is_found_soon_when_a_token_names_it(tmp_path: Path, mon
     file.write_text(json.dumps({"keys": [RSA_JWK]}))
     keys = KeySet()
     source = KeySetSource(str(file), keys)
-    checked = TokenVerifier(keys.find, TokenRules(), source.want)
+    checked = TokenVerifier(keys.find, TokenRules(), source.request_refresh)
     stop = asyncio.Event()
     following = asyncio.create_task(source.run(stop))
     await eventually(lambda: keys.find("rsa", "RS256"))

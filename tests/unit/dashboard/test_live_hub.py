@@ -1,4 +1,4 @@
-"""What a subscriber gets of the messages in memory, how frames look, and how the hub keeps its pace."""
+"""Selection of messages in memory, the form of frames, and the intervals of the hub."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def test_a_cursor_passes_everything_once_and_in_order(
 
 def test_a_message_about_nobody_is_about_no_learner() -> None:
     wanted = EventFilter.of(None, [learner(1)])
-    assert wanted.takes(message(1).head)
-    assert not wanted.takes(message(1, user=None).head)
-    assert ALL.takes(message(1, user=None).head)
+    assert wanted.matches(message(1).head)
+    assert not wanted.matches(message(1, user=None).head)
+    assert ALL.matches(message(1, user=None).head)
 
 
 def test_a_frame_is_no_longer_than_clients_take() -> None:

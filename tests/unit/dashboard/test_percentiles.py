@@ -14,12 +14,12 @@ latencies = st.floats(0.001, 86_400_000, allow_nan=False)
 
 
 def bucket_of(milliseconds: float) -> int:
-    """As storage/batches/sql/system_metrics.sql."""
+    """Return the bucket, as storage/batches/sql/system_metrics.sql does."""
     return math.ceil(math.log(milliseconds) / math.log(GAMMA))
 
 
 def exact(values: list[float], percent: int) -> float:
-    """percentile_cont, by its definition."""
+    """Return percentile_cont by its definition."""
     ordered = sorted(values)
     position = percent / 100 * (len(ordered) - 1)
     below = math.floor(position)

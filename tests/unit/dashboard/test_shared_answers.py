@@ -1,4 +1,4 @@
-"""An answer for everybody is made once at a time, for a second, and fails for those alone who waited for it."""
+"""A shared answer is computed once per second, and an error reaches only the callers that waited for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ A_LITTLE = timedelta(microseconds=1)
 
 
 class Maker:
-    """Numbers what it makes, once it may."""
+    """Returns numbered answers once it is released."""
 
     def __init__(self) -> None:
         self.made = 0

@@ -1,4 +1,4 @@
-"""No caller and no address can hold every live place; one that is left is free at once."""
+"""No caller or address can take all live connections, and a closed one is free at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch closes when it is full, or when it has gathered for long enough."""
+"""A batch closes when it is full or old enough."""
 
 from __future__ import annotations
 

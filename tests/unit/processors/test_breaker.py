@@ -1,4 +1,4 @@
-"""A worker stops rather than park an outage or a bad release."""
+"""A worker stops instead of parking the events of an outage or a bad release."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GOOD = [False]
 
 
 def spread(count: int, of: int) -> list[bool]:
-    """Return so many parked ones among good ones, never two in a row."""
+    """Return this number of parked entries among good ones, never two in a row."""
     return ([True] + GOOD * 7) * count + GOOD * (of - 8 * count)
 
 

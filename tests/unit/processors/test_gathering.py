@@ -1,4 +1,4 @@
-"""A worker whose stream has no backlog reads a few times for a batch, not once for each entry."""
+"""Without a backlog, a worker reads a few times per batch, not once per entry."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.poison import fields_of
 
 
 class Trickle:
-    """Has one more entry whenever it is asked; notes how many were settled together."""
+    """Returns one more entry per read; records how many were settled together."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -38,7 +38,7 @@ class Trickle:
 
 
 class Stored:
-    """A writer to which everything is new."""
+    """A writer that stores everything."""
 
     async def write(
         self, _partition: int, events: Sequence[ReceivedEvent], _letters: Sequence[DeadLetter]
@@ -61,7 +61,7 @@ async def test_reads_are_spaced() -> None:
 
 
 class Listeners:
-    """An outlet that ends the worker with the first it publishes."""
+    """An outlet that stops the worker at the first publication."""
 
     def __init__(self, stop: asyncio.Event) -> None:
         self._stop = stop
@@ -74,7 +74,7 @@ class Listeners:
 
 
 class LiveTrickle:
-    """Has one more entry whenever it is asked."""
+    """Returns one more entry per read."""
 
     def __init__(self) -> None:
         self.number = 0

@@ -1,4 +1,4 @@
-"""A live message says what the event says, and tells its head at a glance."""
+"""A live message holds the data of its event, and its head can be read without parsing the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""While the database stores a batch, the worker reads and decodes the next one, and acknowledges the one before."""
+"""While the database stores a batch, the worker reads and decodes the next one and acknowledges the previous one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZE = 3
 
 
 class Backlog:
-    """Has as many entries as are asked for; notes what was acknowledged."""
+    """Returns as many entries as requested; records what was acknowledged."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -45,7 +45,7 @@ class Backlog:
 
 
 class SlowDatabase:
-    """Stores the first batch only once the next one was read."""
+    """Stores the first batch only after the next one was read."""
 
     def __init__(self, source: Backlog, stop: asyncio.Event) -> None:
         self.stored: list[str] = []
@@ -73,12 +73,12 @@ async def test_the_next_batch_is_read_meanwhile_and_stored_after() -> None:
     isolating = PoisonIsolatingWriter(database, 0, stop, Breaker(BreakerPolicy(0, 0, 1)))
     await PartitionWorker(source, isolating, BatchPolicy(SIZE, 60, 60_000), timedelta(days=90)).run(stop)
     assert database.stored == source.acknowledged == [f"{number}-0" for number in range(1, source.number + 1)]
-    # one that is stored, one in hand
+    # one being stored, one in hand
     assert source.reads == 2
 
 
 class SlowAcknowledgement(Backlog):
-    """Acknowledges the first batch only once the second one is stored, and none that is not stored itself."""
+    """Acknowledges the first batch only after the second one is stored. Fails for a batch that is not stored."""
 
     def __init__(self, stop: asyncio.Event) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ async def test_a_batch_is_acknowledged_while_the_next_one_is_stored_in_order_and
 
 
 class Silence(Backlog):
-    """Has one batch, then nothing."""
+    """Returns one batch, then nothing."""
 
     async def read(self, count: int, block_ms: int) -> list[Entry]:
         if self.reads:

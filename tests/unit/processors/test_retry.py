@@ -1,4 +1,4 @@
-"""Retries never give up while the process is to run, and never repeat a defect."""
+"""Retries continue until the process is stopped, and a defect is never retried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands are packed in C, to the bytes that redis-py makes of them."""
+"""Commands are packed in C, to the same bytes as redis-py produces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an event goes is where earlier releases sent it: a learner's events stay in order across an upgrade."""
+"""An event gets the same partition as in earlier releases, so a learner's events stay in order across an upgrade."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers read an entry as it lies there, and never otherwise than by taking it apart and writing it anew."""
+"""The fast path of reading an entry always gives the same result as parsing and encoding it again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 
 @st.composite
 def any_events(draw: st.DrawFn) -> AcceptedEvent:
-    """Draw an event of any time to the microsecond, from a service of any printable name, with any JSON-like text."""
+    """Draw an event with any time to the microsecond, any printable service name, and any JSON-like text."""
     printable = st.characters(exclude_categories=["Cs"], min_codepoint=0x20)
     return draw(accepted_events())._replace(
         event_id=draw(st.uuids()),

@@ -1,4 +1,4 @@
-"""What an error of Redis means: not now, no group, or a defect."""
+"""Translation of Redis errors: unavailable, missing group, or a defect."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def translated(error: Exception) -> StreamUnavailable:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        # redis-py cuts the first word off where it has a class for it
+        # redis-py removes the code of errors for which it has a class
         (exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "out_of_memory"),
         (exceptions.ResponseError("OOM command not allowed. script: 5f, on @user_script:1."), "out_of_memory"),
         (exceptions.ResponseError("MISCONF Errors writing to the AOF file: No space left on device"), "cannot_persist"),

@@ -1,4 +1,4 @@
-"""Logs hold nothing personal, metrics start at zero, health tells what is wrong."""
+"""Logs hold no personal data, metrics start at zero, health reports causes."""
 
 from __future__ import annotations
 

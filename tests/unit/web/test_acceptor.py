@@ -1,4 +1,4 @@
-"""A process that cannot accept a connection waits until it can; the connections it has go on."""
+"""A process that cannot accept connections waits until it can; open connections continue."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHORTAGES = [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM]
 
 
 class Short(socket.socket):
-    """A listening socket that cannot accept as long as `failures` last."""
+    """A listening socket whose first `failures` accepts fail."""
 
     code = 0
     failures = 0
@@ -48,7 +48,7 @@ class Observer:
 class Echo(asyncio.Protocol):
     def __init__(self, slot: ConnectionSlot) -> None:
         self._slot = slot
-        # nobody else gets its descriptor
+        # no other connection gets its descriptor
         slot.busy()
 
     def connection_made(self, transport: Any) -> None:
@@ -73,7 +73,7 @@ async def accepting(limits: ConnectionLimits) -> AsyncIterator[Short]:
 
 
 async def echoed(listening: socket.socket) -> bytes:
-    """Return what a new connection is answered."""
+    """Return the answer to a new connection."""
     reader, writer = await asyncio.open_connection(*listening.getsockname())
     writer.write(b"x")
     try:

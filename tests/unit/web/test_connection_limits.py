@@ -1,4 +1,4 @@
-"""Open connections are capped; whoever sends no request makes room for whoever does."""
+"""Open connections are limited, and idle connections are closed to make room for new ones."""
 
 from __future__ import annotations
 

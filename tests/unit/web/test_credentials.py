@@ -55,7 +55,7 @@ def test_no_other_key_is_good() -> None:
     key = api_key_format.mint()
     access = accepting(issued(key))
     assert access.verify(api_key_format.mint(), NOW) is None
-    # the id alone opens nothing: a forged key with it and a good checksum
+    # the id alone is not enough: a forged key with a valid id and checksum
     body = key[:17] + "0" * 32
     forged = body + api_key_format._checksum(body)
     assert api_key_format.key_id(forged) == api_key_format.key_id(key)

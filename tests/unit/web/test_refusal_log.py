@@ -1,4 +1,4 @@
-"""Refused requests are logged once a minute with their number, and none is left out."""
+"""Refused requests are logged once a minute with their count, and all are counted."""
 
 from __future__ import annotations
 

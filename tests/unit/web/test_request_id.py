@@ -1,4 +1,4 @@
-"""A client's request id is taken when its form says that it is one; anything else could be about a person."""
+"""A client's request id is used only if it has the format of an id; other text could be personal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which route answers a request, and what the middleware adds to every answer."""
+"""The selection of routes, and what the middleware adds to every answer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ROUTES = [
 
 
 class Service:
-    """The routes behind the middleware, and what metrics saw."""
+    """The routes behind the middleware, and the observed metrics."""
 
     def __init__(self) -> None:
         self.counted: list[tuple[str, int]] = []

@@ -1,4 +1,4 @@
-"""What is written in one turn of the loop leaves as one packet, and nothing of it is lost at the end."""
+"""Writes of one turn of the event loop are sent as one packet, and nothing is lost on close."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from web.server.write_coalescing import CoalescingTransport
 
 
 class _Transport:
-    """Keeps what a socket would have been given."""
+    """A transport that records what it writes."""
 
     def __init__(self) -> None:
         self.packets: list[bytes] = []
@@ -42,7 +42,7 @@ def transport() -> Any:
 
 
 async def turn() -> None:
-    """Let the loop do what it was asked to."""
+    """Let the event loop run scheduled calls."""
     done = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_soon(done.set_result, None)
     await done

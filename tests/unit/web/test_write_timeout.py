@@ -1,4 +1,4 @@
-"""A client that takes nothing is given up; one that takes something, however little, is not."""
+"""A client that reads nothing is disconnected; one that reads slowly is not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from web.server.write_timeout import WriteWatchdog
 
 
 class Transport(asyncio.Transport):
-    """One whose client takes as much of what waits as is said, each time it is looked at."""
+    """A transport whose client reads a given amount before each check."""
 
     def __init__(self, waiting: int, takes: Callable[[], int]) -> None:
         super().__init__()
