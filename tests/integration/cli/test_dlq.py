@@ -209,7 +209,7 @@ async def test_wrong_usage_is_told_from_no_letter_and_from_no_server(operator: P
     assert (await operator.dlq("show", "0:1-0")).code == 1
     assert (await operator.dlq("retry", "0:1-0")).code == 1
     wrong = await operator.dlq("show", "one")
-    assert (wrong.code, "'one' is no id of a dead letter" in wrong.err) == (2, True)
+    assert (wrong.code, "'one' is not the id of a dead letter" in wrong.err) == (2, True)
     assert (await operator.dlq("retry")).code == 2
     assert (await operator.dlq("list", "--since", "yesterday")).code == 2
     assert (await operator.dlq("list", DATABASE_URL="postgresql://127.0.0.1:1/none")).code == 3
