@@ -33,7 +33,7 @@ from storage.privacy.audit import append_entries
 from stream.entries.lag import GroupLag, consistent_through, measure
 from stream.registry.api_keys import KeySync
 from stream.server.connection import connect
-from stream.server.health import ping
+from stream.server.health import primary
 from telemetry import internal_events as telemetry
 from telemetry import metrics
 from telemetry.connections import ConnectionMetrics
@@ -125,7 +125,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             return [await measure(redis, partition) for partition in partitions]
 
         async def ping_redis() -> str:
-            return await ping(redis)
+            return await primary(redis)
 
         yield Services(
             answers=answers,

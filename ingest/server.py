@@ -27,7 +27,7 @@ from stream.registry.api_keys import KeySync
 from stream.registry.tombstones import TombstoneSync
 from stream.registry.unmapped import add_unmapped
 from stream.server.connection import Redis, connect
-from stream.server.health import append_only_file, ping
+from stream.server.health import append_only_file, primary
 from stream.server.load import measure_load
 from telemetry import internal_events as telemetry
 from telemetry.connections import ConnectionMetrics
@@ -126,7 +126,7 @@ def create_app(
         gauge or open_gauge(settings, redis),
     )
     segment = SegmentRoutes(intake, read_mapping(settings.segment_mapping), unmapped or open_unmapped(redis))
-    checks = [Check("redis", lambda: ping(redis))]
+    checks = [Check("redis", lambda: primary(redis))]
     if settings.needs_append_only_file:
         checks.append(Check("append_only_file", lambda: append_only_file(redis)))
     return build_application(

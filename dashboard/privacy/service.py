@@ -18,7 +18,7 @@ from stream.entries.entry import Entry
 from stream.entries.learner_entries import find_learner_entries
 from stream.live.live_history import find_learner_messages
 from stream.server.connection import Redis
-from stream.server.health import ping
+from stream.server.health import primary
 
 _NEXT: Final = b",\n"
 
@@ -55,7 +55,7 @@ class PrivacyService:
             erased = await erased_at(connection, pseudonyms)
             # the audit entry of this export is written before its pieces are read, and is not part of it
             last_audited = await last_audit_entry(connection)
-        await ping(self._redis)
+        await primary(self._redis)
         return self._pieces(pseudonyms, erased, last_audited)
 
     async def _pieces(

@@ -34,7 +34,7 @@ from stream.keys import LIVE_GROUP
 from stream.live.publisher import Publication, Published, Publisher
 from stream.registry.tombstones import TombstoneSync, read_tombstones
 from stream.server.connection import Redis, connect
-from stream.server.health import ping
+from stream.server.health import primary
 from telemetry import internal_events as telemetry
 from telemetry import logging
 from telemetry.exposition import publish_build
@@ -190,7 +190,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             outlet = Publisher(redis, partition, settings.live_history_events, settings.live_timeline_events)
             loops.append(LiveWorker(consumer, outlet, erased).run(stop))
         if settings.metrics_port:
-            status = status_application(Role.LIVE_WORKER, [Check("redis", lambda: ping(redis))], stop=stop)
+            status = status_application(Role.LIVE_WORKER, [Check("redis", lambda: primary(redis))], stop=stop)
             loops.append(serve_http(status, status_listener(settings), stop))
         telemetry.process_started(Role.LIVE_WORKER, publish_build())
         await run_together(stop, *loops)

@@ -21,7 +21,7 @@ from storage.database.health import ping as ping_storage
 from storage.database.leadership import Leadership, leadership
 from storage.database.pool import Pool, open_pool
 from stream.server.connection import connect
-from stream.server.health import ping as ping_stream
+from stream.server.health import primary
 from telemetry import internal_events as telemetry
 from telemetry.exposition import publish_build
 from telemetry.health import Check
@@ -51,7 +51,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     if pool is None:
         await redis.aclose()
         return
-    checks = [Check("redis", lambda: ping_stream(redis)), Check("postgres", lambda: ping_storage(pool))]
+    checks = [Check("redis", lambda: primary(redis)), Check("postgres", lambda: ping_storage(pool))]
     try:
         loops = [_lead_or_stand_by(pool, chores(settings, redis, pool), stop)]
         if settings.metrics_port:

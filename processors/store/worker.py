@@ -39,7 +39,7 @@ from stream.entries.entry import Entry
 from stream.keys import STORE_GROUP
 from stream.registry.key_changes import read_key_changes
 from stream.server.connection import connect
-from stream.server.health import ping as ping_stream
+from stream.server.health import primary
 from telemetry import internal_events as telemetry
 from telemetry import logging
 from telemetry.exposition import publish_build
@@ -201,7 +201,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     limits = BreakerPolicy(
         settings.dead_letter_max_ratio, settings.dead_letter_max_consecutive, settings.dead_letter_window
     )
-    checks = [Check("redis", lambda: ping_stream(redis)), Check("postgres", lambda: ping_storage(pool))]
+    checks = [Check("redis", lambda: primary(redis)), Check("postgres", lambda: ping_storage(pool))]
     try:
         loops = [conflicts.run(stop)]
         for partition in range(settings.stream_partitions):

@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 from stream.entries.groups import read_groups
 from stream.keys import STORE_GROUP, stream_key
 from stream.server.failures import is_missing_key, translated_errors
+from stream.server.health import primary
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST: Final = "0-0"
@@ -81,9 +82,16 @@ async def consistent_through(redis: Redis, partitions: Iterable[int], group: str
     Call it before reading the database, which then holds every event settled by that time.
     """
     moments = []
-    for partition in partitions:
-        lag = await measure(redis, partition, group)
-        moments.append(min(lag.redis_now, lag.oldest_unsettled_at or lag.redis_now))
+    # all on one connection, the role of its server last: a replica may lack entries
+    with translated_errors():
+        connection = await redis.client().initialize()
+    try:
+        for partition in partitions:
+            lag = await measure(connection, partition, group)
+            moments.append(min(lag.redis_now, lag.oldest_unsettled_at or lag.redis_now))
+        await primary(connection)
+    finally:
+        await connection.aclose()
     return min(moments)
 
 

@@ -1,8 +1,10 @@
-"""Health checks of Redis: reachability, persistence and memory."""
+"""Health checks of Redis: role, persistence and memory."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -10,11 +12,28 @@ from runtime.errors import StreamUnavailable
 from stream.server.failures import translated_errors
 
 
-async def ping(redis: Redis) -> str:
-    """Return the state of Redis in words. Raises StreamUnavailable."""
+async def primary(redis: Redis) -> str:
+    """Return "is a primary". Raises StreamUnavailable, also for a replica.
+
+    Connections to a replica are closed: the next call reaches the server that has taken over the address.
+    """
     with translated_errors():
-        await redis.ping()
-    return "answers"
+        facts = await redis.info("replication")
+        if not is_primary(facts):
+            # the other connections may lead to the same server
+            await redis.connection_pool.disconnect()
+            raise replica_error()
+    return "is a primary"
+
+
+def is_primary(replication: Mapping[str, Any]) -> bool:
+    """Return whether a server with this section of INFO accepts writes of its clients."""
+    return bool(replication["role"] == "master")
+
+
+def replica_error() -> StreamUnavailable:
+    """Return the error for a server that is a replica."""
+    return StreamUnavailable("read_only", "REDIS_URL leads to a replica")
 
 
 async def append_only_file(redis: Redis) -> str:

@@ -29,7 +29,7 @@ from storage.database.migrate import upgrade
 from storage.database.pool import connect as connect_storage
 from storage.database.revision import current_revision, head_revision
 from stream.server.connection import connect
-from stream.server.health import ping
+from stream.server.health import primary
 from tests.support.access import WRITE_KEY
 from tests.support.reading import OVERVIEW, READER, bearer
 from tests.support.serving import served
@@ -214,7 +214,7 @@ async def test_the_whole_way_of_an_event_is_encrypted(settings: Settings, author
         for options, scheme in (("", "redis"), (f"ssl_ca_certs={authority.another_ca}", "rediss")):
             client = connect(Settings.model_validate({"redis_url": at(plain_redis, redis_place, options, scheme)}))
             with pytest.raises(StreamUnavailable):
-                await ping(client)
+                await primary(client)
             await client.aclose()
         for options in ("sslmode=disable", f"sslmode=verify-full&sslrootcert={authority.another_ca}"):
             with pytest.raises(StorageUnavailable):
@@ -231,7 +231,7 @@ async def test_a_server_with_another_name_is_not_trusted(settings: Settings, aut
         redis_url = at(settings.redis_dsn, redis_place, f"ssl_ca_certs={authority.ca}", "rediss")
         client = connect(Settings.model_validate({"redis_url": redis_url}))
         with pytest.raises(StreamUnavailable):
-            await ping(client)
+            await primary(client)
         await client.aclose()
         options = f"sslmode=verify-full&sslrootcert={authority.ca}"
         with pytest.raises(StorageUnavailable):

@@ -42,6 +42,10 @@ class Proxy:
         self.lost_connections = 0
         """Number of clients that gave up or were cut off."""
 
+    def lead_to(self, url: str) -> None:
+        """Connect to another server from now on. Open connections stay, as after a failover that moves an address."""
+        self._server_url = urlsplit(url)
+
     def break_down(self, fault: Fault) -> None:
         """Apply a fault from now on."""
         self._fault = fault
