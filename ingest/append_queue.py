@@ -1,4 +1,4 @@
-"""Appends for many requests at once: those that wait at the same moment share one call to the stream."""
+"""Appends the events of concurrent requests together: requests that wait at the same moment share one call."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from schemas.limits import MAX_BATCH_EVENTS
 from telemetry import internal_events as telemetry
 
 MAX_WAITING_EVENTS: Final = 50_000
-"""Bounds memory when the stream is slow; those on their way to it count too."""
+"""Maximum number of events that wait or are being appended. Bounds memory when the stream is slow."""
 
 MAX_GROUP_EVENTS: Final = 1_000
-"""Bounds one append: Redis is kept from others for so long, and ingest makes the next while it works on one."""
+"""Maximum events of one append. It bounds how long Redis is busy, and ingest prepares the next group meanwhile."""
 
 
 class EventSink(Protocol):
-    """Where events go."""
+    """Destination of accepted events."""
 
     async def append(self, events: Sequence[WireEvent]) -> None:
-        """Append all. Raises StreamUnavailable."""
+        """Append all events. Raises StreamUnavailable."""
 
 
 class AppendQueue:
-    """Groups the events of waiting requests; the events of one request stay together."""
+    """Groups the events of waiting requests. The events of one request stay together."""
 
     def __init__(self, sink: EventSink, max_waiting: int = MAX_WAITING_EVENTS, lanes: int = 1) -> None:
-        """Have `lanes` appends under way at once: one where Redis answers at once, more where it waits for a disk."""
+        """Run up to `lanes` appends concurrently: one suffices unless Redis waits for a disk or a replica."""
         self._sink = sink
         self._max_waiting = max_waiting
         self._lanes = lanes
         self._waiting: deque[tuple[Sequence[WireEvent], asyncio.Future[None]]] = deque()
         self.held_events = 0
-        """How many wait for the stream's answer, those on their way to it included."""
+        """Number of events that wait or are being appended."""
         self._flushers: set[asyncio.Task[None]] = set()
 
     @property
     def is_full(self) -> bool:
-        """Whether a largest batch would have no room, so that reading one is in vain."""
+        """Whether a batch of maximum size would not fit, so reading its body would be wasted work."""
         return self.held_events + MAX_BATCH_EVENTS > self._max_waiting
 
     async def append(self, events: Sequence[WireEvent]) -> None:
-        """Return when the stream has the events. Raises StreamUnavailable: repeat with the same ids."""
+        """Return when the stream has the events. Raises StreamUnavailable: send them again with the same ids."""
         if self.held_events + len(events) > self._max_waiting:
             raise StreamUnavailable("queue_full", "too many events wait for the stream")
         done = asyncio.get_running_loop().create_future()
@@ -62,7 +62,7 @@ class AppendQueue:
             while self._waiting:
                 await self._flush_group()
         finally:
-            # at once, and not when the loop comes to it: who came meanwhile would wait for nobody
+            # removed here and not in a done callback: a request that arrives in between would start no flusher
             self._flushers.discard(asyncio.current_task())
 
     async def _flush_group(self) -> None:
@@ -73,18 +73,18 @@ class AppendQueue:
             await self._sink.append(group)
             reach(Failpoint.AFTER_APPEND)
         except StreamUnavailable as error:
-            # What refused this group refuses the next: nobody waits through one time limit after another.
+            # The next group would fail too. Failing all waiters now avoids one timeout after another.
             behind, waiters_behind = self._take_all()
             telemetry.append_failed(error, len(group) + behind)
             _fail([*waiters, *waiters_behind], error)
         except BaseException as error:
-            # A defect or the end of the process: nobody may wait for ever.
+            # A defect or the end of the process: no waiter may wait forever.
             _fail([*waiters, *self._take_all()[1]], error)
             raise
         else:
             types: dict[str, int] = {}
             for event in group:
-                # a Counter costs more than what most groups are
+                # a Counter costs more than most groups
                 types[event.event_type] = types.get(event.event_type, 0) + 1
             telemetry.events_appended(types, time.perf_counter() - started)
             for waiter in waiters:
@@ -112,6 +112,6 @@ class AppendQueue:
 
 def _fail(waiters: Sequence[asyncio.Future[None]], error: BaseException) -> None:
     for waiter in waiters:
-        # Who was cancelled meanwhile waits no longer.
+        # A cancelled waiter is already done.
         if not waiter.done():
             waiter.set_exception(error)

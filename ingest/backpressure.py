@@ -1,4 +1,4 @@
-"""Refuses events before Redis is in danger, by what it said of itself a moment ago."""
+"""Refuses events before Redis runs out of memory or backlog, by a sample of its load."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from telemetry.labels import BackpressureReason
 SAMPLE_INTERVAL: Final = timedelta(seconds=1)
 
 MEMORY_SHARE: Final = 0.85
-"""Of Redis' maxmemory; the rest holds what comes in until the next sample, and lets workers and trimming go on."""
+"""Maximum used share of Redis' maxmemory. The rest absorbs events until the next sample, workers and trimming."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may wait in Redis."""
+    """Limits on what Redis holds."""
 
     backlog_events: int
-    """0: any number."""
+    """Maximum number of unsettled entries; 0 for no limit."""
     stream_bytes: int
     needs_append_only_file: bool
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
-        """Return those of the settings."""
+        """Return the limits in the settings."""
         return cls(settings.max_backlog_events, settings.stream_max_bytes, settings.needs_append_only_file)
 
 
 def classify_load(load: StreamLoad, limits: Limits) -> BackpressureReason | None:
-    """Return why events must be refused under this load, None when they are welcome."""
+    """Return why events must be refused under this load; None if they can be accepted."""
     if limits.needs_append_only_file and not load.append_only_file:
         return BackpressureReason.NOT_DURABLE
     if load.max_memory and load.used_memory > MEMORY_SHARE * load.max_memory:
@@ -50,17 +50,17 @@ def classify_load(load: StreamLoad, limits: Limits) -> BackpressureReason | None
 
 
 class PressureGauge:
-    """Holds the newest judgement, for requests to look at for nothing."""
+    """Holds the result of the newest sample, which requests read without I/O."""
 
     def __init__(self, measure: Callable[[], Awaitable[StreamLoad]], limits: Limits) -> None:
         """`measure` may raise StreamUnavailable."""
         self._measure = measure
         self._limits = limits
         self.pressure: BackpressureReason | None = None
-        """None too while Redis does not answer: then the append says so itself."""
+        """Reason to refuse events. Also None while Redis does not answer: then the append fails with its own reason."""
 
     async def sample(self) -> None:
-        """Look once."""
+        """Take one sample."""
         try:
             load = await self._measure()
         except StreamUnavailable as error:

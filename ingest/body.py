@@ -27,7 +27,7 @@ _OTHER_MARKS: Final = (b"\xfe\xff", b"\xff\xfe", b"\x00\x00\xfe\xff")
 async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
     """Return the inflated body without a byte order mark. Raises Refusal (415, 413, 400) and ClientDisconnect.
 
-    Bytes are counted as they arrive and as they inflate, so memory is bounded whatever the headers claim.
+    Bytes are counted as they arrive and as they inflate, so memory is bounded whatever the headers say.
     """
     encoding = check_headers(headers)
     body = await _receive_all(receive)
@@ -85,12 +85,12 @@ def inflate(body: bytes, limit: int) -> bytes:
         try:
             part = member.decompress(body, limit - size + 1)
         except zlib.error:
-            raise _unreadable("The body is not gzip, though Content-Encoding says so.") from None
+            raise _unreadable("The body is not gzip; correct Content-Encoding or compress it.") from None
         size += len(part)
         if size > limit:
             raise _too_large("inflated")
         if not member.eof:
-            raise _unreadable("The gzip body ends too soon.")
+            raise _unreadable("The gzip body is truncated.")
         parts.append(part)
         body = member.unused_data
     raise _unreadable(f"The gzip body has more than {_MAX_MEMBERS} members.")

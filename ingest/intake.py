@@ -1,4 +1,4 @@
-"""What every route does with events: authenticates the sender, decides what is stored, and appends it."""
+"""Common to all routes: authenticates the sender, decides how events are stored, and appends them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from web.failed_attempts import FailedAttempts
 from web.problems import Refusal
 
 RETRY_AFTER_FAILURE: Final = range(1, 6)
-"""Range of Retry-After in seconds: Redis may be back at any moment."""
+"""Range of Retry-After in seconds after a failed append: Redis may answer again at any moment."""
 
 RETRY_UNDER_PRESSURE: Final = range(5, 16)
-"""Range of Retry-After in seconds: workers need time to store the backlog."""
+"""Range of Retry-After in seconds under backpressure: workers need time to store the backlog."""
 
 _APPEND_REFUSALS: Final = {one.value: one for one in (BackpressureReason.QUEUE_FULL, BackpressureReason.NOT_DURABLE)}
-"""Failures of an append that have a reason of their own in the metric."""
+"""Append failures that have their own reason in the metric."""
 
 _EVENTS_A_TURN: Final = 256
 _UNITS_OF_AN_EVENT: Final = 8
@@ -41,7 +41,7 @@ _UNITS_OF_AN_EVENT: Final = 8
 
 @dataclass(frozen=True)
 class Intake:
-    """Takes events from any route to the stream. All routes share one, and so its limits."""
+    """Takes events from all routes to the stream. The routes share one Intake and so its limits."""
 
     keys: AccessKeys
     policy: AcceptancePolicy
@@ -50,12 +50,12 @@ class Intake:
     limiter: RateLimiter = field(default_factory=RateLimiter)
     attempts: FailedAttempts = field(default_factory=FailedAttempts)
     turns: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by the one request that does much work."""
+    """Held by one request at a time while it does much work."""
 
     def admit(self, secret: str | None, address: str | None) -> ApiKey:
-        """Return the API key that was presented. Raises Refusal if it is not valid or events cannot be taken now.
+        """Return the presented API key. Raises Refusal if it is not valid or events cannot be accepted now.
 
-        Call it before the body is read: then a request that is refused costs almost nothing.
+        Call it before the body is read, so that a refused request costs almost nothing.
         """
         key = self._authenticate(secret, address)
         if self.gauge.pressure is not None:
@@ -69,7 +69,7 @@ class Intake:
     def accept_one(self, parsed: AnyEvent | Rejection, key: ApiKey) -> Outcome:
         """Return the outcome of the only event of a request. Raises Refusal beyond the rate limit of the key.
 
-        One event is little work, whatever its texts.
+        Counts no effort: the work on one event is bounded.
         """
         self.limiter.charge(key, 1)
         if isinstance(parsed, Rejection):
@@ -83,7 +83,7 @@ class Intake:
     def accept_all(self, parsed: Sequence[AnyEvent | Rejection], key: ApiKey, effort: Effort) -> Steps[list[Outcome]]:
         """Return the outcome of each event of a request. Raises Refusal beyond the rate limit of the key.
 
-        An event on which this service fails is DEFECT. Events that remain when the budget is used up are TOO_COSTLY.
+        An event on which this service fails becomes DEFECT. Events left when the budget is used up become TOO_COSTLY.
         """
         self.limiter.charge(key, len(parsed))
         arrival = Arrival.at(utc_now(), self.policy)
@@ -101,16 +101,16 @@ class Intake:
                 else:
                     try:
                         outcomes.append(accept(one, self.policy, key.source, arrival))
-                    # isolation costs time, so only an event that raised is accepted again within it
+                    # isolation costs time: only an event that raised is accepted again within it
                     except Exception:  # noqa: BLE001 - raised again within isolation
                         outcomes.append(isolate_defect(accept, one, self.policy, key.source, arrival))
             WORK.units += len(part) * _UNITS_OF_AN_EVENT
         return outcomes
 
     async def append(self, outcomes: Sequence[Outcome], ignored: int = 0) -> int:
-        """Append the accepted events and return their number. Raises Refusal: then the sender must send them again.
+        """Append the accepted events and return their number. Raises Refusal: the sender must then send them again.
 
-        `ignored`: the number of outcomes that are not about events, which do not count as rejected.
+        `ignored` is the number of outcomes that are not about events. They do not count as rejected.
         """
         events = [one.event for one in outcomes if isinstance(one, Acceptance)]
         try:
@@ -145,7 +145,7 @@ class Intake:
 
 def _count(outcomes: Sequence[Outcome], accepted: int, ignored: int) -> None:
     retry = sum(map(is_retryable, outcomes)) if accepted < len(outcomes) else 0
-    telemetry.events_judged(accepted, len(outcomes) - accepted - ignored - retry, retry)
+    telemetry.request_processed(accepted, len(outcomes) - accepted - ignored - retry, retry)
     _count_texts(outcomes)
 
 
@@ -159,7 +159,7 @@ def _count_texts(outcomes: Sequence[Outcome]) -> None:
         elif one.code == "personal_data":
             refused += 1
     if refused or edits:
-        telemetry.texts_judged(rejected=refused, edited=Counter(edits))
+        telemetry.texts_inspected(rejected=refused, edited=Counter(edits))
 
 
 def _invalid_key() -> Refusal:
@@ -178,5 +178,5 @@ def _unavailable(code: BackpressureReason, seconds: range) -> Refusal:
 
 
 def _retry_after(seconds: range) -> dict[str, str]:
-    # spread, so that senders do not all come back at once
+    # random, so that senders do not all retry at once
     return {"retry-after": str(random.choice(seconds))}

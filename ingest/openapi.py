@@ -30,13 +30,13 @@ _REFUSALS: Final = {
     "400": "The body cannot be read.",
     "401": "No valid API key.",
     "403": "The key lacks the scope events:write, or TLS is required.",
-    "408": "The headers or the body came too slowly; the connection ends.",
+    "408": "The headers or the body arrived too slowly; the connection is closed.",
     "413": f"More than {MAX_BODY_BYTES} bytes, {MAX_BATCH_EVENTS} events, {MAX_EVENT_BYTES} bytes an event, "
     "or more events than the key may send at once.",
-    "414": "The path and the query string are too long; the connection ends.",
+    "414": "The path and the query string are too long; the connection is closed.",
     "415": "Not JSON in UTF-8, or an unknown content encoding.",
-    "429": "The key has sent its share of events: send these again after Retry-After seconds.",
-    "431": "The headers are too large; the connection ends.",
+    "429": "The key is over its rate limit: send the events again after Retry-After seconds.",
+    "431": "The headers are too large; the connection is closed.",
     "500": "A fault of this service: send the same again later.",
     "503": "The stream cannot take events now: retry after Retry-After seconds with the same event_ids.",
 }
@@ -46,7 +46,7 @@ _DROPPED: Final = {
     "in": "header",
     "required": False,
     "schema": {"type": "integer", "minimum": 0},
-    "description": "How many events the sender had to drop since its last batch; for the operators to see.",
+    "description": "Number of events that the sender dropped since its last batch. It is counted in a metric.",
 }
 
 
@@ -57,14 +57,14 @@ def openapi() -> dict[str, Any]:
         "info": {
             "title": "StudyIn Analytics, ingest",
             "version": "1",
-            "description": "Learner events in. A 202 means the event is in the stream; every event gets a verdict.",
+            "description": "Accepts learner events. 202 means the event is in the stream. Every event gets a verdict.",
         },
         "paths": {
             TRACK: {"post": _track()},
             BATCH: {"post": _batch()},
             segment.BATCH: {"post": _segment("batch", "SegmentBatch")},
             **{path: {"post": _segment(call, "SegmentMessage")} for call, path in segment.CALLS.items()},
-            **status_operations({"security": []}, ready="Whether it may be given work."),
+            **status_operations({"security": []}, ready="Whether it accepts requests."),
         },
         "components": {
             "schemas": _schemas(),
@@ -93,30 +93,32 @@ def _track() -> dict[str, Any]:
 def _batch() -> dict[str, Any]:
     array = {"type": "array", "items": reference("Event"), "minItems": 1, "maxItems": MAX_BATCH_EVENTS}
     return {
-        "summary": "Accept the good events of a batch and say what is wrong with the others.",
+        "summary": "Accept the valid events of a batch; report why each other event is rejected.",
         "operationId": "batch",
         "parameters": [_DROPPED],
         "requestBody": _body({"anyOf": [reference("EventBatch"), array]}),
         "responses": {
             "202": json_response("All events are in the stream.", "BatchReply"),
-            "207": json_response("Some are; `results` says which.", "BatchReply"),
+            "207": json_response("Some events are in the stream; `results` says which.", "BatchReply"),
             **problem_responses(_REFUSALS),
         },
     }
 
 
 def _segment(call: str, model: str) -> dict[str, Any]:
-    stored = {"batch": "Take several calls of Segment's clients.", "track": "Take one event of Segment's clients."}
+    stored = {"batch": "Accept several calls of Segment's clients.", "track": "Accept one event of Segment's clients."}
     path = segment.CALLS.get(call, segment.BATCH)
     aliases = [alias for alias, meant in segment.ALIASES.items() if meant == path and not alias.endswith("/")]
     return {
-        "summary": stored.get(call, "Answer a call of Segment's clients that holds nothing to be stored."),
+        "summary": stored.get(call, "Answer a call of Segment's clients that is not stored."),
         "description": f"Also at {' and '.join(aliases)}, and with a slash at the end of any of these paths.",
         "operationId": f"segment_{call}",
         "security": [{"writeKey": []}, {"bearer": []}, {"apiKey": []}],
         "requestBody": _body(reference(model)),
         "responses": {
-            "200": json_response("What was accepted is in the stream; `results` says what was not.", "SegmentReply"),
+            "200": json_response(
+                "The accepted events are in the stream; `results` lists what was not accepted.", "SegmentReply"
+            ),
             **problem_responses(_REFUSALS),
         },
     }

@@ -1,4 +1,4 @@
-"""How fast a key may send: a token bucket for each, of this process alone."""
+"""The rate limit of each key: a token bucket, for this process only."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from web.credentials import ApiKey, RateLimit
 from web.problems import Refusal
 
 _ROUNDING: Final = 1e-3
-"""Of a token; who waited as long as told must not be a rounding error short."""
+"""In tokens: after the announced wait, a rounding error must not delay a sender."""
 
 
 class TokenBucket:
-    """Holds up to `burst` tokens and gains `per_second`; full at first. An event is a token."""
+    """Holds up to `burst` tokens and gains `per_second`. Starts full. One event takes one token."""
 
     def __init__(self, limit: RateLimit, now: float) -> None:
         self._limit = limit
@@ -27,7 +27,7 @@ class TokenBucket:
         self._at = now
 
     def take(self, count: int, now: float) -> int:
-        """Take `count` tokens and return 0; else take none and return the whole seconds after which they are there.
+        """Take `count` tokens and return 0, or take none and return the whole seconds until they are available.
 
         `count` is at most the burst.
         """
@@ -40,15 +40,15 @@ class TokenBucket:
 
 
 class RateLimiter:
-    """The buckets of all keys that have a limit, for as long as the keys are in force."""
+    """The token buckets of all keys with a limit, for as long as the keys are in force."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds that only grow."""
+        """`clock` returns monotonic seconds."""
         self._clock = clock
         self._buckets: WeakKeyDictionary[ApiKey, TokenBucket] = WeakKeyDictionary()
 
     def charge(self, key: ApiKey, count: int) -> None:
-        """Let `count` events of a key pass. Raises Refusal: 429 for now, 413 when so many never fit."""
+        """Take `count` events from the bucket of a key. Raises Refusal: 429 if it is too empty, 413 above the burst."""
         limit = key.rate_limit
         if limit is None:
             return

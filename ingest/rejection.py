@@ -1,4 +1,4 @@
-"""Why an event of a request is not accepted: a fault of its own, a fault of this service, or too much work."""
+"""The reason why an event is not accepted: its own fault, a fault of this service, or too much work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from web.problems import Refusal
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why one event is not accepted. Repeats nothing of the event."""
+    """Why one event is not accepted. Contains no value of the event."""
 
     code: str
     """Stable; clients may depend on it."""
@@ -23,14 +23,14 @@ class Rejection:
 
 
 DEFECT: Final = Rejection("defect", "", "A fault of this service; it has been logged. Send this event again.")
-"""The outcome of an event on which this service failed. The sender is told to retry."""
+"""The outcome of an event on which this service failed. The sender is asked to retry."""
 
 TOO_COSTLY: Final = Rejection(
     "too_costly",
     "",
     "The events before this one took too much work to check. Send this event again, in a smaller batch.",
 )
-"""The outcome of an event that was not checked. The sender is told to retry."""
+"""The outcome of an event that was not checked. The sender is asked to retry."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,7 +42,7 @@ def is_defect(outcome: object) -> bool:
 
 
 def is_retryable(outcome: object) -> bool:
-    """Return whether the event was not checked, so that its sender must send it again."""
+    """Return whether the sender must send the event again, because it was not checked."""
     return isinstance(outcome, Rejection) and outcome.code in (DEFECT.code, TOO_COSTLY.code)
 
 
@@ -53,10 +53,10 @@ def defect_refusal() -> Refusal:
 
 
 def isolate_defect(function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T | Rejection:
-    """Call a function for one event. Return its result; if it raised, log and count the fault and return DEFECT."""
+    """Call a function for one event and return its result. If it raises, log and count the fault and return DEFECT."""
     try:
         return function(*arguments, **options)
-    # a defect may raise anything, and the other events of the request must be stored all the same
+    # a defect may raise anything, and the other events of the request must still be stored
     except Exception as error:  # noqa: BLE001 - logged, counted, and reported to the sender
         telemetry.defect_confined(error)
         return DEFECT

@@ -31,7 +31,7 @@ DROPPED: Final = "x-analytics-dropped"
 """Header of a batch: number of events that its sender dropped since its last batch."""
 
 MAX_DROPPED: Final = 1_000_000
-"""Maximum counted for one request, so that one wrong number does not spoil the metric."""
+"""Maximum counted for one request, so that one wrong number cannot distort the metric."""
 
 _COUNT: Final = re.compile(r"[0-9]{1,18}")
 
@@ -44,11 +44,11 @@ class EventRoutes:
 
     @property
     def routes(self) -> list[Route]:
-        """The route table."""
+        """Return the route table."""
         return [Route(TRACK, ("POST",), self.track), Route(BATCH, ("POST",), self.batch)]
 
     async def track(self, request: Request) -> Reply:
-        """Accept one event. Raises Refusal; 422 states why the event is invalid."""
+        """Accept one event. Raises Refusal; 422 if the event is invalid, with the reason."""
         headers = headers_of(request)
         key = self._admit(headers, address_of(request))
         outcome = self.intake.accept_one(parse_event(await read_body(headers, request.receive)), key)
@@ -81,7 +81,7 @@ class EventRoutes:
         return Reply(status, to_json(answer))
 
     async def _outcomes(self, body: bytes, key: ApiKey) -> list[Outcome]:
-        # apart, so that neither the body nor its events are in memory while the append waits
+        # a separate function, so that neither the body nor its parsed events stay in memory while the append waits
         async with self.intake.effort(body) as effort:
             parsed = await effort.run(parse_batch(body, effort))
             return await effort.run(self.intake.accept_all(parsed, key, effort))

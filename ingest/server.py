@@ -1,4 +1,4 @@
-"""Assembles ingest and serves it."""
+"""Composes the ingest service and serves it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def open_gauge(settings: Settings, redis: Redis) -> PressureGauge:
 
 
 def open_unmapped(redis: Redis) -> UnmappedNames:
-    """Return the collector of unmapped names, with nothing written."""
+    """Return the collector of unmapped names, without any counts."""
     return UnmappedNames(lambda counts: add_unmapped(redis, counts, utc_now()))
 
 

@@ -1,4 +1,4 @@
-"""The verdict on one event, as the body of an answer has it. Pure."""
+"""The verdict on one event, in the form of an answer. Pure."""
 
 from __future__ import annotations
 

@@ -9,19 +9,19 @@ LONGEST_CACHED: Final = 128
 
 
 def is_odd(text: str) -> bool:
-    """Return whether a text costs by the character: beyond ASCII, or encoded."""
+    """Return whether the cost of a text grows with each character: it is not ASCII, or encoded."""
     return not text.isascii() or "%" in text or "&" in text
 
 
 class Work:
-    """Units of work done by this process. Only grows."""
+    """Units of work done by this process. Never decreases."""
 
     __slots__ = ("candidates", "units")
 
     def __init__(self) -> None:
         self.units = 0
         self.candidates = 0
-        """Numbers of the text that is looked at now which a validator was asked about."""
+        """Numbers of the current text that were passed to a validator."""
 
 
 WORK: Final = Work()

@@ -55,7 +55,7 @@ def process_stopped(service: str) -> None:
     _log.info("process_stopped", service=service)
 
 
-def events_judged(accepted: int, rejected: int, retry: int = 0) -> None:
+def request_processed(accepted: int, rejected: int, retry: int = 0) -> None:
     """A request was processed; its accepted events are in the stream. `retry` events met a fault of ingest."""
     if rejected:
         labelled(metrics.INGEST_EVENTS, IngestOutcome.REJECTED).inc(rejected)
@@ -76,7 +76,7 @@ def request_answered(route: str, status: int, seconds: float) -> None:
     labelled(metrics.INGEST_DURATION, route).observe(seconds)
 
 
-def segment_judged(outcomes: Mapping[SegmentOutcome, int]) -> None:
+def segment_calls_answered(outcomes: Mapping[SegmentOutcome, int]) -> None:
     """Calls of a Segment client were answered; `outcomes` counts them by outcome."""
     for outcome, count in outcomes.items():
         metrics.SEGMENT_EVENTS.labels(outcome).inc(count)
@@ -117,7 +117,7 @@ def pressure_changed(pressure: BackpressureReason | None) -> None:
         _log.warning("pressure_rose", reason=pressure)
 
 
-def texts_judged(*, rejected: int, edited: Mapping[str, int]) -> None:
+def texts_inspected(*, rejected: int, edited: Mapping[str, int]) -> None:
     """Texts were checked for personal data: the number of rejected events, and of changed texts by code."""
     if rejected:
         metrics.INGEST_PERSONAL.labels(TextOutcome.REJECTED).inc(rejected)

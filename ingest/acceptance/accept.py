@@ -1,4 +1,4 @@
-"""Decides how an event is stored: its key, times, pseudonym and texts. Pure; the raw user id goes no further."""
+"""Decides how an event is stored: its key, times, pseudonym and texts. Pure. Does not return the raw user id."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]
 
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9._:+~/-]+")
 _DIGIT: Final = re.compile(r"[1-9]")
-"""A plain id with such a digit is no artefact."""
+"""A plain id with such a digit is not a placeholder."""
 
 _UNITS_OF_AN_ID: Final = 15
-"""Work to validate and map an id that is not a UUID."""
+"""Work to validate and map an id that is not a UUID, in units."""
 _CHARACTERS_OF_A_UNIT: Final = 8
 
-_IS_OWN: Final = "This is the user_id of this event; send an id of its own."
+_IS_OWN: Final = "This is the user_id of this event; send a separate id."
 _OWN_EVENT_ID: Final = Rejection("personal_data", "/event_id", _IS_OWN)
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
@@ -51,20 +51,20 @@ class AcceptancePolicy:
 
     @cached_property
     def window_milliseconds(self) -> int:
-        """Length of the period in which the times of events must lie."""
+        """Length of the period in which event times must lie, in milliseconds."""
         return (self.raw_retention + FUTURE_TOLERANCE) // timedelta(milliseconds=1)
 
 
 class Arrival(NamedTuple):
-    """When a request arrived, and the period in which the times of its events must lie."""
+    """When a request arrived, and the period in which its event times must lie."""
 
     now: datetime
     text: str
-    """`now` as it is stored."""
+    """`now` in its stored form."""
     oldest: datetime
     newest: datetime
     oldest_id: int
-    """Unix milliseconds, like the next."""
+    """In Unix milliseconds, as is `newest_id`."""
     newest_id: int
 
     @classmethod
@@ -83,13 +83,13 @@ class Acceptance(NamedTuple):
 
 
 Outcome = Acceptance | Rejection
-"""What becomes of an event of a request."""
+"""The result for an event of a request."""
 
 
 def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arrival) -> Outcome:
-    """Return the event as it is stored, or why it is rejected.
+    """Return the event as it is stored, or the reason for its rejection.
 
-    Its times must lie within the period of `arrival`, and its texts must not name a person. Does not raise.
+    Rejects times outside the period of `arrival`, and texts that may identify a person. Does not raise.
     """
     key = _resolve_key(event, policy.firewall, source)
     if isinstance(key, Rejection):
@@ -101,7 +101,7 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
     stated = event.timestamp
     if stated is None:
         stated = time_of(id_time) if id_time is not None else arrival.now
-    # converted before it is compared: a comparison of other offsets is slower
+    # converted first, because comparing datetimes with other offsets is slower
     occurred_at = _in_utc(stated)
     if not arrival.oldest <= occurred_at <= arrival.newest:
         return _out_of_window(occurred_at, policy, arrival)
@@ -132,13 +132,13 @@ def accept(event: AnyEvent, policy: AcceptancePolicy, source: str, arrival: Arri
 
 
 def _resolve_key(event: AnyEvent, firewall: Firewall, source: str) -> tuple[str, int | None] | Rejection:
-    """Return the key under which the event is stored, and the Unix milliseconds inside an id that its sender made."""
+    """Return the storage key of the event, and the Unix milliseconds in its UUIDv7 if the sender chose the id."""
     sent_id = event.event_id
     if sent_id is None:
         return str(uuid7()), None
     if _UUID7.fullmatch(sent_id):
         return sent_id, milliseconds_of(sent_id)
-    # any other text may name a person
+    # any other text may identify a person
     rejection = _inspect_id(sent_id, event.user_id, firewall)
     if rejection is not None:
         return rejection
@@ -151,10 +151,10 @@ def _inspect_id(event_id: str, user_id: str | None, firewall: Firewall) -> Rejec
     is_common = _PLAIN_ID.fullmatch(event_id) is not None and _DIGIT.search(event_id) is not None
     if not is_common and is_artefact(event_id):
         # all events with this id would count as one
-        return Rejection("placeholder_id", "/event_id", "This id stands for nothing; send the real one, or none.")
+        return Rejection("placeholder_id", "/event_id", "This id is a placeholder; send the real id, or none.")
     own = own_id.search_key(user_id)
     if own is not None and own_id.is_whole(event_id, own):
-        # the key is a hash without a secret: anybody could compute it for an id they know
+        # an unkeyed hash: anyone who knows a user id could compute the key
         return _OWN_EVENT_ID
     return firewall.inspect_id(event_id)
 

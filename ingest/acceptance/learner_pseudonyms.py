@@ -1,4 +1,4 @@
-"""Pseudonyms of learners, also of those who were erased before the pseudonym key was rotated."""
+"""Pseudonyms of learners, including learners who were erased before the pseudonym key was rotated."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ingest.work import LONGEST_CACHED
 from runtime.pseudonym import Pseudonymizer
 
 _LEARNERS: Final = 16_384
-"""Size of the cache, in memory only: the events of a learner come close to each other."""
+"""Size of the cache, in entries. It is in memory only. Events of one learner arrive close together."""
 
 
 class LearnerPseudonyms:
     """Returns the pseudonym under the newest key, or the former pseudonym of a learner who was erased under it.
 
-    A tombstone holds the pseudonyms under the keys of its time. Under a newer key the learner would be a new one. So
-    their events keep the former pseudonym, and workers suppress them. The same holds for a learner who was erased under
-    another Unicode form of their id, by a release that hashed ids as they were sent.
+    A tombstone holds the pseudonyms under the keys that existed at the erasure. Under a newer key the learner would
+    look new. Their events therefore keep the former pseudonym, and workers suppress them. The same holds for a learner
+    who was erased under another Unicode form of their id, by a release that hashed ids without normalization.
     """
 
     def __init__(self, pseudonymizer: Pseudonymizer) -> None:
@@ -29,7 +29,7 @@ class LearnerPseudonyms:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether pseudonyms are not known yet: the key was rotated, and the tombstones have not been read."""
+        """Whether pseudonyms cannot be computed yet: the key was rotated, and the tombstones have not been read."""
         return self._pseudonymizer.has_former_keys and self._erased is None
 
     def renew(self, erased: Set[bytes]) -> None:

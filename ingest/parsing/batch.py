@@ -1,7 +1,7 @@
 """Turns a body into events and rejections.
 
-A batch is parsed in parts of some hundred events. If anything is wrong with it, it is parsed again event by event, so
-that one bad event costs its neighbours nothing.
+A batch is parsed in parts of some hundred events. If any part is invalid, the batch is parsed again event by event, so
+that one invalid event does not affect the others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from web.problems import Refusal
 _EVENTS_KEY: Final = b'"events"'
 
 _PART_BYTES: Final = 32 * 1024
-"""Size of a part of a batch; it ends behind an event. Other requests may run between two parts."""
+"""Minimum size of a part in bytes; a part ends after an event. Other requests may run between parts."""
 _ENVELOPE: Final = re.compile(rb'[ \t\n\r]*+(\{[ \t\n\r]*+"events"[ \t\n\r]*+:[ \t\n\r]*+)?\[')
 _BETWEEN_EVENTS: Final = re.compile(rb"\}[ \t\n\r]*+,(?=[ \t\n\r]*+\{)")
 _SPACE: Final = b" \t\n\r"
@@ -35,7 +35,7 @@ _SPACE: Final = b" \t\n\r"
 _MAX_BYTES_BEYOND_ASCII: Final = 64 * 1024
 _MAX_ESCAPES: Final = 8 * 1024
 _MAX_ENCODED: Final = 256
-"""Limits of a batch that is parsed in parts: ids of such characters take long to validate."""
+"""Limits of a batch that is parsed in parts. Ids with such characters take long to validate."""
 
 _MAX_KEYS: Final = 32
 _KNOWN_KEYS: Final = frozenset(
@@ -48,7 +48,7 @@ _UNITS_OF_A_GOOD_EVENT: Final = 4
 
 
 class EventBatch(BaseModel):
-    """A batch with its events under a name; a bare array of events is the same."""
+    """A batch as an object with `events`. A bare array of events is equivalent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,7 +56,7 @@ class EventBatch(BaseModel):
 
 
 _parse_valid_event: Final[Callable[[bytes], AnyEvent]] = EVENT.validator.validate_json
-"""The parser itself: the adapter around it takes a microsecond."""
+"""The validator's own method: the adapter's wrapper takes a microsecond."""
 
 _ARRAY: Final = TypeAdapter(Annotated[list[AnyEvent], FailFast()])
 
@@ -74,9 +74,9 @@ def parse_event(body: bytes) -> AnyEvent | Rejection:
 
 
 def parse_batch(body: bytes, effort: Effort) -> Steps[list[AnyEvent | Rejection]]:
-    """Return each event of a batch, or why it is rejected. Raises Refusal if the body is not a batch.
+    """Return each event of a batch, or the reason for its rejection. Raises Refusal if the body is not a batch.
 
-    The events that remain when half of the budget is used up are TOO_COSTLY.
+    The events left when half of the budget is used up become TOO_COSTLY.
     """
     events = yield from _parse_valid_batch(body)
     if events is None:
@@ -99,7 +99,7 @@ def check_count(events: Sequence[Any]) -> None:
 def _parse_valid_batch(body: bytes) -> Steps[list[AnyEvent | Rejection] | None]:
     """Return the events of a batch in which every event is valid; None for any other body."""
     if body.count(_EVENTS_KEY) > 1 or not _is_ordinary(body):
-        # of a key that is given twice the parser keeps the last: the events of the first would be lost
+        # the parser keeps the last of two equal keys: the events under the first would be lost
         return None
     events: list[AnyEvent | Rejection] = []
     for part in _split(body):
@@ -107,7 +107,7 @@ def _parse_valid_batch(body: bytes) -> Steps[list[AnyEvent | Rejection] | None]:
             return None
         try:
             good = _ARRAY.validate_json(part)
-        # event by event the fault comes up again, a defect of ours too, and is reported for its own event
+        # parsing event by event finds the fault again, also a defect of this service, and assigns it to its event
         except Exception:  # noqa: BLE001 - raised again there
             return None
         events += good
@@ -130,14 +130,14 @@ def _split(body: bytes) -> Iterator[bytes]:
         rest = rest[:-1]
     start = envelope.end()
     while (cut := _BETWEEN_EVENTS.search(rest, start + _PART_BYTES)) is not None:
-        # a cut inside an event leaves a text or a bracket open, so that the part is not JSON
+        # a cut inside an event leaves a string or a bracket open, so the part is not JSON
         yield b"[" + rest[start : cut.start() + 1] + b"]"
         start = cut.end()
     yield b"[" + rest[start:]
 
 
 def _is_ordinary(body: bytes) -> bool:
-    """Return whether the body is small, or few of its characters are beyond ASCII or encoded."""
+    """Return whether the body is small, or has few characters that are escaped or not ASCII."""
     return len(body) <= LARGE_BYTES or (
         body.count(b"\\u") <= _MAX_ESCAPES
         and body.count(b"%") <= _MAX_ENCODED
@@ -160,7 +160,7 @@ def _events_of(document: Any) -> list[Any]:
 
 
 def validate_event(raw: Any) -> AnyEvent | Rejection:
-    """Return parsed JSON as an event, or why it is rejected. As strict as the parser of text."""
+    """Return parsed JSON as an event, or the reason for its rejection. As strict as `parse_event`."""
     if isinstance(raw, Rejection):
         return raw
     if not isinstance(raw, dict):
@@ -184,7 +184,7 @@ def _odd_characters(raw: dict[str, Any]) -> int:
 
 
 def _crowded(raw: dict[str, Any]) -> Rejection | None:
-    """Reject the first unknown key of an event with too many keys: each would cost the parser a fault."""
+    """Reject an event with too many keys by its first unknown key: the parser would report each of them."""
     for place, members in (("", raw), ("/properties", raw.get("properties"))):
         if isinstance(members, dict) and len(members) > _MAX_KEYS:
             unknown = next(name for name in members if name not in _KNOWN_KEYS)
@@ -197,9 +197,9 @@ def _crowded(raw: dict[str, Any]) -> Rejection | None:
 def parse_json(body: bytes, key: str = "events") -> Steps[Any]:
     """Return the parsed JSON of a body. A fault inside one element becomes the Rejection of that element.
 
-    `key`: the name of the array of events in an object; it may occur once. Raises Refusal.
+    `key` is the name of the array of events in an object; it may occur once. Raises Refusal.
     """
-    # bytes that are not UTF-8 become lone surrogates, which no event may hold
+    # bytes that are not UTF-8 become lone surrogates, which no event may contain
     text = body.decode("utf-8", "surrogateescape")
     try:
         return (yield from read_document(text, key))

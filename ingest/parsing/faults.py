@@ -1,4 +1,4 @@
-"""Finds what is wrong with one event: a stable code, a JSON Pointer, and a text that repeats no value."""
+"""Finds the first fault of an event: a stable code, a JSON Pointer, and a message that repeats no value."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _TYPES: Final = {
     "union_tag_not_found": ("missing_property", "event_type is required."),
     "timezone_aware": ("timestamp_without_offset", "A timestamp needs an offset, such as Z or +02:00."),
     "finite_number": ("invalid_number", "A number must be finite."),
-    "string_pattern_mismatch": ("invalid_text", "Control characters and invisible ones are not allowed."),
+    "string_pattern_mismatch": ("invalid_text", "Control characters and invisible characters are not allowed."),
     "string_unicode": ("invalid_text", "The text is not valid Unicode."),
-    "placeholder_id": ("placeholder_id", "This id stands for nobody; send the real one."),
+    "placeholder_id": ("placeholder_id", "This id is a placeholder; send the real id."),
 }
-"""Codes and texts for types of pydantic's errors. The code of any other type follows from its ending."""
+"""Codes and messages by type of pydantic error. For other types the code follows from the suffix of the type."""
 
 _LARGEST_NUMBER: Final = 10**25
-"""A count is smaller."""
+"""Upper bound of integers. No count is as large."""
 
 
 def from_validation(error: ValidationError) -> Rejection:
-    """Return the first fault that pydantic found. The pointer leaves out the tag of the union."""
+    """Return the first fault that pydantic found. The pointer omits the tag of the union."""
     fault = first_fault(error)
     location = fault.location[1:]
     if fault.kind.startswith("union_tag"):
@@ -51,24 +51,24 @@ def _code(kind: str) -> str:
 
 
 def pointer(location: Sequence[int | str]) -> str:
-    """Return the JSON Pointer (RFC 6901) of a location. A name that could be personal is replaced."""
+    """Return the JSON Pointer (RFC 6901) of a location. A name that may be personal is replaced."""
     return "".join(f"/{safe_name(str(part))}" for part in location)
 
 
 def find_unstorable(value: Any, location: tuple[int | str, ...] = ()) -> Rejection | None:
     """Return a rejection for the first value in parsed JSON that no event can hold; None if there is none.
 
-    Such a value is nested too deep, a text with NUL or lone surrogates, or a number that is not finite or is too large.
+    Such a value is nested too deeply, text with NUL or lone surrogates, or a number that is not finite or too large.
     """
     if isinstance(value, dict | list):
         return _find_in_container(value, location)
     if isinstance(value, str):
         return None if _is_text(value) else _no_text(location)
     if isinstance(value, Rejection):
-        # stands for what could not be read
+        # takes the place of an element that could not be read
         return replace(value, pointer=pointer(location))
     if isinstance(value, int | float) and not (-_LARGEST_NUMBER < value < _LARGEST_NUMBER or _is_finite(value)):
-        return Rejection("invalid_number", pointer(location), "Numbers are finite and not absurdly long.")
+        return Rejection("invalid_number", pointer(location), "A number must be finite; an integer may have 25 digits.")
     return None
 
 
@@ -89,7 +89,7 @@ def _find_in_container(value: Any, location: tuple[int | str, ...]) -> Rejection
 
 
 def _no_text(location: tuple[int | str, ...]) -> Rejection:
-    return Rejection("invalid_text", pointer(location), "NUL and lone surrogates are not text.")
+    return Rejection("invalid_text", pointer(location), "NUL and lone surrogates are not allowed.")
 
 
 def _is_finite(number: object) -> bool:

@@ -1,7 +1,7 @@
-"""Reads a JSON document element by element, so that a bad element costs its neighbours nothing.
+"""Reads a JSON document element by element, so that one invalid element does not affect the others.
 
-The parser gets at most the size of an event at a time. An element that is larger or nests deeper is skipped by counting
-brackets, and a Rejection takes its place. The readers are generators that yield where other requests may run.
+The parser gets at most the maximum size of an event at a time. An element that is larger or nested deeper is skipped by
+counting brackets, and a Rejection takes its place. The readers are generators that yield where other requests may run.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ TOO_LARGE: Final = Rejection("event_too_large", "", f"An event may have {MAX_EVE
 TOO_DEEP: Final = Rejection("nesting_too_deep", "", f"An event may nest {MAX_DEPTH} levels.")
 
 _PIECES: Final = (4_096, MAX_EVENT_BYTES)
-"""Sizes of the text that the parser gets, in characters: enough for most events, and the largest event."""
+"""Sizes of the text passed to the parser, in characters: enough for most events, and the largest event."""
 _MAX_NAMES: Final = 1_000
-"""Maximum number of names at the top of a document."""
+"""Maximum number of names in the top-level object."""
 
 _CHUNK: Final = 32_768
-"""Characters that are skipped between two yields."""
+"""Number of characters skipped between two yields."""
 
 _DECODE: Final[Callable[..., tuple[Any, int]]] = json.JSONDecoder().raw_decode
 _LONGEST_NUMBER: Final = 25
-"""Maximum digits of an integer; a longer one is read as infinity."""
+"""Maximum digits of an integer. A longer one is read as infinity."""
 _SPACE: Final = re.compile(r"[ \t\n\r]*+")
 _SCALAR: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[-+.0-9A-Za-z]++', re.DOTALL)
 _DEPTH: Final = bytes(1 if one in b"[{" else 255 if one in b"]}" else 0 for one in range(256))
-"""The change of depth at each byte, as a signed byte."""
+"""Change of nesting depth at each byte, as a signed byte."""
 
 
 def read_document(text: str, key: str) -> Steps[Any]:
@@ -86,7 +86,7 @@ def _object(text: str, start: int, key: str) -> Steps[tuple[dict[str, Any], int]
             raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
         name, at = yield from _value(text, at)
         if name == key and name in members:
-            detail = "A batch has its events under one key, once."
+            detail = "A batch may have its array of events only once."
             raise Refusal(HTTPStatus.BAD_REQUEST, "invalid_envelope", detail)
         at = _after_space(text, _after(text, _after_space(text, at), ":"))
         read = _array if name == key and text[at : at + 1] == "[" else _value
@@ -98,12 +98,12 @@ def _object(text: str, start: int, key: str) -> Steps[tuple[dict[str, Any], int]
         if text[at : at + 1] == "}":
             return members, at + 1
         at = _after_space(text, _after(text, at, ","))
-    detail = f"The body has more than {_MAX_NAMES} names at its top."
+    detail = f"The body has more than {_MAX_NAMES} top-level names."
     raise Refusal(HTTPStatus.BAD_REQUEST, "invalid_envelope", detail)
 
 
 def _value(text: str, at: int) -> Steps[tuple[Any, int]]:
-    """Return the value that begins at a position, or a Rejection in its place, and the position behind it."""
+    """Return the value that begins at a position, or a Rejection in its place, and the position after it."""
     for size in _PIECES:
         piece = text[at : at + size]
         try:
@@ -119,7 +119,7 @@ def _value(text: str, at: int) -> Steps[tuple[Any, int]]:
             return value, at + end
     end = yield from _end(text, at)
     if end - at <= _PIECES[-1]:
-        # small enough for the parser, which names the fault
+        # small enough for the parser, which describes the fault
         try:
             _decoded(text[at : max(end, at + 1)])
         except json.JSONDecodeError as error:
@@ -147,7 +147,7 @@ _DECODE_LONG_NUMBERS: Final[Callable[..., tuple[Any, int]]] = json.JSONDecoder(p
 
 
 def _end(text: str, start: int) -> Steps[int]:
-    """Return the position behind the element that begins at a position; the end of the text if the element is open."""
+    """Return the position after the element that begins at a position, or the end of the text for an open element."""
     if text[start : start + 1] not in ("[", "{"):
         scalar = _SCALAR.match(text, start)
         return start if scalar is None else scalar.end()
@@ -155,7 +155,7 @@ def _end(text: str, start: int) -> Steps[int]:
     while start < len(text):
         stop = start + size
         while text[stop - 1 : stop] == "\\":
-            # an escape sequence is not cut in two
+            # do not cut an escape sequence in two
             stop += 1
         parts = text[start:stop].replace("\\\\", "__").replace('\\"', "__").split('"')
         for string in range(0 if is_in_string else 1, len(parts), 2):

@@ -1,1 +1,1 @@
-"""The firewall between what senders say and what is stored: nothing that names a person gets through."""
+"""The firewall in front of storage: finds text that may identify a person, and rejects, redacts or hashes it."""

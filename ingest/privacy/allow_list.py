@@ -1,4 +1,4 @@
-"""The operators' own forms of ids, which look personal and are not. Pure."""
+"""Id formats of the operators that look personal but are not. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Final
 from runtime.errors import ConfigurationError
 
 LONGEST_TEXT: Final = 512
-"""Characters; a longer text is never allowed."""
+"""Maximum length of an allowed text, in characters."""
 
 _SETTING: Final = "ANALYTICS_PII_ALLOW"
 _MAX_ATTEMPTS: Final = 300_000
-"""Ways in which a pattern may divide a text before it gives up: a few milliseconds."""
+"""Maximum number of ways in which a pattern may split a text before it fails to match: a few milliseconds."""
 
 _ATOM: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*+\]?")
-"""An escape, or a class of characters."""
+"""An escape, or a character class."""
 _REPEATED_GROUP: Final = re.compile(r"\)[*+{]")
 _BACK_REFERENCE: Final = re.compile(r"\\[1-9]")
 _EXTENSION: Final = re.compile(r"\(\?(?!:)")
@@ -33,13 +33,13 @@ _OF_DIFFERENT_KINDS: Final = (
 
 
 class AllowList:
-    """For each property, and for `event_id`, the forms of ids that the detectors need not judge."""
+    """For each property, and for `event_id`, the id formats that the detectors skip."""
 
     def __init__(self, patterns: Mapping[str, Sequence[str]], known: frozenset[str]) -> None:
-        """Take regular expressions by field; each must match a whole text.
+        """`patterns` holds regular expressions by field; each must match a whole text.
 
-        Raises ConfigurationError for a field that is not among `known`, and for a pattern that does not compile, takes
-        the empty text or texts of unlike kinds, or may take long.
+        Raises ConfigurationError for a field that is not in `known`, and for a pattern that does not compile, matches
+        the empty text or nearly every text, or may take long.
         """
         unknown = sorted(set(patterns) - known)
         if unknown:
@@ -49,7 +49,7 @@ class AllowList:
         self._patterns = {field: tuple(map(_compiled, given)) for field, given in patterns.items()}
 
     def allows(self, field: str, text: str) -> bool:
-        """Return whether the whole text has one of the forms of this field."""
+        """Return whether the whole text matches a pattern of this field."""
         return len(text) <= LONGEST_TEXT and any(
             pattern.fullmatch(text) is not None for pattern in self._patterns.get(field, ())
         )

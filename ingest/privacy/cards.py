@@ -35,14 +35,14 @@ _NETWORK: Final = re.compile(
 
 
 def has_card(text: str) -> bool:
-    """Return whether the text holds a card number, in groups or as a number of its own."""
+    """Return whether the text contains a card number, grouped or as a separate number."""
     return has_nine_digits(text) and any(
         _is_card(_NO_DIGIT.sub("", found[0])) and not _is_list(found[0]) for _, found in _FORMS.matches(text)
     )
 
 
 def _is_list(text: str) -> bool:
-    """Return whether the groups are numbers of a list in ascending order, as in `4101, 4102, 4107, 4110`."""
+    """Return whether the groups are a list of ascending numbers, as in `4101, 4102, 4107, 4110`."""
     groups = _DIGITS.findall(text)
     return len(groups) >= _SHORTEST_LIST and _IN_A_LIST.search(text) is not None and all(map(lt, groups, groups[1:]))
 

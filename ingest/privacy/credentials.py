@@ -1,4 +1,4 @@
-"""Finds secrets: tokens of known services, credentials in URLs, and values behind the name of a secret. Pure."""
+"""Finds secrets: tokens of known services, credentials in URLs, and values after the name of a secret. Pure."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ _SECRET_NAMES: Final = (
     "credential",
     "credentials",
 )
-"""How the names of secrets end, in lower case without punctuation."""
+"""Endings of the names of secrets, in lower case without punctuation."""
 _SHORT_NAMES: Final = frozenset(
     {"sid", "sig", "connectsid", "koasid", "sailssid", "ltik", "oauthverifier", "d2lsessionval"}
 )
 _NAMES_OF_MUCH: Final = words(
     "auth code authcode state ticket key hmac nonce otp assertion samlresponse samlrequest session"
 )
-"""Names that hold a secret only when their value looks like one."""
+"""Names that denote a secret only if the value looks like one."""
 _NAMES_OF_WORDS: Final = words("pass passcode")
-"""Names that hold no secret when their value is a word."""
+"""Names that denote no secret if the value is a word."""
 _NAMES_IN_TITLES: Final = words("secret token credential credentials")
-"""Names that titles of badges begin with, as in `Secret: PhD-Level`."""
+"""Names with which titles of badges begin, as in `Secret: PhD-Level`."""
 _MIN_IN_TITLE: Final = 8
 _UNNAMED_SESSION: Final = "session"
 
@@ -74,13 +74,13 @@ _PUNCTUATION: Final = re.compile(r"[\W_]+")
 _VERSION: Final = re.compile(r"v?\d+(?:\.[A-Za-z0-9]+)+")
 _CONSONANTS: Final = re.compile(r"(?i)[bcdfghjklmnpqrstvwxz]{5}")
 _WORD: Final = re.compile(r"[^\W\d_]?[^\W\dA-Z_]*|(?:[A-Z][a-z]{1,15}){1,4}\d{0,4}|\d{1,4}")
-"""Small letters behind any first one, words in camel case, or a short number."""
+"""A lower-case word with any first letter, a camel-case word, or a short number."""
 _MIN_RANDOM: Final = 6
 _MIN_TOKEN: Final = 12
 
 
 def has_secret(text: str) -> bool:
-    """Return whether the text holds a secret that opens something."""
+    """Return whether the text contains a secret that grants access."""
     return (
         has_issued_token(text)
         or ("=" in text and _NAMED_BY_HASH.search(text) is not None)
@@ -90,7 +90,7 @@ def has_secret(text: str) -> bool:
 
 
 def _is_token(text: str, least: int = _MIN_RANDOM) -> bool:
-    """Return whether a part of the text is neither a word nor a short number."""
+    """Return whether some part of the text is neither a word nor a short number."""
     return any(len(part) >= least and not _WORD.fullmatch(part) for part in _PUNCTUATION.split(text))
 
 
@@ -127,14 +127,14 @@ def _is_named_secret(text: str, found: re.Match[str]) -> bool:
         if name in _NAMES_OF_WORDS:
             return not _are_words(value[0])
         return is_secret or (name.endswith(_UNNAMED_SESSION) and name != _UNNAMED_SESSION)
-    # behind a colon a title or a slug may follow
+    # after a colon there may be a title or a slug
     is_words = _are_words(value[0]) or _VERSION.fullmatch(value[0]) is not None
     is_title = name in _NAMES_IN_TITLES and text[found.start(2) - 1] == " "
     return is_secret and not is_words and (not is_title or _is_token(value[0], _MIN_IN_TITLE))
 
 
 def _name_before(text: str, end: int) -> str:
-    """Return the name that ends before a sign: two blanks, a quote before them and a line end may be between."""
+    """Return the name before a separator. Up to two blanks, a quote and a line end may be between them."""
     for _ in range(2):
         end -= text[max(0, end - 1) : end].isspace()
     end -= text.endswith(("'", '"'), 0, end)
@@ -143,5 +143,5 @@ def _name_before(text: str, end: int) -> str:
 
 
 def _are_words(text: str) -> bool:
-    """Return whether the text is words and short numbers, as in titles and slugs."""
+    """Return whether the text consists of words and short numbers, as titles and slugs do."""
     return all(_WORD.fullmatch(part) or (part.isupper() and part.isalpha()) for part in _PUNCTUATION.split(text))

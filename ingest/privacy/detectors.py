@@ -1,7 +1,7 @@
-"""Finds in a short text what may name a person or open a door.
+"""Finds personal data and secrets in a short text.
 
-A text is first freed from its disguises. Each kind then has its own module: a pattern finds candidates, and a
-checksum, a registry or the words beside it decide. An alarm, not a proof: a name written out is not recognised.
+The text is first decoded and normalized. Each kind then has a module of its own: a pattern finds candidates, and a
+checksum, a registry or the adjacent words decide. The search is a heuristic: a written-out name is not recognised.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from ingest.work import LONGEST_CACHED, WORK
 __all__ = ["Personal", "find_personal"]
 
 _ODD: Final = re.compile(r"[^A-Za-z0-9_.\-/]")
-"""What most ids have none of, and most disguises and separators are."""
+"""A character that most ids do not have. Most disguises and separators do."""
 
 _SUSPICIOUS: Final = re.compile(
     r"\d(?:[_.\-/]{0,2}\d){5}|\d\.\d+\.\d+\.\d|[_.\-](?=[a-z]{0,40}[A-Z0-9])[A-Za-z0-9]{10}|[A-Z]{4}"
     r"|[A-Za-z]{6}\d\d[A-Za-z]\d|sk-|pk-|rk-|xox|xapp|SK[0-9a-fA-F]|eyJ|ZXlK|A3-|AIza|AKCp|ATATT|cmVmd|dapi|4b1d|-us\d|[_\-][Aa][Tt][_\-]|-----"
 )
-"""What every kind has at least one of, in a text without anything odd; most ids have none."""
+"""Without an odd character, a text must contain one of these to be of any kind. Most ids contain none."""
 
 _LENGTHS_OF_NUMBERS: Final = frozenset({14, 15, 16, 18})
-"""A number alone is found only as a card or as a national id of such a length; most ids that are numbers are others."""
+"""A bare number is found only as a card or a national id of these lengths. Most numeric ids have other lengths."""
 
 _UNITS_OF_A_TEXT: Final = 12
 _NO_DIGITS: Final = dict.fromkeys(map(ord, string.digits))
@@ -50,9 +50,9 @@ _OF_NUMBERS: Final[tuple[tuple[Personal, Callable[[str], bool]], ...]] = (
 
 
 def find_personal(text: str) -> Personal | None:
-    """Return what of a person the text may hold, None when nothing was found. Never raises."""
+    """Return the kind of personal data that the text may contain; None if none was found. Never raises."""
     if is_uuid(text):
-        # most ids of events are UUIDs, and each occurs once
+        # most event ids are UUIDs, and each occurs once, so a cache would not help
         return None
     return _find_recent(text) if len(text) <= LONGEST_CACHED else _find(text)
 
@@ -83,5 +83,5 @@ def _holds(holds: Callable[[str], bool], candidate: str) -> bool:
     try:
         return holds(candidate)
     except TooManyCandidates:
-        # what is not looked at may be personal
+        # text that is not checked may be personal
         return True

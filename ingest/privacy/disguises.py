@@ -1,4 +1,4 @@
-"""Removes the encodings and look-alikes in which personal data is written, so that detectors see plain text. Pure."""
+"""Removes encodings and look-alike characters, so that detectors see plain text. Pure."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from schemas.character_tables import CharacterTable
 from schemas.compatibility import nfkc
 
 _MAX_LAYERS: Final = 5
-"""Percent signs are encoded again by every system a text passes through."""
+"""Maximum layers of percent-encoding: every system that a text passes through may add one."""
 
 _UUID: Final = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])")
-"""One in a hundred thousand has digits that read like a phone number."""
+"""One UUID in a hundred thousand has digits that look like a phone number."""
 
 _DIGEST: Final = re.compile(r"(?<![0-9A-Za-z+])(?<!\d[ .\-/()])(?=\d{0,31}[a-f])[0-9a-f]{32,}(?![0-9A-Za-z])")
-"""A hash in hexadecimal, or a UUID without hyphens. No number of a person has this form."""
+"""A hash in hexadecimal, or a UUID without hyphens. No personal number has this form."""
 
 _ESCAPED: Final = re.compile(r"(?:[\\%]u(?:\{0{0,4}|00)|\\x\{?|U\+00)([2-7][0-9A-Fa-f])\}?")
-"""A visible character of ASCII as programs escape it: with a backslash, with `%u`, or as `U+0040`."""
+"""A printable ASCII character in the escaped forms of programs: with a backslash, with `%u`, or as `U+0040`."""
 
 _FULL_STOPS: Final = "\u3002\uff61"
-"""Of Chinese and Japanese, which browsers take for the dot of a domain."""
+"""Chinese and Japanese full stops, which browsers accept as the dot of a domain."""
 
 
 def is_uuid(text: str) -> bool:
@@ -51,12 +51,12 @@ def _unescaped(text: str) -> str:
 
 
 def without_uuids(text: str) -> str:
-    """Return the text with a blank for each UUID."""
+    """Return the text with each UUID replaced by a blank."""
     return _UUID.sub(" ", text)
 
 
 def without_digests(text: str) -> str:
-    """Return the text with a blank for each run of 32 or more hexadecimal digits in lower case that has a letter."""
+    """Return the text with a blank for each run of 32 or more lower-case hexadecimal digits that has a letter."""
     return _DIGEST.sub(" ", text)
 
 

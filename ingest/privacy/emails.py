@@ -1,4 +1,4 @@
-"""Finds e-mail addresses, also where the @ or a dot is written otherwise. Pure."""
+"""Finds e-mail addresses, including those in which the @ or a dot is spelt out. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENDS_OF_LOCAL: Final = ("_", "-", "+")
 _OPAQUE_KEY: Final = re.compile(r"(?i)(?<![A-Za-z])(?:[a-z][a-z0-9-]{0,64}-v\d{1,9}|i4x|c4x|lb|lib):")
 _KEY_END: Final = re.compile(r"(?:-[Vv]\d{1,9}|[IiCc]4[Xx]|[Ll][Ii][Bb]?):")
 _KEY_MARK: Final = re.compile(r"@(?:(?<=\+type@)|(?<=\+block@)|(?<=\+branch@)|(?<=\+version@))")
-"""The @ of Open edX: in `asset-v1:Org+Course+Run+type@asset+block@name.jpg` it separates parts."""
+"""The @ in keys of Open edX: in `asset-v1:Org+Course+Run+type@asset+block@name.jpg` it separates parts."""
 
 _FILE_TYPES: Final = words(
     "jpg jpeg png gif svg webp bmp ico tif tiff pdf csv tsv xls xlsx doc docx ppt pptx odt odp epub txt"
@@ -29,20 +29,20 @@ _FILE_TYPES: Final = words(
     " java cpp hpp swf woff ttf otf map lock log local localhost localdomain internal lan invalid beta"
     " alpha rc next latest"
 )
-"""Endings of files, of private names and of releases that are no top-level domain."""
+"""Endings of files, private host names and releases that are not top-level domains."""
 
 _MADE_BY_MACHINES: Final = re.compile(
     r"(?:19|20)\d{6}[-_.]\d[\w.\-]*|(?:[\w.\-]{0,64}[-_])?(?:19|20)\d{6}T\d{4,6}Z?[\w.\-]*"
     r"|[0-9a-v]{26}|[0-9a-f]{32}|[0-9A-F]{20,}|\d[\d.$\-]{14,}"
 )
-"""Local parts of the ids of calendars and messages: a time and a number, or a long random one."""
+"""Local parts of calendar and message ids: a time and a number, or a long random text."""
 
 _CALENDARS: Final = re.compile(r"(?i)@(?:cal|calendar|ical|moodle|lms|events?|timetable|canvas|instructure)\.")
 _ITEM: Final = re.compile(r"(?i)(?:uid|id|event|course|assignment|item|quiz|activity|[-_])*+\d+")
-"""Items of calendars have the number of the item before the name of the host."""
+"""Calendar items have the number of the item before the host name."""
 
 _VERSION: Final = re.compile(r"@v?\d+\.\d+[.\-+]")
-"""What follows the name of a package, as in `lodash@4.17.21-next.0`."""
+"""The version after the name of a package, as in `lodash@4.17.21-next.0`."""
 
 _BRACKET: Final = re.compile(r"[\[({<]")
 _DEFANGED: Final = re.compile(r"\s?[\[({<]\s?([.@])\s?[\])}>]\s?")
@@ -58,7 +58,7 @@ _BESIDE_AT: Final = re.compile(
 _BESIDE_DOT: Final = re.compile(
     r"(?<=@)([A-Za-z0-9-]{1,63})(?:\s{1,2}\.\s?|\.\s{1,2})(?=(?:com|org|net|edu|gov|info|eu|uk|de|fr|es|nl)(?![A-Za-z0-9]))"
 )
-"""`ada@example .com`; the endings are no English words."""
+"""`ada@example .com`. The endings are not English words."""
 
 _COMMON_ENDINGS: Final = (
     "com|org|net|edu|gov|mil|int|info|io|eu|uk|de|fr|it|es|nl|be|ch|at|se|no|dk|fi|pl|pt|ie|cz|gr|ro|hu|ru|ua|tr|us|ca"
@@ -68,7 +68,7 @@ _HOST: Final = r"[A-Za-z0-9][A-Za-z0-9\-]{0,62}"
 _QUOTED_PRINTABLE: Final = re.compile(
     rf"(?<=[A-Za-z0-9._+\-])=(?:25|3[Dd])?40(?=(?:[A-Za-z0-9][A-Za-z0-9\-]{{0,62}}(?:\.|=(?:25)?2[Ee])){{1,4}}(?:{_COMMON_ENDINGS})(?![A-Za-z0-9]))"
 )
-"""`ada=40example.com`, as in mail."""
+"""`ada=40example.com`, the quoted-printable form of mail."""
 
 _OPEN: Final = r"\s?[\[({<*]\s?"
 _CLOSE: Final = r"\s?[\])}>*]\s?"
@@ -90,17 +90,17 @@ _SPOKEN: Final = re.compile(
 _SPELT_AT: Final = re.compile(
     r"[\s\[({<*|~+#!_\-](?i:at|a|ät|@|arroba|arobase|chiocciola|at[ \-]?sign)[\s\])}>*|~+#!_\-]"
 )
-"""What every address has whose @ is spelt: without it the longer patterns are not tried."""
+"""Every address with a spelt-out @ contains this. Without it the longer patterns are not tried."""
 _STATED: Final = re.compile(
     rf"([a-z][a-z0-9._+\-]{{1,63}})\s{{1,3}}at\s{{1,3}}(?:[a-z0-9][a-z0-9\-]{{0,62}}\.){{1,4}}(?:{_COMMON_ENDINGS})"
 )
-"""`ada at example.com`, when it is the whole text and in small letters."""
+"""`ada at example.com`, only as the whole text and in lower case."""
 _NO_LOCAL: Final = words(
     "look looking meet learn learning see visit find shop read join work working life live study studying available"
     " sold hosted more only us me we here arrive lesson lessons course courses class classes start starts stay be is"
     " are now hiring jobs teaching training"
 )
-"""Words before `at` in a sentence."""
+"""Words that precede `at` in a sentence."""
 _COMMA: Final = re.compile(
     rf"[A-Za-z0-9]@{{1,2}}{_HOST}(?:\.{_HOST}){{0,3}}[,;](?:{_COMMON_ENDINGS})(?![A-Za-z0-9])", re.IGNORECASE
 )
@@ -131,7 +131,7 @@ def has_email(text: str) -> bool:
 def _is_spoken(text: str) -> bool:
     end = -1
     for found in _SPOKEN.finditer(text):
-        # behind an address there is only its own ending
+        # an address is followed only by its own ending
         if found.start() != end and ending(text, found.start(), _ALPHANUMERIC, _LONGEST_LOCAL).lower() not in _NO_LOCAL:
             return True
         end = found.end()
@@ -144,7 +144,7 @@ def _is_stated(text: str) -> bool:
 
 
 def _closed_up(found: re.Match[str]) -> str:
-    # in `Meet @school.com` nobody has an address
+    # in `Meet @school.com` there is no address
     return found[0] if found[1] in _NO_LOCAL else f"{found[1] or ''}@"
 
 
@@ -157,6 +157,6 @@ def _is_address(text: str, found: re.Match[str]) -> bool:
         return True
     if _VERSION.match(text, found.start()):
         return False
-    # a scope of packages may follow a joined word, as in `lesson_@angular.io/core`
+    # a package scope may follow a joined word, as in `lesson_@angular.io/core`
     is_local = local[-1:].isalnum() or (local[-1:] in _ENDS_OF_LOCAL and text[found.end() : found.end() + 1] != "/")
     return is_local and found[1].lower() not in _FILE_TYPES and _MADE_BY_MACHINES.fullmatch(local) is None

@@ -1,4 +1,4 @@
-"""Looks at every free text of an event before anything is stored: what may name a person is refused, or not kept."""
+"""Inspects every free text of an event before storage: text that may identify a person is rejected or replaced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, get_args, get_type_hints
 from ingest.privacy import own_id
 from ingest.privacy.allow_list import AllowList
 from ingest.privacy.detectors import Personal, find_personal
-from ingest.privacy.id_form import LONGEST_STORED, PLAIN_STARTS, digest_of, is_digest, stands_for_nothing
+from ingest.privacy.id_form import LONGEST_STORED, PLAIN_STARTS, digest_of, is_digest, is_placeholder_value
 from ingest.privacy.templates import template_of
 from ingest.rejection import Rejection
 from ingest.work import LONGEST_CACHED
@@ -36,18 +36,18 @@ _OWN_ID: Final = "the user_id of this event"
 
 
 class Action(StrEnum):
-    """What becomes of a text that may name a person."""
+    """The action on a text that may identify a person."""
 
-    #: the event is not accepted
+    #: the event is rejected
     REJECT = "reject"
-    #: the text is replaced by a fixed one
+    #: the text is replaced by a fixed text
     REDACT = "redact"
-    #: the text is replaced by its keyed hash: equal texts stay equal
+    #: the text is replaced by its keyed hash, so equal texts stay equal
     HASH = "hash"
 
 
 class Edit(NamedTuple):
-    """A change to an accepted event, which its sender is told of."""
+    """A change to an accepted event. The answer reports it to the sender."""
 
     pointer: str
     code: str
@@ -55,7 +55,7 @@ class Edit(NamedTuple):
 
 
 class Firewall:
-    """Applies the action of each field; `reject` where none is given."""
+    """Applies the action of each field, `reject` by default."""
 
     def __init__(
         self,
@@ -63,9 +63,9 @@ class Firewall:
         pseudonymizer: Pseudonymizer,
         allowed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Take actions and allowed patterns by the name of a property.
+        """`actions` and `allowed` have the names of properties as keys.
 
-        Raises ConfigurationError for a name no event has, and for a pattern that `AllowList` refuses.
+        Raises ConfigurationError for a name that no event has, and for a pattern that `AllowList` refuses.
         """
         known = all_free_texts()
         unknown = sorted(set(actions) - known)
@@ -78,7 +78,7 @@ class Firewall:
         self._pseudonymizer = pseudonymizer
 
     def inspect_id(self, event_id: str) -> Rejection | None:
-        """Return why an event is not accepted under the id its sender chose; None when it may be."""
+        """Return the reason to reject an event because of the id that its sender chose; None if there is none."""
         found = find_personal(event_id)
         if found is None or self._allow_list.allows(_EVENT_ID, event_id):
             return None
@@ -87,9 +87,9 @@ class Firewall:
     def inspect(
         self, properties: Properties, own: str | None = None
     ) -> tuple[Properties, tuple[Edit, ...]] | Rejection:
-        """Return the properties as they may be stored and what was changed, or why the event is not accepted.
+        """Return the properties to store and the changes made, or the reason for a rejection.
 
-        `own`: the id of the event's learner, folded, where it is looked for.
+        `own` is the search key of the learner's id (`own_id.search_key`); None if it is not searched for.
         """
         changed: dict[str, str] = {}
         edits: list[Edit] = []
@@ -127,30 +127,30 @@ class Firewall:
                 return self._hashed(name, text), Edit(pointer, "personal_data", f"Looked like {found}; stored hashed.")
 
     def _hashed(self, name: str, text: str) -> str:
-        # no user id has a NUL, so this is the hash of none
+        # no user id contains NUL, so this cannot equal the hash of one
         return HASHED + self._pseudonymizer.pseudonym(f"{name}\0{text}")[:_HASH_BYTES].hex()
 
 
 def allow_list(patterns: Mapping[str, Sequence[str]]) -> AllowList:
-    """Return the list of allowed forms. Raises ConfigurationError for a field that has no text, or a bad pattern."""
+    """Return the allow list. Raises ConfigurationError for a field without free text, or an invalid pattern."""
     # an endpoint is stored as a template, whatever its form
     return AllowList(patterns, (all_free_texts() | {_EVENT_ID}) - {_ENDPOINT})
 
 
 def all_free_texts() -> frozenset[str]:
-    """Return the names of all properties, of any type of event, that hold a text of the sender's choice."""
+    """Return the names of all free-text properties of all event types."""
     return frozenset(name for model in Properties.__subclasses__() for name in free_texts(model))
 
 
 class _Reading(NamedTuple):
-    """What is to know of a text whatever event it is of."""
+    """Facts about a text that do not depend on its event."""
 
     found: str | None
-    """What is personal in it, in words."""
+    """Description of the personal data found in it."""
     searchable: str
-    """The form of it in which an id is looked for."""
+    """The text in the form in which a learner's id is searched for."""
     is_plain: bool
-    """Whether it may be stored as it is: nothing was found, and it is no template, blank or long."""
+    """Whether it can be stored unchanged: nothing was found, and it is not a template, blank or long."""
 
 
 def _read(text: str) -> _Reading:
@@ -164,7 +164,7 @@ _read_recent: Final = lru_cache(maxsize=16_384)(_read)
 
 
 def _read_route(endpoint: str) -> tuple[str, str]:
-    """Return the template of an endpoint, and the form of it in which an id is looked for."""
+    """Return the template of an endpoint, and the template in the form in which a learner's id is searched for."""
     template = template_of(endpoint)
     return template, own_id.searchable_text(template)
 
@@ -174,7 +174,7 @@ _read_recent_route: Final = lru_cache(maxsize=16_384)(_read_route)
 
 @cache
 def free_texts(model: type[Properties]) -> tuple[str, ...]:
-    """Return the names of the properties that hold a text of the sender's choice."""
+    """Return the names of the free-text properties."""
     hints = get_type_hints(model, include_extras=True)
     return tuple(name for name in model.model_fields if {hints[name], *get_args(hints[name])} & {Identifier, Label})
 
@@ -198,8 +198,8 @@ def _formed(name: str, text: str) -> tuple[str, Edit] | Rejection | None:
     if name in _labels():
         return None
     pointer = f"/properties/{name}"
-    if stands_for_nothing(name, text):
-        return Rejection("placeholder_id", pointer, "This stands for nothing; send the real id or name.")
+    if is_placeholder_value(name, text):
+        return Rejection("placeholder_id", pointer, "This is a placeholder; send the real id or name.")
     if len(text) > LONGEST_STORED:
         detail = f"Longer than {LONGEST_STORED} characters; stored as a digest."
         return digest_of(text), Edit(pointer, "long_id", detail)

@@ -1,4 +1,4 @@
-"""The form in which the ids of materials and the like are stored, and what is no such id. Pure."""
+"""The stored form of identifiers such as material ids, and values that are no identifier. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Final
 from schemas.placeholders import is_blank, is_unrendered
 
 LONGEST_STORED: Final = 128
-"""Characters of an identifier that is stored as it is."""
+"""Maximum length of an identifier that is stored unchanged, in characters."""
 
 PLAIN_STARTS: Final = frozenset(string.ascii_letters + string.digits)
-"""First characters of nearly all identifiers. With one, a text is visible and no template."""
+"""First characters of nearly all identifiers. A text that begins with one is visible and not a template."""
 
 _DIGEST: Final = "sha256-"
 _DIGEST_LENGTH: Final = len(_DIGEST) + 64
@@ -20,18 +20,18 @@ _HEXADECIMAL: Final = frozenset("0123456789abcdef")
 
 
 def digest_of(text: str) -> str:
-    """Return what is stored of an identifier that is too long: `sha256-` and the SHA-256 of its UTF-8, hexadecimal."""
+    """Return the stored form of an identifier that is too long: `sha256-` and the hexadecimal SHA-256 of its UTF-8."""
     return _DIGEST + hashlib.sha256(text.encode()).hexdigest()
 
 
 def is_digest(text: str) -> bool:
-    """Return whether the text has the form of `digest_of`: it names nobody, though its digits may look so."""
+    """Return whether the text has the form of `digest_of`. It identifies nobody, whatever its digits look like."""
     return len(text) == _DIGEST_LENGTH and text.startswith(_DIGEST) and _HEXADECIMAL.issuperset(text[len(_DIGEST) :])
 
 
-def stands_for_nothing(name: str, text: str) -> bool:
-    """Return whether the property has no id for its value: nothing that can be seen, or a template nobody filled in.
+def is_placeholder_value(name: str, text: str) -> bool:
+    """Return whether the value of a property is blank, or an id is an unrendered template.
 
-    A word is never refused: a material may be called "None". A short name, such as a platform, may be any text to see.
+    A word is never rejected: a material may be called "None". For names, such as a platform, only a blank text is.
     """
     return is_blank(text) or (name.endswith("_id") and is_unrendered(text))

@@ -1,4 +1,4 @@
-"""Finds IP addresses, and tells them from versions and the numbers of sections. Pure."""
+"""Finds IP addresses, and distinguishes them from versions and section numbers. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _IPV6: Final = re.compile(
     r"[0-9A-Fa-f](?<![A-Za-z0-9.].)[0-9A-Fa-f]{3}:(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]{0,4}(?![A-Za-z0-9:])"
 )
 _NETWORK_PART: Final = re.compile(r":\d{2,5}(?!\d)|/(?:[89]|[12]\d|3[0-2])(?!\d)")
-"""A port, or the length of a network's prefix."""
+"""A port, or the prefix length of a network."""
 _IN_URL: Final = re.compile(r"://(?:[^\s/@]{0,256}@)?$")
 _PRIVATE: Final = re.compile(r"192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.")
 _GLOBAL_IPV6: Final = re.compile(r"(?i)[23][0-9a-f]{3}:|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-f]:")
@@ -23,14 +23,14 @@ _MIN_GROUPS: Final = 3
 _DOTS: Final = 3
 _MIN_COLONS: Final = 2
 _SMALL: Final = 32
-"""Parts of versions and of the numbers of sections are smaller than this more often than not."""
+"""Parts of versions and section numbers are mostly below this."""
 
 _ADDRESS_WORDS: Final = words(
     "ip ipv ipaddr ipaddress addr address host hostname from user session visitor learner student dns ping"
 )
 _JOINED_WORD: Final = re.compile(r"(?i)(?<![A-Za-z])ip(?=\d)")
 _PROGRAMS: Final = words("client server remote peer src")
-"""Behind a blank a version may follow them, behind another sign it is their address."""
+"""Behind a blank, a version may follow these words; behind another separator, an address follows."""
 _NUMBER_WORDS: Final = words(
     "v ver version ec oid § sec section chapter theorem lemma corollary proposition definition figure"
     " table equation appendix build release rev firmware driver sdk api view kapitel satz abschnitt"
@@ -39,7 +39,7 @@ _NUMBER_WORDS: Final = words(
 
 
 def has_ip_address(text: str) -> bool:
-    """Return whether the text holds the address of a host, other than the local one."""
+    """Return whether the text contains the address of a host, other than a loopback address."""
     text = _JOINED_WORD.sub("ip ", text) if "p" in text.lower() else text
     if text.count(".") >= _DOTS and any(_is_host(text, found) for _, found in _FORMS.matches(text)):
         return True
@@ -56,7 +56,7 @@ def _is_ipv6(address: str) -> bool:
 
 def _is_host(text: str, found: re.Match[str]) -> bool:
     parts = [int(part) for part in found[0].split(".")]
-    # this host, no host, and masks of networks are nobody's
+    # loopback, unspecified and broadcast addresses and network masks identify nobody
     if parts[0] in (0, 127, 255) or not is_valid("ip_address", found[0]):
         return False
     if _IN_URL.search(text, 0, found.start()):
@@ -69,5 +69,5 @@ def _is_host(text: str, found: re.Match[str]) -> bool:
     if _NETWORK_PART.match(text, found.end()) or _PRIVATE.match(found[0]):
         return True
     large = [part >= _SMALL for part in parts]
-    # versions end in zero and begin small; few addresses do
+    # versions end in zero and begin with a small number; few addresses do
     return parts[3] != 0 and ((large[0] and any(large[1:])) or all(large[1:]))

@@ -1,4 +1,4 @@
-"""Finds tokens of known services: their prefix, alphabet and length. Pure."""
+"""Finds tokens of known services by their prefix, alphabet and length. Pure."""
 
 from __future__ import annotations
 
@@ -56,30 +56,30 @@ _EXACT_FORMS: Final = rf"""
       | ATATT3[\w=-]{{12}}
       | AGE-SECRET-KEY-1[0-9A-Z]{{20}}
 """
-"""Forms that no word has. Verbose, as the next two."""
+"""Forms that no word has. In verbose syntax, as are the next two."""
 
 _PREFIXES: Final = r"""
     gh[opsur]_|github_pat_|npm_|pypi-|hf_|do[opr]_v1_|shp(?:at|ss|ca|pa|tka)_|dckr_[po]at_|whsec_|gsk_|r8_
     |sbp_|glsa_|lin_api_|ntn_|sntry[su]_|rubygems_|ph[cx]_|glc_|pul-|sgp_|nfp_|sb_secret_|duffel_(?:live|test)_
     |shippo_(?:live|test)_|pplx-|xai-|sq0(?:atp|csp)-|hv[sb]\.|dp\.pt\.|GOCSPX-|PMAK-|NRAK-|rnd_|figd_|aio_
 """
-"""Prefixes behind which a word may stand, as in `npm_configuration2024Guide`."""
+"""Prefixes that a word may follow, as in `npm_configuration2024Guide`."""
 
 _PREFIXES_OF_SEVERAL: Final = r"""
     gl(?:pat|dt|rt|ptt|cbt|ft|ffct|imt|oas|soat|agent)-|[sprk]k-(?:proj|ant|svcacct|admin|or|live|test)-
     |lap[_-](?:live|test|proj|ant)[_-]|xox[abeprs][.-]|xapp-
 """
-"""Prefixes behind which several words may stand, joined by hyphens."""
+"""Prefixes that several words may follow, joined by hyphens."""
 
 _EXACT: Final = re.compile(f"{_START}(?:{_EXACT_FORMS})", re.VERBOSE)
 _PREFIXED: Final = re.compile(f"{_START}(?:{_PREFIXES})([A-Za-z0-9]{{12,512}})", re.VERBOSE)
 _SEVERAL: Final = re.compile(rf"{_START}(?:{_PREFIXES_OF_SEVERAL})([\w.-]{{8,512}})", re.VERBOSE)
 _ANY: Final = re.compile(f"{_START}(?:{_EXACT_FORMS}|{_PREFIXES}|{_PREFIXES_OF_SEVERAL})", re.VERBOSE)
-"""The beginning of any of them, so that most texts are read once."""
+"""The beginning of any form, so that most texts are scanned once."""
 
 
 _MARK: Final = re.compile(r"-----BEGIN |://|Q~|\||\.atlasv1\.|_mmk|-us\d|:AA|/webhook|\.slack\.com/")
-"""What each of the forms without a prefix has, and other texts hardly ever: without it they are not tried."""
+"""Each form without a prefix contains one of these; other texts rarely do. Without one, the forms are not tried."""
 
 _MARKED: Final = re.compile(
     rf"""
@@ -109,7 +109,7 @@ _MIN_PART: Final = 6
 
 
 def has_issued_token(text: str) -> bool:
-    """Return whether the text holds a token that a known service gives out."""
+    """Return whether the text contains a token issued by a known service."""
     return (_MARK.search(text) is not None and _MARKED.search(text) is not None) or (
         _ANY.search(text) is not None
         and (
@@ -125,7 +125,7 @@ def has_issued_token(text: str) -> bool:
 
 
 def _is_random(text: str) -> bool:
-    """Return whether letters and digits change as in no name made of words, acronyms and short numbers."""
+    """Return whether letters and digits alternate more than in a name made of words, acronyms and short numbers."""
     if _UNSPEAKABLE.search(text) or len(_DIGIT_IN_WORD.findall(text)) > 1:
         return True
     pieces = _PIECE.findall(text)

@@ -1,4 +1,4 @@
-"""Finds national ids and bank accounts by their form, checksum, and the word beside them. Pure."""
+"""Finds national ids and bank accounts by their form, their checksum, and the word before them. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SEPARATED: Final = re.compile(r"[\s.\-/_:]")
 _JOINT: Final = r"[ .\-/_:]?"
 
 _PERSON_WORDS: Final = words("user learner student pupil person patient employee staff member customer teacher parent")
-# "SOC" is a department too
+# without "soc", which is a department too
 _SSN_WORDS: Final = words("ssn social security itin taxpayer") | _PERSON_WORDS
 _NO_DEPARTMENTS: Final = words("id tax ein tin sin")
 _NINO_WORDS: Final = words("ni nin nino insurance ninumber nationalinsurance hmrc tax payroll") | _PERSON_WORDS
@@ -36,26 +36,26 @@ _DEPARTMENTS: Final = words(
 _CODE_BEFORE: Final = re.compile(r"(?<![A-Za-z])([A-Za-z]{2,15})\.?[ \-_/:]?$")
 _CODE_AFTER: Final = re.compile(r"[ \-_/:]([A-Za-z]{2,15})(?![A-Za-z])")
 _COURSE: Final = re.compile(r"[1-8]\d\d\D[0-4]\d\D")
-"""A number of three digits, and a section below 50: few social security numbers begin so."""
+"""A three-digit number and a section below 50. Few social security numbers begin like this."""
 _LONGEST_DEPARTMENT: Final = 8
 _YEAR: Final = re.compile(r"(?:19|20)\d\d$")
 
 _COURSES: Final = words("cs ma ph en ge ee me ch ec ps st")
-"""Departments of two letters that the numbers of National Insurance begin with too."""
+"""Two-letter departments with which a National Insurance number can begin too."""
 
 _NINO: Final = re.compile(
     r"[A-CEGHJ-PR-TW-Za-ceghj-pr-tw-z](?<![A-Za-z0-9].)(?i:[A-CEGHJ-NPR-TW-Z]([ \-]?)(\d\d)\1(\d\d)\1(\d\d)\1?[A-D])"
     r"(?![A-Za-z0-9])"
 )
-_NO_NINOS: Final = words("BG GB NK KN TN NT ZZ")
-"""What none begins with."""
+_UNUSED_NINO_PREFIXES: Final = words("BG GB NK KN TN NT ZZ")
+"""Prefixes that no National Insurance number has."""
 
 _CODICE_FISCALE: Final = re.compile(
     r"[A-Z][A-Z]{2}(?<![A-Za-z0-9].{3})[ .\-_/]?[A-Z]{3}[ .\-_/]?[\dLMNP-V]{2}[A-EHLMPRST][\dLMNP-V]{2}[ .\-_/]?"
     r"[A-Z][\dLMNP-V]{3}[ .\-_/]?[A-Z](?![A-Za-z0-9])",
     re.DOTALL,
 )
-"""Letters may stand for its digits, where two people would have the same."""
+"""Letters replace its digits when two people would have the same code."""
 _SMALL_CODICE_FISCALE: Final = re.compile(
     r"[a-z][a-z]{5}\d\d(?<![A-Za-z0-9].{8})[a-ehlmprst]\d\d[a-z]\d{3}[a-z](?![A-Za-z0-9])", re.DOTALL
 )
@@ -71,14 +71,14 @@ _NIE: Final = re.compile(r"[XYZxyz](?<![A-Za-z0-9].)(?i:[ \-]?\d{7}[ \-]?[A-Z])(
 _FORMS: Final = NumberForms(
     (
         NumberForm("ssn", _SSN, (3,)),
-        NumberForm("ssn_called", _BARE_SSN, (9,)),
-        NumberForm("cpf_called", re.compile(rf"{BEFORE}\d{{11}}{AFTER}"), (11,)),
+        NumberForm("ssn_named", _BARE_SSN, (9,)),
+        NumberForm("cpf_named", re.compile(rf"{BEFORE}\d{{11}}{AFTER}"), (11,)),
         NumberForm(
-            "aadhaar_called",
+            "aadhaar_named",
             re.compile(rf"{BEFORE}\d{{4}}{_JOINT}\d{{4}}{_JOINT}\d{{4}}{AFTER}"),
             (4, 8, 12),
         ),
-        NumberForm("dni_called", re.compile(rf"{BEFORE}\d{{8}}[ \-]?[A-Za-z](?![A-Za-z0-9])"), (8,)),
+        NumberForm("dni_named", re.compile(rf"{BEFORE}\d{{8}}[ \-]?[A-Za-z](?![A-Za-z0-9])"), (8,)),
         NumberForm(
             "nir",
             re.compile(
@@ -107,27 +107,27 @@ _FORMS: Final = NumberForms(
         ),
     )
 )
-"""In a resident id of China, a birthday of this decade is the date of an order instead."""
+"""In a Chinese resident id, a birthday in the current decade is the date of an order number instead."""
 
-_CALLED: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
-    "cpf_called": ("cpf", words("cpf")),
-    "aadhaar_called": ("aadhaar", words("aadhaar aadhar uid uidai")),
-    "dni_called": ("dni", words("dni nif")),
+_NAMED: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
+    "cpf_named": ("cpf", words("cpf")),
+    "aadhaar_named": ("aadhaar", words("aadhaar aadhar uid uidai")),
+    "dni_named": ("dni", words("dni nif")),
 }
-"""Forms that only count behind the name of the id: their checksum, and the names."""
+"""Forms that count only after the name of the id: their checksum, and the names."""
 
 _DATED: Final = re.compile(r"(?:19|20)\d\d[01]\d[0-3]\d|[0-3]\d[01]\d(?:19|20)\d\d")
 
 _IBAN: Final = re.compile(
     r"[A-Za-z\u0131](?i:[A-Z])\d\d(?<![A-Za-z0-9].{4})(?i:[ .\-_/]?[A-Z0-9]{1,4}){3,10}", re.DOTALL
 )
-"""The capital of a small letter without a dot is one of ASCII."""
+"""In upper case, a dotless i is an ASCII letter."""
 _JOINTS: Final = re.compile(r"[ .\-_/]")
 _IBAN_LENGTHS: Final = range(15, 35)
 
 
 def has_national_id(text: str) -> bool:
-    """Return whether the text holds a national id or an IBAN."""
+    """Return whether the text contains a national id or an IBAN."""
     if any(_is_checked("codice_fiscale", found[0]) for form in _CODICI_FISCALI for found in form.finditer(text)):
         return True
     digits = max((len(_SEPARATED.sub("", found[0])) for found in _DIGITS.finditer(text)), default=0)
@@ -147,23 +147,23 @@ def _has_nie_or_iban(text: str) -> bool:
 def _is_of_form(name: str, found: re.Match[str], text: str) -> bool:
     if name == "ssn":
         return _is_ssn(text, found)
-    if name == "ssn_called":
+    if name == "ssn_named":
         return bool(words_before(text, found.start()) & _BARE_SSN_WORDS)
-    if name in _CALLED:
-        checksum, names = _CALLED[name]
+    if name in _NAMED:
+        checksum, names = _NAMED[name]
         return bool(words_before(text, found.start()) & names) and is_valid(checksum, _compact(found[0]))
     return _is_checked(name, found[0])
 
 
 def _is_ssn(text: str, found: re.Match[str]) -> bool:
-    # it has no checksum: a section of a course has the same form, and often ends in a year
+    # it has no checksum; a course section has the same form and often ends in a year
     if words_before(text, found.start()) & _SSN_WORDS:
         return True
     return not _YEAR.search(found[0]) and not _is_section(text, found)
 
 
 def _is_section(text: str, found: re.Match[str]) -> bool:
-    """Return whether the number is that of a section of a course, beside the code of its department."""
+    """Return whether the number is a course section next to the code of its department."""
     if not _COURSE.match(found[0]):
         return False
     before = _CODE_BEFORE.search(text, max(0, found.start() - 20), found.start())
@@ -178,9 +178,9 @@ def _is_department(word: str) -> bool:
 
 
 def _is_nino(text: str, found: re.Match[str]) -> bool:
-    if found[0][:2].upper() in _NO_NINOS:
+    if found[0][:2].upper() in _UNUSED_NINO_PREFIXES:
         return False
-    # it has no checksum: joined it looks like the code of a course, in groups like one with a date
+    # it has no checksum; joined it looks like a course code, grouped like a code with a date
     if words_before(text, found.start()) & _NINO_WORDS:
         return True
     pairs = int(found[2]), int(found[3]), int(found[4])
@@ -213,7 +213,7 @@ def _compact(text: str) -> str:
 
 
 def _begins_with_iban(text: str) -> bool:
-    """Return whether an IBAN ends at one of the ends of a group: what follows may be another word."""
+    """Return whether the text begins with an IBAN that ends at a group boundary. A word may follow it."""
     number = ""
     for group in _JOINTS.split(text.upper()):
         number += group

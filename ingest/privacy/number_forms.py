@@ -1,4 +1,4 @@
-"""Looks for forms of numbers where a number begins, and there only for those whose first group is so long. Pure."""
+"""Finds numbers of many forms in one pass: tries a form only where a first group of digits has its length. Pure."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Final, NamedTuple
 from ingest.work import WORK
 
 PARENTHESIS: Final = 0
-"""Stands for the length of the first group where a number begins with an area code in parentheses."""
+"""Length of the first group, for a number that begins with an area code in parentheses."""
 
 _GROUP: Final = re.compile(r"\d+|\(")
 
 
 class NumberForm(NamedTuple):
-    """A form of numbers that begin with a digit, with no digit before it, or with a parenthesis."""
+    """A form of numbers. They begin with a digit that no digit precedes, or with a parenthesis."""
 
     name: str
     pattern: re.Pattern[str]
     first_group: Iterable[int]
-    """Lengths the first group of digits may have."""
+    """Possible lengths of the first group of digits."""
 
 
 class NumberForms:
-    """Finds numbers of many forms in one pass over a text."""
+    """Finds numbers of several forms in one pass over a text."""
 
     def __init__(self, forms: Iterable[NumberForm]) -> None:
         self._by_length: defaultdict[int, list[tuple[int, NumberForm]]] = defaultdict(list)
@@ -34,7 +34,7 @@ class NumberForms:
                 self._by_length[length].append((position, form))
 
     def matches(self, text: str) -> Iterator[tuple[str, re.Match[str]]]:
-        """Give each match and the name of its form; matches of one form do not overlap."""
+        """Yield each match with the name of its form. Matches of one form do not overlap."""
         ends: dict[int, int] = {}
         for group in _GROUP.finditer(text):
             start, end = group.span()

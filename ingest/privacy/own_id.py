@@ -1,8 +1,8 @@
 """Finds the raw id of an event's own learner in the other texts of the event. Pure.
 
-Ids are compared by their letters and digits. Case, the Unicode form, percent-encoding and HTML entities make no
-difference, any run of other characters is one separator, and a UUID is the same in each of its spellings. Only a whole
-id is found, between separators. An id of fewer than six characters is not looked for: it is part of too many words.
+Ids are compared by letters and digits. Case, Unicode form, percent-encoding and HTML entities make no difference, any
+run of other characters is one separator, and all spellings of a UUID are equal. Only a whole id between separators is
+found. An id of fewer than six characters is not searched for, because it is part of too many words.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHORTEST: Final = 6
 PLACEHOLDER: Final = "{id}"
 
 _MAX_LAYERS: Final = 16
-"""Of encoding; each system a text passes through may add one."""
+"""Maximum layers of encoding. Each system that a text passes through may add one."""
 
 _CHARACTERS_OF_A_UNIT: Final = 2
 _PLAIN_CHARACTERS_OF_A_UNIT: Final = 8
@@ -38,14 +38,14 @@ _BARE_UUID: Final = re.compile(r"(?<=-)([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([
 
 
 def search_key(user_id: str | None) -> str | None:
-    """Return the id as it is looked for in a `searchable_text`; None when it is not looked for."""
+    """Return the id as it is searched for in a `searchable_text`; None if it is too short to be searched for."""
     if user_id is None:
         return None
     return _recent_key(user_id) if len(user_id) <= LONGEST_CACHED else _key(user_id)
 
 
 def searchable_text(text: str) -> str:
-    """Return a text in the form in which ids are compared, and again decoded where it is encoded.
+    """Return a text in the form in which ids are compared, followed by its decoded form if it is encoded.
 
     The form is lower case in NFKC, with one hyphen for each run of separators and at both ends.
     """
@@ -56,30 +56,30 @@ def searchable_text(text: str) -> str:
 
 
 def is_whole(text: str, own: str) -> bool:
-    """Return whether a text is nothing but `own`, in any of its spellings."""
+    """Return whether a text is `own` and nothing else, in any of its spellings."""
     return _key(text) == own
 
 
 def is_in(text: str, user_id: str) -> bool:
-    """Return whether a text holds the id of a learner as it was sent."""
+    """Return whether a text contains the raw id of a learner."""
     own = search_key(user_id)
     return own is not None and own in searchable_text(text)
 
 
 def mask_segments(path: str, own: str) -> str:
-    """Return a path whose segments that hold `own` are `{id}`."""
+    """Return a path with each segment that contains `own` replaced by `{id}`."""
     if own not in searchable_text(path):
         return path
     segments = (PLACEHOLDER if own in searchable_text(one) else one for one in path.split("/"))
     kept = "/".join(segments)
-    # an id with a slash is in no segment
+    # an id that contains a slash is in no single segment
     return PLACEHOLDER if own in searchable_text(kept) else kept
 
 
 def _key(user_id: str) -> str | None:
     if len(user_id) < SHORTEST:
         return None
-    # most ids are sent in the form in which they are compared
+    # most ids already have the form in which they are compared
     if (len(user_id) < _UUID_DIGITS and _WORDS.fullmatch(user_id)) or _UUID.fullmatch(user_id):
         return f"-{user_id}-"
     WORK.units += _UNITS_OF_AN_ID + _units_of(user_id)
@@ -87,7 +87,7 @@ def _key(user_id: str) -> str | None:
     uuid = session_uuid(decoded)
     if uuid is not None:
         return f"-{uuid}-"
-    # as it was sent only where decoding leaves too little
+    # the id as it was sent is used only if its decoded form is too short
     keys = (_canonical(form) for form in dict.fromkeys((decoded, user_id)))
     return next((key for key in keys if len(key) >= SHORTEST + 2), None)
 
@@ -110,7 +110,7 @@ def _canonical(text: str) -> str:
 
 
 def _letter(character: str) -> str:
-    # a mark belongs to its letter
+    # a combining mark belongs to its letter
     return character if character.isalnum() or unicodedata.category(character)[0] == "M" else "-"
 
 

@@ -1,4 +1,4 @@
-"""The kinds of personal data that are looked for."""
+"""The kinds of personal data that detectors find."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Personal(StrEnum):
-    """What was found."""
+    """A kind of personal data."""
 
     EMAIL = "email"
     PHONE = "phone"

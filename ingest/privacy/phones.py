@@ -1,4 +1,4 @@
-"""Finds phone numbers: with a country code, grouped as people write them, or behind a word that says so. Pure."""
+"""Finds phone numbers: with a country code, in a usual grouping, or after a word such as `phone`. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _START: Final = rf"{BEFORE}(?<!\d[ .\-/])"
 _END: Final = rf"(?:(?![ .\-/]?\d)|(?=[ .\-/_](?:19|20)\d\d(?!\d))){AFTER}"
 _JOINT: Final = r"(?: ?[.\-/_] ?| )"
 _OPEN: Final = r"(?:\) ?[\-/]? ?| ?[.\-/_] ?| )"
-"""Between the area code, perhaps in parentheses, and the rest."""
+"""Separators between the area code, perhaps in parentheses, and the rest."""
 
 _FORMS: Final = NumberForms(
     NumberForm(region, re.compile(f"{_START}(?:{form}){_END}"), first_group)
@@ -50,7 +50,7 @@ _MIN_DIGITS: Final = 9
 _DATE: Final = re.compile(r"(?<!\d)(?:19|20)\d\d(?:[ .\-/_]?[01]\d[ .\-/_]?[0-3]\d)?(?!\d)")
 _PAIR: Final = re.compile(r"(?<!\d)\d\d(?!\d)")
 _LARGEST_PLACE: Final = 31
-"""Pairs of digits up to this are days, hours or the places of a lesson, when all are."""
+"""If no pair of digits exceeds this, the pairs are dates, hours or lesson numbers."""
 
 _WORDS: Final = words(
     "tel telephone phone phonenumber mobile cell cellphone fax sms whatsapp handy telefon telefono"
@@ -60,7 +60,7 @@ _WORDS: Final = words(
 
 
 def has_phone(text: str) -> bool:
-    """Return whether the text holds a phone number."""
+    """Return whether the text contains a phone number."""
     if "+" in text and any(_is_international(found[0]) for found in _PLUS.finditer(text)):
         return True
     if not has_nine_digits(text):

@@ -1,8 +1,8 @@
-"""Tells the fixed words of a route from the ids in a path. Pure.
+"""Distinguishes the fixed words of a route from the ids in a path. Pure.
 
-A word may have a number in it (`oauth2`, `i18n`, `sha256`, `v1beta1`). An id is recognized by its digits: a number on
-its own, three or more digits in a row, or several numbers between letters. What the rules cannot tell apart is taken
-for an id, because one template too few costs less than one learner too many.
+A word may contain a number (`oauth2`, `i18n`, `sha256`, `v1beta1`). An id is recognized by its digits: a separate
+number, three or more digits in a row, or several numbers between letters. An ambiguous segment counts as an id: an
+unnecessary placeholder does less harm than a stored id of a learner.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ _DIGIT: Final = re.compile(r"\d")
 _PART: Final = re.compile(r"[^\W_]+")
 
 _QUALIFIED_NAME: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
-"""Such as the full name of a gRPC service."""
+"""A qualified name, such as that of a gRPC service."""
 
 _VERSION: Final = re.compile(
     r"(?:v|lti)\d{1,3}(?:[.p]\d{1,3}){0,2}(?:[-.]?(?:p\d{1,2})?(?:alpha|beta|rc|preview)\d{0,2})?|v(?:19|20)\d\d-\d\d(?:-\d\d)?",
     re.IGNORECASE,
 )
 _BARE_VERSION: Final = re.compile(r"\d|\d{1,2}(?:\.\d{1,3}){1,2}|(?:19|20)\d\d-\d\d(?:-\d\d)?")
-"""Only behind a segment of API."""
+"""A version only after a segment such as `api`."""
 _API: Final = frozenset({"api", "apis", "rest"})
 
 _DOTTED_VERSION: Final = re.compile(r"\d{1,2}(?:\.\d{1,3}){1,2}")
-"""Only behind a protocol: elsewhere it may be the number of a section."""
+"""A version only after a protocol: elsewhere it may be a section number."""
 _PROTOCOLS: Final = frozenset(
     {"lti", "ltiadvantage", "oauth", "openid", "oidc", "saml", "scorm", "xapi", "tincan", "qti", "cmi5", "caliper"}
     | {"soap", "odata", "fhir", "hl7", "scim", "wms", "wfs", "rss", "http", "tls", "openapi", "swagger", "graphql"}
 )
 
 VERSIONED: Final = _API | _PROTOCOLS
-"""Segments behind which a bare number may be a version."""
+"""Segments after which a bare number may be a version."""
 
 _WORD_WITH_NUMBER: Final = re.compile(r"[A-Za-z]+\d{1,2}")
 _CAMEL_CASE: Final = re.compile(r"[A-Z]{0,5}[a-z]+(?:[A-Z][a-z]+)*\d{1,2}(?:[A-Z][a-z]{2,})+")
@@ -60,12 +60,12 @@ _NAMES: Final = re.compile(
     r"|(?:html|csv|json|xml|pdf|text|txt|speech|image|md)2(?:html|csv|json|xml|pdf|text|txt|speech|image|md)",
     re.IGNORECASE,
 )
-"""Words that no rule here covers."""
+"""Words that no rule below covers."""
 
 _LED: Final = re.compile(
     r"(?:oauth\d|openid\d|saml\d|https?\d|html\d|css\d|web\d|ipv[46]|mp[34]|ec2|s3|log4)[a-z]{2,12}", re.IGNORECASE
 )
-"""`oauth2callback`: the name of a technology, and a word."""
+"""`oauth2callback`: the name of a technology and a word."""
 
 _KIND_OF_THING: Final = re.compile(
     r"(?:user|usr|uid|id|student|pupil|learner|teacher|member|customer|client|account|acct|person|profile|org|tenant"
@@ -75,13 +75,13 @@ _KIND_OF_THING: Final = re.compile(
     r"|guest|anon|visitor|object|entity|record|entry|resource|asset|block|page|test)\d+",
     re.IGNORECASE,
 )
-"""`course42` is one of the courses."""
+"""Nouns of courses and the like: `course42` is an id."""
 
 _HEX: Final = re.compile(r"(?=.*\d)[0-9a-f]{6,}|(?=.*\d)[0-9A-F]{6,}")
 _HEX_LETTERS: Final = re.compile(r"(?<![A-Za-z])(?:[a-f]{12}|[A-F]{12})")
-"""No word is made of these letters alone."""
+"""No word consists only of these letters."""
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9_.+\-][@|][A-Za-z0-9]|^[@~](?!me$)[A-Za-z]")
-"""`ada@school`, `auth0|ada`, `@ada` and `~ada` name somebody."""
+"""`ada@school`, `auth0|ada`, `@ada` and `~ada` are accounts."""
 _HUMP: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _VOWEL: Final = re.compile(r"[aeiouy]", re.IGNORECASE)
 _NO_LETTERS: Final = re.compile(r"[^A-Za-z]+")
@@ -91,9 +91,9 @@ _MAX_ODD_HUMPS: Final = 2
 
 
 def is_word(segment: str, before: str = "") -> bool:
-    """Return whether a decoded segment of a path is part of the route, and not an id.
+    """Return whether a decoded path segment is part of the route, and not an id.
 
-    `before`: the segment before it, if it is in VERSIONED. A bare number behind it may be a version.
+    `before` is the segment before it, if that is in VERSIONED. A bare number after it may be a version.
     """
     if len(segment) > LONGEST_WORD and not (
         len(segment) <= _LONGEST_QUALIFIED_NAME and _QUALIFIED_NAME.fullmatch(segment)
@@ -129,7 +129,7 @@ def _is_word_part(part: str) -> bool:
 
 
 def _is_random(segment: str) -> bool:
-    """Return whether letters look drawn by lot: words have vowels, and names in camel case have few short humps."""
+    """Return whether the letters look random: words have vowels, and camel-case names have few short parts."""
     if len(segment) < _SHORTEST_RANDOM:
         return False
     if _UNSPEAKABLE.search(segment):

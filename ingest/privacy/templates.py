@@ -1,4 +1,4 @@
-"""Turns the path of a request into the template of its route: for privacy, and so that there are few of them. Pure."""
+"""Turns the path of a request into the template of its route, for privacy and to bound their number. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_SEGMENTS: Final = 12
 
 _ORIGIN: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 _MARK: Final = re.compile(r"[{<\[(:*\\^$]")
-"""What every placeholder has one of."""
+"""Every placeholder contains one of these."""
 _QUERY: Final = re.compile(r"[?#;].*", re.DOTALL)
 
 _TOKEN: Final = re.compile(
@@ -54,15 +54,15 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""What a path or a template consists of. Placeholders as Django, Flask, FastAPI, Rails, Express, ASP.NET, Spring,
-Laravel, Go, Next.js and OpenAPI write them; a slash or a question mark inside one is part of it."""
+"""A part of a path or a template. Covers the placeholders of Django, Flask, FastAPI, Rails, Express, ASP.NET, Spring,
+Laravel, Go, Next.js and OpenAPI. A slash or a question mark inside a placeholder belongs to it."""
 
 
 def template_of(endpoint: str) -> str:
-    """Return the endpoint without host, query and whatever looks like an id; a template stays as it is.
+    """Return the endpoint without host and query, with ids replaced by `{id}`. A template is returned unchanged.
 
-    `/courses/42/lessons/6ba7b810-9dad-11d1-80b4-00c04fd430c8?page=2` is `/courses/{id}/lessons/{id}`, and so is what
-    stands for ids that differ. Which segments are words is decided by `is_word`.
+    `/courses/42/lessons/6ba7b810-9dad-11d1-80b4-00c04fd430c8?page=2` becomes `/courses/{id}/lessons/{id}`. Segments
+    that `is_word` does not accept count as ids.
     """
     WORK.units += len(endpoint) // 4 + 5
     path = _ORIGIN.sub("", endpoint)
@@ -81,7 +81,7 @@ def template_of(endpoint: str) -> str:
 
 
 def _segments(path: str) -> list[tuple[list[str], str]]:
-    """Return each segment up to the query, and the texts between its placeholders."""
+    """Return each segment before the query, and the texts between its placeholders."""
     segments: list[tuple[list[str], str]] = []
     texts: list[list[str]] = [[]]
     segment: list[str] = []
@@ -102,7 +102,7 @@ def _segments(path: str) -> list[tuple[list[str], str]]:
 
 
 def _is_named(texts: list[str], segment: str, before: str) -> bool:
-    """Return whether a segment is a name or a placeholder, and no text of it could be an id or personal."""
+    """Return whether a segment is a name or a placeholder, and none of its texts could be an id or personal."""
     for text in texts:
         is_name = _is_recent_name if len(text) <= LONGEST_CACHED else _is_name
         if not is_name(text, before):
@@ -111,7 +111,7 @@ def _is_named(texts: list[str], segment: str, before: str) -> bool:
 
 
 def _is_name(text: str, before: str) -> bool:
-    # the anchors of a regular expression belong to no word
+    # regular expression anchors are not part of a word
     plain = unquote(text).strip("^$")
     return is_word(plain, before) and find_personal(plain) is None
 

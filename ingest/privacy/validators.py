@@ -1,4 +1,4 @@
-"""Calls the validators of other libraries. None of them can fail a request: a failure means "not of this kind"."""
+"""Calls the validators of other libraries. A validator that raises counts as "not of this kind"."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def _ip_address(address: str) -> bool:
 
 
 MAX_CANDIDATES: Final = 32
-"""Of one text: no id and no name has so many numbers."""
+"""Maximum candidates of one text. No id and no name contains so many numbers."""
 
 _UNITS_OF_A_PHONE: Final = 90
 _UNITS: Final = 15
 
 
 class TooManyCandidates(Exception):
-    """A text holds more numbers than are looked at."""
+    """A text contains more candidate numbers than are validated."""
 
 
 VALIDATORS: Final[Mapping[str, Callable[[str], bool]]] = {
@@ -63,13 +63,13 @@ VALIDATORS: Final[Mapping[str, Callable[[str], bool]]] = {
     "phone": _phone,
     **{f"phone_{region.lower()}": partial(_phone, region=region) for region in REGIONS},
 }
-"""Validators by name. A name is a value of the label `detector` of the metric that counts failures."""
+"""Validators by name. The name is the value of the label `detector` of the metric that counts failures."""
 
 
 def is_valid(name: str, text: str) -> bool:
-    """Return whether the named validator takes the text. A validator that raises is counted and takes nothing.
+    """Return whether the named validator accepts the text. If it raises, count the failure and return False.
 
-    Raises TooManyCandidates beyond MAX_CANDIDATES of one text.
+    Raises TooManyCandidates after MAX_CANDIDATES of one text.
     """
     WORK.candidates += 1
     if WORK.candidates > MAX_CANDIDATES:

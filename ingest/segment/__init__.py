@@ -1,1 +1,1 @@
-"""The door for senders that speak Segment's tracking API."""
+"""Segment's tracking API, translated into events."""

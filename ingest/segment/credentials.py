@@ -1,4 +1,4 @@
-"""The write key of a Segment client: HTTP Basic, the key as the user's name, an empty password."""
+"""Reads the write key of a Segment client: HTTP Basic with the key as user name and an empty password."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 
 
 def write_key(authorization: str | None) -> str | None:
-    """Return the key of an `Authorization: Basic` header; None when it is none, or has a password."""
+    """Return the key of an `Authorization: Basic` header; None if it is another header or has a password."""
     scheme, _, credentials = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,4 +1,4 @@
-"""Which type of event a Segment event is: by its name, or by the operator's mapping file."""
+"""Maps Segment events to event types: by the operator's mapping file, else by the name of the type."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from runtime.errors import ConfigurationError
 from schemas.catalogue import CATALOGUE, EventType
 
 SESSION_ID: Final = "session_id"
-"""A property for Segment's senders, a field of the envelope for us."""
+"""A property in Segment's messages, an envelope field of our events."""
 
 _SETTING: Final = "ANALYTICS_SEGMENT_MAPPING"
 _SEPARATORS: Final = str.maketrans("", "", " _-")
 
 
 class Rule(BaseModel):
-    """What events of one name stand for."""
+    """The event type and the property names for Segment events of one name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     event_type: EventType
     properties: dict[str, str] = {}
-    """Names of ours by those of the sender; a name that is not listed stays as it is."""
+    """Our property names by those of the sender. A name that is not listed stays as it is."""
     ignore: frozenset[str] = frozenset()
-    """Names of the sender that are left out."""
+    """Property names of the sender that are dropped."""
 
     @model_validator(mode="after")
     def _names_what_there_is(self) -> Self:
@@ -53,23 +53,23 @@ def properties_of(event_type: EventType) -> list[str]:
 
 
 class EventMapping:
-    """The rules of a mapping file before the names of the types themselves."""
+    """The rules of a mapping file. They take precedence over the names of event types."""
 
     def __init__(self, rules: Mapping[str, Rule]) -> None:
-        """Take rules by the exact name of the event."""
+        """`rules` has the exact names of events as keys."""
         self._rules = rules
 
     def rule_for(self, name: str) -> Rule | None:
-        """Return what events of this name are; None when nobody said.
+        """Return the rule for events of this name; None if there is none.
 
-        `Session Start`, `session-start` and `sessionStart` are `session_start`: only case, spaces, hyphens and
-        underscores may differ. Nothing is guessed beyond that.
+        Without a rule in the file, `Session Start`, `session-start` and `sessionStart` are `session_start`: only case,
+        spaces, hyphens and underscores may differ.
         """
         return self._rules.get(name) or _BY_FOLDED_NAME.get(_folded(name))
 
 
 def read_mapping(path: str | None) -> EventMapping:
-    """Return the mapping of a file; without one only the names of the types count. Raises ConfigurationError."""
+    """Return the mapping in a file. Without a file only the names of types count. Raises ConfigurationError."""
     if path is None:
         return EventMapping({})
     try:
@@ -80,7 +80,7 @@ def read_mapping(path: str | None) -> EventMapping:
 
 
 def parse_mapping(text: str, path: str) -> EventMapping:
-    """Return the mapping that a text describes. Pure. Raises ConfigurationError that names each fault."""
+    """Return the mapping in a text. Pure. Raises ConfigurationError that lists each fault."""
     try:
         return EventMapping(_RULES.validate_python(json.loads(text, object_pairs_hook=_without_twins)))
     except ValidationError as error:
@@ -91,10 +91,10 @@ def parse_mapping(text: str, path: str) -> EventMapping:
 
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # of a name that is there twice a parser keeps the last: the first rule would be lost
+    # a parser keeps the last of two equal names: the first rule would be lost
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise ValueError("a name is there twice in one object")
+        raise ValueError("an object has the same name twice")
     return members
 
 

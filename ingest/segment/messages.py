@@ -1,4 +1,4 @@
-"""What Segment's clients send, as far as it is read, and what they are told. All else they send is dropped here."""
+"""The messages of Segment's clients, as far as they are read, and the answers. Other fields are dropped here."""
 
 from __future__ import annotations
 
@@ -16,69 +16,67 @@ from web.problems import Refusal
 
 TRACK: Final = "track"
 UNSUPPORTED: Final = ("identify", "page", "screen", "group", "alias")
-"""Calls that hold names, addresses and traits, and nothing that may be stored."""
+"""Calls that carry names, addresses and traits, and nothing that may be stored."""
 
 Text = Annotated[Any, WithJsonSchema({"type": ["string", "null"]})]
-"""A text as a rule; what else it is, is told of this message and not of the whole batch."""
+"""A text, but of any type here: a wrong type is then a fault of this message and not of the whole batch."""
 
 Id = Annotated[Any, WithJsonSchema({"type": ["string", "integer", "null"]})]
 Time = Annotated[Any, WithJsonSchema({"type": ["string", "number", "null"]})]
 
 
 class SegmentMessage(BaseModel):
-    """One call. `context`, `traits`, `integrations` and whatever else a client adds is read no further."""
+    """One call. `context`, `traits`, `integrations` and other fields of a client are ignored."""
 
     model_config = ConfigDict(frozen=True)
 
-    type: Text = Field(None, description="`track`; other calls are answered and ignored.")
-    event: Text = Field(None, description="Name of what happened.")
+    type: Text = Field(None, description="`track`. Other calls are answered and ignored.")
+    event: Text = Field(None, description="Name of the event.")
     message_id: Id = Field(None, alias="messageId", description="Idempotency key.")
     user_id: Id = Field(None, alias="userId", description="Raw id of the learner; hashed at once, never stored.")
-    anonymous_id: Id = Field(None, alias="anonymousId", description="Stands for the learner where there is no userId.")
+    anonymous_id: Id = Field(None, alias="anonymousId", description="Identifies the learner if there is no userId.")
     timestamp: Time = Field(None, description="When it happened: ISO 8601 with an offset, or Unix time.")
-    original_timestamp: Time = Field(
-        None, alias="originalTimestamp", description="The same, where there is no timestamp."
-    )
+    original_timestamp: Time = Field(None, alias="originalTimestamp", description="Used if there is no timestamp.")
     sent_at: Time = Field(
-        None, alias="sentAt", description="When it was sent. Corrects the times of a clock that runs ahead of ours."
+        None, alias="sentAt", description="When it was sent. Corrects times if the sender's clock is ahead."
     )
     properties: Annotated[Any, WithJsonSchema({"type": ["object", "null"]})] = Field(
-        None, description="As the type of event has them, or as the mapping file says, and `session_id`."
+        None, description="The properties of the event type, renamed by the mapping file, and `session_id`."
     )
 
 
 class SegmentBatch(BaseModel):
-    """Calls under the key `batch`; what else stands beside it is dropped."""
+    """Calls under the key `batch`. Other keys are dropped."""
 
     batch: list[SegmentMessage] = Field(min_length=1, max_length=MAX_BATCH_EVENTS)
-    sent_at: Time = Field(None, alias="sentAt", description="That of each call that has none of its own.")
+    sent_at: Time = Field(None, alias="sentAt", description="Applies to each call without its own sentAt.")
 
 
 class Request(NamedTuple):
-    """What is read of a body."""
+    """The parts of a body that are read."""
 
     messages: list[Any]
     sent_at: Any
-    """That of the batch, as it was sent; None where there is none."""
+    """`sentAt` of the batch, as it was sent; None if there is none."""
 
 
 class SegmentVerdict(BaseModel):
-    """The fate of one call; pointers are into the message as it was sent."""
+    """The verdict on one call. Pointers are into the message as it was sent."""
 
     index: int = Field(description="Position in the batch, from 0.")
-    message_id: str | None = Field(default=None, description="The messageId, where it is an opaque one.")
-    event_id: UUID | None = Field(default=None, description="The key it is stored by; None when it is not stored.")
+    message_id: str | None = Field(default=None, description="The messageId, if it is opaque.")
+    event_id: UUID | None = Field(default=None, description="The key it is stored under; None if it is not stored.")
     status: Literal["accepted", "rejected", "ignored"]
     code: str | None = Field(default=None, description="Why it was not accepted: stable, snake_case.")
     pointer: str | None = Field(default=None, description="JSON Pointer (RFC 6901) into the message.")
     detail: str | None = None
     edits: list[Edit] = Field(
-        default=[], description="What is stored otherwise than it was sent; left out when nothing is."
+        default=[], description="Fields that were changed before storage; left out if there are none."
     )
 
 
 class SegmentReply(BaseModel):
-    """Answer to readable calls: always 200, since clients read nothing else. What is not accepted is in `results`."""
+    """Answer to readable calls. Always 200: clients read only the status. `results` lists what was not accepted."""
 
     success: Literal[True] = True
     received: int

@@ -38,7 +38,7 @@ from web.routing import Route, address_of, headers_of
 BATCH: Final = "/v1/batch"
 CALLS: Final = {call: f"/v1/{call}" for call in (TRACK, *UNSUPPORTED)}
 ALIASES: Final = {f"/v1/{call[0]}": path for call, path in {"batch": BATCH, **CALLS}.items()} | {"/v1/import": BATCH}
-"""Paths by the alias that some clients use for them."""
+"""The path of each alias that some clients use."""
 
 _OUTCOMES: Final = {
     "unsupported_call": SegmentOutcome.IGNORED,
@@ -46,12 +46,12 @@ _OUTCOMES: Final = {
     DEFECT.code: SegmentOutcome.RETRY,
     TOO_COSTLY.code: SegmentOutcome.RETRY,
 }
-"""By code; any other is `rejected`."""
+"""Outcome by rejection code; any other code is `rejected`."""
 
 
 @dataclass(frozen=True)
 class SegmentRoutes:
-    """Takes messages from the network to the stream."""
+    """Accepts messages over HTTP and appends their events to the stream."""
 
     intake: Intake
     mapping: EventMapping
@@ -59,19 +59,19 @@ class SegmentRoutes:
 
     @property
     def routes(self) -> list[Route]:
-        """The route table."""
+        """Return the route table."""
         endpoints = {BATCH: self.batch} | {path: partial(self.call, call) for call, path in CALLS.items()}
         return [Route(path, ("POST",), endpoint, aliases_of(path)) for path, endpoint in endpoints.items()]
 
     async def batch(self, request: HttpRequest) -> Reply:
-        """Take the calls of a batch. Raises Refusal."""
+        """Accept the calls of a batch. Raises Refusal."""
         headers = headers_of(request)
         key = self._admit(headers, address_of(request))
         body = await read_body(headers, request.receive)
         return await self._take(body, read_batch(body), key)
 
     async def call(self, call: str, request: HttpRequest) -> Reply:
-        """Take one call. Raises Refusal."""
+        """Accept one call. Raises Refusal."""
         headers = headers_of(request)
         key = self._admit(headers, address_of(request))
         body = await read_body(headers, request.receive)
@@ -88,12 +88,12 @@ class SegmentRoutes:
             translated, parsed = await effort.run(self._parse(request, effort))
             accepted_ones = await effort.run(self.intake.accept_all(parsed, key, effort))
         outcomes = [
-            one if isinstance(translation, Rejection) else translation.retold(one)
+            one if isinstance(translation, Rejection) else translation.with_message_pointers(one)
             for translation, one in zip(translated, accepted_ones, strict=True)
         ]
         counts = Counter(map(_classify, outcomes))
         accepted = await self.intake.append(outcomes, ignored=counts[SegmentOutcome.IGNORED])
-        telemetry.segment_judged(counts)
+        telemetry.segment_calls_answered(counts)
         async with self.intake.effort(b"") as effort:
             await effort.run(self._note_unmapped(request.messages, outcomes, effort))
         if any(one.code == TOO_COSTLY.code for one in outcomes if isinstance(one, Rejection)):
@@ -101,7 +101,7 @@ class SegmentRoutes:
                 HTTPStatus.SERVICE_UNAVAILABLE, TOO_COSTLY.code, TOO_COSTLY.detail, headers={"retry-after": "1"}
             )
         if counts[SegmentOutcome.RETRY]:
-            # these clients read the status alone; what is stored by now counts once when they send it again
+            # these clients read only the status; events that are stored already count once when they are sent again
             raise defect_refusal()
         results = [_verdict(*one) for one in zip(count(), request.messages, translated, outcomes, strict=False)]
         answer = {
@@ -131,7 +131,7 @@ class SegmentRoutes:
     def _note_unmapped(self, messages: Sequence[Any], outcomes: Sequence[Outcome], effort: Effort) -> Steps[None]:
         for message, one in zip(messages, outcomes, strict=True):
             if effort.is_over:
-                # a name is not worth more work
+                # counting a name is not worth more work
                 break
             isolate_defect(self._note, message, _classify(one))
             yield

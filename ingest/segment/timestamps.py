@@ -1,4 +1,4 @@
-"""Times as Segment's clients write them, and the correction of a clock that runs ahead. Pure."""
+"""Timestamp formats of Segment's clients, and the correction of a sender's clock that is ahead. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 MIN_SKEW: Final = timedelta(minutes=1)
-"""A clock that is ahead by no more is left alone."""
+"""A clock that is ahead by at most this is not corrected."""
 
 _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _ISO_8601: Final = re.compile(
@@ -22,14 +22,14 @@ _SIGNS: Final = {"+": "+", "-": "-", "\u2212": "-"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS: Final = range(10**9, 10**11)
 _MILLISECONDS: Final = range(10**12, 10**14)
-"""Unix times from 2001 to 5138: no number is in both, so that nobody has to guess its unit."""
+"""Unix times in milliseconds, from 2001 to 5138. Disjoint from those in seconds, so the unit is unambiguous."""
 
 
 def as_rfc_3339(moment: Any) -> Any:
-    """Return a time in the form of RFC 3339 where it can be read in one way only, else as it is, for others to judge.
+    """Return an unambiguous time in RFC 3339 form. Anything else is returned unchanged, for validation to reject.
 
-    Read are ISO 8601 with a date, a time to the minute at least and an offset, in its long and its short form, and
-    numbers of seconds or milliseconds since 1970.
+    Accepts ISO 8601, basic or extended, with a date, a time of at least hours and minutes and an offset, and numbers of
+    seconds or milliseconds since 1970.
     """
     if isinstance(moment, str):
         if _RFC_3339.fullmatch(moment):
@@ -42,9 +42,9 @@ def as_rfc_3339(moment: Any) -> Any:
 
 
 def clock_ahead(sent_at: Any, now: datetime) -> timedelta | None:
-    """Return by how much the clock of a sender is ahead of ours, None when it is not, or not by more than MIN_SKEW.
+    """Return by how much the clock of a sender is ahead of ours; None if it is not ahead by more than MIN_SKEW.
 
-    A `sentAt` of the past says nothing: the message may have been sent before, and be sent again.
+    A `sentAt` in the past proves nothing: the message may have been sent before, and be sent again.
     """
     stamp = _read(as_rfc_3339(sent_at))
     if stamp is None:
@@ -54,7 +54,7 @@ def clock_ahead(sent_at: Any, now: datetime) -> timedelta | None:
 
 
 def moved_back(moment: Any, by: timedelta) -> Any:
-    """Return a time so much earlier, in its own offset; what is no time stays as it is."""
+    """Return a time moved back by `by`, in its own offset. A value that is not a time is returned unchanged."""
     stamp = _read(moment)
     try:
         return moment if stamp is None else (stamp - by).isoformat()

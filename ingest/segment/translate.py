@@ -1,7 +1,7 @@
-"""Turns a Segment message into an event as a native sender would send it, or says why it is none. Pure.
+"""Turns a Segment message into an event as a native sender would send it, or returns why it cannot. Pure.
 
-Nothing is judged here but what only Segment has. Ids that are numbers become their decimal text, and times have the
-form of RFC 3339; other values pass as they are, for our schemas to judge as strictly as ever.
+Only the fields that are specific to Segment are validated here. Numeric ids become decimal text, and times get RFC 3339
+form. Other values pass unchanged: the event schemas validate them as strictly as those of native senders.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ CLOCK_AHEAD: Final = "clock_ahead"
 """Code of the edit of a time that was corrected by `sentAt`."""
 
 _MAX_KEYS: Final = 32
-"""More properties than any type has."""
+"""More properties than any event type has."""
 
 _LARGEST_EXACT: Final = 2**53
-"""Beyond it, a number with a fraction may stand for another whole number than the one that was meant."""
+"""Above it, a number with a fraction may have been rounded from another whole number."""
 
 
 @dataclass(frozen=True)
 class Translation:
-    """An event, and where its parts were in the message."""
+    """An event, and the origin of its parts in the message."""
 
     event: Mapping[str, Any]
     origins: Mapping[str, str]
     """JSON Pointers into the message by those into the event, where they differ."""
     clock_ahead: timedelta | None = None
-    """By how much the time was moved back."""
+    """How far the time was moved back; None if it was not."""
 
-    def retold(self, outcome: Acceptance | Rejection) -> Acceptance | Rejection:
-        """Return the judgement with pointers into the message: its sender never saw the event."""
+    def with_message_pointers(self, outcome: Acceptance | Rejection) -> Acceptance | Rejection:
+        """Return the outcome with pointers into the message, which is what the sender knows."""
         if isinstance(outcome, Rejection):
             return replace(outcome, pointer=self._origin(outcome.pointer))
         return outcome._replace(
@@ -49,11 +49,11 @@ class Translation:
 
     @property
     def edits(self) -> list[dict[str, Any]]:
-        """Return what of the event is not as the message has it."""
+        """Return the changes that the translation made to values of the message."""
         if self.clock_ahead is None:
             return []
         detail = (
-            f"By sentAt the clock of the sender is ahead by {self.clock_ahead}: the time is stored so much earlier."
+            f"By sentAt, the clock of the sender is ahead by {self.clock_ahead}; the time was moved back by as much."
         )
         return [Edit(pointer=self._origin("/timestamp"), code=CLOCK_AHEAD, detail=detail).model_dump()]
 
@@ -67,9 +67,10 @@ class Translation:
 def translate(
     raw: Any, mapping: EventMapping, now: datetime, ahead: timedelta | None = None
 ) -> Translation | Rejection:
-    """Return the event in a message; else `unsupported_call` for a call without one, or what is wrong with it.
+    """Return the event in a message; `unsupported_call` for a call without an event; otherwise the fault.
 
-    `now` is when it arrived, `ahead` by how much the clock of its batch's sender is ahead; a message may know better.
+    `now` is when it arrived. `ahead` is by how much the clock of the sender is ahead according to its batch; a `sentAt`
+    of the message takes precedence.
     """
     if isinstance(raw, Rejection):
         return raw
@@ -77,11 +78,11 @@ def translate(
         return Rejection("not_an_object", "", "A message is a JSON object.")
     message = SegmentMessage.model_validate(raw)
     if message.type is None:
-        return Rejection("missing_property", "/type", "type says which call this is.")
+        return Rejection("missing_property", "/type", "type is required: it is the name of the call.")
     if message.type in UNSUPPORTED:
-        return Rejection("unsupported_call", "", "Nothing in this call may be stored; only track is.")
+        return Rejection("unsupported_call", "", "Only track calls are stored; this call was ignored.")
     if message.type != TRACK:
-        return Rejection("invalid_value", "/type", f"type is {TRACK} or one of {', '.join(UNSUPPORTED)}.")
+        return Rejection("invalid_value", "/type", f"type must be {TRACK} or one of {', '.join(UNSUPPORTED)}.")
     if message.sent_at is not None:
         ahead = clock_ahead(message.sent_at, now)
     return _translate_track(message, mapping, ahead)
@@ -91,23 +92,25 @@ def _translate_track(
     message: SegmentMessage, mapping: EventMapping, ahead: timedelta | None
 ) -> Translation | Rejection:
     if message.event is None:
-        return Rejection("missing_property", "/event", "event is the name of what happened.")
+        return Rejection("missing_property", "/event", "event is required: it is the name of the event.")
     if not isinstance(message.event, str):
-        return Rejection("invalid_type", "/event", "The name of an event is a text.")
+        return Rejection("invalid_type", "/event", "The name of an event must be a string.")
     rule = mapping.rule_for(message.event)
     if rule is None:
-        return Rejection("unknown_event", "/event", "No type has this name, and no rule of the mapping file either.")
+        return Rejection(
+            "unknown_event", "/event", "No event type has this name and no rule of the mapping file matches."
+        )
     given = {} if message.properties is None else message.properties
     if isinstance(given, Rejection):
         return replace(given, pointer="/properties")
     if not isinstance(given, dict):
-        return Rejection("invalid_type", "/properties", "properties is a JSON object.")
+        return Rejection("invalid_type", "/properties", "properties must be a JSON object.")
     renamed = _renamed(given, rule)
     return renamed if isinstance(renamed, Rejection) else _event(message, rule, *renamed, ahead)
 
 
 def _renamed(given: Mapping[str, Any], rule: Rule) -> tuple[dict[str, Any], dict[str, str]] | Rejection:
-    """Return the properties under our names, and the sender's names for them."""
+    """Return the properties under our names, and the sender's name of each."""
     properties: dict[str, Any] = {}
     names = {ours: theirs for theirs, ours in rule.properties.items()}
     for theirs, value in given.items():
@@ -115,10 +118,10 @@ def _renamed(given: Mapping[str, Any], rule: Rule) -> tuple[dict[str, Any], dict
             continue
         ours = rule.properties.get(theirs, theirs)
         if len(properties) > _MAX_KEYS:
-            detail = "No type of event has so many properties; send its own, or let the mapping file ignore the others."
+            detail = "Too many properties for any event type; send only its own, or ignore others in the mapping file."
             return Rejection("unknown_property", pointer(("properties", theirs)), detail)
         if ours in properties:
-            detail = "Two properties of this message stand for the same one of ours; send one of them."
+            detail = "Two properties of this message map to the same property; send one of them."
             return Rejection("ambiguous_property", pointer(("properties", theirs)), detail)
         properties[ours], names[ours] = value, theirs
     return properties, names
@@ -134,7 +137,7 @@ def _event(
     session_id = _id(properties.pop(SESSION_ID, None))
     if not isinstance(session_id, str | None):
         place = pointer(("properties", names[SESSION_ID]))
-        return Rejection("invalid_type", place, "session_id is a text of 1 to 128 characters, or a whole number.")
+        return Rejection("invalid_type", place, "session_id must be 1 to 128 characters, or a whole number.")
     origins = {pointer(("properties", ours)): pointer(("properties", theirs)) for ours, theirs in names.items()}
     is_anonymous = message.user_id in (None, "")
     has_timestamp = message.timestamp is not None
@@ -160,7 +163,7 @@ def _event(
 
 
 def _id(value: Any) -> Any:
-    """Return an id that is a whole number as its decimal text, anything else as it is."""
+    """Return a whole number as its decimal text, anything else unchanged."""
     if isinstance(value, bool):
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_EXACT:

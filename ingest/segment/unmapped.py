@@ -1,4 +1,4 @@
-"""The names of what Segment's senders sent in vain, gathered for `analytics doctor`."""
+"""Counts the names of Segment events that no event type matches, for `analytics doctor`."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ _HARMLESS: Final = re.compile(r"[A-Za-z0-9 _.:-]{1,64}")
 
 
 def is_harmless(text: str) -> bool:
-    """Whether a text of a sender's choice may be kept and shown: short, plain, and nothing that names a person."""
+    """Return whether a name may be kept and shown: short, plain, and without personal data."""
     return _HARMLESS.fullmatch(text) is not None and find_personal(text) is None
 
 
 def call_name(call: str) -> str:
-    """Return the name of a call that is no event; no harmless name of an event looks like it."""
+    """Return the name under which a call without an event is counted. No harmless event name has this form."""
     return f"{call}()"
 
 
 class UnmappedNames:
-    """Counts names in memory and writes them once in a while: no request waits for it, and no outage harms one."""
+    """Counts names in memory and writes them periodically, so that no request waits and an outage loses no counts."""
 
     def __init__(self, write: Callable[[Mapping[str, int]], Awaitable[None]]) -> None:
-        """`write` adds counts by name to those of other processes; it may raise StreamUnavailable."""
+        """`write` adds counts by name to those of other processes. It may raise StreamUnavailable."""
         self._write = write
         self._noted: Counter[str] = Counter()
         self._outage = OutageReport(telemetry.unmapped_names_unwritten)
 
     def note_event(self, name: str, *learner_ids: object) -> None:
-        """Count an event whose name stands for nothing; a name that holds an id of its learner is not kept."""
-        # what is longer is the id of no learner
+        """Count an event that no event type matches. A name that contains an id of its learner is not kept."""
+        # a longer text is not the id of a learner
         ids = (str(each) for each in learner_ids if isinstance(each, str | int) and len(str(each)) <= LONGEST_ID)
         is_kept = is_harmless(name) and not any(own_id.is_in(name, each) for each in ids)
         self._add(name if is_kept else OTHER, 1)
 
     def note_call(self, call: str) -> None:
-        """Count a call without anything that may be stored."""
+        """Count a call without an event."""
         self._add(call_name(call), 1)
 
     async def write(self) -> None:
-        """Write what was noted. What cannot be written now is kept for later."""
+        """Write the counts. If that fails, keep them for the next time."""
         noted, self._noted = self._noted, Counter()
         if not noted:
             return
@@ -66,11 +66,11 @@ class UnmappedNames:
                 raise
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Write at every interval until `stop` is set, and once more then."""
+        """Write at every interval until `stop` is set, and a last time then."""
         await poll(self.write, WRITE_INTERVAL, stop)
         await self.write()
 
     def _add(self, name: str, count: int) -> None:
-        # strangers to the mapping file must not fill the memory either
+        # bound the memory: a sender may use any number of names
         is_room = name in self._noted or len(self._noted) < MAX_NAMES
         self._noted[name if is_room else OTHER] += count

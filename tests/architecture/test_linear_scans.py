@@ -142,8 +142,8 @@ SCANS: Final[dict[str, tuple[Scan, tuple[str, ...]]]] = {
     ),
     "privacy.id_form.digest_of": (id_form.digest_of, ("a", "\u2167")),
     "privacy.id_form.is_digest": (id_form.is_digest, ("a", "sha256-")),
-    "privacy.id_form.stands_for_nothing": (
-        lambda text: id_form.stands_for_nothing("a_id", text),
+    "privacy.id_form.is_placeholder_value": (
+        lambda text: id_form.is_placeholder_value("a_id", text),
         (" ", "\u200b", "{{", "<%", "%25", "&lt;"),
     ),
     "privacy.ip_addresses.has_ip_address": (

@@ -73,7 +73,7 @@ BAD: dict[str, tuple[Any, str]] = {
         {"Lesson Viewed": LESSON | {"ignore": ["lesson_id"]}},
         "lesson_id cannot be both mapped and ignored",
     ),
-    "a rule twice": ('{"A": {"event_type": "level_up"}, "A": {"event_type": "level_up"}}', "there twice"),
+    "a rule twice": ('{"A": {"event_type": "level_up"}, "A": {"event_type": "level_up"}}', "same name twice"),
 }
 
 
