@@ -1,4 +1,4 @@
-"""One hostile input: what is sent, and how. It can be written to a file and sent again."""
+"""One hostile input: the bytes and how they are sent. It can be saved to a file and sent again."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ class Form(StrEnum):
     """How a payload becomes bytes on the wire."""
 
     RAW = "raw"
-    """As it is. `{write_key}`, `{read_key}` and `{host}` are replaced."""
+    """Sent unchanged, except that `{write_key}`, `{read_key}` and `{host}` are replaced."""
     TRACK = "track"
     BATCH = "batch"
     SEGMENT = "segment"
     """The body of a well-formed request to that endpoint, with a valid key."""
     GZIP_TRACK = "gzip-track"
     GZIP_BATCH = "gzip-batch"
-    """The same, compressed on the way."""
+    """The same, compressed before sending."""
     GZIPPED_BATCH = "gzipped-batch"
-    """The payload is declared as gzip and sent as it is."""
+    """The payload is declared as gzip and sent unchanged."""
     TEXTS = "texts"
-    """A text, placed into every field of the events of a batch that takes text."""
+    """A text that is placed into every text field of the events of a batch."""
     FRAMES = "frames"
     """Bytes that follow the handshake of a WebSocket with a valid key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is sent, and how."""
+    """A payload and how it is sent."""
 
     lineage: str
     """Name of the seed or generator this input descends from."""
@@ -49,7 +49,7 @@ class Attempt:
     repeat: int = 1
     """How many times the bytes are sent on one connection."""
     connections: int = 1
-    """How many connections send the same at once."""
+    """How many connections send the same payload at once."""
     piece_bytes: int = 0
     """Size of one write; 0 sends everything at once."""
     pause_seconds: float = 0.0
@@ -57,7 +57,7 @@ class Attempt:
     hold_seconds: float = 0.0
     """Time for which the connections stay open after the last write."""
     reads: bool = True
-    """Whether the client reads what it is sent."""
+    """Whether the client reads the responses."""
     must_be_refused: bool = False
     """Whether an answer below 400 is a finding. Not inherited by mutants."""
 
@@ -73,11 +73,11 @@ def write_attempt(attempt: Attempt, file: Path) -> None:
 
 
 def read_attempt(file: Path) -> Attempt:
-    """Return the attempt in a file. Raises ValueError when there is none."""
+    """Return the attempt in a file. Raises ValueError when the file has none."""
     try:
         fields = json.loads(file.read_text())
         fields["payload"] = zlib.decompress(base64.b64decode(fields["payload"]))
         fields["service"], fields["form"] = Service(fields["service"]), Form(fields["form"])
         return Attempt(**fields)
     except (KeyError, TypeError, ValueError, zlib.error) as error:
-        raise ValueError(f"{file} holds no attempt: {error}") from error
+        raise ValueError(f"{file} has no attempt: {error}") from error

@@ -1,4 +1,4 @@
-"""Bodies by a grammar of JSON that is broken on purpose. Seeded, pure."""
+"""Bodies from a JSON grammar that is broken on purpose. Seeded, pure."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ _NAMES: Final = (
     "event_type ",
 )
 _STATES: Final = (b"", b"", b"[" * 1_500, b'{"a":' * 1_500, b'["', b'{"events":[', b'[{"event_type":"')
-"""Beginnings that bring a parser into a state: at the start, deep, in a text, in an event."""
+"""Prefixes that bring a parser into a state: at the start, nested, in a string, in an event."""
 _LONGEST_RUN: Final = 15
-"""Doublings of a fragment in a run."""
+"""Maximum doublings of a fragment in a run."""
 
 
 def runs(rng: Random) -> bytes:
-    """Return up to four fragments of JSON behind a beginning, each repeated up to some thousand times."""
+    """Return up to four fragments of JSON after a prefix, each repeated up to some thousand times."""
     made = rng.choice(_STATES) + b"".join(
         rng.choice(_FRAGMENTS) * 2 ** rng.randint(0, _LONGEST_RUN) for _ in range(rng.randint(1, 4))
     )
@@ -80,14 +80,14 @@ def runs(rng: Random) -> bytes:
 
 
 def events(rng: Random) -> bytes:
-    """Return a batch of up to 200 events of which every member may be of the wrong type."""
+    """Return a batch of up to 200 events, any member of which may have the wrong type."""
     batch = [_event(rng) for _ in range(rng.choice((1, 2, 10, 50, 200)))]
     document: Any = {"events": batch} if rng.random() < 0.5 else batch
     return json.dumps(document, ensure_ascii=rng.random() < 0.8).encode("utf-8", "surrogatepass")[:MAX_BODY_BYTES]
 
 
 def messages(rng: Random) -> bytes:
-    """Return a batch as clients of Segment send it, of messages with odd members."""
+    """Return a batch in the form of Segment's clients, with messages that have odd members."""
     kinds = ("track", "page", "identify", "group", "alias", "screen", "odd")
     batch = [
         {

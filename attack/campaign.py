@@ -1,4 +1,4 @@
-"""One run: calm, the known attacks, the search, calm again."""
+"""One run: idle, the known attacks, the search, idle again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from bench.settled import percentile
 
 _WARM_ATTEMPTS: Final = 30
 _REPEATS: Final = 2
-"""How often a timed finding is measured again."""
+"""How often a finding that depends on time is measured again."""
 
 _GOOD: Final = (
     Attempt(
@@ -48,20 +48,20 @@ _GOOD: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run does."""
+    """The plan of a run."""
 
     seconds: float
-    """Of attack, without the start, the calm and the end."""
+    """Time of attack, without the start, the idle times and the end."""
     seed: int
     seeds: Sequence[Attempt]
     searches: bool = True
-    """Whether the time that is left after the seeds is spent on new inputs."""
+    """Whether the time left after the seeds is spent on new inputs."""
     calm_seconds: float = 4.0
-    """How long the services are watched before the attack, and left alone after it."""
+    """How long the services are observed without attack, before and after it."""
 
 
 class _Over(Exception):
-    """A service is dead or frozen: nothing more can be measured."""
+    """A service is dead or does not answer: nothing more can be measured."""
 
 
 class Campaign:
@@ -80,7 +80,7 @@ class Campaign:
         self._gauge = Gauge(system, watch)
 
     async def run(self, plan: Plan) -> None:
-        """Attack; the tally has the findings."""
+        """Attack. The tally has the findings."""
         await self._calm_down(plan.calm_seconds)
         until = time.monotonic() + plan.seconds
         if not await self._attack_all(plan, until):
@@ -90,7 +90,7 @@ class Campaign:
         self.tally.findings += settled_findings(self.before, self.after, self._bounds)
 
     async def _attack_all(self, plan: Plan, until: float) -> bool:
-        """Attack every service at once; return whether all of them live."""
+        """Attack all services concurrently; return whether all of them are alive."""
         survived = True
         try:
             async with asyncio.TaskGroup() as lanes:
@@ -101,7 +101,7 @@ class Campaign:
         return survived
 
     async def _calm_down(self, seconds: float) -> None:
-        # code and memory that every service needs at its first requests
+        # every service loads code and memory at its first requests
         for _ in range(_WARM_ATTEMPTS):
             await asyncio.gather(*map(self._gauge.measure, _GOOD))
         since = time.monotonic()
@@ -153,14 +153,14 @@ class Campaign:
         print(f"found: {finding.measure}, {finding.service}, {finding.value:g} > {finding.bound:g}", file=sys.stderr)
 
     def _kill(self, name: str) -> None:
-        """End a process that would not listen to a signal to stop."""
+        """Kill a process that may not handle SIGTERM."""
         for process in self._system.processes:
             if process.name == name:
                 os.kill(process.pid, signal.SIGKILL)
 
 
 def _cost(measured: Measured) -> float:
-    """Return what the search looks for more of, in seconds: processor time, and delay of others."""
+    """Return the cost that the search maximizes, in seconds: processor time and delay of other clients."""
     return sum(
         cost.cpu_seconds + max(0.0, cost.livez_seconds - cost.machine_seconds) for cost in measured.costs.values()
     )

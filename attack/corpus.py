@@ -1,4 +1,4 @@
-"""Attacks that once did harm, or are known to harm others: where every run begins."""
+"""Attacks that did harm once or are known to harm other services. Every run begins with them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _to_ingest: Final = partial(Attempt, service=Service.INGEST)
 _frames: Final = partial(Attempt, service=Service.DASHBOARD, form=Form.FRAMES)
 
 DEEP_TEXT: Final = b"[" * 1_100 + b'"' + b'\\"' * 14_000
-"""Nested too deep for a parser, then a text without an end."""
+"""Nested too deeply for a parser, then an unterminated string."""
 
 
 def _raw(lineage: str, service: Service = Service.INGEST, **options: Any) -> Attempt:

@@ -1,4 +1,4 @@
-"""Delivers an attempt over plain sockets: no client library, which would put right what is wrong on purpose."""
+"""Delivers an attempt over plain sockets. A client library would correct what is wrong on purpose."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from attack.attempt import Attempt, Form
 from attack.wire import Access, on_the_wire
 
 ATTACKER: Final = "127.0.0.3"
-"""Source address of every attack. Limits on an address must not reach the probes, which come from another."""
+"""Source address of all attacks. Limits per address must not affect the probes, which have another address."""
 
 _CONNECT_SECONDS: Final = 10.0
 _SEND_SECONDS: Final = 30.0
 _FIRST_SECONDS: Final = 0.25
 _ANSWER_SECONDS: Final = 20.0
-"""Patience with a request that is whole, so that an answer will come."""
+"""Time to wait for the response to a complete request."""
 _QUIET_SECONDS: Final = 0.03
 _READ_BYTES: Final = 64 * 1024
 _MAX_KEPT: Final = 256 * 1024
@@ -31,7 +31,7 @@ _CODE: Final = re.compile(rb'"code":"([a-z_]{1,64})"')
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The status of an answer, and the code of its problem document, empty without one."""
+    """The status of a response, and the code of its problem document; empty without one."""
 
     status: int
     code: str
@@ -39,20 +39,20 @@ class Answer:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of an attempt."""
+    """The result of an attempt."""
 
     seconds: float = 0.0
-    """From the first connection to the last answer."""
+    """From the first connection to the last response."""
     sent_bytes: int = 0
     answers: Counter[Answer] = field(default_factory=Counter)
 
 
 Turning = Callable[[], Awaitable[None]]
-"""Returns once the service has answered somebody else who asked after the call."""
+"""Returns when the service has answered a probe that began after the call."""
 
 
 async def deliver(attempt: Attempt, access: Access, turning: Turning) -> Outcome:
-    """Send an attempt and gather the answers, until they end or the service has nothing more to say."""
+    """Send an attempt and collect the responses, until they end or the service sends nothing more."""
     wire = on_the_wire(attempt, access)
     outcome = Outcome()
     started = time.monotonic()
@@ -63,7 +63,7 @@ async def deliver(attempt: Attempt, access: Access, turning: Turning) -> Outcome
 
 
 def answers_in(said: bytes) -> list[Answer]:
-    """Return the answers in what one connection was sent."""
+    """Return the responses in the bytes that one connection received."""
     found = list(_ANSWER.finditer(said))
     ends = [*(each.start() for each in found[1:]), len(said)]
     answers = []
@@ -80,7 +80,7 @@ async def _converse(attempt: Attempt, wire: bytes, access: Access, outcome: Outc
     except (OSError, TimeoutError):
         return
     said = bytearray()
-    # a server may close or reset the connection at any point, which is an answer too
+    # a server may close or reset the connection at any point, which is a response too
     with contextlib.suppress(OSError, TimeoutError):
         try:
             if attempt.reads:
@@ -124,7 +124,7 @@ async def _read(
     if not said and not await _read_once(reader, said, _ANSWER_SECONDS if is_whole else _FIRST_SECONDS):
         return
     if not said:
-        # either the service is busy with this input, or it waits for more of it
+        # the service is either busy with this input or waits for more of it
         await turning()
     before = -1
     while len(said) != before:
@@ -134,7 +134,7 @@ async def _read(
 
 
 async def _read_once(reader: asyncio.StreamReader, said: bytearray, seconds: float) -> bool:
-    """Read for so long at most; return whether the connection is open."""
+    """Read for up to `seconds`; return whether the connection is open."""
     try:
         async with asyncio.timeout(seconds):
             part = await reader.read(_READ_BYTES)

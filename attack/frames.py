@@ -1,4 +1,4 @@
-"""Frames of a WebSocket: masked, unmasked, fragmented, too long, broken. Seeded, pure."""
+"""WebSocket frames: masked, unmasked, fragmented, too long, malformed. Seeded, pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def frame(opcode: int, content: bytes, *, first: int = _FIN, masked: bool = True
         head += bytes((mask_bit | 126,)) + struct.pack("!H", length)
     else:
         head += bytes((mask_bit | 127,)) + struct.pack("!Q", length)
-    # a mask of zeros leaves the content as it is
+    # a mask of zeros leaves the content unchanged
     return head + (b"\0\0\0\0" if masked else b"") + content
 
 

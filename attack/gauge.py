@@ -17,10 +17,10 @@ from attack.verdict import Cost, Measured, Snapshot
 from attack.watch import REFERENCE, Watch
 
 STORED_SECONDS: Final = 0.2
-"""Time until the worker has taken what was accepted."""
+"""Time in which the worker stores the accepted events."""
 
 IDLE_SECONDS: Final = 2.0
-"""How long services are watched that do nothing."""
+"""How long idle services are observed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class _Before:
 
 
 class Gauge:
-    """Sends attempts and reads the figures before and after. One attempt at a time for each service."""
+    """Sends attempts and compares the figures before and after. One attempt at a time for each service."""
 
     def __init__(self, system: System, watch: Watch) -> None:
         self._system = system
@@ -44,10 +44,10 @@ class Gauge:
         self._series: dict[str, frozenset[str]] = {}
         self._calm: Mapping[str, float] = {}
         self._idle: Mapping[str, float] = {}
-        """Processor time of each service a second, without attack: of being watched."""
+        """Processor time of each service per second without attack, caused by the observation."""
 
     async def calm_down(self, calm: Mapping[str, float]) -> dict[str, Snapshot]:
-        """Take what there is now as normal; `calm` is the latency of each service in seconds."""
+        """Record the current state as normal. `calm` is the latency of each service in seconds."""
         self._calm = calm
         before = {process.name: process.cpu_seconds() for process in self._system.processes}
         await asyncio.sleep(IDLE_SECONDS)
@@ -58,7 +58,7 @@ class Gauge:
         return await self.snapshot()
 
     async def snapshot(self) -> dict[str, Snapshot]:
-        """Return what each service holds now."""
+        """Return the current resources of each service."""
         for process in self._system.processes:
             await self._new_series(process)
         return {
@@ -67,7 +67,7 @@ class Gauge:
         }
 
     async def measure(self, attempt: Attempt, *, pause: float = 0.0) -> Measured:
-        """Deliver an attempt, wait `pause` seconds more, and return what it cost. Raises NeverAnswered."""
+        """Deliver an attempt, wait `pause` more seconds, and return its cost. Raises NeverAnswered."""
         behind = self._behind(attempt.service)
         before = [_Before.of(process) for process in behind]
         started = time.monotonic()
@@ -107,7 +107,7 @@ class Gauge:
         try:
             found = await process.series()
         except (OSError, TimeoutError):
-            # it is overloaded or dead, which another figure shows
+            # the service is overloaded or dead, which another figure shows
             return 0
         self._series[process.name] = known | found
         return len(found - known)

@@ -1,4 +1,4 @@
-"""Requests whose request line, headers and framing are wrong, odd or many. Seeded, pure."""
+"""Requests with a wrong, odd or long request line, headers or framing. Seeded, pure."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ _CHUNKS: Final = (
 
 
 def head(rng: Random) -> bytes:
-    """Return one request, or several behind each other, with odd heads and bodies."""
+    """Return one request or several pipelined ones, with odd heads and bodies."""
     return b"".join(_one(rng) for _ in range(rng.choice((1, 1, 1, 2, 20))))
 
 

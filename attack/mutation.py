@@ -1,4 +1,4 @@
-"""Changes a payload a little or a lot. Seeded, pure."""
+"""Changes a payload slightly or a lot. Seeded, pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def mutate(payload: bytes, other: bytes, rng: Random) -> bytes:
 
 
 def _repeat(payload: bytes, _other: bytes, rng: Random) -> bytes:
-    """Repeat a piece, so that an effort that grows faster than the input shows."""
+    """Repeat a piece, to reveal work that grows faster than the input."""
     start, end = _piece(payload, rng)
     piece = payload[start:end]
     times = rng.choice((2, 10, 100, 1_000, 10_000))
@@ -30,7 +30,7 @@ def _repeat(payload: bytes, _other: bytes, rng: Random) -> bytes:
 
 
 def _lengthen(payload: bytes, _other: bytes, rng: Random) -> bytes:
-    """Double a longest run of the payload: its whole second half, or everything."""
+    """Double the longest possible run of the payload: its second half, or all of it."""
     half = len(payload) // 2
     return payload + payload[half:] if rng.random() < 0.5 else payload + payload
 

@@ -1,6 +1,6 @@
-"""Asks `/livez` of each service again and again: `python -m attack.probe NAME=PORT...`; one line for each answer.
+"""Probes `/livez` of each service repeatedly: `python -m attack.probe NAME=PORT...`. Prints one line per response.
 
-A process of its own, so that what keeps the attacker busy is not taken for delay of a service.
+A separate process, so that a busy attacker does not look like a slow service.
 """
 
 from __future__ import annotations

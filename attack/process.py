@@ -1,4 +1,4 @@
-"""What Linux and its own pages say about a service: memory, processor time, log, metrics."""
+"""Reads the memory, processor time, log and metrics of a service from Linux and from its own pages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Process:
             return False
 
     def resident_bytes(self) -> int:
-        """Return the memory it holds, 0 when it is dead."""
+        """Return the resident memory in bytes; 0 when the process is dead."""
         try:
             status = Path(f"/proc/{self.pid}/status").read_text()
         except (FileNotFoundError, ProcessLookupError):
@@ -48,18 +48,18 @@ class Process:
         return total / 1e9
 
     def waited_seconds(self) -> float:
-        """Return how long its main thread was ready to run and had no processor, 0 when it is dead."""
+        """Return how long the main thread was runnable without a processor, in seconds; 0 when it is dead."""
         try:
             return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
         except (FileNotFoundError, ProcessLookupError):
             return 0.0
 
     def log_bytes(self) -> int:
-        """Return the size of its log."""
+        """Return the size of the log in bytes."""
         return self.log.stat().st_size
 
     async def series(self) -> frozenset[str]:
-        """Return the names and labels of its metrics. Raises OSError or TimeoutError when it does not answer."""
+        """Return the names and labels of the metrics. Raises OSError or TimeoutError without an answer."""
         async with asyncio.timeout(_SERIES_SECONDS):
             _, _, page = (await ask(self.port, "/metrics")).partition(b"\r\n\r\n")
         lines = page.decode("utf-8", "replace").splitlines()

@@ -1,4 +1,4 @@
-"""What a run says at its end."""
+"""The report of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BYTES: Final = (Measure.PEAK_MEMORY, Measure.SETTLED_MEMORY)
 
 
 def lines(campaign: Campaign, folder: Path) -> Iterator[str]:
-    """Write every input of note into the folder, and give the report line by line."""
+    """Yield the report line by line. Writes the inputs that it mentions into the folder."""
     tally = campaign.tally
     yield "calm, /livez, 99th percentile: " + ", ".join(
         f"{name} {seconds * 1_000:.1f} ms" for name, seconds in campaign.calm.items()
@@ -39,7 +39,7 @@ def lines(campaign: Campaign, folder: Path) -> Iterator[str]:
     for worst in tally.worst():
         name = f"{worst.measure} {worst.service}"
         place = _saved(folder, f"worst {name}", worst.attempt)
-        yield f"  {name}: {_shown(worst.measure, worst.value)}, {_told(worst.attempt)}, {place}"
+        yield f"  {name}: {_shown(worst.measure, worst.value)}, {_described(worst.attempt)}, {place}"
     yield ""
     for number, finding in enumerate(tally.findings, 1):
         yield _finding(finding, folder, number)
@@ -55,7 +55,7 @@ def _finding(finding: Finding, folder: Path, number: int) -> str:
         text += f" ({finding.detail})"
     if finding.attempt is None:
         return text
-    return f"{text}, {_told(finding.attempt)}, {_saved(folder, f'finding {number}', finding.attempt)}"
+    return f"{text}, {_described(finding.attempt)}, {_saved(folder, f'finding {number}', finding.attempt)}"
 
 
 def _saved(folder: Path, name: str, attempt: Attempt) -> Path:
@@ -64,7 +64,7 @@ def _saved(folder: Path, name: str, attempt: Attempt) -> Path:
     return place
 
 
-def _told(attempt: Attempt) -> str:
+def _described(attempt: Attempt) -> str:
     return f"{attempt.lineage!r} as {attempt.form}, {len(attempt.payload):,} bytes"
 
 

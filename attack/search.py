@@ -1,4 +1,4 @@
-"""Guided search: keeps the inputs that cost most and changes those. Seeded, pure."""
+"""Guided search: keeps the most expensive inputs and mutates them. Seeded, pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from attack.mutation import mutate
 from schemas.limits import MAX_EVENT_BYTES
 
 KEPT: Final = 6
-"""Inputs of one form that are kept for their total cost, and as many for their cost per byte."""
+"""Number of inputs of one form that are kept for their total cost, and for their cost per byte."""
 
 _FRESH: Final = 0.4
 _LONGEST_SPOTTED: Final = 1.0
-"""Seconds; inputs that take longer, by waiting, are too slow to search with."""
+"""In seconds. Inputs that take longer, because they wait, are too slow for the search."""
 _OVERHEAD_BYTES: Final = 4_096
-"""Added to every size, so that the fixed cost of a request does not favour the smallest."""
+"""Added to every size, so that the fixed cost of a request does not favour the smallest inputs."""
 
 _Generator = Callable[[Random], bytes]
 
@@ -52,12 +52,12 @@ class Scored:
 
     @property
     def rate(self) -> float:
-        """Seconds a byte."""
+        """Seconds per byte."""
         return self.cost / (len(self.attempt.payload) + _OVERHEAD_BYTES)
 
 
 class Search:
-    """Proposes inputs for one service and learns from what they cost."""
+    """Proposes inputs for one service and learns from their cost."""
 
     def __init__(self, service: Service, rng: Random) -> None:
         self._service = service
@@ -67,7 +67,7 @@ class Search:
         self._closed: set[str] = set()
 
     def propose(self) -> Attempt:
-        """Return a fresh input, or a mutant of one that cost much."""
+        """Return a new input, or a mutant of an expensive one."""
         form, name, generate = self._rng.choice(_GENERATORS[self._service])
         kept = self._kept.get(form)
         if not kept or self._rng.random() < _FRESH:
@@ -77,7 +77,7 @@ class Search:
         return parent.mutant(mutate(parent.payload, other.payload, self._rng))
 
     def learn(self, attempt: Attempt, cost: float, seconds: float) -> None:
-        """Keep an input if it is among those that cost most. `seconds`: how long it took altogether."""
+        """Keep an input if it is among the most expensive. `seconds` is how long it took in total."""
         is_plain = attempt.connections == attempt.repeat == 1 and not attempt.hold_seconds
         if attempt.lineage in self._closed or seconds > _LONGEST_SPOTTED or not is_plain:
             return
@@ -87,12 +87,12 @@ class Search:
         self._kept[attempt.form] = by_cost + [one for one in by_rate if one not in by_cost]
 
     def close(self, lineage: str) -> None:
-        """Forget every descendant of an input whose fault is known, so that the search looks for other faults."""
+        """Drop all descendants of an input whose fault is known, so that the search finds other faults."""
         self._closed.add(lineage)
         self._kept = {
             form: [one for one in kept if one.attempt.lineage != lineage] for form, kept in self._kept.items()
         }
 
     def worst(self, form: Form) -> Sequence[Scored]:
-        """Return the inputs of a form that are kept."""
+        """Return the kept inputs of a form."""
         return self._kept.get(form, ())

@@ -1,4 +1,4 @@
-"""The system under attack: fresh servers, ingest, a store worker, the read service, and a service to compare with."""
+"""The system under attack: fresh servers, ingest, a store worker, the read service, and a reference service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runtime.embedded.ports import LOOPBACK, any_free
 WORKER: Final = "worker"
 
 _OPEN_FILES: Final = 1_024
-"""What a service may open: the usual limit of a process."""
+"""Maximum open files of a service: the usual limit of a process."""
 _LEVEL: Final = {"ANALYTICS_LOG_LEVEL": "info", "ANALYTICS_FLUSH_INTERVAL": "1"}
 
 
@@ -35,11 +35,11 @@ class System:
 
     @property
     def processes(self) -> tuple[Process, ...]:
-        """Every service that is watched."""
+        """Return all monitored services."""
         return self.ingest, self.worker, self.dashboard
 
     def access(self, service: Service) -> Access:
-        """Return where a service listens."""
+        """Return the address of a service and the keys it accepts."""
         port = self.ingest.port if service is Service.INGEST else self.dashboard.port
         return Access(LOOPBACK, port, self.write_key, self.read_key)
 
@@ -75,7 +75,7 @@ async def _reference(directory: Path) -> AsyncIterator[int]:
 
 @contextmanager
 def _few_files() -> Iterator[None]:
-    """Let processes that start in the block open few files."""
+    """Limit the open files of processes that start in the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(_OPEN_FILES, soft), hard))
     try:

@@ -1,4 +1,4 @@
-"""What a run found so far: the worst input of each measure, and every broken bound."""
+"""The results of a run so far: the worst input of each measure, and every exceeded bound."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attack.attempt import Attempt
 from attack.verdict import Cost, Finding, Measure, Measured
 
 MAX_FINDINGS: Final = 8
-"""Of one measure and service; a run that has so many looks no further there."""
+"""Maximum findings of one measure and service. With as many, the run looks no further there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +25,18 @@ class Worst:
 
 
 class Tally:
-    """Gathers figures and findings."""
+    """Collects figures and findings."""
 
     def __init__(self) -> None:
         self.attempts: Counter[str] = Counter()
-        """By service and form."""
+        """Number by service and form."""
         self.answers: Counter[int] = Counter()
-        """By status."""
+        """Number by status."""
         self.findings: list[Finding] = []
         self._worst: dict[tuple[Measure, str], Worst] = {}
 
     def record(self, measured: Measured) -> None:
-        """Count an attempt and remember its figures where they are the worst."""
+        """Count an attempt and record its figures if they are the worst."""
         attempt = measured.attempt
         self.attempts[f"{attempt.service}, {attempt.form}"] += 1
         for answer, count in measured.answers.items():
@@ -48,7 +48,7 @@ class Tally:
                     self._worst[measure, service] = Worst(measure, service, value, attempt)
 
     def is_full(self, finding: Finding) -> bool:
-        """Return whether there are enough findings like this one."""
+        """Return whether there are enough findings of this kind."""
         alike = sum(one.measure is finding.measure and one.service == finding.service for one in self.findings)
         return alike >= MAX_FINDINGS
 
@@ -58,7 +58,7 @@ class Tally:
 
 
 def _figures(cost: Cost) -> Iterator[tuple[Measure, float]]:
-    # what the machine added is no merit of the input
+    # subtract the delay that the machine caused
     yield Measure.LIVEZ, cost.livez_seconds - cost.machine_seconds
     yield Measure.CPU, cost.cpu_seconds
     yield Measure.PEAK_MEMORY, cost.peak_bytes

@@ -1,4 +1,4 @@
-"""Texts that look like what the detectors of personal data look for, and never quite are. Seeded, pure."""
+"""Texts that resemble personal data but are not. Seeded, pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def iban_like(rng: Random) -> str:
 
 
 def base64_like(rng: Random) -> str:
-    """Return base64 of one of the other texts, one to four times over, cut anywhere."""
+    """Return base64 of one of the other texts, one to four times, cut anywhere."""
     content = rng.choice((phone_like, email_like, card_like))(rng).encode()[:200]
     for _ in range(rng.randint(1, 4)):
         content = base64.b64encode(content)
@@ -41,7 +41,7 @@ def base64_like(rng: Random) -> str:
 
 
 def percent_encoded(rng: Random) -> str:
-    """Return percent-encoding of one of the other texts, several times over or broken."""
+    """Return percent-encoding of one of the other texts, several times or malformed."""
     text = rng.choice((phone_like, email_like))(rng)[:40]
     for _ in range(rng.randint(1, 4)):
         text = quote(text, safe="")
@@ -55,7 +55,7 @@ def email_like(rng: Random) -> str:
 
 
 def address_like(rng: Random) -> str:
-    """Return what might be an IP address."""
+    """Return a text that resembles an IP address."""
     pieces = ("1.", "255.", ":", "::", "fe80:", "0x7f.", "1.1.1.", "%eth0", "/64", "ffff:")
     return _many(rng, lambda: rng.choice(pieces))
 
@@ -73,7 +73,7 @@ def route_like(rng: Random) -> str:
 
 
 def odd_characters(rng: Random) -> str:
-    """Return characters that are invisible, combine, change direction or are no characters."""
+    """Return characters that are invisible, combining, change the direction, or are unassigned."""
     pieces = (
         "\x00",
         "\x1b[2J",

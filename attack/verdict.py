@@ -18,7 +18,7 @@ _CODE: Final = re.compile(r"`([a-z_]{1,64})`")
 
 
 class Measure(StrEnum):
-    """What is watched."""
+    """A measured quantity."""
 
     LIVEZ = "livez"
     CPU = "cpu"
@@ -33,44 +33,44 @@ class Measure(StrEnum):
 
 
 _TIMED: Final = (Measure.LIVEZ, Measure.CPU)
-"""What a busy machine can feign."""
+"""Measures that a busy machine can distort."""
 _BEYOND_DOUBT: Final = 10.0
-"""Times the bound from which on a figure is believed at once."""
+"""Multiple of the bound above which a figure is trusted without another measurement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a hostile input may cost."""
+    """The maximum cost of a hostile input."""
 
     livez_seconds: float = 0.050
-    """Latency of `/livez`, beside the delay that the machine caused."""
+    """Latency of `/livez`, less the delay that the machine caused."""
     calm_factor: float = 3.0
-    """How many times the latency without attack is allowed, where that is more."""
+    """Allowed multiple of the latency without attack, if that is higher."""
     cpu_seconds: float = 1.0
-    """Processor time of one attempt, for each connection and MiB of it."""
+    """Processor time of one attempt, per connection and MiB."""
     peak_bytes: int = 64 * _MEBIBYTE
     settled_bytes: int = 64 * _MEBIBYTE
     log_bytes_per_answer: int = 2_048
     new_series: int = 60
-    """Of one attempt: the first answer of its kind on its route."""
+    """New time series of one attempt: the first response of its kind on its route."""
     new_series_in_all: int = 400
     documented: frozenset[str] = frozenset()
-    """Codes with which an answer may be a 503."""
+    """Codes that a 503 may have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an attempt cost one service."""
+    """The cost of an attempt to one service."""
 
     livez_seconds: float
-    """Highest latency of `/livez`, infinite when it was not answered."""
+    """Highest latency of `/livez`; infinite when it was not answered."""
     calm_seconds: float
-    """The same without attack: the 99th percentile."""
+    """The 99th percentile without attack."""
     machine_seconds: float
-    """Delay that the machine caused: latency of the reference at the time, or wait of the service for a processor."""
+    """Delay caused by the machine: latency of the reference at the time, or wait of the service for a processor."""
     cpu_seconds: float
     peak_bytes: int
-    """Growth of its memory at the most."""
+    """Peak growth of the memory."""
     log_bytes: int
     new_series: int
     is_alive: bool = True
@@ -78,19 +78,19 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """An attempt and what it cost."""
+    """An attempt and its cost."""
 
     attempt: Attempt
     seconds: float
     sent_bytes: int
     answers: Mapping[Answer, int]
     costs: Mapping[str, Cost]
-    """By service: the one that was attacked, and those behind it."""
+    """Cost by service: the attacked one, and those behind it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A bound that was broken."""
+    """An exceeded bound."""
 
     measure: Measure
     service: str
@@ -102,25 +102,25 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A service before or after everything, at rest."""
+    """A service at rest, before or after the run."""
 
     resident_bytes: int
     series: int
 
 
 def documented_codes(text: str) -> frozenset[str]:
-    """Return the codes that a document in Markdown names."""
+    """Return the codes that a Markdown document names."""
     return frozenset(_CODE.findall(text))
 
 
 def findings_of(measured: Measured, bounds: Bounds) -> list[Finding]:
-    """Return every bound that an attempt broke."""
+    """Return every bound that an attempt exceeded."""
     found = [each for service, cost in measured.costs.items() for each in _of_cost(service, cost, measured, bounds)]
     return found + _of_answers(measured, bounds.documented)
 
 
 def settled_findings(before: Mapping[str, Snapshot], after: Mapping[str, Snapshot], bounds: Bounds) -> list[Finding]:
-    """Return what the services keep that they should not, once the attack is over."""
+    """Return the resources that services failed to release after the attack."""
     found = []
     for service, then in before.items():
         now = after[service]
@@ -134,17 +134,17 @@ def settled_findings(before: Mapping[str, Snapshot], after: Mapping[str, Snapsho
 
 
 def livez_bound(cost: Cost, bounds: Bounds) -> float:
-    """Return the latency of `/livez` that is no finding, in seconds."""
+    """Return the highest latency of `/livez` that is no finding, in seconds."""
     return max(bounds.livez_seconds, bounds.calm_factor * cost.calm_seconds) + cost.machine_seconds
 
 
 def is_doubtful(finding: Finding) -> bool:
-    """Return whether a busy machine may have caused a finding, so that it has to be measured again."""
+    """Return whether a busy machine may have caused the finding, so that it must be measured again."""
     return finding.measure in _TIMED and finding.value < _BEYOND_DOUBT * finding.bound
 
 
 def confirmed(seen: Sequence[bool]) -> bool:
-    """Return whether most measurements of the same input agree that it breaks a bound."""
+    """Return whether most measurements of the same input exceeded a bound."""
     return sum(seen) * 2 > len(seen)
 
 

@@ -1,4 +1,4 @@
-"""Watches the services while they are attacked: how late `/livez` is, and how much memory they hold."""
+"""Monitors the services during an attack: the latency of `/livez`, and the memory."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import Final
 from attack.process import Process
 
 REFERENCE: Final = "reference"
-"""The probed service that nobody attacks: its delay is the machine's."""
+"""A probed service that is not attacked. Its delay is that of the machine."""
 
 _SAMPLE_SECONDS: Final = 0.05
 PATIENCE_SECONDS: Final = 30.0
 _KEPT: Final = 4_000
-"""A minute of probes: more than any attempt takes."""
+"""A minute of probes: longer than any attempt."""
 
 
 class NeverAnswered(Exception):
@@ -29,7 +29,7 @@ class NeverAnswered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One question to `/livez`: when it was asked, how long that took, and whether the answer was good."""
+    """One request to `/livez`: its start, its duration, and whether the response was good."""
 
     started: float
     seconds: float
@@ -37,11 +37,11 @@ class Probe:
 
     @property
     def latency(self) -> float:
-        """Seconds until the good answer, infinite without one."""
+        """Seconds until the good response; infinite without one."""
         return self.seconds if self.is_good else math.inf
 
     def overlaps(self, since: float, until: float) -> bool:
-        """Return whether it waited during that time."""
+        """Return whether the probe waited during that time."""
         return self.started <= until and self.started + self.seconds >= since
 
 
@@ -49,7 +49,7 @@ class Watch:
     """Holds the last probes and samples of each service."""
 
     def __init__(self, processes: Sequence[Process], patience: float = PATIENCE_SECONDS) -> None:
-        """`patience`: seconds after which a service that does not answer is given up."""
+        """A service that does not answer for `patience` seconds is given up."""
         self._processes = processes
         self._patience = patience
         self._probes: Mapping[str, deque[Probe]] = {
@@ -63,11 +63,11 @@ class Watch:
         return [probe.latency for probe in self._probes[name] if probe.overlaps(since, until)]
 
     def peak_bytes(self, name: str, since: float) -> int:
-        """Return the most memory the service was seen to hold since then, 0 when it was not looked at."""
+        """Return the highest memory sampled since then, in bytes; 0 without a sample."""
         return max((size for at, size in self._memory[name] if at >= since), default=0)
 
     async def answered(self, name: str, since: float) -> None:
-        """Return once the service has answered a probe that began after `since`. Raises NeverAnswered."""
+        """Return when the service has answered a probe that began after `since`. Raises NeverAnswered."""
         probes = self._probes[name]
 
         def is_answered() -> bool:

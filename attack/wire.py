@@ -34,7 +34,7 @@ _DECLARED_GZIP: Final = (*_COMPRESSED, Form.GZIPPED_BATCH)
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where a service listens, and the keys it accepts."""
+    """The address of a service, and the keys it accepts."""
 
     host: str
     port: int
@@ -43,7 +43,7 @@ class Access:
 
 
 def on_the_wire(attempt: Attempt, access: Access) -> bytes:
-    """Return everything one connection sends, repetitions included."""
+    """Return all bytes that one connection sends, including repetitions."""
     if attempt.form is Form.RAW:
         return _filled_in(attempt.payload, access) * attempt.repeat
     if attempt.form is Form.FRAMES:
@@ -55,7 +55,7 @@ def on_the_wire(attempt: Attempt, access: Access) -> bytes:
 
 
 def events_with_text(payload: bytes) -> bytes:
-    """Return a batch whose events hold the text wherever an event takes text, with its end varied, within the limit."""
+    """Return a batch with the text in every text field of its events, with varied ends, within the size limit."""
     text = payload.decode("utf-8", "surrogatepass" if _is_text(payload) else "replace")
     places = _places()
     events = []

@@ -1,1 +1,1 @@
-"""Measurements; nothing here is imported by the product."""
+"""Benchmarks. The product imports nothing from here."""

@@ -1,4 +1,4 @@
-"""How fast the system is, and how far each stage is from the limit of the parts below: `python -m bench [--quick]`."""
+"""Measures the throughput and latency of the system, beside the limits of its parts: `python -m bench [--quick]`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WIDTH: Final = 130
 
 
 async def run(names: Sequence[str], size: Size, console: Console) -> tuple[Figure, ...]:
-    """Run the stages one after the other. Raises when one cannot be believed."""
+    """Run the stages one after another. Raises RuntimeError when a measurement is invalid."""
     figures: list[Figure] = []
     for name in names:
         started = time.monotonic()
@@ -45,18 +45,20 @@ async def run(names: Sequence[str], size: Size, console: Console) -> tuple[Figur
 
 
 def main() -> None:
-    """Run, print, and keep the figures."""
+    """Run the stages, print the figures, and write them to a file."""
     parser = argparse.ArgumentParser(description=__doc__)
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", dest="size", action="store_const", const="quick", help="shorter runs, that vary more")
+    size.add_argument(
+        "--quick", dest="size", action="store_const", const="quick", help="shorter runs with more variance"
+    )
     size.add_argument("--long", dest="size", action="store_const", const="long", help="up to 10,000,000 stored events")
     parser.set_defaults(size="full")
-    parser.add_argument("--only", help=f"comma separated, of {', '.join(STAGES)}")
-    parser.add_argument("--json", type=Path, default=Path("bench-results.json"), help="where the figures go")
+    parser.add_argument("--only", help=f"comma-separated list of {', '.join(STAGES)}")
+    parser.add_argument("--json", type=Path, default=Path("bench-results.json"), help="file for the figures")
     given = parser.parse_args()
     names = given.only.split(",") if given.only else list(STAGES)
     if unknown := set(names) - set(STAGES):
-        parser.error(f"no such stage: {', '.join(sorted(unknown))}")
+        parser.error(f"unknown stage: {', '.join(sorted(unknown))}")
     console = Console(width=_WIDTH)
     machine = describe() | {"size": given.size}
     found = Run(machine, asyncio.run(run(names, _SIZES[given.size], console)))

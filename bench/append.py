@@ -1,4 +1,4 @@
-"""What one ingest process accepts, beside a server that accepts anything and a client that only appends."""
+"""Throughput of one ingest process, beside a server that accepts any body and a client that only appends."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from stream.server.connection import Redis, connect
 
 _CONNECTIONS: Final = 64
 _LANES: Final = 4
-"""Pipelines or scripts under way at once: one alone waits for each fsync."""
+"""Concurrent pipelines or scripts: a single one would wait for each fsync."""
 _FLOOR_EVENTS: Final = 5_000
 _CALL: Final = 500
-"""Entries of one pipeline or script."""
+"""Entries per pipeline or script."""
 
 Kind = Literal["XADD", "script"]
 
@@ -41,7 +41,7 @@ _FLOORS: Final[dict[Kind, str]] = {"XADD": "bare pipelined XADD", "script": "str
 
 
 async def measure(size: Size) -> list[Figure]:
-    """Measure requests of one event, then batches."""
+    """Measure requests with one event, then batches."""
     made = requests.events(size.pool_events)
     single, batches = requests.single(made), requests.batches(made)
     async with fresh_servers() as servers:
@@ -105,7 +105,7 @@ async def _alone(url: str, kind: Kind, seconds: float) -> float:
 
 
 def _append(url: str, kind: Kind, seconds: float) -> float:
-    """Append for so long over one client; return the entries per second."""
+    """Append for `seconds` through one client; return the entries per second."""
     events = list(backlog(_FLOOR_EVENTS, Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS})))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_lanes(connect(Settings.model_validate({"redis_url": url})), events, kind, seconds))
@@ -130,7 +130,7 @@ async def _lanes(redis: Redis, events: Sequence[WireEvent], kind: Kind, seconds:
 
 
 def _xadd(redis: Redis, events: Sequence[WireEvent]) -> Callable[[], Awaitable[None]]:
-    # encoded before, as a floor has nothing to do but to append
+    # encoded in advance, because a floor must do nothing but append
     arguments = cycle([[part for pair in zip(FIELDS, event, strict=True) for part in pair] for event in events])
     key = stream_key(0)
 

@@ -1,4 +1,4 @@
-"""Accepted demo events, for whatever comes after ingest."""
+"""Accepted demo events, as input for the stages behind ingest."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from schemas.entry import FIELDS, WireEvent, decode
 from schemas.events import EVENT
 
 PSEUDONYM_KEYS = f"1:{secrets.token_hex(32)}"
-"""Of this process, and of the servers it starts."""
+"""Key of this process and of the servers it starts."""
 
 
 def backlog(count: int, settings: Settings, users: int = 10_000, days: int = 30) -> Iterator[WireEvent]:
-    """Yield accepted demo events of all types, of so many learners and the last days, 5 % of them repeated."""
+    """Yield accepted demo events of all types, by `users` learners in the last `days` days, 5 % of them repeated."""
     now = datetime.now(UTC)
     policy = acceptance_policy(settings)
     arrival = Arrival.at(now, policy)
@@ -30,5 +30,5 @@ def backlog(count: int, settings: Settings, users: int = 10_000, days: int = 30)
 
 
 def typed(event: WireEvent) -> AcceptedEvent:
-    """Return the event as a client that writes to the database by itself has it."""
+    """Return the event in the types of a client that writes to the database directly."""
     return decode(dict(zip(FIELDS, map(str.encode, event), strict=True)))

@@ -1,4 +1,4 @@
-"""The least a store worker has to do, as a floor: COPY into a stage, insert what is new, commit."""
+"""Floor for a store worker: COPY into a staging table, insert the new rows, commit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from schemas.entry import WireEvent
 _COLUMNS: Final = (*WireEvent._fields, "stream_partition", "entry_id")
 _COLUMN_LIST: Final = ", ".join(_COLUMNS)
 _STAGE: Final = "CREATE TEMP TABLE stage (LIKE analytics_events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
-# in the order of the key, as clients with the same event would deadlock otherwise
+# in the order of the key: otherwise clients with the same event would deadlock
 _INSERT: Final = (
     f"INSERT INTO analytics_events ({_COLUMN_LIST}) SELECT {_COLUMN_LIST} FROM stage ORDER BY event_id, entry_id"
     " ON CONFLICT (event_id) DO NOTHING"
@@ -29,7 +29,7 @@ Row = tuple[object, ...]
 
 
 def copy_alone(database_url: str, events: Sequence[WireEvent], clients: int, batch_size: int) -> float:
-    """Return the events per second of so many processes with a connection each, all of which start together."""
+    """Return the events per second of `clients` processes that start together, each with one connection."""
     context = multiprocessing.get_context("spawn")
     with (
         context.Manager() as manager,
@@ -44,7 +44,7 @@ def copy_alone(database_url: str, events: Sequence[WireEvent], clients: int, bat
 
 
 def _client(database_url: str, batches: Sequence[Sequence[Row]], together: Barrier) -> tuple[float, float]:
-    """Return when the first batch began and the last one was committed, on the clock all processes share."""
+    """Return the time at which the first batch began and the last one was committed, on a clock shared by processes."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_copy(database_url, batches, together))
 

@@ -1,4 +1,4 @@
-"""The least an HTTP service can do, as a floor: uvicorn as ingest runs it, which takes any body and answers 202."""
+"""Floor for an HTTP service: uvicorn as ingest runs it, accepting any body with 202."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEADERS: Final = [(b"content-type", b"application/json"), (b"content-length", s
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-    """Read the body and accept it; 200 for whoever looks whether we are there."""
+    """Read the body and answer 202; answer 200 to a readiness check."""
     assert scope["type"] == "http"
     while (await receive()).get("more_body"):
         pass

@@ -1,4 +1,4 @@
-"""The least an event's way can take, as a floor for latency: one client at a time, with the servers idle otherwise."""
+"""Floor for the latency of an event: one client at a time, with servers that are otherwise idle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROUNDS: Final = 200
 _STREAM: Final = "bench:bare"
 _CHANNEL: Final = "bench:bare:live"
 _ROWS: Final = 40
-"""Of one COPY: what comes in 20 ms at 2,000 events/s."""
+"""Rows of one COPY: the events of 20 ms at 2,000 events/s."""
 
 _TABLE: Final = """
 DROP TABLE IF EXISTS bench_bare;
@@ -27,7 +27,7 @@ CREATE TABLE bench_bare (LIKE analytics_events INCLUDING ALL);
 
 
 def ways(redis_url: str, database_url: str) -> tuple[list[float], list[float]]:
-    """Return, in order of length, the seconds of appending and storing, and of appending and publishing."""
+    """Return the sorted durations of appending and storing, and of appending and publishing, in seconds."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_ways(redis_url, database_url))
 
@@ -36,7 +36,7 @@ async def _ways(redis_url: str, database_url: str) -> tuple[list[float], list[fl
     redis = connect(Settings.model_validate({"redis_url": redis_url}))
     database = await asyncpg.connect(database_url)
     await database.execute(_TABLE)
-    # more than needed, as some are repeated
+    # more than needed, because some are repeated
     made = backlog(2 * ROUNDS * _ROWS, Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS}))
     events = list({event.event_id: event for event in made}.values())
     rows = [(*typed(event), 0, "0-0") for event in events]

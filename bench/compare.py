@@ -1,6 +1,6 @@
-"""Two runs side by side: `python -m bench.compare OLD NEW`.
+"""Compares two runs: `python -m bench.compare OLD NEW`.
 
-The change of a figure says little where its floor changed as much: then it was the machine.
+If the floor of a figure changed as much as the figure, the cause is the machine.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ _WIDTH: Final = 130
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A figure that both runs have; each number is new divided by old."""
+    """The change of a figure that both runs have. Each number is new divided by old."""
 
     name: str
     old: float
     new: float
     value: float
     floor: float | None
-    """None where one of the runs has no floor."""
+    """None if one of the runs has no floor."""
 
     @property
     def without_machine(self) -> float | None:
-        """What is left of the change when that of the floor is taken out."""
+        """The change of the figure divided by the change of its floor."""
         return self.value / self.floor if self.floor else None
 
 
 def changes(old: Run, new: Run) -> list[Change]:
-    """Return the change of each figure both runs have, in the order of the new one."""
+    """Return the change of each figure that both runs have, in the order of the new run."""
     before = {figure.name: figure for figure in old.figures}
     return [_change(before[figure.name], figure) for figure in new.figures if figure.name in before]
 
@@ -49,7 +49,7 @@ def _change(old: Figure, new: Figure) -> Change:
 
 
 def main() -> None:
-    """Print what changed."""
+    """Print the changes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)

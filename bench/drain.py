@@ -1,4 +1,4 @@
-"""Store workers drain a backlog, whatever is stored already."""
+"""Measures how fast store workers drain a backlog, at any number of stored events."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _CALL: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What a backlog took."""
+    """Result of draining a backlog."""
 
     per_second: float
-    """Events, from the moment workers see the backlog to the last acknowledgement."""
+    """Events per second, from the moment workers see the backlog to the last acknowledgement."""
     entry_bytes: float
-    """Memory of Redis for each event while it waited."""
+    """Memory of Redis per waiting event, in bytes."""
     worker_peaks: Sequence[int]
-    """Most bytes each worker had in memory."""
+    """Peak memory of each worker, in bytes."""
     batches: int
-    """Transactions, with those that filled the database before."""
+    """Transactions, including those that filled the database before."""
     sessions: Sessions
 
 
 async def drain(
     servers: Servers, events: Sequence[WireEvent], workers: int, batch_size: int, partitions: int = 1
 ) -> Drained:
-    """Drain the events; the stream must have no others that wait."""
+    """Drain the events. The stream must have no other waiting entries."""
     redis = servers.client()
     producer = Producer(redis, partitions)
     last = {partition_of(event, partitions): event for event in events}
@@ -55,7 +55,7 @@ async def drain(
     for start in range(0, len(backlog), _CALL):
         await producer.append(backlog[start : start + _CALL])
     after = (await redis.info("memory"))["used_memory"]
-    # behind the group until all workers wait for something new
+    # move the group past the backlog until all workers wait for new entries
     for partition in last:
         await redis.xgroup_setid(stream_key(partition), STORE_GROUP, "$")
     async with AsyncExitStack() as stack:
@@ -71,7 +71,7 @@ async def drain(
                 stream["last-generated-id"],
                 entries_read=stream["entries-added"],
             )
-        # wakes every worker that waits
+        # wakes every waiting worker
         await producer.append(list(last.values()))
         for partition in last:
             while (lag := await measure_lag(redis, partition)).pending or lag.undelivered:
@@ -84,7 +84,7 @@ async def drain(
 
 
 async def checkpoint(servers: Servers) -> None:
-    """Write out all that Postgres has not, so that no checkpoint is due because of what came before."""
+    """Run a checkpoint, so that none is due because of earlier writes."""
     connection = await asyncpg.connect(servers.database_url)
     await connection.execute("CHECKPOINT")
     await connection.close()

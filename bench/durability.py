@@ -1,8 +1,8 @@
-"""What each durability level costs: `python -m bench.durability [--seconds N] [--senders N] [--batch-size N]`.
+"""Measures the cost of durability: `python -m bench.durability [--seconds N] [--senders N] [--batch-size N]`.
 
-Fresh embedded servers, appends as ingest makes them, all on this machine: a replica beside its primary takes CPU from
-it, which on two machines it would not. Where WAITAOF answers early (docs/operations.md), `everysec` looks better than
-it is.
+Uses fresh embedded servers and appends as ingest makes them, all on this machine. A replica on the same machine takes
+CPU from its primary, which it would not on another machine. Where WAITAOF answers early (docs/operations.md),
+`everysec` looks better than it is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from stream.server.connection import Redis, connect
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A server and what is asked of it."""
+    """A server and a durability level."""
 
     fsync: Literal["always", "everysec"]
     durability: Durability
@@ -48,7 +48,7 @@ CASES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a case."""
+    """The result of a case."""
 
     events_per_second: float
     median_ms: float
@@ -57,7 +57,7 @@ class Result:
 
 @contextmanager
 def primary(directory: Path, case: Case) -> Iterator[Valkey]:
-    """Give a running server, and a second one to be its replica where the case needs it."""
+    """Run a server for the block, with a second server as its replica if the case needs one."""
     with ExitStack() as stack:
         servers = [Valkey(directory / "primary", fsync=case.fsync)]
         if case.durability == "replica":
@@ -76,10 +76,10 @@ def client_of(server: Valkey) -> Redis:
 
 
 async def follow(replica: Valkey, source: Valkey) -> None:
-    """Make it a replica, and wait until it is one."""
+    """Make `replica` a replica of `source`; return when it is one."""
     ours, theirs = client_of(replica), client_of(source)
     await theirs.config_set("repl-diskless-sync-delay", 0)
-    # each server has a password of its own
+    # each server has its own password
     await ours.config_set("masterauth", source.url.partition("://:")[2].partition("@")[0])
     await ours.replicaof("127.0.0.1", str(source.port))
     while (await ours.info("replication"))["master_link_status"] != "up":
@@ -91,10 +91,10 @@ async def follow(replica: Valkey, source: Valkey) -> None:
 async def measure(
     server: Valkey, durability: Durability, batch: list[WireEvent], seconds: float, senders: int
 ) -> Result:
-    """Append the batch again and again from so many senders at once."""
+    """Append the batch repeatedly from several concurrent senders."""
     redis = client_of(server)
     queue = AppendQueue(Producer(redis, 1, durability), lanes=lanes_of(durability))
-    # a replica needs a moment until it can confirm, and the script has to get there
+    # the replica needs a moment before it can confirm, and Redis has to load the script
     await queue.append(batch)
     waits: list[float] = []
     started = time.perf_counter()
@@ -112,7 +112,7 @@ async def measure(
 
 
 def main() -> None:
-    """Measure every case in turn and print them."""
+    """Measure the cases one after another and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--senders", type=int, default=64)

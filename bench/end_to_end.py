@@ -1,8 +1,8 @@
-"""What the whole system takes in and stores for long, and how long an event is on its way.
+"""Measures the rate that the whole system sustains, and the latency of an event.
 
-Everything as `analytics up` runs it, with batches of 1,000: ingest, store workers, one live worker, maintenance, read
-service and both servers, beside the generator on the same machine. A rate is held when nothing is refused and less than
-a second of it waits at the end.
+Runs everything that `analytics up` runs, with batches of 1,000: ingest, store workers, one live worker, maintenance,
+the read service and both servers, with the generator on the same machine. A rate is held if nothing is refused and
+less than a second of events waits at the end.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _STEPS: Final = (1_000, 2_000, 4_000, 6_000, 8_000, 10_000, 12_000, 15_000, 18_0
 _LATENCY_RATE: Final = 2_000
 _CONNECTIONS: Final = 64
 _TRIES: Final = 2
-"""Of a short run: one that is disturbed would end the search."""
+"""Number of short runs per rate: a single disturbed run would end the search."""
 
 _SHARES: Final = (0.5, 0.95, 0.99)
 _HELD: Final = Target(10_000, 20_000)
@@ -50,7 +50,7 @@ _REMEMBERING: Final = ("ingest", "worker")
 
 
 async def measure(size: Size) -> list[Figure]:
-    """Measure latency once, and the rate that is held with each number of store workers."""
+    """Measure the latency once, and the sustained rate with each number of store workers."""
     made = requests.events(size.pool_events)
     small, large = requests.batches(made, 10), requests.batches(made, 100)
     figures: list[Figure] = []
@@ -76,12 +76,12 @@ class _System:
     where: DevFile
     redis: Redis
     pid: int
-    """Of `analytics up`, whose children do the work."""
+    """Process id of `analytics up`. Its children do the work."""
     accepted: int = field(default=0)
-    """Events, of all runs."""
+    """Number of events accepted in all runs."""
 
     async def offer(self, what: Requests, rate: float, seconds: float) -> _Offered:
-        """Offer events at a rate; return when none waits to be stored or published any more."""
+        """Send events at a rate; return when all are stored and published."""
         order = Order(
             self.where.ingest_url,
             self.where.write_key,
@@ -94,7 +94,7 @@ class _System:
         before = seconds_of_children(self.pid)
         async with watched(self.redis) as polls:
             sent = await send(order)
-        # what is left of this rate would be published while the next one is measured
+        # otherwise the rest of this rate would be published while the next one is measured
         while (lag := await measure_lag(self.redis, 0, LIVE_GROUP)).pending or lag.undelivered:
             await asyncio.sleep(POLL_SECONDS)
         after = seconds_of_children(self.pid)
@@ -112,7 +112,7 @@ class _Offered:
     sent: Sent
     polls: Sequence[Poll]
     spent: Mapping[str, float]
-    """Seconds of a processor each part took for an event."""
+    """Processor time of each part per event, in seconds."""
 
     @property
     def backlog(self) -> int:
@@ -121,18 +121,18 @@ class _Offered:
 
     @property
     def is_held(self) -> bool:
-        """Whether nothing was refused, and less than a second of the rate waited."""
+        """Whether nothing was refused, and less than a second of the rate waited at the end."""
         return set(self.sent.answers) == {"202"} and self.backlog < self.rate
 
     def stored(self) -> list[float]:
-        """Return the seconds from append to stored of the seconds that count."""
+        """Return the seconds from append to stored, for events within the measured time."""
         return latencies(self.polls, self.sent.ended_at - self.seconds, self.sent.ended_at)
 
 
 async def _held(
     system: _System, what: Requests, size: Size, workers: int, first_probe: float
 ) -> tuple[Figure, list[Figure]]:
-    """Find the highest step that short runs hold, then the highest from there down that a long one does."""
+    """Find the highest step that short runs hold, then the highest from there down that a long run holds."""
     steps = [step for step in _STEPS if step < first_probe]
     for step in _STEPS[len(steps) :]:
         if not await _is_held(system, what, step, size.probe_seconds):
@@ -162,7 +162,7 @@ async def _is_held(system: _System, what: Requests, rate: float, seconds: float)
 
 
 async def _latency(system: _System, what: Requests, seconds: float) -> list[Figure]:
-    """Measure at a steady rate from append to stored, and from received to the channel's subscriber."""
+    """Measure at a constant rate the time from append to stored, and from received to delivered to a subscriber."""
     context = multiprocessing.get_context("spawn")
     ready, over = context.Event(), context.Event()
     results: multiprocessing.Queue[list[float]] = context.Queue()
@@ -196,7 +196,7 @@ async def _stored(where: DevFile) -> int:
 
 
 def _memory(name: str, peaks: Mapping[str, int]) -> list[Figure]:
-    """Return a figure for each service; what higher rates took, which were tried before, is in it."""
+    """Return a figure for each service. The peak may come from higher rates that were tried before."""
     return [Figure(f"{name}: memory of {of}", peaks[of] / 1e6, "MB", target=_MEMORY) for of in _REMEMBERING if peaks]
 
 
@@ -212,7 +212,7 @@ def _percentiles(
     target: Target | None = None,
     floor: tuple[str, Sequence[float]] | None = None,
 ) -> list[Figure]:
-    """Return a figure for each share, beside the same share of the floor; the target is that of the last."""
+    """Return a figure for each percentile, beside the same percentile of the floor; the last one has the target."""
     return [
         Figure(
             f"{name}, p{share * 100:g}",

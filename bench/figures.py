@@ -1,4 +1,4 @@
-"""What a run of the bench found: figures beside their floors and targets, and the machine they were found on."""
+"""The figures of a run, with their floors and targets, and the machine they were measured on."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _SHOWN: Final = {"aim": "[green]aim[/]", "enough": "[green]enough[/]", "short": 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a number should be; the smaller the better where the aim is the smaller one."""
+    """The acceptable value of a figure, and a better one to aim at. If `aim` is below `least`, smaller is better."""
 
     least: float
     aim: float | None = None
-    """None: it is enough to be enough."""
+    """None: `least` is the only target."""
 
     def verdict(self, value: float) -> str:
         """Return `aim`, `enough` or `short`."""
@@ -31,7 +31,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """The limit of the parts below, measured in the same run."""
+    """The limit of the underlying parts, measured in the same run."""
 
     name: str
     value: float
@@ -39,25 +39,25 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where a figure lies on a plot; its value is how high."""
+    """Position of a figure on a plot; its value is the y coordinate."""
 
     plot: str
-    """Name of the file, without its ending."""
+    """Name of the file, without extension."""
     curve: str
     at: float
     axis: str = "events stored"
-    """What `at` counts."""
+    """Quantity that `at` counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number that was measured."""
+    """One measured number."""
 
     name: str
     value: float
     unit: str
     floors: tuple[Floor, ...] = ()
-    """The first is the one the ratio is of."""
+    """The ratio refers to the first one."""
     target: Target | None = None
     ratio_target: Target | None = None
     note: str = ""
@@ -65,11 +65,11 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """The value as a multiple of its first floor; None without one."""
+        """The value as a multiple of its first floor; None without a floor."""
         return self.value / self.floors[0].value if self.floors and self.floors[0].value else None
 
     def verdicts(self) -> list[str]:
-        """Return what each target that was set says."""
+        """Return the verdict of each target that is set."""
         found = [self.target.verdict(self.value)] if self.target else []
         if self.ratio_target and self.ratio is not None:
             found.append(self.ratio_target.verdict(self.ratio))
@@ -78,19 +78,19 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run."""
+    """A run of the benchmark."""
 
     machine: dict[str, str]
     figures: tuple[Figure, ...]
 
     def to_json(self) -> str:
-        """Return it as `from_json` reads it, the ratios beside for people."""
+        """Return the JSON form that `from_json` reads. It includes the ratios, for people."""
         figures = [asdict(figure) | {"ratio": figure.ratio} for figure in self.figures]
         return json.dumps({"machine": self.machine, "figures": figures}, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Run:
-        """Return what `to_json` wrote."""
+        """Return the run in the JSON form of `to_json`."""
         document = json.loads(text)
         return cls(document["machine"], tuple(map(_figure, document["figures"])))
 
@@ -105,7 +105,7 @@ def _figure(document: dict[str, Any]) -> Figure:
         Target(**target) if target else None,
         Target(**ratio_target) if ratio_target else None,
         document["note"],
-        # runs of before have none
+        # earlier runs have none
         Point(**point) if (point := document.get("point")) else None,
     )
 

@@ -1,9 +1,9 @@
-"""A database with as many realistic events as wanted, in minutes, as if workers had stored them.
+"""Fills a database with many realistic events within minutes, as if workers had stored them.
 
-A base of demo events is copied in once and multiplied in SQL: each copy has fresh ids, is of other learners, and lies
-a little earlier. It goes in by the time of the events, as live traffic does, so that rows lie where they would.
-Aggregates come from the statements of the workers, over all events at once; the books and the stream's counters say
-what they would of as many entries that were stored and trimmed. `analytics verify` finds nothing amiss.
+Copies in a base of demo events once and multiplies it in SQL: each copy has fresh ids, other learners, and slightly
+earlier times. Rows are inserted in the order of the event times, as with live traffic, so that their position on disk
+is realistic. Aggregates come from the statements of the workers, run over all events at once. The books and the
+counters of the stream have the values of as many entries that were stored and trimmed. `analytics verify` passes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LEARNERS: Final = 100_000
 _BASE_EVENTS: Final = 100_000
 _CLIENTS: Final = 2
 _SLICE_EVENTS: Final = 50_000
-"""Inserted by one statement, about."""
+"""Approximate number of events inserted by one statement."""
 _BATCH: Final = 1_000
 _COLUMNS: Final = ", ".join((*AcceptedEvent._fields, "stream_partition", "entry_id"))
 
@@ -43,7 +43,7 @@ ALTER TABLE filling_events DROP COLUMN user_hash, DROP COLUMN stream_partition, 
 """
 _DROP: Final = "DROP TABLE filling_events; DROP TABLE filling_learners"
 
-# the ids of a copy follow from those of the base; half a minute apart, a hundred copies stay within the hour
+# the ids of a copy are derived from the base; at half a minute each, a hundred copies stay within an hour
 _MULTIPLY: Final = f"""
 INSERT INTO analytics_events ({_COLUMNS})
 SELECT
@@ -83,36 +83,36 @@ ORDER BY 1
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Different events to multiply, by their time."""
+    """Distinct events to multiply, in the order of their times."""
 
     events: Sequence[AcceptedEvent]
     numbers: Sequence[int | None]
-    """The learner of each event by number, from 0 without a gap; None: of nobody."""
+    """The learner of each event as a number from 0 without gaps; None for an event without a learner."""
 
     @property
     def learners(self) -> int:
-        """How many different learners the events are of."""
+        """Number of distinct learners."""
         return max((number for number in self.numbers if number is not None), default=-1) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """How often each event of a base is stored to make exactly so many of them."""
+    """How often each event of a base is stored to reach an exact total."""
 
     last: int
-    """Number of the last copy of those that have one more, from 0."""
+    """Number of the last copy, from 0, of events with one more copy."""
     more: int
-    """How many of the first events have it; the rest end with the copy before."""
+    """Number of events, from the first, with one more copy. The others end with the copy before."""
 
 
 def make_base(most: int) -> Base:
-    """Return a base of the last 30 days to fill databases from, with up to `most` events."""
+    """Return a base of up to `most` events of the last 30 days."""
     settings = Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS})
     return base_of(map(typed, backlog(min(most, _BASE_EVENTS), settings, users=LEARNERS)))
 
 
 def base_of(events: Iterable[AcceptedEvent]) -> Base:
-    """Return each different event once, in the order of their times, and their learners as numbers."""
+    """Return each distinct event once, in the order of the times, and the learners as numbers."""
     ordered = sorted({event.event_id: event for event in events}.values(), key=lambda event: event.occurred_at)
     known: dict[bytes, int] = {}
     numbers = [None if event.user_hash is None else known.setdefault(event.user_hash, len(known)) for event in ordered]
@@ -120,19 +120,19 @@ def base_of(events: Iterable[AcceptedEvent]) -> Base:
 
 
 def copies(events: int, base: int) -> Copies:
-    """Return how often each of `base` events is stored so that together they are `events`."""
+    """Return how often each of `base` events is stored so that the total is `events`."""
     whole, more = divmod(events, base)
     return Copies(whole, more)
 
 
 def slices(base: int, events: int) -> list[tuple[int, int]]:
-    """Return the parts of a base, from and to, whose copies make a statement of a good size each."""
+    """Return the slices of a base (from, to) whose copies are inserted by one statement each."""
     size = max(1, _SLICE_EVENTS * base // max(events, base))
     return [(start, min(start + size, base)) for start in range(0, base, size)]
 
 
 def known_learners(base: Base, events: int) -> list[str]:
-    """Return the user ids of the learners that have events in a database filled with so many."""
+    """Return the user ids of the learners that have events in a database filled with `events` events."""
     whole = events // len(base.events)
     if not whole:
         return [f"{DEMO_USER}{number + 1}" for number in sorted({n for n in base.numbers[:events] if n is not None})]
@@ -140,7 +140,7 @@ def known_learners(base: Base, events: int) -> list[str]:
 
 
 async def fill(servers: Servers, base: Base, events: int) -> float:
-    """Store exactly so many events in an empty database; return the seconds. Raises RuntimeError when it has others."""
+    """Store `events` events in an empty database; return the seconds. Raises RuntimeError if it is not empty."""
     started = time.perf_counter()
     connection = await connect(servers.database_url, application_name="bench-fill")
     try:
@@ -170,7 +170,7 @@ async def _without_indexes(connection: asyncpg.Connection) -> AsyncIterator[None
         await connection.execute(f"DROP INDEX {index['name']}")
     yield
     for index in indexes:
-        # the catalog has that of the parent alone
+        # the catalog has the definition for the parent table alone
         await connection.execute(index["definition"].replace(" ON ONLY ", " ON ", 1))
 
 
@@ -206,12 +206,12 @@ async def _aggregate(database_url: str) -> None:
 
 
 async def _share(database_url: str, work: Sequence[tuple[str, tuple[int, ...]]]) -> None:
-    """Have a few clients execute statements with their arguments, each the next one once it is done with another."""
+    """Execute the statements with their arguments on a few concurrent connections."""
     left = iter(work)
 
     async def client() -> None:
         connection = await connect(database_url, application_name="bench-fill")
-        # what a crash takes is made again
+        # after a crash the data is created again
         await connection.execute("SET synchronous_commit = off")
         for statement, arguments in left:
             await connection.execute(statement, *arguments)

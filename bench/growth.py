@@ -1,7 +1,7 @@
-"""Whether it stays as fast when there is more: everything measured again at more and more stored events.
+"""Measures how throughput and latency change with the number of stored events.
 
-Each number of events is on servers of its own, filled anew. One worker then drains a backlog, as in the stage `store`;
-before that, dashboards ask at a modest rate.
+Each number of events has fresh servers that are filled anew. First dashboards send requests at a modest rate; then one
+worker drains a backlog, as in the stage `store`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _READS_PER_SECOND: Final = 200
 _READ_CONNECTIONS: Final = 100
 _JUDGED: Final = 0.95
 _FEWEST: Final = 100_000
-"""Fewer stored events than these all fit everywhere, and say nothing of growth."""
+"""Below this number everything fits in memory, and the figures say nothing about growth."""
 
 _STORE_TARGET: Final = Target(0.8, 0.95)
 _READ_TARGET: Final = Target(1.5, 1.1)
@@ -43,23 +43,23 @@ SELECT
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One number at one number of stored events."""
+    """One figure at one number of stored events."""
 
     plot: str
     curve: str
     value: float
     unit: str
     target: Target | None = None
-    """Of the value at the most stored events as a multiple of that at the fewest."""
+    """Target for the ratio of the value at the most stored events to that at the fewest."""
     note: str = ""
 
 
 async def measure(size: Size) -> list[Figure]:
-    """Measure at each number of events, then how much the most of them changes."""
+    """Measure at each number of events, then the change from the fewest to the most."""
     if not size.growth_events:
         return []
     settings = Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS})
-    # what waits for workers is of the last hours, whatever is stored from before
+    # waiting events are of the last hours, whatever is stored already
     events = list(backlog(size.backlog_events, settings, days=1))
     base = make_base(max(size.growth_events))
     found = {stored: await _measured(base, stored, events, size.read_seconds) for stored in size.growth_events}
@@ -67,7 +67,7 @@ async def measure(size: Size) -> list[Figure]:
 
 
 def changes(found: Mapping[int, Sequence[Measured]]) -> list[Figure]:
-    """Return, of each curve with a target, the value at the most stored events as a multiple of that at the fewest."""
+    """Return, for each curve with a target, the ratio of the value at the most stored events to that at the fewest."""
     stored = [number for number in sorted(found) if number >= _FEWEST]
     if len(stored) < 2:
         return []
@@ -79,7 +79,7 @@ def changes(found: Mapping[int, Sequence[Measured]]) -> list[Figure]:
             each.value / before[each.curve].value,
             "x",
             target=each.target,
-            # a ratio of two queues says how long the run was, not how much slower it became
+            # when requests queued, the ratio shows the length of the run, not the slowdown
             note=_notes({fewest: before[each.curve], most: each}),
         )
         for each in found[most]

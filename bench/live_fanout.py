@@ -1,7 +1,7 @@
-"""What many subscribers to live events cost: `python -m bench.live_fanout [--subscribers N] [--rate N] [--seconds N]`.
+"""Measures many live subscribers: `python -m bench.live_fanout [--subscribers N] [--rate N] [--seconds N]`.
 
-Fresh embedded servers and the read service as a process, production settings. Realistic messages go into the timeline
-as the live worker puts them there; every subscriber must get every one, in order.
+Runs fresh embedded servers and the read service as a process, with production settings. Realistic messages are written
+to the timeline as the live worker writes them. Each subscriber must receive each message, in order.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PATIENCE_SECONDS = 20
 
 
 async def publish(redis: Redis, tails: list[str], rate: int) -> list[int]:
-    """Publish messages at a steady rate; return their ids."""
+    """Publish messages at a constant rate; return their ids."""
     ids: list[int] = []
     started = time.perf_counter()
     while len(ids) < len(tails):
@@ -58,19 +58,19 @@ async def publish(redis: Redis, tails: list[str], rate: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time a process has used."""
+    """Return the CPU time that a process has used, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_megabytes(pid: int) -> float:
-    """Return the most memory a process has had."""
+    """Return the peak memory of a process, in megabytes."""
     line = next(one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
 
 async def fan_out(directory: Path, subscribers: int, rate: int, seconds: int) -> dict[str, Any]:
-    """Return what the subscribers got, and what it cost."""
+    """Return what the subscribers received, and the cost."""
     redis_server, postgres_server = Valkey(directory / "redis"), Postgres(directory / "postgres")
     redis_server.start()
     postgres_server.start()
@@ -141,7 +141,7 @@ async def _ready(port: int) -> None:
 
 
 def main() -> None:
-    """Run once and print what happened."""
+    """Run once and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subscribers", type=int, default=1_000)
     parser.add_argument("--rate", type=int, default=500)

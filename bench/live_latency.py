@@ -1,7 +1,7 @@
-"""From acceptance to publication: `python -m bench.live_latency [--rate 2000] [--seconds 30]`.
+"""Measures the time from acceptance to publication: `python -m bench.live_latency [--rate 2000] [--seconds 30]`.
 
-Runs the whole system, sends single-learner batches at a constant rate, and listens on every channel from a process of
-its own. The time is from when ingest received an event to when a subscriber of the channel has it, on one clock.
+Runs the whole system, sends single-learner batches at a constant rate, and listens on every channel in a separate
+process. The time is from when ingest received an event to when a subscriber of the channel has it, on one clock.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _EVENT: Final = {"event_type": "xp_earned", "properties": {"xp_amount": 1, "sour
 
 
 def listen(redis_url: str, ready: Event, results: multiprocessing.Queue[list[float]], over: Event) -> None:
-    """Put the seconds of every message on the queue once `over` is set and nothing comes any more."""
+    """Put the latency of every message on the queue, in seconds, once `over` is set and no message is left."""
 
     async def run() -> list[float]:
         redis = connect(Settings.model_validate({"redis_url": redis_url}))
@@ -56,7 +56,7 @@ def listen(redis_url: str, ready: Event, results: multiprocessing.Queue[list[flo
 
 
 async def measure(data_dir: Path, rate: float, seconds: float) -> list[float]:
-    """Return the time of every event that was published, in seconds."""
+    """Return the latency of each published event, in seconds."""
     async with running(data_dir, 1, ANALYTICS_BATCH_SIZE="1000", ANALYTICS_LOG_LEVEL="warning") as (_, where):
         ready, over = multiprocessing.Event(), multiprocessing.Event()
         results: multiprocessing.Queue[list[float]] = multiprocessing.Queue()
@@ -79,7 +79,7 @@ async def measure(data_dir: Path, rate: float, seconds: float) -> list[float]:
 
 
 def result_of(results: multiprocessing.Queue[list[float]], listener: BaseProcess) -> list[float]:
-    """Return what the listener put on the queue. Raises RuntimeError when it died before."""
+    """Return what the listener put on the queue. Raises RuntimeError when the process ended before."""
     while True:
         try:
             return results.get(timeout=1)
@@ -89,12 +89,12 @@ def result_of(results: multiprocessing.Queue[list[float]], listener: BaseProcess
 
 
 def percentile(ordered: list[float], share: float) -> float:
-    """Return the value below which that share of the values lies."""
+    """Return the value below which this share of the values lies."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 def main() -> None:
-    """Run and print."""
+    """Run and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=2_000.0)
     parser.add_argument("--seconds", type=float, default=30.0)
@@ -104,8 +104,8 @@ def main() -> None:
         ordered = sorted(asyncio.run(measure(Path(place), arguments.rate, arguments.seconds)))
     if not ordered:
         sys.exit("nothing was published")
-    told = ", ".join(f"p{share:g} {percentile(ordered, share / 100) * 1000:.1f} ms" for share in (50, 95, 99, 99.9))
-    print(f"accepted to published at {arguments.rate:,.0f} events/s: {told}, longest {ordered[-1] * 1000:.1f} ms")
+    shown = ", ".join(f"p{share:g} {percentile(ordered, share / 100) * 1000:.1f} ms" for share in (50, 95, 99, 99.9))
+    print(f"accepted to published at {arguments.rate:,.0f} events/s: {shown}, longest {ordered[-1] * 1000:.1f} ms")
 
 
 if __name__ == "__main__":

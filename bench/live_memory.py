@@ -1,7 +1,7 @@
-"""What live messages cost Redis: `python -m bench.live_memory [--events 150000]`.
+"""Measures the memory of live messages in Redis: `python -m bench.live_memory [--events 150000]`.
 
-Publishes demo events of all types as a live worker does, and asks Redis what the timeline, the histories and the ids of
-known events take, and how long the script held it.
+Publishes demo events of all types as a live worker does. Prints the memory of the timeline, the histories and the ids
+of known events, and how long the script blocked Redis.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ async def publish_all(redis: Redis, settings: Settings, events: int) -> None:
 
 
 async def measure(directory: Path, events: int) -> None:
-    """Publish, and print what it took."""
+    """Publish events and print their memory."""
     server = Valkey(directory / "redis")
     server.start()
     settings = Settings.model_validate({"redis_url": server.url, "pseudonym_keys": PSEUDONYM_KEYS})
@@ -64,13 +64,13 @@ async def measure(directory: Path, events: int) -> None:
 
 
 def report(name: str, used: int, messages: int) -> int:
-    """Print what a place takes; return its bytes."""
+    """Print the memory of a group of keys; return it in bytes."""
     print(f"{name:12} {used / 1e6:6.1f} MB {messages:9,} messages {used / max(messages, 1):6.0f} bytes each")
     return used
 
 
 def main() -> None:
-    """Run and print."""
+    """Run and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=150_000)
     arguments = parser.parse_args()

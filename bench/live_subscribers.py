@@ -1,7 +1,7 @@
-"""Many WebSocket subscribers in one cheap process, for `bench.live_fanout`: frames are counted, not read.
+"""Many WebSocket subscribers in one cheap process, for `bench.live_fanout`. Frames are counted, not parsed.
 
-Every subscriber checks that its frames follow each other; some look at every id, and at how old each message is.
-Says `ready` when all are welcome, then what they got, as JSON.
+Each subscriber checks that its frames are consecutive; a sample also checks every id and the age of each message.
+Prints `ready` when all are connected, then the results as JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ID: Final = re.compile(rb'\{"id":"(\d+)"')
 _EVENTS: Final = b'{"type":"events"'
 _OPENING_AT_ONCE: Final = 50
 _LOOKS_CLOSELY: Final = 50
-"""Every so manieth."""
+"""One subscriber in this many is in the sample."""
 
 
 class Subscriber(asyncio.Protocol):
@@ -43,12 +43,12 @@ class Subscriber(asyncio.Protocol):
         self._is_open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the upgrade."""
+        """Request the upgrade."""
         self.transport = cast(asyncio.WriteTransport, transport)
         self.transport.write(self.head)
 
     def data_received(self, data: bytes) -> None:
-        """Take whole frames."""
+        """Process complete frames."""
         self._pending = self._pending + data if self._pending else data
         if not self._is_open:
             head, end, self._pending = self._pending.partition(b"\r\n\r\n")
@@ -67,7 +67,7 @@ class Subscriber(asyncio.Protocol):
                 self.notices.append(f"opcode {opcode}")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remember that it ended."""
+        """Record that the connection ended."""
         self.notices.append(f"closed {exc}")
 
     def _frames(self) -> Iterator[tuple[int, bytes]]:
@@ -106,7 +106,7 @@ class Subscriber(asyncio.Protocol):
 
 
 async def follow(port: int, key: str, count: int, expected: int, seconds: float) -> dict[str, object]:
-    """Subscribe, wait until everybody has everything or the time is over, return what they got."""
+    """Subscribe, wait until all have received everything or the time is over; return the results."""
     loop = asyncio.get_running_loop()
     head = (
         f"GET /api/analytics/live HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"

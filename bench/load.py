@@ -1,7 +1,7 @@
-"""A load generator in a process of its own: bare keep-alive connections, to leave the processor to what is measured.
+"""A load generator in its own process. It uses bare keep-alive connections, to take little CPU from the system.
 
-With a rate it is open-loop: requests are due at constant intervals, however the answers are, and the time of each
-counts from the moment it was due. Without one, each connection sends as soon as it was answered.
+With a rate it is open-loop: requests are due at constant intervals, whatever the answers, and latency counts from the
+moment a request was due. Without a rate, each connection sends the next request when it has an answer.
 """
 
 from __future__ import annotations
@@ -28,75 +28,75 @@ _SERIES: Final = itertools.count(1)
 
 
 class Sendable(Protocol):
-    """Requests to send one after the other, and again from the first."""
+    """Requests that are sent in order, repeatedly."""
 
     @property
     def good(self) -> str:
-        """The status of an answer that counts."""
+        """The status of a successful answer."""
 
     def encoded(self, host: str, key: str) -> list[bytes]:
-        """Return each request as it goes over the wire; MARK in it becomes another number each time."""
+        """Return the bytes of each request. MARK in them is replaced by another number each time."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to send."""
+    """A load to send."""
 
     url: str
     key: str
     requests: Sendable
     connections: int
     seconds: float
-    """How long, after the warm-up."""
+    """Measured time, after the warm-up."""
     warm_seconds: float = 0.0
-    """How long before what is counted."""
+    """Warm-up before the measured time."""
     per_second: float | None = None
-    """Requests; None: as many as are answered."""
+    """Requests per second; None: as many as are answered."""
     most: int | None = None
-    """Requests; None: as many as there is time for."""
+    """Maximum number of requests; None for no limit."""
     late_seconds: float = 1.0
-    """How long after the end of an open loop what was due may still be sent."""
+    """How long after the end of an open loop due requests may still be sent."""
     series: int = field(default_factory=lambda: next(_SERIES) % 0x10000)
-    """Tells the ids of this order from those of others."""
+    """Makes the event ids of this order distinct from those of others."""
 
 
 @dataclass
 class Sent:
-    """What came of it."""
+    """The result of an order."""
 
     good: str
-    """The status of an answer that counts."""
+    """The status of a successful answer."""
     answers: Counter[str] = field(default_factory=Counter)
-    """By status, of the whole order."""
+    """Number of answers by status, of the whole order."""
     counted: int = 0
-    """Good answers within the seconds that count."""
+    """Successful answers within the measured time."""
     seconds: float = 0.0
     unanswered: int = 0
-    """Requests that were due and not answered at the end of the seconds."""
+    """Requests that were due and not answered at the end of the measured time."""
     began_at: float = 0.0
     """Unix time of the first request."""
     ended_at: float = 0.0
     """Unix time of the end of an open loop."""
     times: list[float] = field(default_factory=list)
-    """Seconds from due to a good answer, whenever it came, of what was due within the seconds of an open loop."""
+    """Seconds from due to a successful answer, for requests that were due within the measured time of an open loop."""
     failed: int = 0
-    """Requests of those that had another answer."""
+    """Number of those requests that had another answer."""
     processor: float = 0.0
-    """Share of a core the generator took."""
+    """Processor use of the generator, in cores."""
 
     @property
     def accepted(self) -> int:
-        """Requests with a good answer."""
+        """Number of requests with a successful answer."""
         return self.answers[self.good]
 
     def require_all_accepted(self) -> None:
-        """Raise unless every answer was good: a number of anything else is none."""
+        """Raise RuntimeError unless every answer was successful: otherwise the figures are invalid."""
         if set(self.answers) != {self.good}:
             raise RuntimeError(f"not everything was answered {self.good}: {dict(self.answers)}")
 
 
 async def send(order: Order) -> Sent:
-    """Send from a process of its own."""
+    """Send the order from a separate process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return await asyncio.get_running_loop().run_in_executor(pool, _run, order)
 
@@ -118,7 +118,7 @@ class _Generator:
         self._begun = 0
         self._ended = 0
         self._due = 0
-        # the one that idled longest is next, so that all are in use
+        # the connection that was idle longest is next, so that all are used
         self._idle: deque[_Connection] = deque()
         self._waiting: deque[float] = deque()
         self._counts_from = self._counts_to = 0.0
@@ -127,7 +127,7 @@ class _Generator:
         self._connecting: set[asyncio.Task[None]] = set()
 
     async def run(self) -> Sent:
-        """Do all of it."""
+        """Run the whole order."""
         order = self._order
         for _ in range(order.connections):
             await self._connect()
@@ -189,17 +189,17 @@ class _Generator:
         self._idle.popleft().send(self._requests[number].replace(MARK, fresh), due)
 
     def ready(self, connection: _Connection) -> None:
-        """Have a connection that nothing is on its way over."""
+        """Add an idle connection."""
         self._idle.append(connection)
         self._take_up()
 
     def answered(self, connection: _Connection, status: str, due: float) -> None:
-        """Count an answer, and go on."""
+        """Count an answer and continue."""
         self._idle.append(connection)
         self._end(status, due)
 
     def lost(self, connection: _Connection, due: float | None) -> None:
-        """Put another in the place of a connection that was closed; `due` where a request was on its way."""
+        """Replace a closed connection. `due` is set if a request was in flight on it."""
         if connection in self._idle:
             self._idle.remove(connection)
         if not self._is_over:
@@ -229,7 +229,7 @@ class _Generator:
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time."""
+    """A connection with one request at a time."""
 
     def __init__(self, generator: _Generator) -> None:
         self._generator = generator
@@ -238,7 +238,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's is one by its methods only
+        # the transport of uvloop has only the methods of this type
         self._transport = cast(asyncio.Transport, transport)
         self._generator.ready(self)
 
@@ -259,7 +259,7 @@ class _Connection(asyncio.Protocol):
             self._buffer = b""
             due, self._due = self._due, None
             if due is None:
-                # a 408 on a connection that was not used for long: the service closes it, and another takes its place
+                # a 408 on an idle connection: the service closes it, and another one takes its place
                 self.close()
             else:
                 self._generator.answered(self, status, due)

@@ -1,4 +1,4 @@
-"""The machine a run was made on, without which its figures say nothing."""
+"""Describes the machine of a run. Figures are meaningless without it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runtime.embedded.binaries import find_postgres, find_valkey
 
 
 def describe() -> dict[str, str]:
-    """Return what matters to a figure; ask at the start, when the load is that of others."""
+    """Return the facts that affect figures. Call it at the start, when the load is that of other processes."""
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())
     return {
         "cpu": _cpu(),
@@ -19,9 +19,9 @@ def describe() -> dict[str, str]:
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1024**3:.1f} GiB",
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "valkey": _said([str(find_valkey()), "--version"]),
-        "postgres": _said([str(find_postgres().postgres), "--version"]),
-        "commit": _said(["git", "describe", "--always", "--dirty"]),
+        "valkey": _output_of([str(find_valkey()), "--version"]),
+        "postgres": _output_of([str(find_postgres().postgres), "--version"]),
+        "commit": _output_of(["git", "describe", "--always", "--dirty"]),
         "load": f"{load} (1, 5, 15 minutes, at the start)",
     }
 
@@ -34,7 +34,7 @@ def _cpu() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
-def _said(command: list[str]) -> str:
+def _output_of(command: list[str]) -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.partition("\n")[0]
     except (FileNotFoundError, subprocess.CalledProcessError):

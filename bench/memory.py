@@ -1,4 +1,4 @@
-"""The most memory a process has had, as Linux counts it."""
+"""Peak memory of processes, as Linux counts it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PEAK: Final = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 
 def peak_bytes(pid: int) -> int:
-    """Return the most bytes of physical memory the process has had since its start. Raises RuntimeError if it ended."""
+    """Return the peak resident memory of a process in bytes. Raises RuntimeError if it has ended."""
     try:
         found = _PEAK.search((_PROCESSES / str(pid) / "status").read_text())
     except FileNotFoundError:
@@ -23,9 +23,9 @@ def peak_bytes(pid: int) -> int:
 
 
 def peaks_of_children(parent: int) -> dict[str, int]:
-    """Return the peak of each process of ours that `parent` started, by its service; of the largest of several.
+    """Return the peak of each of our processes that `parent` started, by service; the largest if there are several.
 
-    Empty where the system does not tell.
+    Empty on systems other than Linux.
     """
     return largest((name, peak_bytes(pid)) for pid in _children(parent) if (name := service_of(_arguments(pid))))
 
@@ -39,7 +39,7 @@ def largest(peaks: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 def service_of(arguments: list[str]) -> str | None:
-    """Return what a command line of ours runs: `ingest`, `worker`, `live worker`, ..; None for any other."""
+    """Return the service of one of our command lines: `ingest`, `worker`, `live worker`, ..; None for any other."""
     if "cli.main" not in arguments:
         return None
     name, *options = arguments[arguments.index("cli.main") + 1 :]

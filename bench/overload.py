@@ -1,8 +1,8 @@
-"""Ten times the load the system can take: `python -m bench.overload [--seconds 60] [--times 10]`.
+"""Offers ten times the load that the system can process: `python -m bench.overload [--seconds 60] [--times 10]`.
 
-Finds what the system stores when its senders wait for their answers, then offers many times that at a constant rate,
-whatever the answers, and looks at what is stored, what waits, and how much memory it takes; then stops, and waits until
-nothing waits any more. Servers, services and senders share this machine, so the senders take CPU from the rest.
+Measures the stored rate when senders wait for their answers, then offers a multiple of it at a constant rate, whatever
+the answers. Prints what is stored, the backlog and the memory. Then stops, and waits until the backlog is empty.
+Servers, services and senders share this machine, so the senders take CPU from the rest.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BODIES: Final = [json.dumps([_EVENT | {"user_id": f"learner-{n}"}] * _BATCH).en
 _WINDOWS: Final = 6
 _PATIENT_SENDERS: Final = 8
 _MAX_UNDER_WAY: Final = 200
-"""Requests; what more is due meanwhile counts as offered and refused."""
+"""Maximum requests in flight. Requests due beyond it count as offered and refused."""
 
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -48,10 +48,10 @@ class Window:
 
 
 class Load:
-    """Requests and how they were answered. Over bare connections, to leave the processor to what is measured."""
+    """Sends requests and counts the answers, over bare connections, to take little CPU from the system."""
 
     def __init__(self, where: dev_file.DevFile, bodies: Sequence[bytes] = _BODIES) -> None:
-        """Send these bodies, one after the other."""
+        """`bodies` are sent one after another."""
         url = urlsplit(where.ingest_url)
         assert url.hostname is not None
         assert url.port is not None
@@ -85,12 +85,12 @@ class Load:
             self._idle.append((reader, writer))
 
     async def send_patiently(self, over: asyncio.Event) -> None:
-        """Send one after the other."""
+        """Send one batch after another."""
         while not over.is_set():
             await self.send()
 
     async def send_relentlessly(self, per_second: float, over: asyncio.Event) -> None:
-        """Send at a constant rate, however the answers are."""
+        """Send at a constant rate, whatever the answers."""
         under_way: set[asyncio.Task[None]] = set()
         due = time.monotonic()
         while not over.is_set():
@@ -119,7 +119,7 @@ def _header(head: bytes, name: bytes) -> bytes:
 
 
 async def observed(redis: Redis, starter: int, seconds: float, windows: int) -> list[Window]:
-    """Watch for so long; return what was seen in each part of it."""
+    """Observe the system for `seconds`; return the figures of each of `windows` parts of that time."""
     seen = []
     before = (await read_stream_books(redis, 0)).settled or 0
     for _ in range(windows):
@@ -134,7 +134,7 @@ async def observed(redis: Redis, starter: int, seconds: float, windows: int) -> 
 
 
 async def run(data_dir: Path, seconds: float, times: float, workers: int) -> None:
-    """Run and print."""
+    """Run and print the results."""
     limits = {"ANALYTICS_BATCH_SIZE": "1000", "ANALYTICS_MAX_BACKLOG_EVENTS": "50000", "ANALYTICS_LOG_LEVEL": "warning"}
     async with running(data_dir, workers, **limits) as (process, where):
         redis = connect(Settings.model_validate({"redis_url": where.redis_url}))
@@ -166,7 +166,7 @@ async def run(data_dir: Path, seconds: float, times: float, workers: int) -> Non
 
 
 def print_windows(usual: Window, windows: list[Window], storm: Load, seconds: float) -> None:
-    """Print what was seen."""
+    """Print the windows."""
     names = ("ingest", "worker", "Redis")
     print(f"{'second':>6}  {'stored/s':>9}  {'ratio':>5}  {'backlog':>8}  " + "  ".join(f"{n:>9}" for n in names))
     for number, window in enumerate([usual, *windows]):
@@ -178,7 +178,7 @@ def print_windows(usual: Window, windows: list[Window], storm: Load, seconds: fl
 
 
 def main() -> None:
-    """Run and print."""
+    """Run and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--times", type=float, default=10.0)

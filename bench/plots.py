@@ -1,4 +1,4 @@
-"""Curves of a run as pictures: `python -m bench.plots RESULTS.json DIRECTORY`."""
+"""Draws the curves of a run as SVG: `python -m bench.plots RESULTS.json DIRECTORY`."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _WIDTH: Final = 800
 _HEIGHT: Final = 420
 
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Okabe and Ito's, which people tell apart who see few colours."""
+"""The palette of Okabe and Ito, which colour-blind people can distinguish."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Curves of one unit."""
+    """Curves with the same unit."""
 
     unit: str
     axis: str
-    """What is counted from left to right."""
+    """Quantity on the x axis."""
     curves: Mapping[str, Sequence[tuple[float, float]]]
-    """By name, from left to right."""
+    """Points by name of the curve, from left to right."""
 
 
 def plots(figures: Sequence[Figure]) -> dict[str, Plot]:
-    """Return each plot the figures are points of, by its name. Raises ValueError when one has several units."""
+    """Return each plot that the figures are points of, by name. Raises ValueError if one has several units."""
     points = [(figure.point, figure) for figure in figures if figure.point]
     return {
         name: _plot(name, [(point, figure) for point, figure in points if point.plot == name])
@@ -51,14 +51,14 @@ def _plot(name: str, points: Sequence[tuple[Point, Figure]]) -> Plot:
 
 
 def drawn(plot: Plot) -> str:
-    """Return the plot as SVG, the same for the same plot; it needs nothing from elsewhere."""
-    # a legend is only drawn for several
+    """Return the plot as self-contained SVG. Deterministic."""
+    # a legend is only drawn for several curves
     chart = leather.Chart(next(iter(plot.curves)) if len(plot.curves) == 1 else None)
     for (name, points), colour in zip(plot.curves.items(), cycle(_COLOURS), strict=False):
         if len(points) > 1:
             chart.add_line(points, name=name, stroke_color=colour)
         else:
-            # a line needs two
+            # a line needs two points
             chart.add_dots(points, name=name, fill_color=colour)
     points = [point for those in plot.curves.values() for point in those]
     chart.add_x_scale(0, max(at for at, _ in points))
@@ -74,7 +74,7 @@ def _number(value: float, _place: int, _places: int) -> str:
 
 
 def main() -> None:
-    """Draw all."""
+    """Draw all plots."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path)
     parser.add_argument("directory", type=Path)

@@ -1,4 +1,4 @@
-"""The time of processors that a system has taken, by its parts, as Linux counts it."""
+"""Processor time that the parts of a system have used, as Linux counts it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process, with all it took since its start."""
+    """A process and its processor time since its start."""
 
     parent: int
     name: str
@@ -24,15 +24,15 @@ class Process:
 
 
 def seconds_of_children(parent: int) -> dict[str, float]:
-    """Return what each part that `parent` started has taken: by service, or the name of the program.
+    """Return the processor time of each part that `parent` started, in seconds, by service or program name.
 
-    The processes a part started are its own; those that have ended are left out.
+    Processes that a part started count as part of it. Ended processes are left out.
     """
     return by_part(_processes(), parent)
 
 
 def by_part(processes: Mapping[int, Process], parent: int) -> dict[str, float]:
-    """Return the seconds of each child of `parent`, by its name, with all that descend from it."""
+    """Return the seconds of each child of `parent` with all its descendants, by name."""
     found: dict[str, float] = {}
     for pid, process in processes.items():
         part = _part_of(pid, processes, parent)

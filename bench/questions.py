@@ -1,4 +1,4 @@
-"""What dashboards ask the read service, about one learner after the other."""
+"""Dashboard requests to the read service, each about another learner."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 _MOST: Final = 20_000
-"""Learners that are asked about, more than a run has time for."""
+"""Number of learners to ask about; more than a run has time for."""
 
 _LEARNING: Final = {
     "overview": "learning/overview",
@@ -21,13 +21,13 @@ _LEARNING: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """GET requests to send, each answered 200."""
+    """GET requests that are answered 200."""
 
     paths: Sequence[str]
     good: str = "200"
 
     def encoded(self, host: str, key: str) -> list[bytes]:
-        """Return each as it goes over the wire."""
+        """Return the bytes of each request."""
         return [
             f"GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n\r\n".encode()
             for path in self.paths
@@ -35,7 +35,7 @@ class Questions:
 
 
 def of_dashboards(learners: Sequence[str], now: datetime) -> dict[str, Questions]:
-    """Return what is asked of each endpoint, by a short name; of learners in no order, each once in a turn."""
+    """Return the requests of each endpoint by a short name. Learners are in random order, each once per cycle."""
     asked = Random("asked").sample(learners, min(len(learners), _MOST))
     month = (now - timedelta(days=30)).isoformat(timespec="seconds")
     return {

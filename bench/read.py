@@ -1,4 +1,4 @@
-"""How long 1,000 dashboards wait for answers, each about another learner, beside a service that only answers."""
+"""Latency of the read service for 1,000 dashboards, each of another learner, beside a service that only answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ask: Final = partial(wait_for_answers, per_second=1_000, connections=1_000)
 
 
 async def measure(size: Size) -> list[Figure]:
-    """Measure one endpoint after the other on one database."""
+    """Measure one endpoint after another on one database."""
     base = make_base(size.read_events)
     figures: list[Figure] = []
     async with fresh_servers() as servers:
@@ -45,7 +45,7 @@ async def _floor(servers: Servers, seconds: float) -> Waits:
 
 
 def _figures(name: str, waits: Waits, floor: Waits) -> list[Figure]:
-    """Return a figure for each share; the one that is judged stands beside the floor."""
+    """Return a figure for each percentile; the one with the target has the floor beside it."""
     return [
         Figure(
             f"{name}, p{share * 100:g}",

@@ -1,4 +1,4 @@
-"""Requests with realistic events, made before anything is measured, never the same twice."""
+"""Requests with realistic events, created before the measurement and never sent twice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cli.demo.traffic import demo_events
 from schemas.catalogue import EventType
 
 MARK: Final = b"5eed5eed"
-"""The end of every event's id, for a sender to put another number in: fresh ids at the price of one `replace`."""
+"""The end of every event id. A sender replaces it with another number: fresh ids at the cost of one `replace`."""
 
 TRACK: Final = "/api/analytics/events/track"
 BATCH: Final = "/api/analytics/events/batch"
@@ -20,7 +20,7 @@ BATCH: Final = "/api/analytics/events/batch"
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """What to send where."""
+    """Requests to one path."""
 
     path: str
     bodies: Sequence[bytes]
@@ -28,7 +28,7 @@ class Requests:
     good: str = "202"
 
     def encoded(self, host: str, key: str) -> list[bytes]:
-        """Return each as it goes over the wire."""
+        """Return the bytes of each request."""
         head = (
             f"POST {self.path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n"
             "content-type: application/json\r\ncontent-length: "
@@ -48,12 +48,12 @@ def events(count: int) -> list[dict[str, Any]]:
 
 
 def single(made: Sequence[dict[str, Any]]) -> Requests:
-    """Return one request an event."""
+    """Return one request per event."""
     return Requests(TRACK, [_body(event) for event in made], 1)
 
 
 def batches(made: Sequence[dict[str, Any]], size: int = 100, path: str = BATCH) -> Requests:
-    """Return requests of `size` events each; a remainder is left out."""
+    """Return requests of `size` events each. A remainder is left out."""
     whole = range(0, len(made) - size + 1, size)
     return Requests(path, [_body(made[start : start + size]) for start in whole], size)
 

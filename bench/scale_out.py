@@ -1,6 +1,6 @@
-"""What more workers and more partitions of the stream bring, and what their transactions wait for.
+"""Measures the effect of more workers and more partitions of the stream, and the waits of their transactions.
 
-A worker takes part in every partition, with a transaction for each: so many of them run at once at most.
+A worker reads every partition and has at most one transaction per partition at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from schemas.entry import WireEvent
 
 
 async def measure(size: Size) -> list[Figure]:
-    """Measure each number of partitions with each number of workers, on servers of its own."""
+    """Measure each number of partitions with each number of workers, on fresh servers each."""
     events = list(backlog(size.scale_events, Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS})))
     return [
         figure

@@ -1,7 +1,7 @@
-"""Segment's clients through an outage: `python -m bench.segment_outage [--events 10000] [--seconds 20]`.
+"""Tests Segment's clients in an outage: `python -m bench.segment_outage [--events 10000] [--seconds 20]`.
 
-Runs the whole system and an ingest of its own beside it, lets each official client send, kills that ingest in the
-middle and keeps it away, and prints what the read service counts in the end.
+Runs the whole system and a second ingest. Each official client sends to that ingest, which is killed halfway and stays
+away for a while. Prints the numbers that the read service counts at the end.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _POLL_SECONDS: Final = 0.02
 
 
 class Ingest:
-    """An ingest nobody starts again but this bench."""
+    """An ingest that only this benchmark restarts."""
 
     def __init__(self, data_dir: Path, where: dev_file.DevFile) -> None:
         self._port = any_free()
@@ -52,7 +52,7 @@ class Ingest:
         self.url = f"http://{LOOPBACK}:{self._port}"
 
     async def start(self) -> None:
-        """Return once it answers."""
+        """Start it; return when it answers."""
         command = (sys.executable, "-m", "cli.main", "ingest")
         self._process = await asyncio.create_subprocess_exec(*command, env=self._environment)
         async with httpx.AsyncClient() as client:
@@ -60,7 +60,7 @@ class Ingest:
                 await asyncio.sleep(_POLL_SECONDS)
 
     async def end(self, how: signal.Signals) -> None:
-        """Return once it is gone."""
+        """Send the signal; return when the process has ended."""
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(how)
             await self._process.wait()
@@ -68,10 +68,10 @@ class Ingest:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a client's events."""
+    """The result for the events of one client."""
 
     before: int
-    """Appended when ingest was killed."""
+    """Number of events appended when ingest was killed."""
     away_seconds: float
     seconds: float
     appended: int
@@ -79,7 +79,7 @@ class Outcome:
 
 
 async def endure(client: Client, events: int, seconds: float) -> Outcome:
-    """Let a client send through an outage of so many seconds, to a fresh system."""
+    """Let a client send to a fresh system through an outage of `seconds`."""
     with reachable_directory() as place:
         async with running(place, 1, ANALYTICS_BATCH_SIZE="1000") as (_, where):
             ingest = Ingest(place, where)
@@ -134,7 +134,7 @@ async def _answers(client: httpx.AsyncClient, url: str) -> bool:
 
 
 def main() -> None:
-    """Run both clients and print a line for each; exit code 1 when a count is wrong."""
+    """Run both clients and print a line for each. Exit code 1 when a count is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=20)

@@ -1,4 +1,4 @@
-"""Fresh embedded servers with production settings, and processes of ours on them as `analytics up` starts them."""
+"""Fresh embedded servers with production settings, and processes of the product as `analytics up` starts them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _READY_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Running servers; the database is migrated."""
+    """Running servers with a migrated database."""
 
     directory: Path
     redis_url: str
@@ -40,7 +40,7 @@ class Servers:
     access: DevAccess
 
     def environment(self) -> dict[str, str]:
-        """Return the settings by which a process of ours finds them."""
+        """Return the settings with which a process finds the servers."""
         return {
             **self.access.environment(),
             "REDIS_URL": self.redis_url,
@@ -57,7 +57,7 @@ class Servers:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A process that answers."""
+    """A running service."""
 
     url: str
     pid: int
@@ -65,7 +65,7 @@ class Service:
 
 @contextmanager
 def fresh_directory() -> Iterator[Path]:
-    """Give an empty directory that PostgreSQL's account may enter."""
+    """Create an empty directory for the block that the account of PostgreSQL may enter."""
     with tempfile.TemporaryDirectory(prefix="studyin-analytics-bench-", ignore_cleanup_errors=True) as place:
         Path(place).chmod(0o711)
         yield Path(place)
@@ -73,7 +73,7 @@ def fresh_directory() -> Iterator[Path]:
 
 @asynccontextmanager
 async def fresh_servers() -> AsyncIterator[Servers]:
-    """Give servers without any data."""
+    """Run empty servers for the block."""
     with fresh_directory() as directory:
         redis, postgres = Valkey(directory / "redis"), Postgres(directory / "postgres")
         try:
@@ -88,7 +88,7 @@ async def fresh_servers() -> AsyncIterator[Servers]:
 
 @asynccontextmanager
 async def ingest(servers: Servers) -> AsyncIterator[str]:
-    """Run the ingest service; give its URL."""
+    """Run ingest for the block. Yields its URL."""
     port = any_free()
     url = f"http://{LOOPBACK}:{port}"
     environment = servers.environment() | {"DATABASE_URL": "", "ANALYTICS_INGEST_PORT": str(port)}
@@ -98,7 +98,7 @@ async def ingest(servers: Servers) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def dashboard(servers: Servers) -> AsyncIterator[Service]:
-    """Run the read service."""
+    """Run the read service for the block."""
     port = any_free()
     url = f"http://{LOOPBACK}:{port}"
     environment = servers.environment() | {"ANALYTICS_DASHBOARD_PORT": str(port)}
@@ -109,7 +109,7 @@ async def dashboard(servers: Servers) -> AsyncIterator[Service]:
 
 @asynccontextmanager
 async def worker(servers: Servers, batch_size: int = BATCH_SIZE, partitions: int = 1) -> AsyncIterator[int]:
-    """Run a store worker; give its process id."""
+    """Run a store worker for the block. Yields its process id."""
     port = any_free()
     environment = servers.environment() | {
         "ANALYTICS_BATCH_SIZE": str(batch_size),
@@ -126,9 +126,9 @@ async def worker(servers: Servers, batch_size: int = BATCH_SIZE, partitions: int
 async def process(
     module: tuple[str, ...], environment: Mapping[str, str], log: Path, ready_url: str | None = None
 ) -> AsyncIterator[int]:
-    """Run `python -m module`, ready when its page says so, and give its id; SIGTERM at the end.
+    """Run `python -m module` for the block. Yields its process id when its URL answers; sends SIGTERM at the end.
 
-    Raises RuntimeError with its log.
+    Raises RuntimeError with the log.
     """
     with log.open("wb") as output:
         child = await asyncio.create_subprocess_exec(
@@ -163,7 +163,7 @@ def _text(log: Path) -> str:
 
 
 async def verify(data_dir: Path, accepted: int, environment: Mapping[str, str] | None = None) -> None:
-    """Raise unless `analytics verify` finds no drift, balanced books, and all that was accepted, settled."""
+    """Raise RuntimeError unless `verify` finds no drift, balanced books, and all accepted events settled."""
     command = [sys.executable, "-m", "cli.main", "verify", "--json", "--data-dir", str(data_dir)]
     child = await asyncio.create_subprocess_exec(
         *command, env=os.environ | (environment or {}), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
@@ -177,7 +177,7 @@ async def verify(data_dir: Path, accepted: int, environment: Mapping[str, str] |
         each["balanced"] is not True or each["in_flight"] or each["dead_lettered"] for each in books
     ):
         raise RuntimeError(f"analytics verify: {out.decode()}")
-    # who got no answer may have been appended all the same, so there may be more
+    # a request without an answer may have been appended, so there may be more
     appended = sum(each["appended"] for each in books)
     if appended < accepted:
         raise RuntimeError(f"{accepted:,} events were accepted, {appended:,} appended")

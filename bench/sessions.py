@@ -1,4 +1,4 @@
-"""What the database sessions of workers do, by looking at all of them again and again."""
+"""Samples what the database sessions of workers do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import asyncpg
 
 _LOOK_SECONDS: Final = 0.005
 
-# one that is idle in a transaction waits for its worker, which makes or reads something meanwhile
+# a session that is idle in a transaction waits for its worker, which prepares or reads something
 _LOOK: Final = """
 SELECT CASE
     WHEN state LIKE 'idle in transaction%' THEN 'worker'
@@ -28,24 +28,24 @@ WHERE application_name = 'analytics-worker' AND state <> 'idle'
 
 @dataclass
 class Sessions:
-    """How often a session was seen doing what, while it had a transaction."""
+    """How often sessions with a transaction were seen in each state."""
 
     looks: int = 0
     seen: Counter[str] = field(default_factory=Counter)
 
     def busy(self, doing: str) -> float:
-        """Return how many sessions on average did this at a time."""
+        """Return the average number of sessions that were in this state at a time."""
         return self.seen[doing] / self.looks if self.looks else 0.0
 
     def shares(self) -> str:
-        """Return what share of its transactions went into what, for people; the most first."""
+        """Return the share of each state as text, the largest first."""
         every = sum(self.seen.values())
         return ", ".join(f"{count / every:.0%} {doing}" for doing, count in self.seen.most_common())
 
 
 @asynccontextmanager
 async def watched(database_url: str) -> AsyncIterator[Sessions]:
-    """Look while the block runs."""
+    """Sample while the block runs."""
     connection = await asyncpg.connect(database_url)
     sessions = Sessions()
 

@@ -1,7 +1,7 @@
-"""How long events wait to be stored, from polls of the moment up to which all are.
+"""Computes how long events wait to be stored, from polls of the time up to which all events are stored.
 
-An event that was appended at some moment is stored at the first poll that says so of a later one. Senders are steady,
-so each moment between two polls stands for as many events. The time includes the poll's own interval.
+An event that was appended at some time counts as stored at the first poll with a later time. Senders are steady, so
+each moment between two polls represents the same number of events. The latency includes the poll interval.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _GRID_SECONDS: Final = 0.001
 
 
 class Poll(NamedTuple):
-    """What a poll said; times are Unix times of the one clock of this machine."""
+    """The result of a poll. Times are Unix times of this machine's clock."""
 
     at: float
     through: float
-    """Everything appended before is stored and acknowledged."""
+    """Everything appended before this time is stored and acknowledged."""
     backlog: int
-    """Entries that are not."""
+    """Number of entries that are not stored yet."""
 
 
 def latencies(polls: Sequence[Poll], since: float, until: float) -> list[float]:
-    """Return the seconds from append to stored of events at every millisecond of a time, in order of their length."""
+    """Return the sorted seconds from append to stored, for each millisecond between `since` and `until`."""
     found: list[float] = []
     moments = count(1)
     moment = since
@@ -43,18 +43,18 @@ def latencies(polls: Sequence[Poll], since: float, until: float) -> list[float]:
 
 
 def backlog_at(polls: Sequence[Poll], moment: float) -> int:
-    """Return the entries that waited at the first poll from that moment on."""
+    """Return the backlog at the first poll at or after `moment`."""
     return next(poll.backlog for poll in polls if poll.at >= moment)
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """Return the value below which that share of the values lies."""
+    """Return the value below which this share of the values lies."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 @asynccontextmanager
 async def watched(redis: Redis) -> AsyncIterator[list[Poll]]:
-    """Poll all the while; when it is over, once nothing waits any more."""
+    """Poll during the block, and after it until nothing waits any more."""
     polls: list[Poll] = []
     over = asyncio.Event()
 

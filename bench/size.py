@@ -1,4 +1,4 @@
-"""How much a run measures."""
+"""The size of a run: how much it measures."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Of one run; seconds are what is counted, without start and warm-up."""
+    """The size of one run. Seconds are measured time, without start and warm-up."""
 
     pool_events: int
-    """Different events the senders have; each turn over them gives them fresh ids."""
+    """Number of distinct events that senders have. Each cycle over them gives them fresh ids."""
     append_seconds: float
     floor_seconds: float
     backlog_events: int
     drains: tuple[tuple[int, int], ...]
-    """Workers and batch size of each."""
+    """Number of workers and batch size of each measurement."""
     workers: tuple[int, ...]
-    """Store workers of the whole system, for each search of the rate it holds."""
+    """Numbers of store workers for which the sustained rate is searched."""
     first_probe: float
-    """Events a second, the first step of that search; lower ones are only tried when it is not held."""
+    """Rate at which that search starts, in events per second. Lower rates are tried only if it is not held."""
     probe_seconds: float
     held_seconds: float
     latency_seconds: float
     peer_events: int
     read_events: int
-    """Stored before anything is asked."""
+    """Number of stored events before requests begin."""
     read_seconds: float
-    """Of each endpoint."""
+    """Seconds per endpoint."""
     growth_events: tuple[int, ...]
-    """Stored events at which all is measured, the fewest first; none: growth is not."""
+    """Numbers of stored events at which growth is measured, ascending; empty to skip the stage."""
     scale_events: int
     scales: tuple[int, ...]
-    """Numbers of partitions, and of workers; none: scaling out is not measured."""
+    """Numbers of partitions, and of workers; empty to skip the stage."""
 
 
 FULL: Final = Size(

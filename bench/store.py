@@ -1,7 +1,7 @@
-"""How fast store workers drain a backlog, beside a bare COPY of the same rows by as many clients.
+"""Measures how fast store workers drain a backlog, beside a bare COPY of the same rows by as many clients.
 
-A worker deduplicates, keeps every aggregate and the books, and acknowledges; the bare COPY only puts rows, once each,
-into the same table with the same indexes.
+A worker deduplicates, updates all aggregates and the books, and acknowledges. The bare COPY only inserts rows, once
+each, into the same table with the same indexes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RATIO: Final = Target(0.5, 0.8)
 
 
 async def measure(size: Size) -> list[Figure]:
-    """Measure each number of workers and batch size on servers of its own."""
+    """Measure each number of workers and batch size on fresh servers."""
     events = list(backlog(size.backlog_events, Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS})))
     return [await _drained(events, workers, batch_size) for workers, batch_size in size.drains]
 

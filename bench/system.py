@@ -1,4 +1,4 @@
-"""The whole system as a user runs it, for a bench to send to."""
+"""Runs the whole system as a user does, for benchmarks that send to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.1
 async def running(
     data_dir: Path, workers: int, **environment: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, dev_file.DevFile]]:
-    """Run `analytics up` without demo traffic; give its process and where it is."""
+    """Run `analytics up` without demo traffic for the block. Yields its process and its addresses."""
     ports = ("--ingest-port", "0", "--dashboard-port", "0")
     command = [sys.executable, "-m", "cli.main", "up", "--no-demo", "--data-dir", str(data_dir), *ports]
     command += ["--workers", str(workers)]

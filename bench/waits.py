@@ -1,7 +1,7 @@
-"""How long those who ask the read service wait, at a constant rate over many connections.
+"""Latency of the read service at a constant rate over many connections.
 
-The time of an answer counts from the moment its question was due: where the service cannot keep up, questions queue and
-the times say so.
+The latency of an answer counts from the moment its request was due. If the service cannot keep up, requests queue and
+the latencies show it.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from bench.settled import percentile
 
 _WARM_SECONDS: Final = 1.0
 _LATE_SECONDS: Final = 120.0
-"""How long after the end a question may wait to be asked; one that waits longer ends the run."""
+"""Maximum time after the end until a queued request is sent. A request that waits longer ends the run."""
 
 _ANSWERS: Final = frozenset({"200", "503"})
 
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Of the questions of one kind."""
+    """The latencies of requests of one kind."""
 
     answered: Sequence[float]
-    """Seconds from due to answered, in order of their length; at least one."""
+    """Sorted seconds from due to answered; at least one."""
     refused: int = 0
-    """Questions that were refused because of too many others."""
+    """Number of requests that were refused because of overload."""
     queued: int = 0
-    """Questions that were due and not answered at the end, where it is a second's worth of them or more."""
+    """Number of requests that were due and not answered at the end; 0 if below one second's worth."""
 
     def percentile(self, share: float) -> float:
-        """Return the milliseconds within which that share of all questions was answered.
+        """Return the latency in milliseconds within which this share of all requests was answered.
 
-        Who was refused waits longer than anybody who was answered, so where that share was not answered it is at least
-        what is returned.
+        A refused request counts as slower than every answered one. If this share was not answered, the result is a
+        lower bound.
         """
         every = [*self.answered, *[self.answered[-1]] * self.refused]
         return percentile(every, share) * 1_000
 
     @property
     def note(self) -> str:
-        """What must be known beside the percentiles; empty when the service kept up."""
+        """Return the caveat for the percentiles; empty if the service kept up."""
         asked = len(self.answered) + self.refused
         refused = f"{self.refused:,} of {asked:,} questions were refused (503)" if self.refused else ""
         queued = f"{self.queued:,} questions had queued at the end" if self.queued else ""
@@ -53,7 +53,7 @@ class Waits:
 async def wait_for_answers(
     url: str, servers: Servers, questions: Sendable, seconds: float, *, per_second: int, connections: int
 ) -> Waits:
-    """Ask for so long. Raises RuntimeError for answers that are neither 200 nor a refusal, or when all were refused."""
+    """Send requests for `seconds`. Raises RuntimeError for an answer but 200 or a refusal, or if all were refused."""
     order = Order(
         url,
         servers.access.read_key,

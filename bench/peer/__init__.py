@@ -1,5 +1,5 @@
-"""The same job as a Python team would write it in an afternoon: FastAPI, a Redis stream through FastStream, Postgres.
+"""A comparison: the same job as a straightforward FastAPI service, a Redis stream through FastStream, and Postgres.
 
-It validates, replaces the user's id, and stores each event once. It keeps no aggregates and no books, looks for no
-personal data, parks nothing, and does not say when it falls behind.
+It validates, pseudonymizes the user id, and stores each event once. It has no aggregates, no books, no search for
+personal data, no dead letters, and no backpressure.
 """

@@ -1,4 +1,4 @@
-"""The service that takes events."""
+"""The service that accepts events."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ app = FastAPI(lifespan=_connected)
 
 @app.get("/readyz")
 async def readyz() -> dict[str, str]:
-    """Say that we are there."""
+    """Answer a readiness check."""
     return {"status": "ok"}
 
 
 @app.post("/events/batch", status_code=202)
 async def batch(events: list[Event], authorization: Annotated[str, Header()]) -> dict[str, int]:
-    """Put events on the stream, one after the other, or all with one round trip."""
+    """Add events to the stream, one by one or in one pipeline."""
     if not hmac.compare_digest(authorization, f"Bearer {_KEY}"):
         raise HTTPException(401)
     received_at = datetime.now(UTC).isoformat()

@@ -1,4 +1,4 @@
-"""Ours beside the peer, on the same servers, from the first request until every event is a row."""
+"""Compares this system with the peer on the same servers, from the first request until every event is a row."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TIMES: Final = Target(3, 6)
 
 
 async def measure(size: Size) -> list[Figure]:
-    """Measure ours with its aggregates and books, and the peer without; one service and one worker each."""
+    """Measure this system, with aggregates and books, and the peer without them; one service and one worker each."""
     made = requests.events(size.peer_events // 100 * 100)
     distinct = len({event["event_id"] for event in made})
     async with fresh_servers() as servers:

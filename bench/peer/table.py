@@ -1,4 +1,4 @@
-"""Where the peer keeps events: the columns and indexes of ours, without partitions."""
+"""The table of the peer: the columns and indexes of `analytics_events`, without partitions."""
 
 from __future__ import annotations
 

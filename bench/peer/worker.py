@@ -1,4 +1,4 @@
-"""The worker that stores them: `python -m bench.peer.worker`."""
+"""The worker that stores the events of the peer: `python -m bench.peer.worker`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Long runs with faults, and what came of them."""
+"""Long runs with faults, and their reports."""

@@ -1,7 +1,7 @@
 """Mixed traffic with faults, then a report: `python -m bench.soak [--minutes 10] [--seed N] [--report FILE]`.
 
-Starts `analytics up` with two workers in a directory of its own. Exit code 1 when anything was lost, counted twice, or
-drifted.
+Starts `analytics up` with two workers in its own directory. Exit code 1 when an event was lost or counted twice, or an
+aggregate drifted.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.soak.comparison import compare_with_tables
 from bench.soak.faults import Faults, resident_bytes
-from bench.soak.judge import judge
 from bench.soak.report import Sample, written
 from bench.soak.traffic import Traffic
 from bench.system import running
@@ -24,7 +24,7 @@ from stream.entries.lag import measure
 from stream.server.connection import Redis, connect
 
 _SAMPLE_SECONDS = 2.0
-# so that what a killed worker held is taken over within the soak
+# so that entries of a killed worker are claimed within the soak
 _ENVIRONMENT = {
     "ANALYTICS_FLUSH_INTERVAL": "2",
     "ANALYTICS_CLAIM_IDLE_SECONDS": "25",
@@ -34,7 +34,7 @@ _ENVIRONMENT = {
 
 
 async def soak(data_dir: Path, arguments: argparse.Namespace) -> tuple[str, bool]:
-    """Run one; return the report and whether it is clean."""
+    """Run one soak; return the report and whether it is clean."""
     async with running(data_dir, 2, **_ENVIRONMENT) as (process, where):
         traffic = Traffic(where.ingest_url, where.write_key, arguments.rate, arguments.seed)
         faults = Faults(process.pid, where.database_url, arguments.seed, arguments.pause)
@@ -51,12 +51,12 @@ async def soak(data_dir: Path, arguments: argparse.Namespace) -> tuple[str, bool
         settled.set()
         await watch
         await redis.aclose()
-        verdict = await judge(where.database_url, data_dir, traffic.score)
+        verdict = await compare_with_tables(where.database_url, data_dir, traffic.score)
     return written(arguments.seed, arguments.minutes, traffic.score, faults.done, samples, verdict), verdict.is_clean
 
 
 async def sample(starter: int, redis: Redis, samples: list[Sample], over: asyncio.Event) -> None:
-    """Look at lag and memory every two seconds until `over` is set."""
+    """Sample lag and memory every two seconds until `over` is set."""
     start = time.monotonic()
     while not over.is_set():
         lag: float | None
@@ -71,11 +71,11 @@ async def sample(starter: int, redis: Redis, samples: list[Sample], over: asynci
 
 
 def main() -> None:
-    """Run a soak, print its report, exit 1 unless it is clean."""
+    """Run a soak and print its report. Exit code 1 unless it is clean."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rate", type=float, default=300.0, help="events a second")
-    parser.add_argument("--pause", type=float, default=12.0, help="most seconds between two faults")
+    parser.add_argument("--pause", type=float, default=12.0, help="maximum seconds between two faults")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--report", type=Path, help="also write the report here")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What goes wrong during a soak: processes are killed and frozen, connections cut. All chance comes from the seed."""
+"""Faults during a soak: kills and freezes processes, cuts connections. All randomness comes from the seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.processes import children
 
 FROZEN_SECONDS: Final = 8.0
 
-# a word of the command line, and how it shall be called in the report
+# a word of the command line, and the name in the report
 _VICTIMS: Final = {
     "worker --group store": "worker",
     "worker --group live": "live worker",
@@ -29,10 +29,10 @@ _VICTIMS: Final = {
 
 
 class Faults:
-    """Does harm to the children of one `analytics up`."""
+    """Injects faults into the children of one `analytics up`."""
 
     def __init__(self, starter: int, database_url: str, seed: int, longest_pause: float) -> None:
-        """`starter` is the process id of `analytics up`; between two faults lie `longest_pause` seconds at most."""
+        """`starter` is the process id of `analytics up`; `longest_pause` is the maximum pause in seconds."""
         self.done: Counter[str] = Counter()
         self._starter = starter
         self._database_url = database_url
@@ -40,7 +40,7 @@ class Faults:
         self._longest_pause = longest_pause
 
     async def run(self, over: asyncio.Event) -> None:
-        """Do harm until `over` is set."""
+        """Inject faults until `over` is set."""
         while not over.is_set():
             try:
                 await asyncio.wait_for(over.wait(), self._rng.uniform(self._longest_pause / 4, self._longest_pause))
@@ -75,14 +75,14 @@ class Faults:
             await connection.close()
 
     def _find(self, name: str) -> list[int]:
-        """Return one process of this name, none while it is being started again."""
+        """Return one process with this name; none while it is being restarted."""
         word = next(word for word, called in _VICTIMS.items() if called == name)
         found = [pid for pid, arguments in children(self._starter).items() if word in arguments]
         return [self._rng.choice(sorted(found))] if found else []
 
 
 def resident_bytes(starter: int) -> dict[str, int]:
-    """Return the memory of each kind of process, of the largest where there are several."""
+    """Return the memory of each kind of process, of the largest if there are several."""
     memory: dict[str, int] = {}
     for pid, arguments in children(starter).items():
         for word, name in _VICTIMS.items():

@@ -7,18 +7,18 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.soak.judge import Verdict
+from bench.soak.comparison import Verdict
 from bench.soak.traffic import Score
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One look at the running system."""
+    """One sample of the running system."""
 
     at: float
     """Seconds since the start."""
     lag_seconds: float | None
-    """None while Redis is away."""
+    """None while Redis is unreachable."""
     backlog: int | None
     memory: Mapping[str, int]
     """Bytes by kind of process."""
@@ -39,7 +39,7 @@ def written(
         ("entries found to be duplicates", sum(book["duplicate"] for book in books)),
         ("dead letters", verdict.dead_lettered),
         ("accepted and lost", verdict.lost),
-        ("stored and never offered", verdict.strangers),
+        ("stored and never offered", verdict.never_offered),
         ("aggregate rows that drifted", verdict.verify["drift"]),
         ("times Redis had less than before", len(verdict.verify["losses"])),
         ("restarts survived", sum(times for name, times in faults.items() if name.startswith("kill"))),

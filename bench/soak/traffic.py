@@ -1,4 +1,4 @@
-"""Mixed traffic at a steady rate that keeps score of every event: offered, accepted, refused."""
+"""Mixed traffic at a constant rate that records the outcome of every event: offered, accepted, refused."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from schemas.identifiers import canonical_event_id
 BATCH: Final = 50
 SENDERS: Final = 4
 _SOURCE: Final = "dev"
-"""Of the key that `analytics up` makes."""
+"""Source of the key that `analytics up` creates."""
 _LONGEST_PAUSE: Final = 5.0
 
 
 @dataclass
 class Score:
-    """What became of the events, as their senders saw it."""
+    """The outcomes of the events as the senders saw them."""
 
     offered: set[UUID] = field(default_factory=set)
     accepted: set[UUID] = field(default_factory=set)
     answers: Counter[str] = field(default_factory=Counter)
-    """Answers to batches by status, `no answer` among them: then nobody knows, and the batch is sent again."""
+    """Answers to batches by status. After `no answer` the outcome is unknown, and the batch is sent again."""
     sent_again: int = 0
     repeated: int = 0
-    """Events offered a second time on purpose."""
+    """Number of events offered a second time on purpose."""
 
 
 class Traffic:
-    """Four senders; each repeats a batch until every event of it is accepted, as a careful service does."""
+    """Four senders. Each repeats a batch until all its events are accepted, as a robust service does."""
 
     def __init__(self, url: str, key: str, rate: float, seed: int) -> None:
         self.score = Score()
@@ -50,7 +50,7 @@ class Traffic:
         )
 
     async def run(self, seconds: float) -> None:
-        """Send for so long, then until everything that was begun is accepted."""
+        """Send for `seconds`, then until all begun batches are accepted."""
         start = time.monotonic()
         now = datetime.now(UTC)
         count = int(self._rate * seconds * 1.2) + BATCH

@@ -1,4 +1,4 @@
-"""Records which history a system was sent, so that a second start resumes it and no event counts twice."""
+"""Records which history was sent to a system, so that a second start resumes it and no event counts twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invented learners: who they are, when they study, and what one sitting with the platform looks like."""
+"""Synthetic learners: their habits, when they study, and the steps of a study session."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 
 class Step(NamedTuple):
-    """One thing that happens, `delay` seconds after the one before."""
+    """A step of a session: an event `delay` seconds after the previous one."""
 
     delay: float
     event_type: str
@@ -19,7 +19,7 @@ class Step(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """A route of the imagined platform and how fast it usually is."""
+    """A route of the platform and its usual latency."""
 
     method: str
     route: str
@@ -54,19 +54,19 @@ _STREAKS = {3: ("streak-3", "Three in a row"), 7: ("streak-7", "A whole week"), 
 
 @dataclass(slots=True)
 class Learner:
-    """Habits, which stay, and progress, which grows with every sitting."""
+    """Habits, which are constant, and progress, which grows with every session."""
 
     user_id: str
     offset_minutes: int
-    """Of the local clock from UTC."""
+    """Offset of the local clock from UTC."""
     habit: float
-    """Chance that a day is a study day."""
+    """Probability that a day is a study day."""
     hour_utc: float
-    """When a sitting usually starts."""
+    """Usual start of a session."""
     ability: float
     """Mean score, 0 to 1."""
     talkative: float
-    """Chance to ask the coach about a material."""
+    """Probability of a question to the coach about a material."""
     course: str
     platform: str
     xp: int = 0
@@ -76,8 +76,8 @@ class Learner:
     last_day: date | None = None
     achievements: set[str] = field(default_factory=set)
 
-    def come(self, day: date) -> None:
-        """Count a day the learner studies on; an earlier one than the last changes nothing."""
+    def count_study_day(self, day: date) -> None:
+        """Count a study day. A day before the last one changes nothing."""
         if self.last_day is None or day > self.last_day + timedelta(days=1):
             self.streak = 1
         elif day > self.last_day:
@@ -86,11 +86,11 @@ class Learner:
 
 
 DEMO_USER: Final = "demo-user-"
-"""With a number from 1 behind it, the user id of an invented learner."""
+"""The user id of a synthetic learner, followed by a number from 1."""
 
 
 def make_learners(rng: Random, users: int) -> list[Learner]:
-    """Return the learners `demo-user-1` to `demo-user-{users}`, all at the start of their way."""
+    """Return the learners `demo-user-1` to `demo-user-{users}`, without progress."""
     return [_make_learner(rng, number) for number in range(1, users + 1)]
 
 
@@ -108,10 +108,10 @@ def _make_learner(rng: Random, number: int) -> Learner:
     )
 
 
-def sitting(learner: Learner, rng: Random) -> Iterator[Step]:
-    """Give what one sitting consists of, in order. The learner's progress grows as the steps are taken.
+def study_session(learner: Learner, rng: Random) -> Iterator[Step]:
+    """Yield the steps of a session, in order. The learner's progress grows as the steps are consumed.
 
-    One in eight ends without a word; the others end with a `session_end`, whose duration the caller knows.
+    One session in eight has no `session_end`. The caller adds the duration to the others'.
     """
     xp_before = learner.xp
     material_id, material_type = _choose_material(learner, rng)
@@ -128,14 +128,14 @@ def sitting(learner: Learner, rng: Random) -> Iterator[Step]:
 
 
 def visit(rng: Random) -> Iterator[Step]:
-    """Give the requests of someone who is not logged in."""
+    """Yield the requests of an anonymous visitor."""
     yield from _request(rng, CATALOGUE, 0.0)
     if rng.random() < 0.5:
         yield from _request(rng, LOGIN, rng.uniform(2, 20))
 
 
 def _choose_material(learner: Learner, rng: Random) -> tuple[str, str]:
-    # the early chapters are read most
+    # early chapters are read most
     chapter = 1 + min(int(rng.expovariate(0.12)), 39)
     return f"{learner.course}-{chapter:02d}", _MATERIAL_TYPES[chapter % len(_MATERIAL_TYPES)]
 
@@ -188,7 +188,7 @@ def _achieve(learner: Learner, achievement_id: str, name: str, *, reward: int) -
 
 
 def _level_up(learner: Learner) -> Iterator[Step]:
-    # 100 XP for the second level, 100 more than before for each further one
+    # the second level needs 100 XP, each further level 100 more than the one before
     level = (1 + math.isqrt(1 + 8 * (learner.xp // 100))) // 2
     if level > learner.level:
         yield Step(0.1, "level_up", {"new_level": level, "previous_level": learner.level})
@@ -208,7 +208,7 @@ def _search(rng: Random) -> Iterator[Step]:
 
 
 def _ask_coach(rng: Random) -> Iterator[Step]:
-    # a letter before the digits: a few in a million would read like a phone number, and be refused
+    # a letter before the digits: a few in a million would look like a phone number and be rejected
     conversation = f"conversation-c{rng.getrandbits(48):012x}"
     for _ in range(rng.choice((1, 1, 2, 3))):
         length = min(1 + int(rng.lognormvariate(4.0, 0.8)), 4000)

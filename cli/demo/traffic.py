@@ -1,7 +1,7 @@
-"""Synthetic traffic as senders would post it: sittings in the right order, network in the wrong one.
+"""Synthetic traffic as senders would post it: sessions in order, sent over a network that reorders and repeats.
 
-Everything follows from the arguments: the same ones give the same events, ids included. One event in twenty is sent
-again with the same id, one in thirty comes hours late. Pure: no clock, no I/O.
+Deterministic: the same arguments give the same events, including ids. One event in twenty is sent again with the same
+id, one in thirty arrives hours late. Pure: no clock, no I/O.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from cli.demo.learners import Learner, Step, make_learners, sitting, visit
+from cli.demo.learners import Learner, Step, make_learners, study_session, visit
 
 Event = dict[str, Any]
 
@@ -27,10 +27,10 @@ _LATE = 0.03
 _VISITS = 0.2
 _WEEKEND_SHARE = 0.6
 _FOREIGN_ID = 0.03
-"""Share of events whose sender has ids of its own making, which are no UUIDs."""
+"""Share of events whose sender has its own ids, which are not UUIDs."""
 
 _REMEMBERED = 200
-"""Events of live traffic that may still be sent again."""
+"""Number of live events that may still be sent again."""
 
 
 def demo_events(
@@ -41,9 +41,9 @@ def demo_events(
     history_days: float,
     learners: list[Learner] | None = None,
 ) -> Iterator[Event]:
-    """Give exactly `count` events of the `history_days` before `now` (aware), in the order in which they arrive.
+    """Yield exactly `count` events of the `history_days` before `now` (aware), in the order of their arrival.
 
-    `learners` go on from where they are, and are further at the end; without them all are new.
+    `learners` continue from their current progress and advance; by default all are new.
     """
     history = _History(seed, learners or demo_learners(seed, users))
     return islice(history.events(count, now, history_days), count)
@@ -52,21 +52,21 @@ def demo_events(
 def live_events(
     seed: int, users: int, clock: Callable[[], datetime], learners: list[Learner] | None = None
 ) -> Iterator[Event]:
-    """Give events without end, each of the moment at which it is asked for, a few of them late or sent again.
+    """Yield events without end, each with the time at which it is requested; a few are late or repeated.
 
-    `learners` go on from where they are; without them all are new.
+    `learners` continue from their current progress; by default all are new.
     """
     return _live(Random(f"live {seed}"), learners or demo_learners(seed, users), clock)
 
 
 def demo_learners(seed: int, users: int) -> list[Learner]:
-    """Return the learners of a seed, all at the start of their way."""
+    """Return the learners of a seed, without progress."""
     return make_learners(Random(f"learners {seed}"), users)
 
 
 @dataclass(slots=True)
 class _Session:
-    """One sitting or visit under way."""
+    """A session or visit in progress."""
 
     steps: Iterator[Step]
     learner: Learner | None
@@ -91,12 +91,12 @@ class _History:
         self._numbers = counting()
 
     def events(self, count: int, now: datetime, history_days: float) -> Iterator[Event]:
-        """Give `count` events or a few more."""
+        """Yield `count` events or a few more."""
         now = now.astimezone(UTC)
         on_their_way: list[_Delivery] = []
         made = 0
         for start, end, share in _windows(now, timedelta(days=history_days)):
-            present = self._who_studies()
+            present = self._active_learners()
             while made < share * count:
                 for delivery in self._session(present, start, end, now):
                     heapq.heappush(on_their_way, delivery)
@@ -106,7 +106,7 @@ class _History:
         while on_their_way:
             yield heapq.heappop(on_their_way).event
 
-    def _who_studies(self) -> list[Learner]:
+    def _active_learners(self) -> list[Learner]:
         rng = self._rng
         present = [learner for learner in self._learners if rng.random() < learner.habit]
         return present or [rng.choice(self._learners)]
@@ -133,7 +133,7 @@ class _History:
 
 
 def _windows(now: datetime, span: timedelta) -> Iterator[tuple[datetime, datetime, float]]:
-    """Give each day of the span, oldest first: its start, its end, and the share of all events made by its end."""
+    """Yield each day of the span, oldest first: its start, its end, and the share of all events sent by its end."""
     ends = [now]
     while now - ends[-1] + _DAY < span:
         ends.append(ends[-1] - _DAY)
@@ -190,8 +190,8 @@ def _begin(rng: Random, learner: Learner | None, moment: datetime) -> _Session:
         return _Session(visit(rng), None, None, UTC, moment)
     session_id = _uuid7(rng, moment)
     zone = timezone(timedelta(minutes=learner.offset_minutes))
-    learner.come(moment.astimezone(zone).date())
-    return _Session(sitting(learner, rng), learner, session_id, zone, moment)
+    learner.count_study_day(moment.astimezone(zone).date())
+    return _Session(study_session(learner, rng), learner, session_id, zone, moment)
 
 
 def _event(rng: Random, session: _Session, step: Step, now: datetime, moment: datetime) -> Event:

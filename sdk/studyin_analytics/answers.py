@@ -21,7 +21,7 @@ _BODY_REFUSED: Final = frozenset(
 
 
 @dataclass(frozen=True)
-class Judged:
+class BatchVerdicts:
     """The verdicts of a request, by position. Events that are neither accepted nor rejected must be sent again."""
 
     accepted: Sequence[int]
@@ -61,7 +61,7 @@ class SenderRefused:
     detail: str
 
 
-Answer = Judged | Busy | Failed | BodyRefused | SenderRefused
+Answer = BatchVerdicts | Busy | Failed | BodyRefused | SenderRefused
 
 
 DEFECT: Final = "defect"
@@ -78,7 +78,7 @@ class _Problem(BaseModel):
 def read_answer(status: int, body: bytes, count: int) -> Answer:
     """Return the answer for a request with `count` events."""
     if status in (HTTPStatus.ACCEPTED, HTTPStatus.MULTI_STATUS):
-        return _judged(status, body, count)
+        return _batch_verdicts(status, body, count)
     if status in _BUSY or status in _AWAY:
         return Busy(f"status {status}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -90,14 +90,14 @@ def read_answer(status: int, body: bytes, count: int) -> Answer:
     return SenderRefused(status, problem.code, NOT_INGEST if is_elsewhere else problem.detail)
 
 
-def _judged(status: int, body: bytes, count: int) -> Answer:
+def _batch_verdicts(status: int, body: bytes, count: int) -> Answer:
     try:
         with NO_FORK:
             reply = BatchReply.model_validate_json(body)
     except ValidationError:
         return SenderRefused(status, _Problem().code, _Problem().detail)
     verdicts = {each.index: each for each in reply.results if 0 <= each.index < count}
-    return Judged(
+    return BatchVerdicts(
         [index for index, verdict in verdicts.items() if verdict.status == "accepted"],
         {index: verdict for index, verdict in verdicts.items() if verdict.status == "rejected"},
         [index for index, verdict in verdicts.items() if (verdict.status, verdict.code) == ("retry", DEFECT)],

@@ -91,18 +91,18 @@ class EventBus:
         """
         if self._subscriptions.types == frozenset():
             raise ConfigurationError("subscribe before start_listening")
-        async with aclosing(self._heard(None)) as heard:
-            async for said in heard:
-                await self._subscriptions.hear(said)
+        async with aclosing(self._received(None)) as received:
+            async for news in received:
+                await self._subscriptions.deliver(news)
 
     async def events(self, types: Iterable[str] | None = None) -> AsyncGenerator[LiveEvent, None]:
         """Yield events of these types, None for all types, until `stop`. Gaps go to the `on_gap` handlers."""
-        async with aclosing(self._heard([chosen(types)])) as heard:
-            async for said in heard:
-                if isinstance(said, Gap):
-                    await self._subscriptions.hear(said)
+        async with aclosing(self._received([chosen(types)])) as received:
+            async for news in received:
+                if isinstance(news, Gap):
+                    await self._subscriptions.deliver(news)
                 else:
-                    yield said
+                    yield news
 
     def run(self) -> None:
         """Listen from synchronous code. Blocks until `stop`, which any thread and any handler may call."""
@@ -114,7 +114,7 @@ class EventBus:
             self._is_stopping = True
             self._loop.call_soon_threadsafe(self._woken.set)
 
-    async def _heard(self, fixed: list[frozenset[str] | None] | None) -> AsyncGenerator[LiveEvent | Gap, None]:
+    async def _received(self, fixed: list[frozenset[str] | None] | None) -> AsyncGenerator[LiveEvent | Gap, None]:
         """Yield new events and gaps across reconnects. `fixed` holds the types; None for those of the handlers."""
         if self._loop is not None:
             raise RuntimeError("this bus listens already; use another EventBus")
@@ -128,12 +128,12 @@ class EventBus:
                     async with aclosing(self._source.listen(types, self._cursor)) as frames:
                         while (frame := await self._next(frames)) is not None:
                             failures = 0
-                            for said in self._news(frame):
-                                yield said
-                                self._cursor = said.cursor if isinstance(said, Gap) else int(said.id)
+                            for news in self._news(frame):
+                                yield news
+                                self._cursor = news.cursor if isinstance(news, Gap) else int(news.id)
                                 if self._must_end():
                                     return
-                            self._note(frame)
+                            self._record(frame)
                 except Disconnected as disconnected:
                     if isinstance(disconnected, WrongService) and not self._was_connected:
                         raise SubscriptionRefused(disconnected.status, str(disconnected)) from None
@@ -165,7 +165,7 @@ class EventBus:
                 if self._cursor is None or int(event.id) > self._cursor:
                     yield event
 
-    def _note(self, frame: Frame) -> None:
+    def _record(self, frame: Frame) -> None:
         match frame:
             case Welcome(cursor):
                 self._was_connected = True

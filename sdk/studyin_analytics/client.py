@@ -102,7 +102,7 @@ class Client:
             wanted = filtered(self._options.before_send, event)
         except HookFailed as failure:
             self._books.add("filtered")
-            self._hook.tell(failure)
+            self._hook.report(failure)
             return
         if wanted is None:
             self._books.add("filtered")
@@ -118,7 +118,7 @@ class Client:
         """Count and report an invalid event. Raises it with strict=True."""
         self._books.add("invalid")
         self._sender.end_with_process()
-        self._hook.tell(fault)
+        self._hook.report(fault)
         if self._options.strict:
             raise fault
 

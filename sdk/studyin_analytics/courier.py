@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .answers import Answer, Busy, Judged, read_answer
+from .answers import Answer, BatchVerdicts, Busy, read_answer
 from .books import Books
 from .event_form import utc_now
 from .retry import retry_after_seconds
@@ -50,6 +50,6 @@ class Courier:
         except TransportFailed as failure:
             return Busy(str(failure)), 0.0
         answer = read_answer(reply.status, reply.body, len(bodies))
-        if isinstance(answer, Judged):
+        if isinstance(answer, BatchVerdicts):
             self.books.reported(dropped)
         return answer, retry_after_seconds(reply.retry_after, utc_now())

@@ -43,8 +43,8 @@ class LastResort(logging.Handler):
         return False
 
     def _is_news(self, record: logging.LogRecord) -> bool:
-        told = record.args[0] if isinstance(record.args, tuple) and record.args else None
-        kind = type(told) if isinstance(told, AnalyticsError) else record.msg
+        reported = record.args[0] if isinstance(record.args, tuple) and record.args else None
+        kind = type(reported) if isinstance(reported, AnalyticsError) else record.msg
         now = time.monotonic()
         is_news = now >= self._said_at.get(kind, float("-inf")) + SECONDS_OF_SILENCE
         if is_news:

@@ -21,7 +21,7 @@ class ErrorHook:
         self._on_error = on_error
         self._here = threading.local()
 
-    def tell(self, error: AnalyticsError) -> None:
+    def report(self, error: AnalyticsError) -> None:
         """Log and report an error. The caller must not hold a lock: on_error may call the SDK."""
         LOGGER.warning("%s", error)
         if self._on_error is None or getattr(self._here, "telling", False):

@@ -51,7 +51,7 @@ class Disconnected(Exception):
     def __init__(self, reason: str, retry_after: float = 0.0) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
-        """Delay that the server asked for, in seconds."""
+        """Delay that the server requested, in seconds."""
 
 
 class WrongService(Disconnected):

@@ -58,22 +58,22 @@ class AnalyticsMiddleware:
         error_type: str | None = None
         since = time.perf_counter()
 
-        async def noting(message: Message) -> None:
+        async def recording_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, recording_send)
         except Exception as error:
             error_type = type(error).__name__
             status = status or SERVER_ERROR
             raise
         finally:
-            self._tell(scope, root_path, status or CLIENT_LEFT, error_type, (time.perf_counter() - since) * 1000)
+            self._track(scope, root_path, status or CLIENT_LEFT, error_type, (time.perf_counter() - since) * 1000)
 
-    def _tell(self, scope: Scope, root_path: str, status: int, error_type: str | None, duration_ms: float) -> None:
+    def _track(self, scope: Scope, root_path: str, status: int, error_type: str | None, duration_ms: float) -> None:
         facts = {
             "endpoint": template_of(scope, root_path),
             "method": scope["method"],

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from . import process_life
-from .answers import DEFECT, Answer, BodyRefused, Busy, Failed, Judged, SenderRefused
+from .answers import DEFECT, Answer, BatchVerdicts, BodyRefused, Busy, Failed, SenderRefused
 from .books import Books
 from .courier import ENVELOPE_BYTES, Courier
 from .errors import DeliveryRefused, EventRejected, EventsDropped, EventSetAside, StoreFailed
@@ -68,8 +68,8 @@ class Sender:
                 if self._schedule.event_came(time.monotonic()):
                     self._changed.notify_all()
                 self._start()
-        if reason is not None and (untold := self._books.drop(1, time.monotonic())):
-            self._hook.tell(EventsDropped(untold, reason))
+        if reason is not None and (unreported := self._books.drop(1, time.monotonic())):
+            self._hook.report(EventsDropped(unreported, reason))
 
     def end_with_process(self) -> None:
         """Shut down when the process ends, at the latest."""
@@ -203,8 +203,8 @@ class Sender:
     def _apply(self, answer: Answer, retry_after: float, parcels: Sequence[Parcel]) -> bool:
         """Apply an answer; return whether every event is settled."""
         match answer:
-            case Judged():
-                return self._judged(answer, retry_after, parcels)
+            case BatchVerdicts():
+                return self._apply_verdicts(answer, retry_after, parcels)
             case BodyRefused() if len(parcels) == 1:
                 self._reject(parcels[0], answer.code, "", answer.detail)
                 return True
@@ -223,7 +223,7 @@ class Sender:
                 self._refused(answer, retry_after)
         return False
 
-    def _judged(self, answer: Judged, retry_after: float, parcels: Sequence[Parcel]) -> bool:
+    def _apply_verdicts(self, answer: BatchVerdicts, retry_after: float, parcels: Sequence[Parcel]) -> bool:
         self._books.add("accepted", self._store.settle([parcels[index].key for index in answer.accepted]))
         for index, verdict in answer.rejected.items():
             self._reject(parcels[index], verdict.code or "", verdict.pointer or "", verdict.detail or "")
@@ -231,7 +231,7 @@ class Sender:
         self._store.release([parcel.key for index, parcel in enumerate(parcels) if index not in settled])
         others = [index for index in range(len(parcels)) if index not in settled.union(answer.defective)]
         if settled or others:
-            self._note_answer()
+            self._record_answer()
         if others:
             self._failed("ingest asked to send some events again", retry_after)
         defective = [parcels[index] for index in answer.defective]
@@ -243,7 +243,7 @@ class Sender:
             self._isolate(defective, DEFECT, retry_after)
         return len(settled) == len(parcels)
 
-    def _note_answer(self) -> None:
+    def _record_answer(self) -> None:
         if self._failures:
             LOGGER.info("ingest accepts events again")
         self._failures, self._is_refused = 0, False
@@ -282,19 +282,19 @@ class Sender:
             return False
         if was_here and parcel.suspicion is not None:
             self._books.set_aside(is_kept=self._store.letters is not None)
-            self._hook.tell(EventSetAside(event_id, reason, parcel.suspicion.tries, self._store.letters))
+            self._hook.report(EventSetAside(event_id, reason, parcel.suspicion.tries, self._store.letters))
         return True
 
     def _reject(self, parcel: Parcel, code: str, pointer: str, detail: str) -> None:
         if self._store.settle([parcel.key]):
             self._books.add("rejected")
-            self._hook.tell(EventRejected(_event_id(parcel), code, pointer, detail))
+            self._hook.report(EventRejected(_event_id(parcel), code, pointer, detail))
 
     def _refused(self, answer: SenderRefused, retry_after: float) -> None:
         is_news, self._is_refused = not self._is_refused, True
         self._wait(self._refused_backoff, retry_after)
         if is_news:
-            self._hook.tell(DeliveryRefused(answer.status, answer.code, answer.detail))
+            self._hook.report(DeliveryRefused(answer.status, answer.code, answer.detail))
 
     def _failed(self, reason: str, retry_after: float) -> None:
         if not self._failures:
@@ -320,12 +320,12 @@ class Sender:
             self._changed.notify_all()
         for suspect in self._store.last_suspects():
             self._set_aside(suspect, _event_id(suspect), NOT_SENT_IN_TIME)
-        told = 0
+        reported = 0
         if unsent := self._store.abandon():
-            told = self._books.drop(unsent, float("inf"))
-            self._hook.tell(EventsDropped(told, NOT_SENT_IN_TIME))
+            reported = self._books.drop(unsent, float("inf"))
+            self._hook.report(EventsDropped(reported, NOT_SENT_IN_TIME))
         lost = self._books.lost()
-        if sum(lost.values()) > told:
+        if sum(lost.values()) > reported:
             parts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in lost.items())
             LOGGER.warning("%d events were lost: %s", sum(lost.values()), parts)
 

@@ -12,7 +12,7 @@ from .live_frames import Gap
 from .schemas.catalogue import EventType
 from .schemas.live import LiveEvent
 
-Said = TypeVar("Said")
+News = TypeVar("News")
 
 Handler = Callable[[Any], object]
 """Takes a LiveEvent. A handler may annotate the subclass of its event type."""
@@ -45,25 +45,25 @@ class Subscriptions:
             wanted |= types
         return wanted
 
-    async def hear(self, said: LiveEvent | Gap) -> None:
+    async def deliver(self, news: LiveEvent | Gap) -> None:
         """Call the handlers of the event or gap, one after another. Their exceptions are reported, not raised."""
-        if isinstance(said, Gap):
+        if isinstance(news, Gap):
             for gap_handler in self._gap_handlers:
-                await self._call(gap_handler, said)
+                await self._call(gap_handler, news)
             return
         for types, handler in self._handlers:
-            if types is None or said.event_type in types:
-                await self._call(handler, said)
+            if types is None or news.event_type in types:
+                await self._call(handler, news)
 
-    async def _call(self, handler: Callable[[Said], object], said: Said) -> None:
+    async def _call(self, handler: Callable[[News], object], news: News) -> None:
         try:
-            answer = handler(said)
+            answer = handler(news)
             if inspect.isawaitable(answer):
                 await answer
         except Exception as failure:  # noqa: BLE001 - reported without its text, which may have values of the event
-            told = HandlerFailed(f"a handler raised {type(failure).__name__}")
-            told.__cause__ = failure
-            self._hook.tell(told)
+            failed = HandlerFailed(f"a handler raised {type(failure).__name__}")
+            failed.__cause__ = failure
+            self._hook.report(failed)
 
 
 def chosen(types: Iterable[str] | None) -> frozenset[str] | None:

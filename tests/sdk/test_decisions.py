@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from studyin_analytics import ConfigurationError
-from studyin_analytics.answers import BodyRefused, Busy, Failed, Judged, SenderRefused, read_answer
+from studyin_analytics.answers import BatchVerdicts, BodyRefused, Busy, Failed, SenderRefused, read_answer
 from studyin_analytics.isolation import QUICK_FAILURES, Isolation
 from studyin_analytics.options import OptionKeywords, Options
 from studyin_analytics.retry import LONGEST_RETRY_AFTER, Backoff, retry_after_seconds
@@ -34,7 +34,7 @@ def test_each_status_means_one_thing(status: int, meaning: type) -> None:
 def test_verdicts_are_by_position_and_what_has_none_is_not_settled() -> None:
     body: dict[str, Any] = dict(verdicts(["accepted", "rejected", "retry", "accepted"]).body)
     answer = read_answer(207, json.dumps(body | {"results": body["results"][:3]}).encode(), 4)
-    assert isinstance(answer, Judged)
+    assert isinstance(answer, BatchVerdicts)
     assert (answer.accepted, list(answer.rejected)) == ([0], [1])
 
 
@@ -46,7 +46,7 @@ def test_only_a_defect_accuses_the_event_that_is_to_be_sent_again() -> None:
     body = dict(verdicts(["accepted", "retry", "retry"]).body)
     body["results"][2]["code"] = "defect"
     answer = read_answer(207, json.dumps(body).encode(), 3)
-    assert isinstance(answer, Judged)
+    assert isinstance(answer, BatchVerdicts)
     assert (answer.accepted, answer.defective) == ([0], [2])
 
 

@@ -1,4 +1,4 @@
-"""Compares what the senders saw with what the tables hold."""
+"""Compares the senders' records with the tables."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from bench.soak.traffic import Score
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found."""
+    """The result of the comparison."""
 
     stored: int
     lost: int
-    """Accepted, and neither stored nor a dead letter."""
-    strangers: int
-    """Stored and never offered."""
+    """Number of events that were accepted and are neither stored nor dead letters."""
+    never_offered: int
+    """Number of events that are stored and were never offered."""
     dead_lettered: int
     verify: dict[str, Any]
 
     @property
     def is_clean(self) -> bool:
-        """Whether every promise was kept."""
-        kept = self.lost == self.strangers == self.dead_lettered == 0
+        """Whether no guarantee was broken."""
+        kept = self.lost == self.never_offered == self.dead_lettered == 0
         return kept and bool(self.verify["clean"]) and not self.verify["losses"]
 
 
-async def judge(database_url: str, data_dir: Path, score: Score) -> Verdict:
-    """Compare; everything must have settled before."""
+async def compare_with_tables(database_url: str, data_dir: Path, score: Score) -> Verdict:
+    """Compare the records with the tables. All events must be settled."""
     connection = await asyncpg.connect(database_url)
     try:
         stored = {row[0] for row in await connection.fetch("SELECT event_id FROM analytics_events")}
@@ -44,14 +44,14 @@ async def judge(database_url: str, data_dir: Path, score: Score) -> Verdict:
     return Verdict(
         stored=len(stored),
         lost=len(score.accepted - stored),
-        strangers=len(stored - score.offered),
+        never_offered=len(stored - score.offered),
         dead_lettered=letters,
         verify=verified(data_dir),
     )
 
 
 def verified(data_dir: Path) -> dict[str, Any]:
-    """Return what `analytics verify --json` says; a difference is for the report."""
+    """Return the output of `analytics verify --json`. A difference is reported, not raised."""
     command = [sys.executable, "-m", "cli.main", "verify", "--json", "--data-dir", str(data_dir)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if not answer.stdout:
