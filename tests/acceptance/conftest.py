@@ -12,6 +12,6 @@ from tests.support.system import System, running_system
 
 @pytest.fixture
 async def system(data_directory: Path) -> AsyncIterator[System]:
-    """Everything, on servers of its own, with two workers."""
+    """Run everything on its own servers, with two workers."""
     async with running_system(data_directory, "--workers", "2", ANALYTICS_BATCH_SIZE="1000") as running:
         yield running

@@ -1,4 +1,4 @@
-"""Canaries in every place a sender can fill: none is found in any store, log, metric or answer."""
+"""Canary values in every place that a sender can fill: none is found in any store, log, metric or answer."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _numbers = count()
 
 
 def canary() -> str:
-    """Return something personal that no other place was given."""
+    """Return personal data that was used in no other place."""
     return f"canary{next(_numbers)}@example.com"
 
 
 USER = "canary-user@example.com"
 OWN_IDS: tuple[str | int, ...] = ("canaryuser", "canaryuser-77310", 773_105_012_349_876)
-"""Ids of learners that look like nothing personal, and come again in other texts of their events."""
+"""Learner ids that do not look personal, and occur again in other texts of their events."""
 CAST = {
     "xp_amount": 5,
     "new_level": 2,
@@ -56,7 +56,7 @@ CAST = {
 
 
 def good(event_type: str) -> dict[str, Any]:
-    """Return an event of the type, of a learner whose id is a canary, with everything it must have."""
+    """Return a valid event of the type, of a learner whose id is a canary."""
     model = CATALOGUE[event_type].properties
     required = [name for name, field in model.model_fields.items() if field.is_required()]
     properties = {name: CAST.get(name, "opaque-1") for name in required}
@@ -66,7 +66,7 @@ def good(event_type: str) -> dict[str, Any]:
 
 
 def stuffed() -> Iterator[Any]:
-    """Yield events that have a canary where none belongs: each field, each name, each form."""
+    """Yield events with a canary in every wrong place: each field, each name, each form."""
     for event_type in CATALOGUE:
         event = good(event_type)
         for name in (*free_texts_of(event_type), "no_such_property"):
@@ -84,7 +84,7 @@ def stuffed() -> Iterator[Any]:
 
 
 def telling_of_themselves() -> Iterator[Any]:
-    """Yield events that have their learner's id in another text, or in an id of theirs."""
+    """Yield events that contain their learner's id in another text or id."""
     for event_type in CATALOGUE:
         for own in OWN_IDS:
             event = good(event_type) | {"user_id": own}
@@ -177,7 +177,7 @@ async def provoke_dashboard(system: System, client: httpx.AsyncClient) -> None:
 
 
 class Listener(httpx.AsyncBaseTransport):
-    """Keeps every answer."""
+    """Records every answer."""
 
     def __init__(self) -> None:
         self.heard: list[bytes] = []
@@ -201,7 +201,7 @@ TRACES = [
     *(digest(USER.encode()).digest() for digest in (hashlib.sha256, hashlib.sha1, hashlib.md5)),
     *(digest(USER.encode()).hexdigest().encode() for digest in (hashlib.sha256, hashlib.sha1, hashlib.md5)),
 ]
-"""A canary, as text and in an Authorization header, and hashes of the learner's id that need no key."""
+"""A canary as text and in an Authorization header, and unkeyed hashes of the learner's id."""
 
 
 def found_in(content: bytes) -> list[bytes]:
@@ -255,7 +255,7 @@ async def stored_events(system: System) -> int:
 
 
 def test_a_canary_would_be_found() -> None:
-    """Else the test above would show nothing."""
+    """Otherwise the test above would prove nothing."""
     assert found_in(b"... Canary7@example.com ...")
     assert found_in(b"Authorization: Basic " + base64.b64encode(b"canary1@example.com"))
     assert found_in(hashlib.sha256(USER.encode()).digest())

@@ -1,4 +1,4 @@
-"""100,000 events of the demo, duplicates and latecomers among them, through the front door and two workers."""
+"""100,000 events of the demo, including duplicates and late events, over HTTP and through two workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVENTS = 100_000
 
 
 def verified(data_dir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what `verify` says, and the sum of the books over the partitions."""
+    """Return the result of `verify`, and the sum of the books over the partitions."""
     document = json.loads(analytics("verify", "--json", "--data-dir", str(data_dir)))
     columns = ("appended", "stored", "duplicate", "suppressed", "dead_lettered", "in_flight")
     return document, {column: sum(book[column] for book in document["books"]) for column in columns}

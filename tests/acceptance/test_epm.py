@@ -1,6 +1,6 @@
-"""Real learners, every number: the answers about the EPM data set against another way to work them out.
+"""Real learners: every number of the answers about the EPM data set, compared with an independent computation.
 
-The oracle goes from the CSV to the numbers with loops and sets; it shares no code with the mapper or the product.
+The oracle computes the numbers from the CSV with loops and sets. It shares no code with the mapper or the product.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ HOT = {"hourly_event_counts": "hour, event_type", "system_metrics": "bucket_star
 
 @dataclass
 class Day:
-    """What a student did on a date."""
+    """The activity of a student on a date."""
 
     events: int = 0
     seconds: int = 0
@@ -56,7 +56,7 @@ class Day:
 
 @dataclass
 class Student:
-    """What the answers must say of a student."""
+    """The correct answers about a student."""
 
     days: dict[date, Day] = field(default_factory=lambda: defaultdict(Day))
     viewed: set[str] = field(default_factory=set)
@@ -66,7 +66,7 @@ class Student:
         return sum(getattr(day, name) for day in self.days.values())
 
     def streaks(self, today: date) -> tuple[int, int]:
-        """Return the current and the longest run of days."""
+        """Return the current and the longest streak."""
         longest = run = 0
         day = min(self.days)
         while day <= today:
@@ -81,7 +81,7 @@ class Student:
 
 
 def level(xp: int) -> tuple[int, int, int]:
-    """Return the level, its threshold and the next one: 100 XP to level 2, each further one 100 more."""
+    """Return the level, its threshold and the next one: 100 XP for level 2, each further level 100 more."""
     number, threshold, step = 1, 0, 100
     while xp >= threshold + step:
         number, threshold, step = number + 1, threshold + step, step + 100
@@ -89,7 +89,7 @@ def level(xp: int) -> tuple[int, int, int]:
 
 
 def expected(last_day: date) -> dict[str, Student]:
-    """Work out what each student did; `last_day` is where the last day of the data set now lies."""
+    """Return the correct answers of each student. `last_day` is where the last day of the data set now lies."""
     with gzip.open(DATA, "rt") as file:
         rows = list(csv.reader(file))[1:]
     moved = last_day - max(date.fromisoformat(row[5][:10]) for row in rows)
@@ -179,7 +179,7 @@ def without_meta(answer: httpx.Response) -> dict[str, Any]:
 
 
 async def contents(url: str) -> dict[str, str]:
-    """Return a digest of every table, without what says when and how rows came."""
+    """Return a digest of every table, without columns that depend on the time or order of arrival."""
     connection = await asyncpg.connect(url)
     digest = "SELECT md5(coalesce(string_agg(line, '' ORDER BY line), '')) FROM ({}) AS lines (line)"
     try:

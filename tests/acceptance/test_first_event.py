@@ -1,4 +1,4 @@
-"""What the documents tell a newcomer to type, and the examples they are sent to, do what is said of them."""
+"""The commands that the documents show to newcomers, and the examples, work as described."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def code(language: str = "") -> list[str]:
 
 @pytest.fixture
 def folder(system: System, tmp_path: Path) -> Path:
-    """A folder as the page has it: the data of a system, and the environment it runs in."""
+    """A folder as on the page: the data of a system and an environment with the SDK."""
     (tmp_path / ".data").symlink_to(system.data_dir)
     (tmp_path / ".venv").symlink_to(Path(sys.executable).parents[1])
     return tmp_path
 
 
 async def shell(folder: Path, system: System, *lines: str) -> str:
-    """Run lines of the page behind its first ones, at the addresses of this system; return what was said."""
+    """Run lines of the page after its first ones, with the addresses of this system; return their output."""
     text = "\n".join([code()[0], *lines])
     for usual, ours in (("http://127.0.0.1:8080", system.ingest_url), ("http://127.0.0.1:8081", system.dashboard_url)):
         text = text.replace(usual, ours)

@@ -1,4 +1,4 @@
-"""Schemathesis sends what the two OpenAPI documents allow and much that they do not: no 5xx, no undocumented answer."""
+"""Schemathesis sends requests allowed and disallowed by both OpenAPI documents: no 5xx, no undocumented answer."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ KEY = "key-of-the-tests-with-every-scope"
 SCOPES = ["events:write", "events:read", "learning:read", "system:read", "privacy:admin"]
 EVERYTHING = [{"source": "tests", "key": KEY, "scopes": SCOPES}]
 
-# Not asked for: that every answer to a good request is 2xx (an id of a job must be one there is), and that a bad one
-# is never taken (what JSON Schema cannot say of events is checked by the tests of ingest).
+# Not checked: that every valid request gets a 2xx (a job id must exist), and that every invalid one is refused
+# (constraints that JSON Schema cannot express are checked by the tests of ingest).
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -50,7 +50,7 @@ async def attack(place: str, directory: Path) -> None:
         *("--header", f"Authorization: Bearer {KEY}"),
         *("--phases", "coverage,fuzzing", "--max-examples", "20", "--seed", "1"),
         *("--suppress-health-check", "all", "--request-timeout", "20", "--no-color"),
-        # it keeps what it found there
+        # it stores its findings there
         cwd=directory,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -69,6 +69,6 @@ async def test_the_read_service_has_an_answer_to_everything(settings: Settings, 
     over = asyncio.Event()
     over.set()
     async with open_services(settings) as services, served(create_dashboard(services, asyncio.Event())) as place:
-        # streams of live events end at once, as when the service stops: nobody could wait for their ends otherwise
+        # live streams end at once, as when the service stops: Schemathesis could not wait for their ends
         await services.live.run(over)
         await attack(place, tmp_path)

@@ -1,4 +1,4 @@
-"""A short soak: the whole system under traffic while its processes are killed, and nobody is missed."""
+"""A short soak: the whole system under traffic while its processes are killed, without loss."""
 
 from __future__ import annotations
 

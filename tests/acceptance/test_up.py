@@ -1,4 +1,4 @@
-"""The whole system as a newcomer meets it."""
+"""The whole system as a newcomer starts it."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def has_its_own_secrets(system: Up) -> None:
 async def test_what_is_killed_is_started_again_and_events_flow(system: Up, name: str, words: str) -> None:
     where = await system.ready()
     await send(where, "ada", 1)
-    # what a killed worker has in hand is only taken over after ANALYTICS_CLAIM_IDLE_SECONDS
+    # entries of a killed worker are claimed only after ANALYTICS_CLAIM_IDLE_SECONDS
     await until_total_xp(where, "ada", 1)
     killed = system.child(words)
     assert killed is not None, system.children

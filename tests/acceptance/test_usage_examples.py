@@ -1,4 +1,4 @@
-"""The three usage examples of the original description, as they were written but for where they connect."""
+"""The three usage examples of the original description, unchanged except for their addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hook of `make hooks` refuses a commit that `make check` would complain about."""
+"""The hook of `make hooks` refuses a commit that `make check` would refuse."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """An empty repository with our hooks and our .venv."""
+    """An empty repository with the hooks and the .venv of this one."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
     git(tmp_path, "init", "--quiet")
     for name, value in {

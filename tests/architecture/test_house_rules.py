@@ -1,4 +1,4 @@
-"""Rules that no linter knows. Who may import whom is in pyproject.toml, checked by `make check`."""
+"""Rules that no linter checks. The allowed imports are in pyproject.toml, checked by `make check`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = [name.rstrip("*") for name in PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]]
 SDK = "studyin_analytics"
 REQUIREMENTS = ("requirements.txt", "requirements-embedded.txt", "requirements-dev.txt")
-"""What runs, the embedded servers, the tools. Each is installed together with those before it."""
+"""Runtime, embedded servers, tools. Each file is installed together with those before it."""
 
 
 def files_of(*folders: str) -> Iterator[Path]:
@@ -86,7 +86,7 @@ def test_keys_of_redis_have_one_home() -> None:
         path for path in files_of(*PACKAGES) if path.suffix in (".py", ".lua") and literal.search(path.read_text())
     ]
 
-    # The SDK stands alone; tests/sdk holds its names to those of the pipeline
+    # The SDK is separate; tests/sdk compares its names with those of the pipeline
     assert names(users) == ["sdk/studyin_analytics/redis_names.py", "stream/keys.py"]
 
 
@@ -111,7 +111,7 @@ def test_what_a_command_writes_goes_through_one_place() -> None:
     )
     writers = [path for path in sources("cli") if writing.search(path.read_text())]
 
-    # the first escapes what others wrote, the second knows what each stream can take
+    # the first escapes text of others, the second handles the encoding of each stream
     assert names(writers) == ["cli/output.py", "cli/output_streams.py"]
 
 

@@ -1,6 +1,7 @@
-"""Text of strangers meets no pattern whose time grows faster than the text does.
+"""No pattern that is applied to text of senders takes time that grows faster than the text.
 
-The one place where a test may judge by time: by the ratio of two measurements of the same run, each repeated.
+Only here and in test_linear_scans.py do tests depend on time: on the ratio of two measurements in the same run, each
+repeated.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""No function that reads a text of strangers takes time that grows faster than the text does.
+"""No function that reads a text of senders takes time that grows faster than the text.
 
-As for patterns, by the ratio of two measurements of the same run, each repeated.
+As in test_linear_patterns.py, by the ratio of two measurements in the same run, each repeated.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ from web.problems import Refusal
 BASE: Final = 2_000
 TIMES: Final = 16
 MAX_GROWTH: Final = 64.0
-"""Of the time of a text that is TIMES as long: 16 is linear, 256 is quadratic."""
+"""Maximum growth of the time for a text that is TIMES as long: 16 is linear, 256 is quadratic."""
 QUICK: Final = 0.002
-"""Seconds for the long text below which nothing is slow."""
+"""Time in seconds for the long text below which nothing counts as slow."""
 MEASUREMENTS: Final = 4
 
 Scan = Callable[[str], object]
@@ -64,7 +64,7 @@ def escaped(text: str) -> object:
     return is_readable(text.encode("utf-8", "surrogatepass"))
 
 
-# A function, and what is repeated: around it, or between a beginning and an end of it
+# a function, and what is repeated: around a unit, or between a beginning and an end of it
 SCANS: Final[dict[str, tuple[Scan, tuple[str, ...]]]] = {
     "privacy.allow_list.AllowList.allows": (
         lambda text: allow_list.AllowList({"event_id": ["[a-z]+-[0-9]+"]}, frozenset({"event_id"})).allows(
@@ -253,7 +253,7 @@ def seconds(scan: Scan, text: str, rounds: int) -> float:
         WORK.candidates = 0
         forget()
         start = time.thread_time()
-        # refused: what it took until then counts
+        # a refusal ends the measurement; the time until then counts
         with suppress(ValueError, Refusal, validators.TooManyCandidates):
             scan(text)
         best = min(best, time.thread_time() - start)
@@ -276,7 +276,7 @@ def grows(scan: Scan, shape: Callable[[int], str]) -> bool:
     short, long = shape(BASE), shape(TIMES * BASE)
     if seconds(scan, long, 1) < QUICK:
         return False
-    # other work of the machine can spoil a measurement, but not each
+    # other work of the machine can distort one measurement, but not all
     return all(seconds(scan, long, 1) > MAX_GROWTH * seconds(scan, short, 3) for _ in range(MEASUREMENTS))
 
 

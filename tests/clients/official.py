@@ -1,4 +1,4 @@
-"""Segment's official clients, each in a process of its own."""
+"""Segment's official clients, each in a separate process."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _INSTALL_SECONDS = 40
 
 
 class NotInstallable(Exception):
-    """The packages of the client could not be had; the message says why."""
+    """The packages of the client cannot be installed; the message has the reason."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """How to run a client."""
+    """The command that runs a client."""
 
     name: str
     command: tuple[str, ...]
     options: tuple[str, ...] = ()
 
     async def send(self, host: str, key: str, events: int) -> None:
-        """Send so many events, one XP each, and one of each call that is not stored. It must drop none."""
+        """Send `events` events of one XP each, and one of each call that is not stored. The client must drop none."""
         process = await asyncio.create_subprocess_exec(
             *(*self.command, host, key, str(events), str(LEARNERS), *self.options),
             stdout=asyncio.subprocess.PIPE,
@@ -48,18 +48,18 @@ class Client:
 
 
 def python_client(*options: str) -> Client:
-    """Return the client for Python, which is one of our development dependencies."""
+    """Return the client for Python, a development dependency."""
     return Client("python", (sys.executable, str(HERE / "python" / "send.py")), options)
 
 
 def node_client() -> Client:
-    """Return the client for Node, installed outside of the repository once. Raises NotInstallable."""
+    """Return the client for Node, installed once outside of the repository. Raises NotInstallable."""
     sources = HERE / "node"
     lock = (sources / "package-lock.json").read_bytes()
     place = _cache() / f"segment-node-{hashlib.sha256(lock).hexdigest()[:16]}"
     if not place.exists():
         _install(sources, place)
-    # beside the packages, where Node looks for them
+    # next to the packages, where Node looks for them
     shutil.copy(sources / "send.mjs", place)
     return Client("node", ("node", str(place / "send.mjs")))
 
@@ -79,7 +79,7 @@ def _install(sources: Path, place: Path) -> None:
         )
         if ended.returncode:
             raise NotInstallable(f"npm ci failed: {ended.stderr.strip()}")
-        # whole or not at all, and another run may have been quicker
+        # atomic, because another run may have installed it meanwhile
         with contextlib.suppress(OSError):
             fresh.rename(place)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""The SDK in gunicorn and Celery as they are: loaded before they fork, tracked in their children, sent at their end."""
+"""The SDK in gunicorn and Celery: loaded before the fork, used in the children, flushed at their end."""
 
 from __future__ import annotations
 

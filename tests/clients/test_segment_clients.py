@@ -1,4 +1,4 @@
-"""Segment's official clients against ours: only the host is changed, and ingest dies on them."""
+"""Segment's official clients against this ingest: only the host is changed, and ingest is killed meanwhile."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def client(request: pytest.FixtureRequest) -> Client:
 
 
 class Ingest:
-    """An ingest that may die, at an address that does not change."""
+    """An ingest that can be killed, at a constant address."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -70,7 +70,7 @@ class Ingest:
 
 @asynccontextmanager
 async def pipeline(settings: Settings) -> AsyncIterator[Ingest]:
-    """An ingest and a worker, each a process of its own."""
+    """An ingest and a worker, each in a separate process."""
     ingest = Ingest(settings)
     async with running(settings, ["worker"], ANALYTICS_BATCH_SIZE="1000"):
         try:
@@ -96,13 +96,13 @@ async def test_a_client_needs_nothing_but_another_host(client: Client, settings:
     async with pipeline(settings) as ingest:
         await client.send(ingest.url, WRITE_KEY, FEW)
         await assert_counted_once(settings, redis, FEW)
-        # the last names are written when it ends
+        # unmapped names are written when it stops
         await ingest.stop()
     names = {one.name: one.times for one in await read_unmapped(redis, utc_now())}
     assert names == {"Quiz Started": 1} | {call_name(call): 1 for call in UNSUPPORTED}
 
 
-# more connections than Node has batches, so that some fail more than once; Python sends one batch after another
+# more connections than Node has batches, so that some fail more than once; Python sends batches one after another
 @pytest.mark.parametrize(
     ("client", "failures"), [("python", 4), pytest.param(*NODE.values, 700, marks=NODE.marks)], indirect=["client"]
 )

@@ -1,4 +1,4 @@
-"""The committed description of the read service is the one it serves, and what it says is so."""
+"""The committed OpenAPI document of the read service is the one it serves, and it is correct."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("path", ANSWERS)
 def test_an_answer_keeps_its_fields(document: dict[str, Any], path: str) -> None:
-    """Fields may be added; one that is taken away or made optional breaks a reader."""
+    """Fields may be added. A field that is removed or made optional breaks a reader."""
     [name] = references(document["paths"][path]["get"]["responses"]["200"])
     schema = document["components"]["schemas"][name.rpartition("/")[2]]
     assert ANSWERS[path] <= set(schema["required"])

@@ -1,4 +1,4 @@
-"""deploy/ fits the code: linted, valid against the published schemas, and true to the names it uses."""
+"""deploy/ fits the code: linted, valid against the published schemas, and with names that exist."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def series() -> set[str]:
-    """Every name under which Prometheus knows a metric of ours."""
+    """Return every Prometheus name of the exported metrics."""
     collected: list[Metric] = list(metrics.registry.collect())
     names = {sample.name for metric in collected for sample in metric.samples} | {metric.name for metric in collected}
     return names | {f"{name}_total" for name in names} | {f"{name}_bucket" for name in names}

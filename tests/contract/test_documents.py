@@ -1,4 +1,4 @@
-"""What is committed for readers is what the code does: OpenAPI of ingest, JSON Schemas, codes, settings."""
+"""Committed documents match the code: the OpenAPI of ingest, JSON Schemas, codes, settings."""
 
 from __future__ import annotations
 

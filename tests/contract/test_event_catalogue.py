@@ -1,4 +1,4 @@
-"""The catalogue is the one home of what differs by type of event."""
+"""The catalogue is the only place for what differs by event type."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_table_of_learners_counts_events_of_learners_only() -> None:
 
 @pytest.mark.parametrize("rollup", ROLLUPS, ids=lambda rollup: rollup.table)
 def test_a_rollup_names_its_types_once(rollup: Rollup) -> None:
-    """The condition of the query is made from the declaration; a column may single out one of its types."""
+    """The condition of the query is derived from the declaration; a column may select one of its types."""
     assert rollup.select.count("WHERE {type_condition}") == 1
     singled_out = set(re.findall(r"event_type = '(\w+)'", rollup.select))
     assert singled_out <= rollup.event_types

@@ -78,7 +78,7 @@ def changed_by(module: str) -> set[str]:
 
 def changeable(role: Role) -> set[str]:
     modules = {MAIN[role], *graph().find_upstream_modules(MAIN[role])}
-    # both name every metric, whatever the process
+    # both refer to every metric, in every process
     return set().union(*(changed_by(module) for module in modules - {INTERNAL_EVENTS, "telemetry.roles"}))
 
 
@@ -104,7 +104,7 @@ def test_a_scrape_has_the_families_of_the_role_and_those_of_the_process(role: Ro
 
 
 def test_every_label_value_is_one_that_some_code_emits() -> None:
-    """A value is named as a member of its enum, or is a word of the code that it is derived from."""
+    """Each value is used as a member of its enum, or is derived from a word in the code."""
     emitting = [
         file.read_text(encoding="utf-8")
         for package in PACKAGES

@@ -1,4 +1,4 @@
-"""Documents of the questions are held to their table."""
+"""Documents of the questions match their table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well personal data is told from ids, for docs/privacy.md: `python -m tests.corpus.evaluation docs/privacy.md`."""
+"""Detection rates of personal data for docs/privacy.md: `python -m tests.corpus.evaluation docs/privacy.md`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.corpus.personal_forms import KINDS
 
 FOLDER: Final = Path(__file__).parent
 CHOSEN: Final = FOLDER / "personal.jsonl"
-"""Texts the detectors were made with; hard on both sides."""
+"""Texts with which the detectors were developed, hard in both directions."""
 
 HELD_BACK: Final = FOLDER / "held_back.jsonl"
-"""Texts written before the detectors, which nobody looks at while working on them."""
+"""Texts written before the detectors and not looked at during their development."""
 
 SEED: Final = "held back"
 GENERATED: Final = 1_000
-"""Texts of each kind and family, made from a seed that no work on the detectors used."""
+"""Number of texts of each kind and family, from a seed that was not used during development."""
 
 HARMLESS: Final = "harmless"
 
@@ -31,7 +31,7 @@ _END: Final = "<!-- /evaluation -->\n"
 
 
 class Share(NamedTuple):
-    """How many of some texts were found to be personal."""
+    """How many texts were found to be personal."""
 
     found: int
     total: int
@@ -67,7 +67,7 @@ def generated(name: str, make: Callable[[Random], str], count: int = GENERATED, 
 
 
 def by_kind() -> dict[str, tuple[Share, Share, Share]]:
-    """Return what is found of each kind: of the chosen texts, of those held back, of generated ones."""
+    """Return the shares found of each kind: of the chosen, the held back, and the generated texts."""
     chosen, held_back = labelled(CHOSEN), labelled(HELD_BACK)
     return {
         kind: (share_of(chosen[kind]), share_of(held_back[kind]), share_of(generated(kind, make)))
@@ -76,17 +76,17 @@ def by_kind() -> dict[str, tuple[Share, Share, Share]]:
 
 
 def by_family() -> dict[str, Share]:
-    """Return what is found, and should not be, of each family of harmless texts."""
+    """Return the share found, wrongly, of each family of harmless texts."""
     return {family: share_of(generated(family, make)) for family, make in FAMILIES.items()}
 
 
 def harmless_chosen() -> tuple[Share, Share]:
-    """Return what is found of harmless texts, of the chosen ones and of those held back."""
+    """Return the share found of harmless texts: of the chosen ones and those held back."""
     return share_of(labelled(CHOSEN)[HARMLESS]), share_of(labelled(HELD_BACK)[HARMLESS])
 
 
 def with_tables(document: str) -> str:
-    """Return the document with the current figures between its two marks. Raises ValueError without them."""
+    """Return the document with the current figures between its two marks. Raises ValueError without the marks."""
     before, start, rest = document.partition(_START)
     _, end, after = rest.partition(_END)
     if not (start and end):

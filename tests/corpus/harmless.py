@@ -1,4 +1,4 @@
-"""Families of ids, titles, routes and names of models as real systems make them; none names a person."""
+"""Families of ids, titles, routes and model names as real systems create them. None identifies a person."""
 
 from __future__ import annotations
 
@@ -324,4 +324,4 @@ FAMILIES: Final[Mapping[str, Callable[[Random], str]]] = {
     "model names": _model,
     "packages and files": _package,
 }
-"""Each makes one text of its family."""
+"""Functions that return one text of their family."""

@@ -1,4 +1,4 @@
-"""Personal data as people and systems write it, of each kind that is looked for; all of it is invented."""
+"""Generates personal data of each kind in the forms that people and systems write. All of it is invented."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ALPHANUMERIC: Final = string.ascii_letters + string.digits
 
 
 def joined(rng: Random, text: str) -> str:
-    """Return the text as it is, or beside or joined to a word, as an id may hold it."""
+    """Return the text alone, or next to or joined to a word, as an id may contain it."""
     label = rng.choice(_LABELS)
     return rng.choice(
         (text, text, f"{label} {text}", f"{label}_{text}", f"{label}-{text}", f"{label}:{text}", f"{text}_{label}")
@@ -42,7 +42,7 @@ def _digits(rng: Random, count: int) -> str:
 
 
 def email(rng: Random) -> str:
-    """Return an e-mail address, perhaps in disguise."""
+    """Return an e-mail address, perhaps disguised."""
     local = rng.choice(
         (rng.choice(_NAMES), f"{rng.choice(_NAMES)}.{rng.choice(_NAMES)}", f"{rng.choice(_NAMES)}{rng.randint(1, 99)}")
     )
@@ -92,7 +92,7 @@ _PHONE_FORMS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def phone(rng: Random) -> str:
-    """Return a valid phone number of one of the regions, in a form that people write."""
+    """Return a valid phone number of one of the regions, in a usual form."""
     region = rng.choice(list(_PHONE_FORMS))
     example = phonenumbers.example_number_for_type(
         region, rng.choice((phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE))
@@ -274,7 +274,7 @@ def _random_text(rng: Random, count: int, alphabet: str = _ALPHANUMERIC) -> str:
 
 
 def secret(rng: Random) -> str:
-    """Return a secret of the form that its service gives out; none is in force anywhere."""
+    """Return a secret in the form that its service issues. None is valid."""
     hexadecimal = "0123456789abcdef"
     token = rng.choice(
         (
@@ -340,4 +340,4 @@ KINDS: Final[Mapping[str, Callable[[Random], str]]] = {
     "ip_address": ip_address,
     "secret": secret,
 }
-"""Each makes one text of its kind."""
+"""Functions that return one text of their kind."""

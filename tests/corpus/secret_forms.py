@@ -1,4 +1,4 @@
-"""Forms of the secrets that known services give out, by the names of the rules of gitleaks that describe them.
+"""Formats of the secrets of known services, by the names of the gitleaks rules that describe them.
 
 `<upper:16>` stands for 16 random characters of an alphabet.
 """
@@ -142,7 +142,7 @@ PREFIXED: Final = {
     "vault-batch-token": "hvb.<alnum:138>",
     "vault-service-token": "hvs.<alnum:90>",
 }
-"""Recognised by themselves."""
+"""Recognised without context."""
 
 NAMED: Final = {
     "adafruit-api-key": "adafruit <lower:32>",
@@ -244,7 +244,7 @@ NAMED: Final = {
     "yandex-aws-access-token": "yandex YC<word:38>",
     "zendesk-secret-key": "zendesk <lower:40>",
 }
-"""The service and its value, which has no form of its own: found behind a name such as `adafruit_api_token`."""
+"""The service and its value, which has no format of its own. Found after a name such as `adafruit_api_token`."""
 
 NOT_AIMED_AT: Final = {
     "curl-auth-user": "a user and password behind -u look like any two words with a colon",
@@ -255,15 +255,15 @@ NOT_AIMED_AT: Final = {
     "pkcs12-file": "the name of a file, not a text",
     "sidekiq-secret": "two numbers of eight hexadecimal digits, behind the name of a setting of one program",
 }
-"""Rules whose secrets are not looked for, and why."""
+"""Rules whose secrets are not searched for, and the reason."""
 
 
 def example(form: str, rng: Random) -> str:
-    """Return a text of the form."""
+    """Return a text of the format."""
     return _PLACE.sub(lambda place: "".join(rng.choices(_ALPHABETS[place[1]], k=int(place[2]))), form)
 
 
 def named_example(form: str, rng: Random) -> str:
-    """Return the value of a form of NAMED behind a name that says what it is."""
+    """Return the value of a format of NAMED after a name such as `adafruit_api_token`."""
     service, value = form.split(" ")
     return f"{service.replace('-', '_')}_api_token={example(value, rng)}"

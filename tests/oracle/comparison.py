@@ -1,4 +1,4 @@
-"""Asks the read service and holds every number of its answers against the oracle's."""
+"""Compares every number of the answers of the read service with that of the oracle."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ DAYS = (1, 2, 7, 30, 61, 365)
 ZONES = ("UTC", "Europe/Rome", "Pacific/Kiritimati", "Etc/GMT+12", "America/New_York", "Pacific/Chatham")
 HOURS = (1, 2, 24, 25, 168, 720)
 WITHIN = 0.01
-"""Share by which a percentile may differ."""
+"""Allowed relative difference of a percentile."""
 
 
 class Judge:
-    """Compares answers, and counts the numbers it compared."""
+    """Compares answers and counts the compared numbers."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Judge:
         rng: random.Random,
         erased: Collection[str] = (),
     ) -> None:
-        """Take what was sent, in order; nothing that learners who were erased sent afterwards is among it."""
+        """`sent` is in order, without events that erased learners sent after their erasure."""
         events = understood(sent)
         of_learners: dict[str, list[Known]] = defaultdict(list)
         forgotten = {learner_of(name) for name in erased}
@@ -46,7 +46,7 @@ class Judge:
         self.compared = 0
 
     async def judge_learner(self, user_id: str, windows: int) -> None:
-        """Ask all three questions about a learner with random windows, and compare."""
+        """Compare all three answers about a learner, for random windows."""
         learner = self._learners.get(learner_of(user_id) or "", Learner([]))
         for _ in range(windows):
             days, zone = self._rng.choice(DAYS), self._rng.choice(ZONES)
@@ -64,7 +64,7 @@ class Judge:
             self._same(asked, progress_numbers(progress), wanted)
 
     async def judge_platform(self) -> None:
-        """Ask for the platform's metrics of every window, and compare."""
+        """Compare the platform's metrics of every window."""
         for hours in HOURS:
             limit = self._rng.choice((1, 3, 100))
             asked: dict[str, str | int] = {"hours": hours, "limit": limit}
@@ -104,12 +104,12 @@ class Judge:
 
 
 def told_at(document: dict[str, Any]) -> datetime:
-    """Return the moment of which an answer speaks."""
+    """Return the time that an answer is about."""
     return datetime.fromisoformat(document["meta"]["generated_at"])
 
 
 def numbers_in(value: Any) -> int:
-    """Return how many numbers, dates and names a value has."""
+    """Return the number of numbers, dates and names in a value."""
     match value:
         case dict():
             return sum(map(numbers_in, value.values()))
@@ -120,14 +120,14 @@ def numbers_in(value: Any) -> int:
 
 
 def overview_numbers(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the numbers as the oracle has them."""
+    """Return the numbers in the form of the oracle."""
     window = {name: document["meta"][name] for name in ("from", "to")}
     duration = {"total_duration_microseconds": round(document["total_duration_seconds"] * 1_000_000)}
     return _without(document, "meta", "total_duration_seconds") | window | duration
 
 
 def heatmap_numbers(document: dict[str, Any]) -> list[tuple[str, int, int, int]]:
-    """Return the numbers as the oracle has them."""
+    """Return the numbers in the form of the oracle."""
     return [
         (day["date"], day["activity_count"], round(day["duration_minutes"] * 60_000_000), day["xp_earned"])
         for day in document["days"]
@@ -135,7 +135,7 @@ def heatmap_numbers(document: dict[str, Any]) -> list[tuple[str, int, int, int]]
 
 
 def progress_numbers(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the numbers as the oracle has them, but for the percentage."""
+    """Return the numbers in the form of the oracle, except the percentage."""
     return _without(document, "meta", "progress_percentage") | {
         "achievements": {
             (one["achievement_id"], one["name"], moment_told(one["earned_at"])) for one in document["achievements"]
@@ -145,7 +145,7 @@ def progress_numbers(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def platform_numbers(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the numbers as the oracle has them, but for percentiles and endpoints."""
+    """Return the numbers in the form of the oracle, except percentiles and endpoints."""
     meta = document["meta"]
     names = ("total_requests", "error_rate", "errors_by_type", "active_users", "suppressed", "step_seconds")
     return {

@@ -13,14 +13,14 @@ from uuid import UUID
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 OF_THE_PLATFORM = ("api_request", "api_error")
-"""Types that say nothing of learning, even when they name a learner."""
+"""Types that are not about learning, even when they name a learner."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Sent:
-    """An event as it was sent, the id that the answer gave it, and the pseudonym key of the time."""
+    """An event as it was sent, the id in the answer, and the pseudonym key at the time."""
 
     event: Mapping[str, Any]
     event_id: UUID
@@ -29,7 +29,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Known:
-    """An event as the documents read it."""
+    """An event as the documents define it."""
 
     event_id: UUID
     type: str
@@ -39,7 +39,7 @@ class Known:
     moment: int
     """Microseconds since 1970."""
     date: date
-    """By the offset of its timestamp."""
+    """The date in the offset of its timestamp."""
     properties: Mapping[str, Any]
 
     @property
@@ -48,16 +48,16 @@ class Known:
 
     @property
     def order(self) -> tuple[int, UUID]:
-        """By time, those of one moment by id."""
+        """By time, then by id."""
         return self.moment, self.event_id
 
     def integer(self, name: str) -> int:
-        """Return a whole number, 0 where there is none. 50.0 is one."""
+        """Return a whole number; 0 if it is missing. 50.0 is a whole number."""
         return int(self.properties.get(name) or 0)
 
 
 def understood(sent: Iterable[Sent]) -> list[Known]:
-    """Return each event once: of several with one id the first counts."""
+    """Return each event once: the first of several with one id."""
     first: dict[UUID, Sent] = {}
     for each in sent:
         first.setdefault(each.event_id, each)
@@ -70,12 +70,12 @@ def same_text(text: str) -> str:
 
 
 def learner_of(user_id: Any) -> str | None:
-    """Return who is meant: a number is its decimal text."""
+    """Return the learner: a number is its decimal text."""
     return None if user_id is None else same_text(str(user_id))
 
 
 def microseconds(seconds: float) -> int:
-    """Return a duration exactly; it has six decimals at most."""
+    """Return a duration exactly. It has at most six decimals."""
     return round(seconds * 1_000_000)
 
 

@@ -1,4 +1,4 @@
-"""What the answers about a learner must say: ADR 5 and docs/api.md as loops over the events."""
+"""The correct answers about a learner: ADR 5 and docs/api.md as loops over the events."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.oracle.history import Known, microseconds, moment_of, same_text
 
 DAY = timedelta(days=1)
 TIMEOUT = 30 * 60 * 1_000_000
-"""Of a session, and what a gap between two of its events counts at most; microseconds."""
+"""Session timeout, and the maximum that a gap between two events counts, in microseconds."""
 LONGEST = 24 * 3600 * 1_000_000
-"""What a reported duration counts at most; microseconds."""
+"""Maximum that a reported duration counts, in microseconds."""
 BASE, GROWTH = 100, 100
-"""XP that level 2 costs, and by how much each further level costs more than the one before."""
+"""XP for level 2, and the increase of the XP for each further level."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Session:
 
     date: date
     duration: int
-    """Microseconds."""
+    """In microseconds."""
     has_end: bool
     last: int
 
@@ -44,10 +44,10 @@ class Session:
 
 
 class Learner:
-    """Everything that is known of a learner."""
+    """All events of a learner."""
 
     def __init__(self, events: Sequence[Known]) -> None:
-        """Take the events of this learner; those of the platform are left out."""
+        """Take the events of this learner; platform events are left out."""
         self._events = [event for event in events if event.is_of_a_learner]
         self._dates = {event.date for event in self._events}
         by_session: dict[str, list[Known]] = defaultdict(list)
@@ -97,7 +97,7 @@ class Learner:
         return [(day.isoformat(), count, duration, xp) for day, (count, duration, xp) in rows.items()]
 
     def progress(self, days: int, zone: str, now: datetime) -> dict[str, Any]:
-        """Return every number of the progress; achievements as a set of what is said of each."""
+        """Return every number of the progress, with achievements as a set."""
         begin, following = _begin(self._level), _begin(self._level + 1)
         reports = [event for event in self._events if event.type == "streak_update"]
         last_report = max(reports, key=lambda event: event.order, default=None)
@@ -128,7 +128,7 @@ class Learner:
         return max([level, *reported])
 
     def _window(self, days: int, zone: str, now: datetime) -> tuple[date, date]:
-        """Return the last `days` dates up to the later of today there and the learner's last date."""
+        """Return the last `days` dates up to the later of today in the zone and the learner's last date."""
         last = max([now.astimezone(ZoneInfo(zone)).date(), *self._dates])
         return last - (days - 1) * DAY, last
 
@@ -154,7 +154,7 @@ class Learner:
 
 
 def xp_of(event: Known) -> int:
-    """Return the XP that an event brings."""
+    """Return the XP of an event."""
     name = {"xp_earned": "xp_amount", "achievement_earned": "xp_reward"}.get(event.type)
     return event.integer(name) if name else 0
 

@@ -1,4 +1,4 @@
-"""The life of a system: traffic while workers die, what its operators do to it, and what it answers then."""
+"""The life of a system: traffic while workers are killed, operations by its operators, and its answers afterwards."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from tests.support.reading import bearer
 from tests.support.waiting import eventually
 
 DEATHS = 3
-"""Of workers, unless everything is settled before."""
+"""Number of killed workers, unless everything is settled before."""
 
 WEEK = timedelta(days=7)
-"""Raw events leave by the week of their ids."""
+"""Raw events are removed by the week of their ids."""
 
 
 class Life:
-    """A system and everything that was sent to it."""
+    """A system and all events sent to it."""
 
     def __init__(self, shape: Shape, place: Path, learners: Sequence[str], rng: random.Random, *, hits: int) -> None:
-        """A worker dies at one of the first `hits` times it could."""
+        """A worker is killed at one of its first `hits` failpoints."""
         self.shape = shape
         self.deaths = 0
         self.compared = 0
@@ -52,15 +52,15 @@ class Life:
         self._rotations = 0
 
     async def live(self, events: Sequence[Event]) -> None:
-        """Take events in over HTTP while workers and maintenance are killed, until everything is settled.
+        """Send events over HTTP while workers and maintenance are killed, until everything is settled.
 
-        No two of the events may have one id and unequal content.
+        No two of the events may have the same id and different content.
         """
         port = any_free()
         url = f"http://{LOOPBACK}:{port}"
         environment = {**self.shape.environment, "ANALYTICS_INGEST_PORT": str(port)}
         crowd = Crowd(self.shape.settings, self._rng, self.shape.environment, hits=self._hits)
-        # this maintenance leads, so that the crowd's stands by and only workers die
+        # this maintenance leads, so that the one of the crowd stands by and only workers are killed
         async with running(self.shape.settings, ["maintenance", "ingest"], **environment):
             async with httpx.AsyncClient(base_url=url) as client:
                 await eventually(lambda: answers(client))
@@ -108,13 +108,13 @@ class Life:
         self.shape = replace(self.shape, partitions=partitions)
 
     async def replay(self) -> None:
-        """Store again all that the stream has."""
+        """Replay everything that the stream has."""
         ended = await self.shape.operate(self._place, "replay", "--from", "1d", "--json")
-        # 1: the stream does not reach back that far
+        # exit code 1: the stream does not reach back that far
         assert ended.code in (0, 1), ended.err
 
     async def verify(self) -> None:
-        """Hold every aggregate against a recompute, and the books against the stream."""
+        """Compare every aggregate with a recomputation, and the books with the stream."""
         ended = await self.shape.operate(self._place, "verify")
         assert ended.code == 0, ended.out + ended.err
 
@@ -136,7 +136,7 @@ class Life:
         self._erased.append(name)
 
     async def keep_raw_events(self, days: int) -> None:
-        """Keep raw events for so many days only, and wait until every partition of older ones is gone."""
+        """Limit the retention of raw events to `days`, and wait until all older partitions are removed."""
         self.shape = replace(self.shape, raw_days=days)
         newest_to_go = uuid7(datetime.now(UTC) - timedelta(days=days) - GRACE - WEEK, 0)
         database = await asyncpg.connect(self.shape.settings.database_dsn)

@@ -1,4 +1,4 @@
-"""What the answer about the platform must say: docs/api.md as loops over the events."""
+"""The correct answer about the platform: docs/api.md as loops over the events."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from tests.oracle.history import EPOCH, Known, moment_of
 
 BUCKET = 300 * 1_000_000
-"""Requests are counted in buckets of five minutes; microseconds."""
+"""Requests are counted in buckets of five minutes, in microseconds."""
 MIN_LATENCY = 0.001
-"""Shorter ones count as a microsecond; milliseconds."""
+"""Shorter latencies count as a microsecond. In milliseconds."""
 SMALLEST_GROUP = 11
-"""Learners a figure may be about, unless there are none."""
+"""Minimum number of learners of a figure, unless it is zero."""
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 class Platform:
-    """Everything that is known of the API and of who used it."""
+    """All events of the API and its users."""
 
     def __init__(self, events: Sequence[Known], erased: Collection[str | None] = ()) -> None:
-        """Take the events of everybody. Those of erased learners count as requests and errors, and name nobody."""
+        """Take all events. Those of erased learners count as requests and errors, without a learner."""
         self._events = events
         self._erased = erased
 
@@ -52,7 +52,7 @@ class Platform:
 
 
 def percentiles(requests: Iterable[Known]) -> dict[str, float | None]:
-    """Return the exact percentiles of the latencies, between neighbours in proportion."""
+    """Return the exact percentiles of the latencies, interpolated linearly."""
     latencies = sorted(max(event.properties["duration_ms"], MIN_LATENCY) for event in requests)
     if not latencies:
         return dict.fromkeys(QUANTILES)
@@ -66,12 +66,12 @@ def percentiles(requests: Iterable[Known]) -> dict[str, float | None]:
 
 
 def error_rate(requests: Sequence[Known]) -> float:
-    """Return the share of requests that the server failed."""
+    """Return the share of requests that ended with a server error."""
     return sum(map(_is_server_error, requests)) / len(requests) if requests else 0.0
 
 
 def moment_told(text: str) -> int:
-    """Return a moment of an answer in microseconds since 1970."""
+    """Return a time of an answer in microseconds since 1970."""
     return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)
 
 

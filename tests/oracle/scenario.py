@@ -1,4 +1,4 @@
-"""Histories of invented learners and services, drawn from a seed: every edge that the documents name is likely."""
+"""Histories of synthetic learners and services, drawn from a seed. Every edge case of the documents is likely."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Event = dict[str, Any]
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 OFFSETS = (-12.0, -9.5, -3.5, 0.0, 1.0, 5.5, 5.75, 9.0, 12.75, 13.0, 14.0)
 GAPS = (0.0, 0.000_001, 0.25, 1.5, 40.0, 300.123_456, 1_500.0, 1_799.999_999, 1_800.0, 1_800.000_001, 2_700.0, 36_000.0)
-"""Seconds from one event of a session to the next; half an hour is where silence ends a session."""
+"""Seconds between two events of a session. A session ends after half an hour of silence."""
 DURATIONS = (None, 0, 0.5, 12, 61.000_001, 1_234.567_891, 7_200.0, 86_399.999_999, 86_400, 86_400.5, 90_000, 2_592_000)
 MATERIALS = ("limits-1", "limits-2", "série-é", "序章", "ångström", "x" * 200, "x" * 199 + "y", "graphs-0")
 ACHIEVEMENTS = ("first-steps", "étoile", "night-owl", "jalapeño", "week-one")
@@ -28,7 +28,7 @@ LATENCIES = (0, 0.000_1, 0.001, 1, 1.02, 17.5, 250.0, 30_000, 86_400_000)
 
 
 def names(seed: int, count: int) -> list[str]:
-    """Return the ids of so many learners, each in one of its spellings."""
+    """Return the ids of `count` learners, each in one of its spellings."""
     forms = ("zoë-{seed}-{number}", "{seed}00{number}", "learner-{seed}-{number}")
     return [forms[number % len(forms)].format(seed=seed, number=number) for number in range(count)]
 
@@ -39,7 +39,7 @@ def spelled(text: str, rng: random.Random) -> str:
 
 
 class Author:
-    """Draws events of these learners from a seed, those of the last `days` before `now`."""
+    """Draws events of these learners from a seed, in the last `days` before `now`."""
 
     def __init__(self, seed: int, now: datetime, *, days: int, learners: Sequence[str]) -> None:
         self._rng = random.Random(seed)
@@ -49,25 +49,25 @@ class Author:
         self._learners = learners
 
     def events(self, *, of_each: int, requests: int) -> list[Event]:
-        """Return so many events of each learner, and of the API, shuffled."""
+        """Return `of_each` events of each learner and `requests` of the API, shuffled."""
         events = [event for name in self._learners for event in self._life(name, of_each)]
         events += [self._of_the_platform() for _ in range(requests)]
         self._rng.shuffle(events)
         return events
 
     def mixed(self, *parts: Sequence[Event]) -> list[Event]:
-        """Return the events of all parts in any order."""
+        """Return the events of all parts, shuffled."""
         events = [event for part in parts for event in part]
         self._rng.shuffle(events)
         return events
 
     def repeats(self, events: Sequence[Event]) -> list[Event]:
-        """Return some of the events as they were; one without an id would be another one."""
+        """Return some of the events unchanged. An event without an id would be a new one."""
         named = [event for event in events if "event_id" in event]
         return self._rng.sample(named, len(named) // 8)
 
     def unequal_repeats(self, events: Sequence[Event]) -> list[Event]:
-        """Return events that bear the ids of some of these, with other content."""
+        """Return events with the ids of some of these and other content."""
         named = [event for event in events if "event_id" in event]
         return [self._changed(event) for event in self._rng.sample(named, len(named) // 16)]
 
@@ -89,7 +89,7 @@ class Author:
             sitting = list(self._session(name, offset)) if self._rng.random() < 0.5 else [self._loose(name, offset)]
             events -= len(sitting)
             yield from sitting
-        # tomorrow in the east is not yet today in the west
+        # tomorrow in the east while it is not yet today in the west
         yield self._event(
             name, "search_query", self._now + self._rng.choice((0, 5)) * MINUTE, self._rng.choice(OFFSETS)
         )
@@ -127,7 +127,7 @@ class Author:
         return event
 
     def _moment(self, *, recent: bool = False) -> datetime:
-        """Return a moment of the past, often at a border of five minutes or of a day somewhere."""
+        """Return a past time, often at a border of five minutes or of a day in some time zone."""
         back = timedelta(seconds=self._rng.uniform(0, 26 * 3600 if recent else self._days * 86_400))
         moment = self._now - back
         if self._rng.random() < 0.3:
@@ -141,7 +141,7 @@ class Author:
     def _event(self, name: str | None, kind: str, moment: datetime, offset: float) -> Event:
         event: Event = {"event_type": kind, "properties": self._properties(kind)}
         if name is not None:
-            # a number is its decimal text, in whichever type it comes
+            # a number is the same id as its decimal text
             event["user_id"] = int(name) if name.isdigit() and self._rng.random() < 0.5 else self.spelled(name)
         if (version := self._rng.choice((..., 1, None))) is not ...:
             event["schema_version"] = version
@@ -164,12 +164,12 @@ class Author:
     def _uuid7(self, moment: datetime) -> str:
         self._tail += 1
         milliseconds = int(moment.astimezone(UTC).timestamp() * 1000)
-        # in any order within a millisecond, and no two the same
+        # in any order within a millisecond, and unique
         tail = self._rng.getrandbits(8) << 54 | self._tail & (1 << 54) - 1
         return str(uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62 | tail))
 
     def _word(self) -> str:
-        """Return letters that no other id has; digits might look like somebody's number."""
+        """Return letters that no other id has; digits might look like a personal number."""
         return "".join(self._rng.choices(string.ascii_lowercase, k=16))
 
     def _properties(self, kind: str) -> dict[str, Any]:
@@ -186,7 +186,7 @@ class Author:
         return self.spelled(choice) if isinstance(choice, str) else choice
 
     def optional(self, **values: Any) -> dict[str, Any]:
-        """Return some of the values; None stays."""
+        """Return some of the values. None stays."""
         return {name: value for name, value in values.items() if self._rng.random() < 0.6}
 
     def latency(self) -> float:

@@ -1,4 +1,4 @@
-"""Sends a scenario to ingest over HTTP, in batches of any size, and keeps what is needed to judge the answers."""
+"""Sends a scenario to ingest over HTTP, in batches of any size, and returns what the oracle needs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.support.access import WRITE_KEY
 
 BATCH = "/api/analytics/events/batch"
 AT_ONCE = 4
-"""Requests of one sender under way at once, where their order does not matter."""
+"""Concurrent requests of one sender, where their order does not matter."""
 
 
 async def send_in_order(url: str, events: Sequence[Event], rng: random.Random, *, key: int = 0) -> list[Sent]:
-    """Send one batch after the other; every event must be accepted. Return them in order."""
+    """Send the batches one after another; every event must be accepted. Return them in order."""
     sent: list[Sent] = []
     async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         for batch in batches(events, rng):
@@ -28,7 +28,7 @@ async def send_in_order(url: str, events: Sequence[Event], rng: random.Random, *
 
 
 async def send_at_once(url: str, events: Sequence[Event], rng: random.Random, *, key: int = 0) -> list[Sent]:
-    """Send several batches at a time; no two of the events may have one id and unequal content."""
+    """Send batches concurrently. No two of the events may have the same id and different content."""
     places = asyncio.Semaphore(AT_ONCE)
     async with httpx.AsyncClient(base_url=url, timeout=60) as client:
 
@@ -41,7 +41,7 @@ async def send_at_once(url: str, events: Sequence[Event], rng: random.Random, *,
 
 
 def batches(events: Sequence[Event], rng: random.Random) -> list[Sequence[Event]]:
-    """Return the events in pieces of random length."""
+    """Return the events in slices of random length."""
     pieces, at = [], 0
     while at < len(events):
         size = rng.choice((1, 7, 60, 200))

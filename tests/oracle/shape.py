@@ -11,7 +11,7 @@ from tests.support.access import PSEUDONYM_KEYS
 from tests.support.terminal import Ended, Operator
 
 KEPT_DAYS = 60
-"""Of API health: longer than any window that is asked for."""
+"""Retention of API health in days: longer than every requested window."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Shape:
 
     @property
     def settings(self) -> Settings:
-        """Of a process of the test's own."""
+        """Return the settings for a process of the test itself."""
         changes = {
             "stream_partitions": self.partitions,
             "pseudonym_keys": self.keys,
@@ -36,7 +36,7 @@ class Shape:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The same for other processes."""
+        """Return the same settings for other processes."""
         return {
             "ANALYTICS_STREAM_PARTITIONS": str(self.partitions),
             "ANALYTICS_PSEUDONYM_KEYS": self.keys,

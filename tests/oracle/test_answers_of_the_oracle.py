@@ -1,4 +1,4 @@
-"""What is sent over HTTP, stored by workers and asked for again is, number by number, what the documents say."""
+"""Every number of events that were sent over HTTP and stored by workers is what the documents define."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deaths, replays, new keys, more partitions, erasure, retention: no number changes. `make chaos` lives longer."""
+"""Kills, replays, new keys, more partitions, erasure, retention: no number changes. `make chaos` runs longer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.oracle.shape import Shape
 
 REQUESTS_OF_EACH = 20
 RAW_DAYS = 8
-"""More than the stream keeps, and less than the events go back."""
+"""More than the stream keeps, and less than the age of the oldest events."""
 RECENT_DAYS = 3
 
 

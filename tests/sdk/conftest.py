@@ -1,4 +1,4 @@
-"""Clients that send to a scripted ingest at once when they are told to, and never by themselves."""
+"""Clients that send to a scripted ingest only when the test flushes them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ingest() -> Iterator[ScriptedIngest]:
 
 @pytest.fixture
 def told() -> list[AnalyticsError]:
-    """What on_error was told."""
+    """The errors passed to on_error."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""The bus over WebSockets, against a server that says what a test wants: once, in order, whatever happens between."""
+"""The bus over WebSockets, against a scripted server: each event once and in order, across interruptions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def bus_of(live: ScriptedLive, **options: Any) -> EventBus:
 
 
 class Heard:
-    """Handlers that remember."""
+    """Handlers that record what they receive."""
 
     def __init__(self) -> None:
         self.ids: list[int] = []

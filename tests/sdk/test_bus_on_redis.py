@@ -1,4 +1,4 @@
-"""The bus inside the cluster, on a real Redis, with connections that break."""
+"""The bus within the cluster, on a real Redis, with connections that break."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
 
 
 async def publish(redis: Redis, *numbers: int, event_type: str = "xp_earned") -> None:
-    """Publish events as the pipeline does: the timeline, the newest id and the channel at one moment."""
+    """Publish events as the pipeline does: the timeline, the newest id and the channel, atomically."""
     async with redis.pipeline(transaction=True) as pipeline:
         for number in numbers:
             text = json.dumps(message(number, event_type))
@@ -49,7 +49,7 @@ async def forget_through(redis: Redis, number: int) -> None:
 
 
 class Listener:
-    """A bus that listens, and what it heard."""
+    """A listening bus and the events it received."""
 
     def __init__(self, url: str, last_id: str | None = None) -> None:
         self.ids: list[int] = []

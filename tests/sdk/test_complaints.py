@@ -1,4 +1,4 @@
-"""What users of other SDKs complain of, one test each: named after the complaint, which does not hold here."""
+"""Complaints of users of other SDKs, one test each. Each test is named after the complaint, which is false here."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_every_client_is_kept_until_the_process_ends() -> None:
 
 
 def test_a_signal_handler_that_tracks_deadlocks() -> None:
-    """It may interrupt the very call it makes itself."""
+    """The handler may interrupt the very call that it makes itself."""
     run_script(
         "import itertools, signal\n"
         "from studyin_analytics.testing import recording_sync_tracker\n"

@@ -1,4 +1,4 @@
-"""The pure decisions of sending: what an answer means, how long to wait, when it is time."""
+"""The pure decisions of sending: the meaning of an answer, the delays, and the schedule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sending over real HTTP to an ingest that says what a test wants: what is sent again, what is not, what is told."""
+"""Sending over HTTP to a scripted ingest: what is sent again, what is not, and what is reported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def xp(client: Client, amount: int = 5, **said: Any) -> str:
 
 
 def in_turn(*script: Script) -> Script:
-    """Answer each request by the next of the script; the last one answers all that follow."""
+    """Answer each request with the next of the script; the last one repeats."""
     left = list(script)
     return lambda events: (left.pop(0) if len(left) > 1 else left[0])(events)
 

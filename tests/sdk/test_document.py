@@ -1,4 +1,4 @@
-"""What docs/sdk.md shows is run as it stands there, but for where it connects."""
+"""The code in docs/sdk.md runs unchanged, except for its addresses."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ USERS: Final = {"user": SimpleNamespace(id=7), "material": SimpleNamespace(id="l
 
 
 def block(word: str) -> str:
-    """Return the block of the page that has this word, and no other block has."""
+    """Return the only block of the page that contains this word."""
     blocks: list[str] = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     [text] = [each for each in blocks if word in each]
     return text
 
 
 async def run(text: str, **names: Any) -> dict[str, Any]:
-    """Run code that may await, with these names; return every name there is then."""
+    """Run code that may await, with these names; return all names defined afterwards."""
     there = {**USERS, **names}
     answer = eval(compile(text, "docs/sdk.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), there)
     if inspect.isawaitable(answer):

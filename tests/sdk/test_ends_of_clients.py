@@ -1,4 +1,4 @@
-"""What a client says and keeps when it ends, and what the next one says of it."""
+"""What a client reports and keeps when it ends, and what the next client reports about it."""
 
 from __future__ import annotations
 

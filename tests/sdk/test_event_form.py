@@ -1,4 +1,4 @@
-"""What a call becomes before it is sent: pure."""
+"""The event that a call becomes before it is sent. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event that ingest fails on: it holds up nobody, it is set aside and told, and an outage accuses nobody."""
+"""An event on which ingest fails: it delays no other, it is set aside and reported, and an outage accuses no event."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ both_ways = pytest.mark.parametrize("script", [failing_on_poison, defect_for_poi
 
 @contextmanager
 def steady(client: Client) -> Iterator[None]:
-    """Track good events all the while."""
+    """Track valid events during the block."""
     stop = threading.Event()
 
     def track() -> None:

@@ -1,4 +1,4 @@
-"""The middleware around real applications of Starlette and FastAPI, asked over ASGI."""
+"""The middleware around real applications of Starlette and FastAPI, called over ASGI."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def fastapi_app() -> FastAPI:
 
 
 class Asked:
-    """An application with the middleware around it, and what is told of it."""
+    """An application with the middleware, and the events it tracks."""
 
     def __init__(self, app: Callable[..., Awaitable[None]], **options: Any) -> None:
         self._tracker, self._recorded = recording_sync_tracker()

@@ -1,4 +1,4 @@
-"""What is written for learners' events goes where it was meant to go, and nowhere else."""
+"""Files with learners' events are written only where they are meant to be."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Trap = Callable[[Path, Path], None]
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Path:
-    """A file of ours that somebody else would like to be written to."""
+    """A file of this user that an attacker wants to be overwritten."""
     file = tmp_path / "victim"
     file.write_text("precious")
     return file

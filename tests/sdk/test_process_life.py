@@ -1,4 +1,4 @@
-"""Forks and ends: gunicorn's preload, Celery's prefork, children of multiprocessing."""
+"""Forks and process ends: gunicorn's preload, Celery's prefork, children of multiprocessing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections through the proxies of the environment, and past them."""
+"""Connections through the proxies of the environment, and around them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a script hears on stderr that has configured nothing: each thing that went wrong once, and what was lost."""
+"""What an unconfigured script prints to stderr: each problem once, and the number of lost events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ tracker.flush(0.2)
 
 
 def said(text: str, *arguments: str) -> list[str]:
-    """Return the lines on stderr, without whose they are."""
+    """Return the lines on stderr without the name of the logger."""
     lines = run_script(text, *arguments).stderr.splitlines()
     assert all(line.startswith("studyin_analytics: ") for line in lines), lines
     return [line.removeprefix("studyin_analytics: ") for line in lines]

@@ -1,4 +1,4 @@
-"""Where events wait: one suite for memory and disk, and what the disk promises beyond."""
+"""Event stores: one suite for memory and disk, and the additional guarantees of the disk."""
 
 from __future__ import annotations
 

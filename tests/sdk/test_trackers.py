@@ -1,4 +1,4 @@
-"""The trackers: both have the same methods, these cover every type, and the three of the document do what it says."""
+"""Both trackers have the same methods for every type; the three of the original document behave as it says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SDK as a distribution of its own: it builds, carries the contract, and works where nothing else of ours is."""
+"""The SDK as a separate distribution: it builds, contains the contract, and works without the other packages."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(*command: str, cwd: Path, **environment: str) -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, so that nothing is left in the sources."""
+    """A wheel built from a copy, so that nothing is left in the sources."""
     place = tmp_path_factory.mktemp("wheel")
     shutil.copytree(ROOT / "sdk", place / "sdk", ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__"))
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")

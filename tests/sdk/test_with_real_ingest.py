@@ -1,4 +1,4 @@
-"""The SDK against ingest itself, on a real Redis."""
+"""The SDK against the real ingest, on a real Redis."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EVENTS = 10_000
 
 @pytest.fixture
 def settings(redis_url: str) -> Settings:
-    """Ingest has a Redis; nobody asks for the database."""
+    """Ingest has a Redis and needs no database."""
     return Settings.model_validate(
         {
             "environment": "dev",
@@ -125,7 +125,7 @@ async def test_ten_thousand_events_while_ingest_is_killed_and_comes_back(setting
     finally:
         ingest.kill()
     assert client.stats().accepted == EVENTS
-    # A request that had no answer was sent again: it may be there twice, under the same ids
+    # A request without an answer was sent again: its events may be in the stream twice, under the same ids
     assert {str(event.event_id) for event in await stored(redis)} == set(ids)
 
 

@@ -1,4 +1,4 @@
-"""Each half of the SDK pointed at the service of the other half: it says so, and does not try in silence."""
+"""A client of one service at the URL of the other: it reports the mistake and does not retry silently."""
 
 from __future__ import annotations
 

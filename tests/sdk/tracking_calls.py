@@ -1,4 +1,4 @@
-"""A good call of every method that tracks."""
+"""A valid call of every tracking method."""
 
 from __future__ import annotations
 

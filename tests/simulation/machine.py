@@ -1,4 +1,4 @@
-"""Any interleaving of what can happen to the pipeline; at rest its tables are those of the model."""
+"""Random interleavings of the steps of the pipeline. At rest its tables equal those of the model."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def _as_before(event: AcceptedEvent, first: AcceptedEvent) -> AcceptedEvent:
 
 def _event(row: asyncpg.Record) -> AcceptedEvent:
     columns = {name: row[name] for name in AcceptedEvent._fields}
-    # jsonb has an order and spacing of its own
+    # jsonb has its own order and spacing
     return AcceptedEvent(**columns | {"properties": json.dumps(json.loads(row["properties"]), sort_keys=True)})
 
 
 class PipelineMachine(RuleBasedStateMachine):
-    """Workers that read, store, acknowledge and die; senders that repeat themselves; trimming, erasure, rebuild."""
+    """Workers that read, store, acknowledge and crash; senders that repeat events; trimming, erasure, rebuild."""
 
     world: World
-    """Set by whoever runs the machine."""
+    """Set by the test that runs the machine."""
 
     @initialize()
     def start(self) -> None:
@@ -44,7 +44,7 @@ class PipelineMachine(RuleBasedStateMachine):
     @rule(events=st.lists(accepted_events(), min_size=1, max_size=6), reply_lost=st.booleans())
     def send(self, events: list[AcceptedEvent], reply_lost: bool) -> None:
         known = self.ledger.versions
-        # The same id is the same event: a sender that repeats it may only have stamped it again.
+        # The same id is the same event: a sender that repeats it may only change its timestamp.
         events = [_as_before(event, known[event.event_id][0]) if event.event_id in known else event for event in events]
         unique = list({event.event_id: event for event in events}.values())
         for _ in range(2 if reply_lost else 1):

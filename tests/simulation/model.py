@@ -1,4 +1,4 @@
-"""What the tables must say, worked out with loops from what was sent; shares no code with the product."""
+"""The correct contents of the tables, computed with loops from the sent events. Shares no code with the product."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ class Expected:
 
 @dataclass
 class Ledger:
-    """What was sent, and what must have become of it."""
+    """The sent events, and what must become of them."""
 
     versions: dict[UUID, list[AcceptedEvent]] = field(default_factory=lambda: defaultdict(list))
-    """Every form in which an event was sent: a retry may bear another time."""
+    """Every form in which an event was sent: a retry may have another time."""
     poison: int = 0
     erased: set[Learner] = field(default_factory=set)
 
@@ -76,7 +76,7 @@ class Ledger:
             self.versions[event.event_id].append(event._replace(properties=properties))
 
     def check_stored(self, stored: dict[UUID, AcceptedEvent]) -> None:
-        """Every event is stored in a form it was sent in; only those of learners who were erased are missing."""
+        """Check that each event is stored in a form in which it was sent; only those of erased learners are missing."""
         for event_id, event in stored.items():
             assert event in self.versions[event_id], "stored in a form that was never sent"
         for event_id, versions in self.versions.items():

@@ -1,4 +1,4 @@
-"""The state machine, and the mutations that show that it would notice."""
+"""The state machine, and mutations that prove that it detects faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pipeline in steps that a test can interleave: real servers, our own code, and nothing that runs by itself."""
+"""The pipeline in steps that a test can interleave: real servers, product code, and nothing that runs by itself."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ READ = 10
 
 
 class Lossy:
-    """A client of Redis that can lose a reply: the call took effect, and nobody hears of it."""
+    """A Redis client that can lose a reply: the call took effect, and the caller gets an error."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -60,13 +60,13 @@ class Lossy:
 
 
 class Worker:
-    """A worker whose every step is somebody else's decision."""
+    """A worker that makes each step only when the test calls it."""
 
     def __init__(self, world: World, name: str) -> None:
         self._world = world
         self._redis = Lossy(world.redis)
         client: Any = self._redis
-        # Idle for no time at all: whoever reads takes what others hold, dead or alive.
+        # Idle for no time at all: a read claims the entries of all other consumers, dead or alive.
         self._consumer = Consumer(client, 0, STORE_GROUP, name, claim_idle_seconds=0)
         self._entries: list[Entry] = []
         self._is_stored = False
@@ -99,7 +99,7 @@ class Worker:
         return counts
 
     async def store_in_vain(self) -> None:
-        """Everything up to the commit, which does not come."""
+        """Do everything up to the commit, then roll back."""
         events, _ = decode_entries(self._entries, self._world.storable)
         await self._world.writer.rehearse(0, events)
 
@@ -159,7 +159,7 @@ class World:
         await request_erasure(self.pool, [user_hash], "simulation")
 
     async def carry_out_erasures(self) -> int:
-        """Return how many are still open."""
+        """Return the number of open erasures."""
         await carry_out(self.redis, self.pool, [0])
         return len(await open_jobs(self.pool))
 

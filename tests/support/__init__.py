@@ -1,1 +1,1 @@
-"""What tests stand on: real servers, keys, settings."""
+"""Shared by tests: real servers, keys, settings, and helpers."""

@@ -1,4 +1,4 @@
-"""Rows of aggregate tables as a test states them, without the pipeline."""
+"""Inserts rows of aggregate tables directly, without the pipeline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.catalogue import COUNTERS
 
 
 class Aggregates:
-    """Writes single rows; columns a test does not name are neutral."""
+    """Inserts single rows. Columns that a test does not name have neutral values."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
@@ -48,7 +48,7 @@ class Aggregates:
         reported_at: datetime | None = None,
         activity: Sequence[Range[datetime]] = (),
     ) -> None:
-        """Without `activity` the row is one of the release before, without `reported_us` also its duration is."""
+        """Without `activity` the row has the form of the last release; without `reported_us` so does its duration."""
         reported_at = None if reported_us is None else reported_at or last_event_at
         report_id = None if reported_us is None else uuid4()
         times = (started_at, uuid4(), day, last_event_at, ended_at, reported_ms, 1)

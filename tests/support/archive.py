@@ -1,4 +1,4 @@
-"""Raw events as a test states them, in the table without the pipeline."""
+"""Inserts raw events into the table directly, without the pipeline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemas.accepted import AcceptedEvent
 
 
 async def archive(connection: asyncpg.Connection, events: Iterable[AcceptedEvent]) -> None:
-    """Put the events into the table."""
+    """Insert the events into the table."""
     columns = [*AcceptedEvent._fields, "stream_partition", "entry_id"]
     rows = [(*event, 0, f"{event.event_id}-0") for event in events]
     await connection.copy_records_to_table("analytics_events", records=rows, columns=columns)

@@ -1,4 +1,4 @@
-"""Ingest, a worker and the read service in the test's own process, behind real sockets."""
+"""Ingest, a worker and the read service in the test's own process, on real sockets."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def assembled(settings: Settings, clock: Callable[[], datetime] = utc_now)
 
 @contextlib.asynccontextmanager
 async def ingesting(settings: Settings) -> AsyncIterator[str]:
-    """Run ingest for the block; give its `host:port`."""
+    """Run ingest for the block. Yields its `host:port`."""
     redis = connect(settings)
     try:
         async with served(create_ingest(settings, redis, asyncio.Event())) as address:
@@ -54,7 +54,7 @@ async def ingesting(settings: Settings) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def answering(settings: Settings, clock: Callable[[], datetime] = utc_now) -> AsyncIterator[str]:
-    """Run the read service for the block; give its `host:port`."""
+    """Run the read service for the block. Yields its `host:port`."""
     stop = asyncio.Event()
     async with open_services(settings) as opened:
         services = dataclasses.replace(opened, clock=clock)
@@ -68,7 +68,7 @@ async def answering(settings: Settings, clock: Callable[[], datetime] = utc_now)
 
 
 async def settled(settings: Settings) -> None:
-    """Wait until no event of any partition is undelivered, pending or read and not acknowledged."""
+    """Wait until no entry of any partition is undelivered or pending."""
     redis = connect(settings)
 
     async def nothing_waits() -> bool:

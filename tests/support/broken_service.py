@@ -1,6 +1,6 @@
-"""A service with every fault that an attack looks for: `python -m tests.support.broken_service PORT`.
+"""A service with every fault that the attack searches for: `python -m tests.support.broken_service PORT`.
 
-The words in the body of a POST say which fault it shows.
+Words in the body of a POST select the fault.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The judge of every test of faults: what was accepted is there once, nothing else is, every number is right."""
+"""The check of every test of faults: each accepted event is stored once, no other event is, every number is right."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 async def assert_nothing_lost(
     settings: Settings, accepted: Collection[UUID | str], sent: Collection[UUID | str], *, parked: int | None = None
 ) -> None:
-    """Wait until nothing waits, then compare; `parked` is how many dead letters there must be, when it is known."""
+    """Wait until nothing is pending, then compare. `parked` is the required number of dead letters, if it is known."""
     redis = connect(settings)
     database = await asyncpg.connect(settings.database_dsn)
     try:

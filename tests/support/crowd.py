@@ -1,4 +1,4 @@
-"""Workers and maintenance that die at random, each replaced by another one."""
+"""Workers and maintenance that are killed at random and replaced."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OF_MAINTENANCE = [Failpoint.BEFORE_TRIM, Failpoint.AFTER_TRIM, Failpoint.BEFORE
 
 
 class Crowd:
-    """Three workers and a maintenance process, each replaced by another one when it dies."""
+    """Three workers and a maintenance process. Each is replaced when it ends."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Crowd:
         *,
         hits: int = 4,
     ) -> None:
-        """`environment` is that of each process; a worker dies at one of the first `hits` times it could."""
+        """`environment` is that of each process. A worker is killed at one of its first `hits` failpoints."""
         self._settings = settings
         self._rng = rng
         self._environment = environment
@@ -38,7 +38,7 @@ class Crowd:
         self.deaths = 0
 
     async def live_and_die_until(self, over: asyncio.Task[Any]) -> None:
-        """Return once the task is done; until then the dead are replaced."""
+        """Replace processes that end until the task is done."""
         for _ in range(WORKERS):
             await self._start("worker")
         await self._start("maintenance")
@@ -49,13 +49,13 @@ class Crowd:
                 await self._start(self._alive.pop(task).service)
 
     async def revive(self) -> None:
-        """Kill who is still to die, wherever it is, and start those who work to the end."""
+        """Kill the processes that still have a failpoint, and start others without one."""
         await self.end()
         for _ in range(WORKERS):
             await self._start("worker", forever=True)
 
     async def end(self) -> None:
-        """Kill everybody."""
+        """Kill all processes."""
         for task, doomed in self._alive.items():
             doomed.kill()
             await task

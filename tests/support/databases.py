@@ -1,4 +1,4 @@
-"""Databases by the dozen: each test gets a copy of one migrated template."""
+"""Databases for tests: each test gets a copy of one migrated template."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from storage.database.migrate import upgrade
 
 @contextmanager
 def migrated_template(server_url: str) -> Iterator[str]:
-    """Give the name of a database at the newest revision, on the server."""
+    """Create a database at the newest revision for the block. Yields its name."""
     name = f"template_{uuid.uuid4().hex}"
     asyncio.run(_execute(server_url, f"CREATE DATABASE {name}"))
     try:
@@ -27,7 +27,7 @@ def migrated_template(server_url: str) -> Iterator[str]:
 
 @contextmanager
 def database(server_url: str, template: str) -> Iterator[str]:
-    """Give the URL of a fresh copy of the template; `template0` for an empty database."""
+    """Create a copy of the template for the block, an empty database for `template0`. Yields its URL."""
     name = f"test_{uuid.uuid4().hex}"
     asyncio.run(_execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template}"))
     try:

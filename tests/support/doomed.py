@@ -1,4 +1,4 @@
-"""Processes of ours that are to die: a service in a process of its own, with a failpoint armed."""
+"""Services in separate processes that are killed, with a failpoint armed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SERVICES = {
     "ingest": "ingest.server",
 }
 
-# The command line refuses to claim from workers that may still be at work; what is tested here is that it is safe.
+# The command line refuses to claim from workers that may still be running; here tests prove that it is safe.
 _RUN = """
 import asyncio, importlib, os, sys
 from runtime import failpoints
@@ -35,7 +35,7 @@ asyncio.run(importlib.import_module(sys.argv[1]).serve(settings))
 
 
 class Doomed:
-    """A service in a process of its own."""
+    """A service in a separate process."""
 
     def __init__(self, service: str, process: asyncio.subprocess.Process) -> None:
         self.service = service
@@ -71,31 +71,31 @@ class Doomed:
         return cls(service, process)
 
     async def end(self) -> int:
-        """Wait for its end and return its exit code, which must be of a signal or of an orderly end."""
+        """Wait for the end; return the exit code, which must be that of a signal or an orderly end."""
         _, said = await self._process.communicate()
         expected = (-signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGTERM, 0)
         assert self._process.returncode in expected, said.decode()
         return self._process.returncode
 
     def kill(self) -> None:
-        """SIGKILL, wherever it is."""
+        """Send SIGKILL."""
         if self._process.returncode is None:
             self._process.kill()
 
     def ask(self) -> bool:
-        """SIGTERM, which may not be the first; return whether it has ended."""
+        """Send SIGTERM, perhaps not for the first time; return whether the process has ended."""
         if self._process.returncode is None:
             self._process.terminate()
         return self._process.returncode is not None
 
     async def stop(self) -> int:
-        """SIGTERM; return the exit code."""
+        """Send SIGTERM; return the exit code."""
         self._process.terminate()
         return await self.end()
 
 
 async def killed_at(point: Failpoint, hit: int, service: str, settings: Settings, **environment: str) -> None:
-    """Run a service until the failpoint kills it; fail when it ends in any other way."""
+    """Run a service until the failpoint kills it. Fails if it ends otherwise."""
     doomed = await Doomed.start(service, settings, {"ANALYTICS_FAILPOINT": f"{point}:kill:{hit}", **environment})
     try:
         assert await doomed.end() == -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""What is in a stream, as bytes, and how anything gets there."""
+"""Reads the entries of a stream as bytes, and appends entries to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stream.keys import stream_key
 
 
 def as_read(event: WireEvent) -> dict[bytes, bytes]:
-    """Return the fields of the entry that an event is appended as."""
+    """Return the fields of the entry as which an event is appended."""
     return {name: value.encode() for name, value in zip(FIELDS, event, strict=True)}
 
 
@@ -25,7 +25,7 @@ async def stream_entries(redis: Redis, partition: int = 0) -> list[tuple[bytes, 
 
 
 async def append_entry(redis: Redis, fields: Mapping[bytes, bytes], partition: int = 0) -> str:
-    """Append an entry as it is, past ingest; return its id."""
+    """Append an entry with these fields, without ingest; return its id."""
     written: Any = dict(fields)
     entry_id: Any = await redis.xadd(stream_key(partition), written)
     return str(entry_id.decode())

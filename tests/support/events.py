@@ -31,7 +31,7 @@ COMPLETE: dict[str, dict[str, Any]] = {
     "api_error": {"endpoint": "/a/{id}", "method": "GET", "status_code": 500, "error_type": "timeout"},
     "search_query": {"query_length": 3, "results_count": 0},
 }
-"""Properties of each type of event, none left out."""
+"""Properties of each type of event, with every optional one."""
 
 PROPERTIES: dict[EventType, st.SearchStrategy[dict[str, Any]]] = {
     EventType.SESSION_START: st.just({}),
@@ -73,13 +73,13 @@ def learner(number: int) -> bytes:
 
 
 def uuid7(moment: datetime, tail: int) -> UUID:
-    """Return a UUIDv7 of a moment whose other bits are `tail`."""
+    """Return a UUIDv7 of this time whose other bits are `tail`."""
     milliseconds = int(moment.timestamp() * 1000)
     return UUID(int=(milliseconds << 80) | (0x7 << 76) | (0x2 << 62) | (tail & ((1 << 62) - 1)))
 
 
 def event(event_type: str, facts: dict[str, Any] | None = None, *, number: int = 0, **changes: Any) -> AcceptedEvent:
-    """Return an event of now, of learner 0; events of different numbers have different ids."""
+    """Return an event with the current time, of learner 0. Events with different numbers have different ids."""
     occurred_at: datetime = changes.pop("occurred_at", NOW)
     return AcceptedEvent(
         event_id=uuid7(occurred_at, number),
@@ -97,7 +97,7 @@ def event(event_type: str, facts: dict[str, Any] | None = None, *, number: int =
 
 @st.composite
 def accepted_events(draw: st.DrawFn) -> AcceptedEvent:
-    """Draw an event of any type in the last weeks, of one of three learners; equal ids are rare but happen."""
+    """Draw an event of any type in the last weeks, of one of three learners. Equal ids are rare but occur."""
     event_type = draw(st.sampled_from(list(EventType)))
     occurred_at = NOW - timedelta(seconds=draw(st.integers(0, 3 * 86_400)))
     nobody = event_type.value in PLATFORM_EVENTS and draw(st.booleans())

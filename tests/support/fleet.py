@@ -1,4 +1,4 @@
-"""Ingest, workers and maintenance as processes of their own, on servers that a test may hurt."""
+"""Ingest, workers and maintenance as separate processes, on servers that a test may damage."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tests.support.senders import Senders
 from tests.support.waiting import eventually
 
 EAGER = {"ANALYTICS_BATCH_SIZE": "50", "CLAIM_IDLE_SECONDS": "0.5"}
-"""Of workers that soon take over what another one left."""
+"""Environment of workers that soon claim what another one left."""
 
 
 @contextlib.asynccontextmanager
 async def running(settings: Settings, services: Sequence[str], **environment: str) -> AsyncIterator[list[Doomed]]:
-    """Run services for the block; each must end in order then."""
+    """Run services for the block. Each must then end in order."""
     started = [await Doomed.start(service, settings, EAGER | environment) for service in services]
     try:
         yield started
         for doomed in started:
-            # a process that has only just started does not listen for signals yet
+            # a process that has just started has no signal handlers yet
             assert await doomed.stop() in (0, -signal.SIGTERM)
     finally:
         for doomed in started:
@@ -35,7 +35,7 @@ async def running(settings: Settings, services: Sequence[str], **environment: st
 
 @contextlib.asynccontextmanager
 async def ingest_with_senders(settings: Settings, *, batch_events: int = 5) -> AsyncIterator[Senders]:
-    """Run an ingest for the block, with senders that begin at once and are all accepted at its end."""
+    """Run ingest for the block, with senders that begin at once. At the end all their events must be accepted."""
     port = any_free()
     url = f"http://{LOOPBACK}:{port}"
     async with running(settings, ["ingest"], ANALYTICS_INGEST_PORT=str(port)):
@@ -47,7 +47,7 @@ async def ingest_with_senders(settings: Settings, *, batch_events: int = 5) -> A
 
 
 async def answers(client: httpx.AsyncClient) -> bool:
-    """Return whether the process is up."""
+    """Return whether the process answers."""
     try:
         return (await client.get("/livez")).status_code == 200
     except httpx.TransportError:

@@ -1,4 +1,4 @@
-"""The read service with live events behind the real server, and subscribers to it."""
+"""The read service with live events on the real server, and subscribers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SERVICE: Final = bearer(EVENTS_KEY)
 FAST: Final = Pace(poll=0.005, turn=0.02, heartbeat=15)
 
 FACTS: Final = {"xp_earned": "xp_amount", "level_up": "new_level", "streak_update": "streak_days"}
-"""The number that an event of the type says."""
+"""The property of each type that holds the event's number."""
 
 Headers = Mapping[str, str]
 Message = dict[str, Any]
@@ -63,13 +63,13 @@ class Service:
 
     @asynccontextmanager
     async def socket(self, headers: Headers = SERVICE, **asked: Any) -> AsyncIterator[ClientConnection]:
-        """Give an open WebSocket, past its welcome."""
+        """Open a WebSocket for the block, after its welcome."""
         async with self.connect(headers, **asked) as socket:
             assert (await said(socket))["type"] == "welcome"
             yield socket
 
     def connect(self, headers: Headers = SERVICE, *, scheme: str = "ws", **asked: Any) -> connect:
-        """Return what opens a WebSocket."""
+        """Return the connection object of a WebSocket."""
         options = {name: asked.pop(name) for name in ("subprotocols", "origin", "max_queue", "ssl") if name in asked}
         query = f"?{httpx.QueryParams(asked)}" if asked else ""
         return connect(
@@ -83,7 +83,7 @@ class Service:
         )
 
     async def refused(self, status: int, headers: Headers = SERVICE, **asked: Any) -> Message:
-        """Open a WebSocket in vain; return the problem."""
+        """Try to open a WebSocket that must be refused; return the problem."""
         try:
             async with self.connect(headers, **asked):
                 raise AssertionError("it was opened")
@@ -98,7 +98,7 @@ class Service:
 
     @asynccontextmanager
     async def events(self, headers: Headers = SERVICE, **asked: str) -> AsyncIterator[EventStream]:
-        """Give an open stream of Server-Sent Events."""
+        """Open a stream of Server-Sent Events for the block."""
         async with (
             httpx.AsyncClient(base_url=f"http://{self.place}", timeout=20) as client,
             client.stream("GET", SSE, headers=headers, params=asked) as response,
@@ -109,14 +109,14 @@ class Service:
 
 
 class EventStream:
-    """What a browser's EventSource makes of the stream."""
+    """Parses a stream as a browser's EventSource does."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
         self._lines = response.aiter_lines()
 
     async def next(self) -> dict[str, str]:
-        """Return the fields of the next event; none of them at the end."""
+        """Return the fields of the next event; an empty dict at the end."""
         fields: dict[str, str] = {}
         async for line in self._lines:
             if not line:
@@ -135,7 +135,7 @@ async def following(
     clock: Callable[[], datetime] = utc_now,
     **options: Any,
 ) -> AsyncIterator[Service]:
-    """Run the service; it must end by itself when told to stop."""
+    """Run the service for the block. It must end by itself when `stop` is set."""
     stop = asyncio.Event()
     redis = connection.connect(settings)
     async with open_services(settings) as opened:
@@ -156,7 +156,7 @@ async def said(socket: ClientConnection) -> Message:
 
 
 async def received(socket: ClientConnection, count: int) -> list[str]:
-    """Return the ids of the next messages; nothing but events and heartbeats may come meanwhile."""
+    """Return the ids of the next messages. Only events and heartbeats may arrive meanwhile."""
     ids: list[str] = []
     while len(ids) < count:
         frame = await said(socket)
@@ -166,7 +166,7 @@ async def received(socket: ClientConnection, count: int) -> list[str]:
 
 
 async def closed(socket: ClientConnection) -> int | None:
-    """Read to the end; return the code it closed with."""
+    """Read to the end; return the close code."""
     with contextlib.suppress(ConnectionClosed):
         while True:
             await socket.recv()

@@ -1,4 +1,4 @@
-"""Live messages as they lie in Redis, and a live worker inside the test's own process."""
+"""Live messages as Redis stores them, and a live worker in the test's own process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 
 @asynccontextmanager
 async def publishing(settings: Settings) -> AsyncIterator[None]:
-    """Run a live worker during the block."""
+    """Run a live worker for the block."""
     stop = asyncio.Event()
     running = asyncio.create_task(live.run(settings, stop))
     try:
@@ -30,12 +30,12 @@ async def publishing(settings: Settings) -> AsyncIterator[None]:
 
 
 def once(events: Sequence[AcceptedEvent]) -> list[AcceptedEvent]:
-    """Return the events without those that were sent again."""
+    """Return the events without repeats."""
     return list({one.event_id: one for one in reversed(events)}.values())[::-1]
 
 
 async def all_published(redis: Redis, appended: int, partition: int = 0) -> None:
-    """Wait until the live group is done with so many entries."""
+    """Wait until the live group has settled `appended` entries."""
 
     async def is_done() -> bool:
         lag = await measure(redis, partition, LIVE_GROUP)

@@ -1,9 +1,9 @@
-"""Finds regular expressions that can divide a text in many ways, by their syntax tree.
+"""Finds regular expressions that can split a text in many ways, by their syntax tree.
 
 A pattern becomes an automaton without its counts. From the end of an unbounded repeat, every path is followed that
-takes only characters the repeat takes too. When such a path comes to an unbounded repeat that can go round on those
-characters, the two can trade them: n characters are divided in n ways, or in 2**n where the repeat comes to itself.
-Possessive repeats and atomic groups trade nothing.
+takes only characters which the repeat takes too. If such a path reaches an unbounded repeat that can loop on those
+characters, the two can exchange them: n characters are split in n ways, or in 2**n if the repeat reaches itself.
+Possessive repeats and atomic groups exchange nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Loop:
     exit: int
     takes: frozenset[str]
     limits: set[int] = field(default_factory=set)
-    """States past which the repeat gives nothing back."""
+    """States after which the repeat gives back nothing."""
 
 
 class _Automaton:
@@ -140,13 +140,13 @@ class _Automaton:
 
 
 def ambiguities(pattern: re.Pattern[Any]) -> list[str]:
-    """Return, for each two repeats that can trade characters, some of these."""
+    """Return an example for each two repeats that can exchange characters."""
     found = (loop.takes & other.takes for loop, other in _Automaton(pattern).ambiguous())
     return sorted({"".join(sorted(shared))[-12:] for shared in found})
 
 
 def class_of(operation: str, argument: Any, flags: int, is_ascii: bool) -> frozenset[str]:
-    """Return the characters that a node of the tree takes, of those that are looked at."""
+    """Return the characters, of those considered, that a node of the tree matches."""
     match operation:
         case "ANY":
             return _CHARACTERS if flags & re.DOTALL else _CHARACTERS - {"\n"}

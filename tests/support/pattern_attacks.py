@@ -1,4 +1,4 @@
-"""Makes long texts a regular expression is weak against, by its syntax tree, and times it on them."""
+"""Generates long texts for which a regular expression may be slow, by its syntax tree, and times it on them."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tests.support.pattern_ambiguity import class_of
 _parser: Final[Any] = importlib.import_module("re._parser")
 _REPEATS: Final = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 _LONG: Final = 8
-"""A repeat that may be longer is pumped."""
+"""Repeats with a higher maximum are pumped."""
 
 BASE: Final = 1_024
-"""Characters of the shortest text, above any bounded repeat."""
+"""Length of the shortest text, above any bounded repeat."""
 _QUICK: Final = 0.002
-"""Seconds for the long text below which nothing is slow."""
+"""Time in seconds for the long text below which nothing counts as slow."""
 _TIMES: Final = 8
-"""How much longer the long text is."""
+"""Length of the long text, as a multiple of the short one."""
 _MAX_GROWTH: Final = 24.0
-"""Of the time of a text that is _TIMES as long: 8 is linear, 64 is quadratic."""
+"""Maximum growth of the time for a text that is _TIMES as long: 8 is linear, 64 is quadratic."""
 _MEASUREMENTS: Final = 4
 _GIVE_UP: Final = 0.5
-"""Seconds of processor time for one text."""
+"""Maximum processor time for one text, in seconds."""
 
 
 class _TooLong(Exception):
@@ -37,7 +37,7 @@ class _TooLong(Exception):
 
 
 class _Weakness:
-    """Collects what to repeat: pairs of a beginning and of what follows it n times."""
+    """Collects pairs of a prefix and of what is repeated n times after it."""
 
     def __init__(self, pattern: re.Pattern[Any]) -> None:
         self.is_text = isinstance(pattern.pattern, str)
@@ -66,7 +66,7 @@ class _Weakness:
                 for one in inner:
                     self.count(one)
             elif str(operation) in ("LITERAL", "NOT_LITERAL", "ANY", "IN"):
-                # of large classes only what is taken elsewhere too matters
+                # of large classes, only characters that are matched elsewhere too matter
                 self.rank.update(self.takes(str(operation), argument))
                 if str(operation) == "LITERAL":
                     self.rank[chr(argument)] += 3
@@ -120,12 +120,12 @@ def _inside(operation: str, argument: Any) -> list[Any] | None:
 
 
 def attacks(pattern: re.Pattern[Any]) -> Iterator[tuple[str, str]]:
-    """Give the beginnings, and what is repeated behind each."""
+    """Yield each prefix with what is repeated after it."""
     yield from ((before, pump) for before, pump in _Weakness(pattern).pumped if pump)
 
 
 def slowness(pattern: re.Pattern[Any], method: str) -> str | None:
-    """Return a text whose time grows faster than its length, None when none was found."""
+    """Return a text whose time grows faster than its length; None if none was found."""
     with _limited():
         for before, pump in attacks(pattern):
             for behind in ("", "\0"):
@@ -141,10 +141,10 @@ def _grows(pattern: re.Pattern[Any], method: str, before: str, pump: str, behind
         return min(_timed(pattern, method, text) for _ in range(rounds))
 
     try:
-        # an exponential one must not be given a long text first
+        # a pattern that takes exponential time must not be given a long text first
         if max(seconds(size, 1) for size in (32, 256, _TIMES * BASE)) < _QUICK:
             return False
-        # other work of the machine can spoil a measurement, but not each
+        # other work of the machine can distort one measurement, but not all
         return all(seconds(_TIMES * BASE, 1) > _MAX_GROWTH * seconds(BASE, 3) for _ in range(_MEASUREMENTS))
     except _TooLong:
         return True
@@ -163,7 +163,7 @@ def _timed(pattern: re.Pattern[Any], method: str, text: Any) -> float:
 
 @contextmanager
 def _limited() -> Iterator[None]:
-    """Let a search end that takes too long: the engine looks at signals, and nothing else can stop it."""
+    """Interrupt a search that takes too long. The engine checks signals, and nothing else can stop it."""
 
     def stop(*_: object) -> None:
         raise _TooLong

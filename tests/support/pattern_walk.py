@@ -1,4 +1,4 @@
-"""Finds every compiled regular expression of the product, and the methods it is used with."""
+"""Finds every compiled regular expression of the product, and the methods it is called with."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ PACKAGES: Final = (
     "telemetry",
 )
 METHODS: Final = ("search", "match", "fullmatch", "finditer")
-"""What a pattern is timed with; the other methods scan as `finditer` does."""
+"""Methods for which a pattern is timed. The other methods scan as `finditer` does."""
 
 _SCANNING: Final = {"findall": "finditer", "sub": "finditer", "subn": "finditer", "split": "finditer"}
 _CALL: Final = r"\b{}\.(search|match|fullmatch|finditer|findall|subn?|split)\b"
 
 
 class Found(NamedTuple):
-    """One pattern in use."""
+    """A pattern in use."""
 
     place: str
     """Module and name."""
@@ -54,7 +54,7 @@ def modules() -> Iterator[ModuleType]:
 
 
 def all_patterns() -> list[Found]:
-    """Return each pattern once, by what a module, class, function or container of the product holds."""
+    """Return each pattern once, from the modules, classes, functions and containers of the product."""
     found: dict[int, Found] = {}
     for module in modules():
         source = Path(module.__file__ or "").read_text(encoding="utf-8")
@@ -69,8 +69,8 @@ def all_patterns() -> list[Found]:
 
 
 def inline_calls() -> list[str]:
-    """Return the calls of `re.search` and the like that compile their pattern when they are called."""
-    # of a pattern that is put together from our own names
+    """Return the calls of `re.search` and similar functions that compile their pattern at each call."""
+    # of a pattern that consists of our own names
     call = re.compile(r"(?<!compile\()\bre\.(?:search|match|fullmatch|finditer|findall|subn?|split)\(\s*(.{0,60})")
     return [
         f"{module.__name__}: {found[1]}"
@@ -80,7 +80,7 @@ def inline_calls() -> list[str]:
 
 
 def compiled_in_functions() -> set[str]:
-    """Return each function that compiles a pattern when it is called, by module and name."""
+    """Return each function that compiles a pattern when called, by module and name."""
     return {
         f"{module.__name__}.{function.name}"
         for module in modules()
@@ -100,7 +100,7 @@ def _compiles(node: ast.AST) -> bool:
 
 
 def _inside(value: Any, depth: int) -> Iterator[tuple[re.Pattern[Any], str | None]]:
-    """Give each pattern in a value, with the method it is bound to, if it is."""
+    """Yield each pattern in a value, with the method if it is a bound method."""
     if isinstance(value, re.Pattern):
         yield value, None
     elif isinstance(getattr(value, "__self__", None), re.Pattern):
@@ -135,7 +135,7 @@ def _is_filled(cell: Any) -> bool:
 
 
 def _methods(source: str, name: str) -> tuple[str, ...]:
-    """Return how a module uses a pattern of that name; in any way it uses patterns when it does not name it."""
+    """Return how a module uses the pattern with this name; if it does not name it, every way it uses patterns."""
     for form in (re.escape(name), r"[a-z]\w*"):
         used = {_SCANNING.get(one, one) for one in re.findall(_CALL.format(form), source)}
         if used:

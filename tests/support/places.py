@@ -1,4 +1,4 @@
-"""Directories that a server running as another user can reach, unlike pytest's own as root."""
+"""Directories that a server of another user can reach, unlike pytest's own when run as root."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def reachable_directory() -> Iterator[Path]:
-    """Give a fresh directory, deleted at the end."""
+    """Create a directory for the block."""
     place = Path(tempfile.mkdtemp(prefix="studyin-analytics-test-"))
     place.chmod(0o711)
     try:

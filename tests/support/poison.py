@@ -1,4 +1,4 @@
-"""Entries that no event can be made of, as somebody with a key to Redis could write them."""
+"""Entries that are not valid events, as a client with access to Redis could write them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from tests.support.entries import as_read
 from tests.support.events import NOW, event, uuid7
 
 CANARY = "anna.canary@example.org"
-"""Stands for what no letter may hold."""
+"""A value that no dead letter may contain."""
 
 
 class Poison(NamedTuple):
-    """A bad entry and the reason it is parked for."""
+    """An invalid entry, and the reason with which it is parked."""
 
     fields: dict[bytes, bytes]
     reason: str
 
 
 def fields_of(one: AcceptedEvent, **changes: bytes | None) -> dict[bytes, bytes]:
-    """Return the entry of an event with other values; None leaves the field out."""
+    """Return the entry of an event with some values replaced; None removes the field."""
     written = as_read(encode(one)) | {name.encode(): value or b"" for name, value in changes.items()}
     return {name: value for name, value in written.items() if changes.get(name.decode(), b"") is not None}
 
 
 def copy_poison(first: int) -> dict[str, Poison]:
-    """Return the nine rows that abort a COPY and what else the database refuses; numbered from `first`."""
+    """Return the nine rows that abort a COPY and other rows that the database refuses, numbered from `first`."""
     numbers = iter(range(first, first + 100))
 
     def refused(properties: bytes, event_type: str = "session_start", **changes: bytes) -> Poison:
@@ -73,7 +73,7 @@ def copy_poison(first: int) -> dict[str, Poison]:
 
 
 def shape_poison(first: int) -> dict[str, Poison]:
-    """Return entries that cannot be read as an event; numbered from `first`."""
+    """Return entries that cannot be decoded as an event, numbered from `first`."""
     one = event("session_start", number=first)
     bad = {
         "no event id": (fields_of(one, event_id=b"17"), "invalid_field"),
@@ -95,7 +95,7 @@ def shape_poison(first: int) -> dict[str, Poison]:
 
 
 def fuzzed(chance: random.Random, number: int) -> dict[bytes, bytes]:
-    """Return an entry with one to three things wrong, or perhaps none; `number` makes its event id."""
+    """Return an entry with up to three faults. `number` determines its event id."""
     event_type = chance.choice(list(EventType)).value
     fields = fields_of(event(event_type, number=number))
     for _ in range(chance.randint(1, 3)):

@@ -1,4 +1,4 @@
-"""A network that misbehaves: a TCP proxy that swallows, drops replies, delays and cuts. The idea is toxiproxy's."""
+"""A faulty network: a TCP proxy that swallows, drops replies, delays and cuts. Modelled on toxiproxy."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _CHUNK = 65_536
 
 
 class Fault(Enum):
-    """What the network does to whatever passes."""
+    """A network fault."""
 
-    #: nothing arrives, in either direction, and nobody is told
+    #: nothing arrives in either direction, without an error
     SWALLOW = auto()
-    #: what is asked arrives, the answer does not
+    #: requests arrive, replies do not
     DROP_REPLIES = auto()
     #: everything arrives late
     DELAY = auto()
@@ -28,36 +28,36 @@ class Fault(Enum):
 
 
 class Proxy:
-    """Forwards to one server. A connection that lost bytes stays dead when the fault is over, as it must."""
+    """Forwards to one server. A connection that lost bytes stays dead after the fault, as a real one would."""
 
     def __init__(self, url: str) -> None:
-        """Stand in front of the server of a URL."""
+        """`url` is that of the server."""
         self._server_url = urlsplit(url)
         self._fault: Fault | None = None
         self._hold_at: bytes | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self.url = ""
-        """Where it listens: the server's URL with another port."""
+        """The URL of the proxy: that of the server with another port."""
         self.lost_connections = 0
-        """How many clients gave up, or were cut off."""
+        """Number of clients that gave up or were cut off."""
 
     def break_down(self, fault: Fault) -> None:
-        """Misbehave from now on."""
+        """Apply a fault from now on."""
         self._fault = fault
         if fault is Fault.CUT:
             self.cut()
 
     def heal(self) -> None:
-        """Let everything pass again; what was swallowed is gone."""
+        """End the fault. Swallowed bytes stay lost."""
         self._fault = None
 
     def hold_at(self, word: bytes) -> None:
-        """Forward the next request that has the word, and nothing that its client sends after it."""
+        """Forward the next request that contains the word, and nothing that its client sends after it."""
         self._hold_at = word
 
     def cut(self) -> None:
-        """Reset every connection there is."""
+        """Reset every connection."""
         for writer in self._open:
             writer.transport.abort()
 
@@ -87,7 +87,7 @@ class Proxy:
             if self._fault is not Fault.CUT:
                 await self._forward(client, to_client)
         except OSError:
-            # the server is away, which its client notices by being cut off
+            # the server is unreachable; the client's connection is closed
             pass
         finally:
             self._open.discard(to_client)

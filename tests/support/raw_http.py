@@ -1,4 +1,4 @@
-"""Requests byte by byte on a socket, and the answers to them."""
+"""Requests as raw bytes on a socket, and the parsed responses."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def both(settings: Settings, redis: Redis) -> AsyncIterator[dict[str, Plac
 
 
 async def answers(place: Place, *parts: bytes) -> list[Answer]:
-    """Return every answer until the server closes the connection."""
+    """Return every response until the server closes the connection."""
     reader, writer = await asyncio.open_connection(*place)
     try:
         for part in parts:

@@ -1,4 +1,4 @@
-"""Asking the read service: its paths, who asks, and what came back."""
+"""Requests to the read service: its paths, credentials, and answers."""
 
 from __future__ import annotations
 

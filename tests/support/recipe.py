@@ -1,7 +1,7 @@
-"""Reads the recipe of a document and applies it: a path in backticks on a line of its own, then blocks of `diff`.
+"""Reads the recipe of a document and applies it: a path in backticks on a separate line, then blocks of `diff`.
 
-A block has lines to find, which begin with a blank, and after them lines to add, which begin with `+`. A block without
-lines to find continues the file at its end, or creates it.
+A block has lines to find, which begin with a blank, then lines to add, which begin with `+`. A block without lines to
+find appends to the file, or creates it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _PIECES = re.compile(r"^`(?P<path>[^`\n]+)`$|^```diff\n(?P<block>.*?)^```$", re.
 
 
 class Change(NamedTuple):
-    """Lines to add to a file, behind those to find."""
+    """Lines to add to a file, after the lines to find."""
 
     path: str
     found: str
@@ -23,7 +23,7 @@ class Change(NamedTuple):
 
 
 def changes_of(document: str) -> Iterator[Change]:
-    """Give the changes of a document, in order. Raises ValueError for a block that belongs to no path."""
+    """Yield the changes of a document, in order. Raises ValueError for a block without a path."""
     path = None
     for piece in _PIECES.finditer(document):
         path = piece["path"] or path
@@ -36,7 +36,7 @@ def changes_of(document: str) -> Iterator[Change]:
 
 
 def apply(change: Change, tree: Path) -> None:
-    """Make the change in a tree of files. Raises ValueError unless the lines to find are there exactly once."""
+    """Apply the change to a tree of files. Raises ValueError unless the lines to find occur exactly once."""
     file = tree / change.path
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     if not change.found:

@@ -1,4 +1,4 @@
-"""The users that processes log in to Redis as, on the test's server."""
+"""The Redis users of the processes, on the server of the test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stream.server.permissions import RULES
 
 @asynccontextmanager
 async def redis_users(redis: Redis) -> AsyncIterator[Mapping[str, str]]:
-    """Make the users of the rules for the block; give their passwords."""
+    """Create the users of the rules for the block. Yields their passwords."""
     passwords = {user: secrets.token_hex(16) for user in RULES}
     acl: Any = redis.execute_command
     for user, rules in RULES.items():

@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 
 @contextmanager
 def pair(directory: Path, program: Path | None = None) -> Iterator[tuple[Valkey, Valkey]]:
-    """Give a running server and another to be its replica; `program` is the first's."""
+    """Run a server, and another one to be its replica, for the block. `program` is that of the first."""
     with ExitStack() as stack:
         servers = Valkey(directory / "primary", program=program), Valkey(directory / "replica")
         for server in servers:
@@ -26,7 +26,7 @@ def pair(directory: Path, program: Path | None = None) -> Iterator[tuple[Valkey,
 
 
 async def follow(replica: Valkey, primary: Valkey) -> None:
-    """Make it a replica, and wait until it is one."""
+    """Make `replica` a replica of `primary`; return when it is linked."""
     url = httpx.URL(primary.url)
     async with Redis.from_url(replica.url, protocol=2) as client, Redis.from_url(primary.url, protocol=2) as source:
         await source.config_set("repl-diskless-sync-delay", 0)

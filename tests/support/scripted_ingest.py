@@ -1,4 +1,4 @@
-"""An HTTP server that speaks as ingest does, and says what a test wants it to say."""
+"""An HTTP server with the protocol of ingest and scripted answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class Saying:
-    """One answer."""
+    """An answer."""
 
     status: int
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -24,16 +24,16 @@ class Saying:
 
 
 Script = Callable[[list[Event]], Saying | None]
-"""Answers to the events of a request; None: closes the connection without an answer."""
+"""Returns the answer to the events of a request; None closes the connection without an answer."""
 
 
 def accept_all(events: Sequence[Event]) -> Saying:
-    """Say 202."""
+    """Answer 202 for all events."""
     return verdicts(["accepted"] * len(events))
 
 
 def verdicts(statuses: Sequence[str]) -> Saying:
-    """Say what became of each event."""
+    """Answer with a verdict for each event."""
     results = [
         {"index": index, "status": status}
         if status == "accepted"
@@ -51,7 +51,7 @@ def verdicts(statuses: Sequence[str]) -> Saying:
 
 
 class ScriptedIngest:
-    """Keeps what it was sent, in the order in which requests came."""
+    """Records the requests in the order of their arrival."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -78,7 +78,7 @@ class ScriptedIngest:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            # an answer is one packet: two would wait for each other
+            # an answer is one packet: two would wait for each other (Nagle's algorithm)
             wbufsize = -1
 
             def do_POST(self) -> None:

@@ -1,4 +1,4 @@
-"""A WebSocket server that speaks as the read service does, and says what a test wants it to say."""
+"""A WebSocket server with the protocol of the read service and scripted frames."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def message(number: int, event_type: str = "xp_earned", **properties: Any) -> di
 
 
 class Visit:
-    """One connection: what was asked, and what can be said."""
+    """A connection: its request, and methods to send frames."""
 
     def __init__(self, connection: ServerConnection) -> None:
         assert connection.request is not None
@@ -57,11 +57,11 @@ class Visit:
         await self.say("events", events=messages, cursor=str(numbers[-1]))
 
     async def close(self, code: int) -> None:
-        """End the connection."""
+        """Close the connection with this code."""
         await self._connection.close(code)
 
     async def stay(self) -> None:
-        """Say nothing more until the client leaves."""
+        """Send nothing more until the client leaves."""
         await self._connection.wait_closed()
 
 
@@ -69,7 +69,7 @@ Script = Callable[[Visit], Awaitable[None]]
 
 
 class Refusal(Exception):
-    """The script of a connection that is not to be made."""
+    """The script of a connection that is refused."""
 
     def __init__(self, status: int, **headers: str) -> None:
         super().__init__(status)
@@ -78,7 +78,7 @@ class Refusal(Exception):
 
 
 class ScriptedLive:
-    """Plays one script for each connection, the last one again and again."""
+    """Runs one script for each connection; the last one repeats."""
 
     def __init__(self, *scripts: Script | Refusal) -> None:
         self._scripts = list(scripts)

@@ -1,4 +1,4 @@
-"""Programs that use the SDK as a service does, in processes of their own."""
+"""Runs programs that use the SDK as a service does, in separate processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "sdk"), "PYT
 
 
 def run_script(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, which must be a good one."""
+    """Run a program; it must succeed."""
     done = subprocess.run(
         [sys.executable, "-c", text, *arguments], env=ENVIRONMENT, check=False, capture_output=True, text=True
     )

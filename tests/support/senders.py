@@ -1,4 +1,4 @@
-"""Senders as they should be: each repeats an event, with its id, until it is accepted."""
+"""Correct senders: each repeats an event with the same id until it is accepted."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LEARNERS = 7
 
 
 class Senders:
-    """Some clients of one ingest, all sending at once and without end."""
+    """Several clients of one ingest that send concurrently without end."""
 
     def __init__(self, ingest_url: str, batch_events: int) -> None:
         self.sent: set[str] = set()
         self.accepted: set[str] = set()
         self.answers: Counter[str] = Counter()
-        """How requests ended: `202`, the code of a refusal, or `no answer`."""
+        """Number of requests by result: `202`, the code of a refusal, or `no answer`."""
         self._url = ingest_url + BATCH
         self._batch_events = batch_events
         self._numbers = count()
@@ -37,7 +37,7 @@ class Senders:
 
     @contextlib.asynccontextmanager
     async def sending(self) -> AsyncIterator[None]:
-        """Send during the block; at its end each waits until its last request is accepted."""
+        """Send during the block. At its end wait until the last request of each client is accepted."""
         headers = {"Authorization": f"Bearer {WRITE_KEY}"}
         async with httpx.AsyncClient(headers=headers, timeout=30) as client:
             tasks = [asyncio.create_task(self._send(client)) for _ in range(CLIENTS)]
@@ -51,18 +51,18 @@ class Senders:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     async def accepted_more(self, events: int) -> None:
-        """Wait until so many more events are accepted."""
+        """Wait until `events` more events are accepted."""
         wanted = len(self.accepted) + events
         await eventually(lambda: len(self.accepted) >= wanted)
 
     async def refused_more(self, requests: int) -> None:
-        """Wait until so many more requests are refused in a way that says when to come back."""
+        """Wait until `requests` more requests are refused with a Retry-After."""
         wanted = self.refusals + requests
         await eventually(lambda: self.refusals >= wanted)
 
     @property
     def refusals(self) -> int:
-        """Requests that were refused for now."""
+        """Number of requests that were refused temporarily."""
         return sum(number for answer, number in self.answers.items() if answer not in ("202", "no answer"))
 
     async def _send(self, client: httpx.AsyncClient) -> None:

@@ -21,27 +21,27 @@ REDIS_IMAGE = "redis:8-alpine"
 POSTGRES_IMAGE = "postgres:18-alpine"
 
 Source = Callable[[ExitStack], str]
-"""Starts a server whose end is pushed on the stack; returns its URL or raises Unusable."""
+"""Starts a server whose shutdown is pushed on the stack; returns its URL or raises Unusable."""
 
 
 class Unusable(Exception):
-    """This source has no server here; the message says why."""
+    """The source has no server; the message has the reason."""
 
 
 class NoServer(Exception):
-    """No source has a server; the message says why for each."""
+    """No source has a server; the message has the reason for each."""
 
 
 @contextmanager
 def redis_server(choice: Choice) -> Iterator[str]:
-    """Give the URL of a Redis. Raises NoServer."""
+    """Run a Redis for the block. Yields its URL. Raises NoServer."""
     with ExitStack() as stack:
         yield _first_of("Redis", choice, _REDIS_SOURCES, stack)
 
 
 @contextmanager
 def postgres_server(choice: Choice) -> Iterator[str]:
-    """Give the URL of a Postgres whose user may create databases. Raises NoServer."""
+    """Run a Postgres whose user may create databases for the block. Yields its URL. Raises NoServer."""
     with ExitStack() as stack:
         yield _first_of("Postgres", choice, _POSTGRES_SOURCES, stack)
 
@@ -73,7 +73,7 @@ def _place(stack: ExitStack) -> Path:
 
 
 def _valkey(stack: ExitStack, *, wheel: bool) -> str:
-    # a test that needs durability starts a server of its own
+    # a test that needs durability starts its own server
     server = Valkey(_place(stack) / "redis", program=find_valkey(wheel=wheel, machine=not wheel), fsync="no")
     server.start()
     stack.callback(server.stop)

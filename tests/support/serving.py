@@ -1,4 +1,4 @@
-"""An application behind the real HTTP server, on a port of its own."""
+"""Serves an application with the real HTTP server, on a free port."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from web.server.listener import Listener
 
 @asynccontextmanager
 async def served(app: Any, *, live: asyncio.Event | None = None, **options: Any) -> AsyncIterator[str]:
-    """An application on a port of its own; its address without the scheme. It ends with the block.
+    """Serve an application for the block. Yields its address without the scheme.
 
-    With `live` it has the WebSocket of live events too, and ends when that is set.
+    With `live` it also serves the WebSocket of live events, and stops when that is set.
     """
     stop, port = live or asyncio.Event(), ports.any_free()
     listener = Listener(ports.LOOPBACK, port, **options)

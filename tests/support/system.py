@@ -1,4 +1,4 @@
-"""The whole system as a user runs it: `analytics up` and the other commands, as real processes."""
+"""The whole system as a user runs it: `analytics up` and other commands, as processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 
 
 def analytics(*arguments: str) -> str:
-    """Run a command to its end and return what it said; it must succeed."""
+    """Run a command, which must succeed; return its output."""
     command = [sys.executable, "-m", "cli.main", *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -39,7 +39,7 @@ class System:
         self.admin_key = facts.admin_key
 
     async def settled(self) -> None:
-        """Wait until every event that was accepted is in the tables."""
+        """Wait until every accepted event is in the tables."""
         redis = connect(Settings.model_validate({"redis_url": self.redis_url}))
 
         async def nothing_waits() -> bool:
@@ -52,7 +52,7 @@ class System:
 
 @asynccontextmanager
 async def running_system(data_dir: Path, *options: str, **environment: str) -> AsyncIterator[System]:
-    """Run `analytics up` without demo traffic on free ports; it must end cleanly."""
+    """Run `analytics up` without demo traffic on free ports for the block. It must end cleanly."""
     ports = ("--ingest-port", "0", "--dashboard-port", "0")
     command = [sys.executable, "-m", "cli.main", "up", "--no-demo", "--data-dir", str(data_dir), *ports, *options]
     log = data_dir / "up.log"

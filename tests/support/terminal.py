@@ -1,4 +1,4 @@
-"""Commands as somebody at a terminal runs them, with the settings in the environment."""
+"""Runs commands as an operator at a terminal, with the settings in the environment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Operator:
-    """Somebody with a shell and the settings."""
+    """An operator with a shell and the settings."""
 
     settings: Settings
     data_dir: Path

@@ -1,4 +1,4 @@
-"""Live messages in Redis, published as a live worker does, and when a test wants it."""
+"""Live messages in Redis, published as a live worker does, at the moment a test chooses."""
 
 from __future__ import annotations
 

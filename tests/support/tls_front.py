@@ -1,7 +1,7 @@
-"""TLS in front of a server that was built without it; what is tested is the client.
+"""TLS in front of a server that was built without it, to test the clients.
 
-For Postgres the front speaks the beginning of its protocol: a client asks for TLS in plain (SSLRequest), and any that
-does not ask is turned away.
+For Postgres the proxy implements the beginning of the protocol: a client requests TLS in plain text (SSLRequest), and a
+client that does not is refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SSL_REQUEST = (8).to_bytes(4, "big") + (80_877_103).to_bytes(4, "big")
 
 @asynccontextmanager
 async def tls_front(url: str, context: ssl.SSLContext, *, postgres: bool = False) -> AsyncIterator[str]:
-    """Give host and port where the server of `url` is found over TLS, and over nothing else."""
+    """Accept only TLS for the server of `url` during the block. Yields host and port."""
     server = urlsplit(url)
     connections: set[asyncio.Task[None]] = set()
 

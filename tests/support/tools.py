@@ -1,4 +1,4 @@
-"""Tests that need a program which is not a Python package: run where it is found, loud where it is not."""
+"""Tests that need a program which is not a Python package: skipped, and reported, if it is missing."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def add_options(parser: pytest.Parser) -> None:
         "--require-tools",
         action="store_true",
         default=os.environ.get(REQUIRE, "") not in ("", "0"),
-        help=f"a test that misses its tool fails; the variable {REQUIRE}=1 does the same",
+        help=f"fail a test whose tool is missing, as the variable {REQUIRE}=1 does",
     )
 
 
 def check(item: pytest.Item) -> None:
-    """Skip, or fail where tools are required, a test one of whose tools is missing."""
+    """Skip a test if one of its tools is missing; fail it if tools are required."""
     for mark in item.iter_markers("needs_tool"):
         tool: str = mark.args[0]
         if not shutil.which(tool):
@@ -32,16 +32,16 @@ def check(item: pytest.Item) -> None:
 
 
 def miss(item: pytest.Item, tool: str, why: str) -> NoReturn:
-    """Skip, or fail where tools are required, a test that cannot have its tool."""
+    """Skip a test that cannot have its tool; fail it if tools are required."""
     if item.config.getoption("require_tools"):
         pytest.fail(f"{why}, and {REQUIRE} asks for it", pytrace=False)
-    # it travels with the report of the test, which may run in another process
+    # stored with the report of the test, which may run in another process
     item.user_properties.append((_MISSED, tool))
     pytest.skip(why)
 
 
 def report(terminal: pytest.TerminalReporter) -> None:
-    """List what was not tested for want of a tool."""
+    """List the tests that were skipped because a tool is missing."""
     missed: dict[str, list[str]] = {}
     for skipped in terminal.stats.get("skipped", []):
         for name, tool in getattr(skipped, "user_properties", ()):

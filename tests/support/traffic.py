@@ -1,4 +1,4 @@
-"""Realistic accepted events and poison, put into a stream past ingest."""
+"""Realistic accepted events and poison, appended to a stream without ingest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ POISON = {b"event_type": b"no_such_type"}
 
 @cache
 def demo_traffic(count: int, seed: int = 7) -> tuple[AcceptedEvent, ...]:
-    """Return accepted events of twenty learners, all types, duplicates and latecomers among them."""
+    """Return accepted events of twenty learners and all types, including duplicates and late events."""
     settings = Settings.model_validate({"pseudonym_keys": access.PSEUDONYM_KEYS})
     policy = acceptance_policy(settings)
     now = datetime.now(UTC)
@@ -38,7 +38,7 @@ def demo_traffic(count: int, seed: int = 7) -> tuple[AcceptedEvent, ...]:
 
 
 async def append_with_poison(redis: Redis, events: Sequence[AcceptedEvent], every: int) -> set[UUID]:
-    """Append the events, one entry of poison before each `every` of them; return their ids."""
+    """Append the events, with one poison entry before every `every` events; return their ids."""
     for start in range(0, len(events), every):
         await redis.xadd(stream_key(0), dict(POISON.items()))
         await append_events(redis, events[start : start + every])

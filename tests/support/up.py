@@ -1,4 +1,4 @@
-"""`analytics up` as a person runs it: a process of its own, on a data directory."""
+"""`analytics up` as a user runs it: a separate process with a data directory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 
 
 class Up:
-    """One run of `analytics up` on embedded servers, any free ports, no demo traffic."""
+    """A run of `analytics up` on embedded servers and free ports, without demo traffic."""
 
     def __init__(self, data_dir: Path, *options: str) -> None:
         self.data_dir = data_dir
@@ -40,11 +40,11 @@ class Up:
         return processes.children(self.process.pid)
 
     def child(self, word: str) -> int | None:
-        """Return the process id of the child whose command line has the word."""
+        """Return the process id of the child whose command line contains the word."""
         return next((pid for pid, arguments in self.children.items() if word in arguments), None)
 
     async def ready(self) -> DevFile:
-        """Wait until the system says where it is."""
+        """Wait until the system reports its addresses."""
         await eventually(lambda: self.process.poll() is not None or "Ctrl-C stops it" in self.output)
         where = dev_file.read(self.data_dir)
         assert where is not None, self.output
@@ -58,7 +58,7 @@ class Up:
 
 @contextmanager
 def up(data_dir: Path, *options: str) -> Iterator[Up]:
-    """Run `analytics up`; whatever the test did to it, nothing of it runs after the block."""
+    """Run `analytics up` for the block. Afterwards no process of it is left, whatever the test did."""
     system = Up(data_dir, *options)
     try:
         yield system
@@ -69,7 +69,7 @@ def up(data_dir: Path, *options: str) -> Iterator[Up]:
 
 
 def remove_leftovers(data_dir: Path) -> None:
-    """End servers whose `analytics up` was killed."""
+    """End the servers of a killed `analytics up`."""
     for server in (Valkey(data_dir / "redis"), Postgres(data_dir / "postgres")):
         if (server.home / "password").exists():
             server.start()
@@ -77,7 +77,7 @@ def remove_leftovers(data_dir: Path) -> None:
 
 
 async def send(where: DevFile, user_id: str, xp: int) -> None:
-    """Send one event that is worth so much XP, again and again until it is accepted, as senders do."""
+    """Send one event worth `xp` XP, repeatedly until it is accepted, as senders do."""
     event = {
         "event_type": "xp_earned",
         "event_id": str(uuid.uuid4()),
@@ -98,7 +98,7 @@ async def send(where: DevFile, user_id: str, xp: int) -> None:
 
 
 async def until_total_xp(where: DevFile, user_id: str, xp: int) -> None:
-    """Ask the dashboard again and again until it answers so."""
+    """Request the dashboard repeatedly until it answers this total."""
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {where.read_key}"}) as client:
 
         async def holds() -> bool:

@@ -1,4 +1,4 @@
-"""Waiting for facts: look again and again until it holds; the test's time limit is the deadline."""
+"""Polls a condition until it holds. The deadline is the time limit of the test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PAUSE_SECONDS = 0.01
 
 
 async def eventually(holds: Callable[[], object | Awaitable[object]]) -> None:
-    """Return once `holds` does."""
+    """Return when the condition holds."""
     while True:
         answer = holds()
         if await answer if inspect.isawaitable(answer) else answer:

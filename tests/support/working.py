@@ -1,4 +1,4 @@
-"""A store worker inside the test's own process."""
+"""A store worker in the test's own process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtime.settings import Settings
 
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[None]:
-    """Run a worker during the block; at its end it has stored what it had in hand."""
+    """Run a worker for the block. At the end it has stored the entries it had read."""
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(settings, stop))
     try:

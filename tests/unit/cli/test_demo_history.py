@@ -1,4 +1,4 @@
-"""A second start of the demo goes on with the history of the first."""
+"""A second start of the demo resumes the history of the first."""
 
 from __future__ import annotations
 

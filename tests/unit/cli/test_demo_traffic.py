@@ -1,4 +1,4 @@
-"""Synthetic traffic is valid, repeatable, of every type, and as untidy as asked for."""
+"""Synthetic traffic is valid, reproducible, of every type, and with the expected disorder."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class TestLive:
 
 
 class _ADialledNumber(Random):
-    """Draws bits whose hexadecimal digits are those of a phone number."""
+    """Returns bits whose hexadecimal digits are those of a phone number."""
 
     def getrandbits(self, bits: int, /) -> int:
         return 0x0049_3012_3456 if bits == 48 else super().getrandbits(bits)

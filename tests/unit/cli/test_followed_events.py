@@ -1,4 +1,4 @@
-"""What `analytics tail` shows of an event is what `analytics events` shows of it later."""
+"""`analytics tail` shows an event exactly as `analytics events` shows it later."""
 
 from __future__ import annotations
 

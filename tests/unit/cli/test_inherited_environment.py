@@ -1,4 +1,4 @@
-"""What processes of `analytics up` inherit holds no secret."""
+"""Processes of `analytics up` inherit no secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The id of a line follows from its input, its content and how manieth identical line it is, and from nothing else."""
+"""The id of a line depends only on its input, its content, and the number of identical lines before it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_parts_of_an_input_are_inputs_of_their_own(tmp_path: Path, lines: list[s
     parts = ids(written(tmp_path / "a", lines[:at])) + ids(written(tmp_path / "b", lines[at:]))
     joined = ids(written(tmp_path / "joined", [*lines, *lines]))
     assert len({*whole, *parts, *joined}) == len(whole) + len(parts) + len(joined)
-    # under one name the beginning of an input, and the input filled up later, are the same input
+    # under one name, the beginning of an input and the complete input are the same input
     named = ids(tmp_path / "whole", name="n")
     assert ids(tmp_path / "a", name="n") == named[: len(ids(tmp_path / "a"))]
     assert ids(tmp_path / "joined", name="n")[: len(named)] == named
@@ -74,7 +74,7 @@ def test_a_line_that_lacks_an_id_counts_as_often_as_it_is_there(tmp_path: Path) 
     found = ids(file)
     assert len(set(found)) == 4
     assert found[1] == "own"
-    # a line less, wherever it was: what stays keeps its ids
+    # one line fewer, wherever it was: the other lines keep their ids
     assert set(ids(written(file, ['{"n":1}', '{"n":1}']))) < set(found)
 
 

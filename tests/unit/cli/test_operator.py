@@ -1,4 +1,4 @@
-"""Who gave a command is what the system says, in letters that do nothing to a terminal."""
+"""The operator is named after the operating system account, in characters that cannot control a terminal."""
 
 from __future__ import annotations
 

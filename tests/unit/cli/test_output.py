@@ -1,4 +1,4 @@
-"""What is printed can be encoded for every terminal, and JSON stays the same JSON."""
+"""Output can be encoded for every terminal, and JSON stays the same JSON."""
 
 from __future__ import annotations
 
@@ -59,6 +59,6 @@ def test_a_reader_that_goes_away_ends_the_command_with_1() -> None:
     command = ["bash", "-c", f'"{sys.executable}" -m cli.main --help | true; exit ${{PIPESTATUS[0]}}']
     for _ in range(3):
         ended = subprocess.run(command, capture_output=True, check=False)
-        # it may also have written all before
+        # it may have written everything before
         assert ended.returncode in (0, 1)
         assert ended.stderr == b""

@@ -1,4 +1,4 @@
-"""Items that block come from a thread, and nothing that ends them early passes for their end."""
+"""Blocking items come from a thread, and an error that ends them is not mistaken for their end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proxies of the environment are for other machines."""
+"""Proxies of the environment are used only for other machines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runtime.errors import ConfigurationError
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("no_proxy", "NO_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        # set first, so that what the code sets is undone
+        # set first, so that monkeypatch undoes what the code sets
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
 

@@ -1,4 +1,4 @@
-"""What an answer means, how long to wait, and how many are under way at once."""
+"""The meaning of an answer, the delay before a retry, and the limit of concurrent work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines to batches: nothing lost, nothing edited, every batch within the limits of a request."""
+"""Lines become batches: no line is lost or changed, and every batch is within the limits of a request."""
 
 from __future__ import annotations
 

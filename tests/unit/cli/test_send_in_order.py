@@ -1,4 +1,4 @@
-"""Acknowledgements leave in the order of the file, whatever order they come in."""
+"""Acknowledgements are released in the order of the file, in whatever order they arrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where events go: what is given wins, the rest comes from the system in the data directory."""
+"""The target of events: options take precedence, the rest comes from the system in the data directory."""
 
 from __future__ import annotations
 

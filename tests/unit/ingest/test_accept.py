@@ -1,4 +1,4 @@
-"""What ingest makes of an event: its key, its times, and the texts every worker reads."""
+"""How ingest stores an event: its key, its times, and the text form that workers read."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_an_event_without_an_id_is_given_one_of_its_own() -> None:
 
 @st.composite
 def uuids_of_any_kind(draw: st.DrawFn) -> str:
-    """Draw UUIDs of the kinds that are told apart, many of them of a time that is accepted."""
+    """Draw UUIDs of each kind, many of them with an accepted time."""
     milliseconds = draw(st.integers(0, 2**48 - 1) | st.integers(ARRIVAL.oldest_id, ARRIVAL.newest_id))
     prefix = draw(st.just(f"{milliseconds:012x}") | st.just("ffff00000001"))
     version, variant = draw(st.sampled_from("4678")), draw(st.sampled_from("79abc"))
@@ -114,7 +114,7 @@ def test_the_key_is_that_of_the_identifiers_whatever_is_sent(event_id: str, uppe
         assert telling
         assert not ARRIVAL.oldest_id <= milliseconds_of(str(key)) <= ARRIVAL.newest_id
     elif outcome.code == "timestamp_too_old":
-        # of the millisecond whose begin is just too old
+        # a millisecond whose start is just too old
         assert milliseconds_of(str(key)) == ARRIVAL.oldest_id
     elif outcome.code == "placeholder_id":
         assert is_artefact(event_id)

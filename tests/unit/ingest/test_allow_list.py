@@ -1,4 +1,4 @@
-"""Operators name the forms of their own ids; such a text is not looked at, and a careless pattern stops the start."""
+"""Operators allow the formats of their own ids. Detectors skip such texts, and an unsafe pattern prevents the start."""
 
 from __future__ import annotations
 

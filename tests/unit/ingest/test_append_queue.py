@@ -1,4 +1,4 @@
-"""The queue in front of the stream: who shares an append, who fails with whom, and how much it holds."""
+"""The queue in front of the stream: which requests share an append or its failure, and its capacity."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def test_a_defect_is_told_to_everybody_who_waits_and_to_nobody_for_ever() 
 
 
 class Hanging:
-    """A stream that answers only when told."""
+    """A stream that answers only when released."""
 
     def __init__(self) -> None:
         self.calls: list[asyncio.Future[None]] = []
@@ -43,7 +43,7 @@ async def waiting(queue: AppendQueue, *sizes: int) -> list[asyncio.Task[None]]:
     tasks = []
     for size in sizes:
         tasks.append(asyncio.create_task(queue.append([ONE] * size)))
-        # lets it come to where it waits, and the queue begin what it can
+        # lets each task reach its wait, and the queue start its appends
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     return tasks

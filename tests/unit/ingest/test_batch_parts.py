@@ -1,4 +1,4 @@
-"""A large batch is parsed in parts: the events are those of the whole, wherever it is cut."""
+"""A large batch is parsed in parts. Its events are the same wherever it is cut."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from schemas.limits import MAX_EVENT_BYTES
 from web.problems import Refusal
 
 CUTS = '}, {"event_type": '
-"""What stands between two events."""
+"""The text between two events."""
 
 
 async def parsed(body: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Which media types and codings of a body are read: JSON in UTF-8, plain or gzipped, however it is written."""
+"""Accepted media types and content encodings: JSON in UTF-8, plain or gzipped, in any spelling of the headers."""
 
 from __future__ import annotations
 

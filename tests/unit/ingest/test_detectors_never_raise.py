@@ -1,4 +1,4 @@
-"""No text of any shape makes a validator of another library cost an event; `--detector-texts` are tried."""
+"""No text makes a validator of another library fail an event; `--detector-texts` sets the number of texts."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.corpus.personal_forms import KINDS
 from tests.support.access import PSEUDONYM_KEYS
 
 MADE_TO_RAISE = "236588185607304759"
-"""The first six digits are those of a region without counties, which python-stdnum does not expect."""
+"""The first six digits are of a region without counties, which python-stdnum does not expect."""
 
 
 def decimals(first: int) -> str:
-    """Return the ten digits of a script whose zero is this code point."""
+    """Return the ten digits of the script whose zero is this code point."""
     return "".join(map(chr, range(first, first + 10)))
 
 
@@ -88,7 +88,7 @@ SHAPES: tuple[Callable[[Random], str], ...] = (
 )
 
 FOREIGN = 8
-"""One in so many texts is given to each validator directly: most of them take far longer than a detector."""
+"""One in this many texts is passed to each validator directly: most of them take far longer than a detector."""
 
 
 def test_every_text_gets_an_answer_from_every_detector(pytestconfig: pytest.Config) -> None:
@@ -161,10 +161,10 @@ def test_each_validator_has_a_series_of_its_metric() -> None:
 
 
 def test_what_is_passed_quickly_would_pass_a_full_look() -> None:
-    """The two patterns that let most ids pass at once must let nothing pass that a detector would find."""
+    """The two patterns that skip the full search for most ids must skip no text in which a detector finds something."""
     texts = [text for file in (CHOSEN, HELD_BACK) for kind in labelled(file).values() for text in kind]
     rng = Random("quick")
     texts += [make(rng) for make in KINDS.values() for _ in range(300)]
-    # a blank is suspicious, and is no part of what any detector finds at the end of a text
+    # a blank makes the text suspicious, and no detector finds anything that ends in one
     missed = [text for text in texts if _find(text) is None and _find(f"{text} ") is not None]
     assert missed == []

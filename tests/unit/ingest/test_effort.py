@@ -1,4 +1,4 @@
-"""A request that causes much work lets others run, and ends within its budget."""
+"""A request with much work yields to others and ends within its budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identifiers as people have them: long, in any script, in any normal form; and how they are stored."""
+"""Identifiers that are long, in any script and any normal form, and their stored form."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_longer_one_is_stored_as_a_digest_and_its_sender_is_told(text: str) ->
     digest = f"sha256-{hashlib.sha256(text.encode()).hexdigest()}"
     assert json.loads(outcome.event.properties) == {"material_id": digest}
     assert [edit[:2] for edit in outcome.edits] == [("/properties/material_id", "long_id")]
-    # the form that is stored stands for the same material
+    # the stored form identifies the same material
     assert stored(material_id=digest) == {"material_id": digest}
 
 

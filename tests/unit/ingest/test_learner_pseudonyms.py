@@ -1,4 +1,4 @@
-"""The name of a learner follows what is known of erasures."""
+"""The pseudonym of a learner depends on the known erasures."""
 
 from __future__ import annotations
 

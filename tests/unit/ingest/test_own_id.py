@@ -1,4 +1,4 @@
-"""The raw id of an event's own learner gets into no stored text of the event."""
+"""The raw id of an event's own learner appears in no stored text of the event."""
 
 from __future__ import annotations
 

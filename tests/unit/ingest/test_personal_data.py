@@ -1,4 +1,4 @@
-"""What may name a person is found, what only looks a little like it is not; docs/privacy.md has the figures."""
+"""Personal data is found and similar harmless text is not; docs/privacy.md has the figures."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_field_may_be_redacted_or_hashed_and_its_sender_is_told() -> None:
     again = firewall(material_id="hash").inspect(view_of(EMAIL))
     assert not isinstance(again, Rejection)
     assert stored(again[0])["material_id"] == text
-    # no user id can be tried for it
+    # the hash cannot be reproduced from a user id
     assert text.removeprefix(HASHED) != Pseudonymizer({1: b"k" * 32}).pseudonym(EMAIL)[:16].hex()
 
 

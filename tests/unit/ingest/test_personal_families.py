@@ -1,4 +1,4 @@
-"""How well personal data is told from ids: the targets, and what joining, context and checksums decide."""
+"""The detection rates for personal data and harmless text, and the role of joints, context and checksums."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         ("12345678A", "12345678Z"),
         ("2341 2341 2345", "2341 2341 2346"),
         ("GB83WEST12345698765432", "GB82WEST12345698765432"),
-        # the length that a network gives out
+        # a length that the network issues
         ("43430121938268", "36006666333344"),
         ("437777309364467", "378282246310005"),
         # the word before it
@@ -66,7 +66,7 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         # a year in it
         ("201-555-2026", "201-555-0126"),
         ("20260115A", "12345678Z"),
-        # how large the parts are, and what they stand beside
+        # the size of the parts, and the word before them
         ("3.4.21.4", "93.184.216.34"),
         ("10.2.0.4", "10.2.0.4:8080"),
         ("EC 1.1.1.1", "dns 1.1.1.1"),
@@ -75,7 +75,7 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         ("255.255.255.128", "192.168.255.128"),
         ("Chrome/126.0.0.0", "ip 126.0.0.9"),
         ("abcd::ef01:2345", "2001:db8::ef01:2345"),
-        # whether it is a word
+        # whether the value is a word
         ("Secret: Gardener", "secret: gArd3ner"),
         ("sid:vicious-badge", "sid=vicious-badge"),
         ("Token: GRANDMASTER", "token: GRANDMASTER7"),
@@ -101,7 +101,7 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         ("access-token:0.2.210201.1", "access-token:0x2b210201f1"),
         ("Secret: PhD-Level", "secret: 9dK2pL4vEl"),
         ("SOC 210-01-1234", "social 210-01-1234"),
-        # a section of a course has a number from 100 on, and the word beside it is a department
+        # a course section has a number from 100 on, and the adjacent word is a department
         ("Math 101-01-1234", "Ada 101-51-1234"),
         ("Biology 101-01-2345", "ID 101-01-2345"),
         ("ID 101-10-2026", "ID 078-05-1120"),
@@ -111,10 +111,10 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         ("CHEM 205-12-4410", "CHEM 078-05-1120"),
         ("CS 24 25 26 D", "nino CS 24 25 26 D"),
         ("JG 54 55 56 D", "JG 54 65 76 D"),
-        # a list of numbers in order
+        # an ascending list of numbers
         ("4242,4343,4444,5559", "4242,4242,4242,4242"),
         ("2026-2341-2344", "2341-2341-2346"),
-        # who looks at a place, and who has an address
+        # a verb before a place, and a name in an address
         ("look at example dot com", "ada at example dot com"),
         ("available at example.com", "ada at example.com"),
         ("lesson_@angular.io/core", "ada_@angular.io"),
@@ -125,10 +125,10 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         ("number 4155552671", "phone number 4155552671"),
         ("móvil 612", "móvil 612345678"),
         ("look at example dot 7", "ada@example[dot]com"),
-        # a catalogue's name before it
+        # the name of a catalogue before it
         ("ISBN 4242424242424242", "item 4242424242424242"),
         ("doi:10.1000/415-555-2671", "call:415-555-2671"),
-        # small numbers are places, and round ones are numbers
+        # small numbers are places; round ones are not
         ("01-02-03-04-05", "01-42-68-53-00"),
         ("612 000 000", "612 345 678"),
     ],

@@ -1,4 +1,4 @@
-"""When ingest refuses: the decision alone."""
+"""The pure decision when ingest refuses events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The token bucket of a key: what it lets pass, and that its waits can be obeyed."""
+"""The token bucket of a key: how many events pass, and that its announced waits suffice."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Clock:
 def test_a_key_past_its_limit_is_told_when_and_another_is_not_touched() -> None:
     clock = Clock()
     limiter = RateLimiter(clock)
-    # as alike as two keys can be
+    # as similar as two keys can be
     limited, twin = (ApiKey("service", SCOPES, RateLimit(10, 100)) for _ in range(2))
     limiter.charge(limited, 100)
     with pytest.raises(Refusal) as refused:

@@ -1,4 +1,4 @@
-"""Templates of every framework stay as they are; in a path words stay, and ids do not."""
+"""Templates of every framework stay unchanged; in a path, words stay and ids are replaced."""
 
 from __future__ import annotations
 

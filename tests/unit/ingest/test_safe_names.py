@@ -1,4 +1,4 @@
-"""An error repeats the name of a field only where the name says nothing of a person."""
+"""An error repeats the name of a field only if the name cannot be personal."""
 
 from __future__ import annotations
 

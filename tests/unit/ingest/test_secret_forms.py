@@ -1,4 +1,4 @@
-"""The secrets that known services give out are found; the public rules of gitleaks name the services and the forms."""
+"""Secrets of known services are found. The services and forms are those of the public gitleaks rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.corpus.secret_forms import NAMED, NOT_AIMED_AT, PREFIXED, example, na
 
 EXAMPLES = 20
 RULES = 222
-"""Of the list of July 2026."""
+"""Number of rules in the list of July 2026."""
 
 
 @pytest.mark.parametrize("rule", PREFIXED)

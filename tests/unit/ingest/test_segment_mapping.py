@@ -1,4 +1,4 @@
-"""Which type a Segment event is: never a guess, and a mapping file with a fault stops the start."""
+"""The event type of a Segment event is never guessed, and a faulty mapping file prevents the start."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_file_says_what_other_names_are_exactly_as_they_are_written(tmp_path: 
     mapping = read_mapping(str(place))
     assert type_of("Lesson Viewed", mapping) is EventType.MATERIAL_VIEW
     assert type_of("lesson viewed", mapping) is None
-    # the operator's word counts before the name of a type
+    # the mapping file takes precedence over the name of a type
     assert type_of("Session End", mapping) is EventType.SESSION_START
     assert type_of("session_end", mapping) is EventType.SESSION_END
 

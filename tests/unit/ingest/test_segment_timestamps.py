@@ -1,4 +1,4 @@
-"""Times as clients write them: read where they can be read in one way only."""
+"""Timestamps of Segment clients are accepted where they are unambiguous."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_what_is_read_already_or_cannot_be_stays_for_others_to_judge(sent: Any) 
 )
 def test_every_instant_is_the_same_in_every_form(moment: datetime, minutes: int, form: str) -> None:
     instant = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
-    # strftime does not fill up years below 1000
+    # strftime does not pad years below 1000
     text = instant.strftime(form.replace("%Y", f"{instant.year:04}"))
     assert datetime.fromisoformat(as_rfc_3339(text)) == instant
 

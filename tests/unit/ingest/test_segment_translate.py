@@ -1,4 +1,4 @@
-"""A Segment message becomes the event a native sender would have sent, or is told why not; no more gets through."""
+"""A Segment message becomes the event that a native sender would have sent, or is rejected with the reason."""
 
 from __future__ import annotations
 

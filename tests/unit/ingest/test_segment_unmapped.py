@@ -1,4 +1,4 @@
-"""Names nobody mapped: few, harmless, and never in anybody's way."""
+"""Names without a mapping: bounded in number, harmless, and never a reason to wait."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream.registry.unmapped import MAX_NAMES, OTHER
 
 
 class Ledger:
-    """Where names are written; it may be away."""
+    """The destination of the counts, which may be unreachable."""
 
     def __init__(self) -> None:
         self.written: list[dict[str, int]] = []

@@ -1,4 +1,4 @@
-"""The write key comes as HTTP Basic with an empty password, and as nothing else."""
+"""The write key is sent as HTTP Basic with an empty password, and in no other form."""
 
 from __future__ import annotations
 
