@@ -33,7 +33,7 @@ def format_type(event_type: str) -> Line:
 
 
 def format_learner(event: StoredEvent) -> str:
-    """Return the start of the pseudonym, long enough to tell learners apart; empty without a learner."""
+    """Return the start of the pseudonym, long enough to distinguish learners; empty without a learner."""
     return (event.user_hash or "")[:_SHOWN_OF_A_PSEUDONYM]
 
 

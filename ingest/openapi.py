@@ -85,7 +85,7 @@ def _track() -> dict[str, Any]:
         "requestBody": _body(reference("Event")),
         "responses": {
             "202": json_response("The event is in the stream.", "TrackReply"),
-            **problem_responses(_REFUSALS | {"422": "The event is invalid; `errors` says where."}),
+            **problem_responses(_REFUSALS | {"422": "The event is invalid; `errors` has the place and reason."}),
         },
     }
 

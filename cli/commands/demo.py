@@ -19,7 +19,7 @@ from cli.demo.traffic import Event, demo_learners, live_events
 from cli.interrupt import run_unless_interrupted
 from cli.local.dev_file import DATA_DIR, DataDir
 from cli.output import say, show
-from cli.sending.delivery import Courier, RetryPolicy
+from cli.sending.delivery import IngestClient, RetryPolicy
 from cli.sending.parallel import iterate, process_in_parallel
 from cli.target import Key, Target, Url, find_target
 from runtime.clock import utc_now
@@ -102,7 +102,7 @@ def _open(out: Path) -> gzip.GzipFile | BufferedWriter:
 
 async def _send_history(target: Target, events: Iterator[Event], rate: float | None) -> Tally:
     async with target.open(CONCURRENCY) as client:
-        tally = Tally(Courier(client, on_delay=_say_delay))
+        tally = Tally(IngestClient(client, on_delay=_say_delay))
         await (_send_fast(tally, events) if rate is None else _send_paced(tally, events, rate))
         return tally
 
@@ -112,7 +112,7 @@ async def _send_live(target: Target, requested: History, rate: float, data_dir: 
     learners = demo_learners(history.seed, history.users)
     past = history.events(learners)
     async with target.open(CONCURRENCY) as client:
-        tally = Tally(Courier(client, RetryPolicy(give_up_after=None), on_delay=_say_delay))
+        tally = Tally(IngestClient(client, RetryPolicy(give_up_after=None), on_delay=_say_delay))
         if sent:
             # consumed nevertheless: it advances the learners to their current state
             deque(past, maxlen=0)
@@ -128,14 +128,14 @@ async def _send_live(target: Target, requested: History, rate: float, data_dir: 
 class Tally:
     """Delivers events, counts the verdicts, and reports each kind of rejection once."""
 
-    def __init__(self, courier: Courier) -> None:
+    def __init__(self, ingest: IngestClient) -> None:
         self.accepted = 0
         self.rejected: Counter[str | None] = Counter()
-        self._courier = courier
+        self._ingest = ingest
 
     async def deliver(self, events: Sequence[Event]) -> None:
         """Send events until each is accepted or rejected. Raises IngestUnavailable."""
-        for verdict in await self._courier.deliver([_encoded(event) for event in events]):
+        for verdict in await self._ingest.deliver([_encoded(event) for event in events]):
             if verdict.status == "accepted":
                 self.accepted += 1
                 continue

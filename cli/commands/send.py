@@ -15,7 +15,7 @@ import typer
 from cli.interrupt import INTERRUPTED, run_unless_interrupted
 from cli.local.dev_file import DATA_DIR, DataDir
 from cli.output import Column, Row, byte_bar, say, show_json, show_table
-from cli.sending.delivery import Courier, RetryPolicy
+from cli.sending.delivery import IngestClient, RetryPolicy
 from cli.sending.event_lines import STDIN, is_stream
 from cli.sending.ingest_answers import IngestUnavailable
 from cli.sending.input_sender import InputSender
@@ -155,10 +155,10 @@ async def _send(
             bar.update(task, completed=position, facts=facts)
 
         async with target.open(concurrency) as client:
-            courier = Courier(client, policy, on_delay=lambda reason: say(f"{reason}; retrying"))
+            ingest = IngestClient(client, policy, on_delay=lambda reason: say(f"{reason}; retrying"))
             sender = InputSender(
                 file,
-                courier,
+                ingest,
                 journal,
                 clock=time.monotonic,
                 skip_poison=skip_poison,

@@ -46,7 +46,7 @@ class Balance:
 
     @property
     def is_balanced(self) -> bool | None:
-        """Whether the books have exactly one fate for each acknowledged entry; None when Redis cannot tell.
+        """Whether the books have exactly one fate for each acknowledged entry; None when Redis cannot report it.
 
         Traffic continues during the check, so the books may lie anywhere between the two readings of the stream.
         Without traffic the two readings are equal.

@@ -15,7 +15,7 @@ VARIABLE = "ANALYTICS_PARENT_WATCH"
 
 
 def exit_with_parent() -> None:
-    """Send this process SIGTERM when its supervisor ends, if the supervisor asked for that. Does not block."""
+    """Send this process SIGTERM when its supervisor ends, if the supervisor set VARIABLE. Does not block."""
     if os.environ.pop(VARIABLE, None) == "stdin":
         threading.Thread(target=_exit_at_end_of_input, name="parent-watch", daemon=True).start()
 

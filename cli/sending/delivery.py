@@ -61,7 +61,7 @@ class RetryPolicy:
 
 
 @dataclass(slots=True)
-class Courier:
+class IngestClient:
     """Sends requests through an open client. Supports concurrent deliveries."""
 
     client: httpx.AsyncClient
@@ -79,7 +79,7 @@ class Courier:
         """Return the verdict of each event, accepted or rejected. Events are JSON objects with an event_id.
 
         The verdict of a poison event is `rejected` with the code `defect`. `probe` is an event of an earlier delivery.
-        It is sent to test whether ingest works until this courier has an accepted event of its own. Raises
+        It is sent to test whether ingest works until this client has an accepted event of its own. Raises
         IngestUnavailable when the policy gives up; some of the events may be stored then.
         """
         return await _Delivery(self, events, probe).complete()
@@ -111,8 +111,8 @@ class Courier:
 class _Delivery:
     """One delivery in progress. Events are identified by their index."""
 
-    def __init__(self, courier: Courier, events: Sequence[bytes], probe: bytes | None) -> None:
-        self._courier = courier
+    def __init__(self, ingest: IngestClient, events: Sequence[bytes], probe: bytes | None) -> None:
+        self._ingest = ingest
         self._events = events
         self._earlier = probe
         self._verdicts: dict[int, Verdict] = {}
@@ -127,7 +127,7 @@ class _Delivery:
         self._rounds = 0
         """Rounds in which the suspects were sent alone."""
         self._take_left = False
-        self._since = courier.clock()
+        self._since = ingest.clock()
 
     async def complete(self) -> list[Verdict]:
         """Return the verdicts when every event has one."""
@@ -146,10 +146,10 @@ class _Delivery:
     @property
     def _probe(self) -> bytes | None:
         """An event that a working ingest accepts, if one is known."""
-        return self._courier.accepted or self._earlier
+        return self._ingest.accepted or self._earlier
 
     async def _send(self, group: list[int]) -> None:
-        match await self._courier.post([self._events[index] for index in group]):
+        match await self._ingest.post([self._events[index] for index in group]):
             case BatchVerdicts() as verdicts:
                 await self._apply(group, verdicts)
             case Busy(reason, retry_after, paced):
@@ -180,7 +180,7 @@ class _Delivery:
             return
         self._reset_failures()
         accepted = [index for index, verdict in verdicts.items() if verdict.status == "accepted"]
-        self._courier.record_settled(self._events[accepted[-1]] if accepted else None)
+        self._ingest.record_settled(self._events[accepted[-1]] if accepted else None)
         for index, verdict in verdicts.items():
             self._verdicts[index] = verdict.model_copy(update={"index": index})
             self._failures_alone.pop(index, None)
@@ -189,7 +189,7 @@ class _Delivery:
         """Narrow down the event on which ingest fails, if it is a single event."""
         if len(group) == 1:
             self._suspect(group[0])
-        elif self._group_failures < self._courier.policy.attempts - 1:
+        elif self._group_failures < self._ingest.policy.attempts - 1:
             self._group_failures += 1
             self._groups.append(group)
             await self._pause(failed.reason, self._group_failures, failed.retry_after)
@@ -202,7 +202,7 @@ class _Delivery:
 
     async def _settle_suspects(self) -> None:
         """Settle the suspects that are poison. Queue the others to be sent again, each alone."""
-        attempts = self._courier.policy.attempts
+        attempts = self._ingest.policy.attempts
         poison = {index: failures for index, failures in self._failures_alone.items() if failures >= attempts}
         if poison and await self._ingest_works():
             self._settle({index: _poison(failures) for index, failures in poison.items()})
@@ -215,7 +215,7 @@ class _Delivery:
         """Return whether ingest accepts the probe."""
         if self._probe is None:
             return False
-        match await self._courier.post([self._probe]):
+        match await self._ingest.post([self._probe]):
             case BatchVerdicts(settled) if 0 in settled and settled[0].status == "accepted":
                 self._reset_failures()
                 return True
@@ -223,7 +223,7 @@ class _Delivery:
                 return False
 
     def _reset_failures(self) -> None:
-        self._failures, self._since = 0, self._courier.clock()
+        self._failures, self._since = 0, self._ingest.clock()
 
     def _suspect(self, index: int) -> None:
         self._failures_alone[index] = self._failures_alone.get(index, 0) + 1
@@ -233,10 +233,10 @@ class _Delivery:
         self._groups += (group[half:], group[:half])
 
     async def _pause(self, reason: str, failures: int, retry_after: float) -> None:
-        limit = self._courier.policy.give_up_after
-        if limit is not None and self._courier.clock() - self._since >= limit:
+        limit = self._ingest.policy.give_up_after
+        if limit is not None and self._ingest.clock() - self._since >= limit:
             raise IngestUnavailable("gave up", reason)
-        await self._courier.pause(reason, failures, retry_after)
+        await self._ingest.pause(reason, failures, retry_after)
 
 
 def _rejected(code: str, detail: str) -> Verdict:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from studyin_analytics.answers import DEFECT
 
-from cli.sending.delivery import Courier
+from cli.sending.delivery import IngestClient
 from cli.sending.event_file import BadLine, Batch, Line, read_batches
 from cli.sending.event_lines import EventFileDamaged
 from cli.sending.ingest_answers import IngestUnavailable
@@ -44,7 +44,7 @@ class InputSender:
     def __init__(
         self,
         file: Path,
-        courier: Courier,
+        ingest: IngestClient,
         journal: Journal,
         *,
         clock: Callable[[], float],
@@ -57,7 +57,7 @@ class InputSender:
         A poison event is journaled like a rejected one. Without `skip_poison` it ends the sending.
         """
         self._file = file
-        self._courier = courier
+        self._ingest = ingest
         self._journal = journal
         self._clock = clock
         self._skip_poison = skip_poison
@@ -96,7 +96,7 @@ class InputSender:
 
     async def _deliver(self, batch: Batch) -> None:
         events = [line.event for line in batch.lines]
-        verdicts = await self._courier.deliver(events, batch.previous) if events else []
+        verdicts = await self._ingest.deliver(events, batch.previous) if events else []
         if not self._skip_poison:
             self._stop_at_poison(batch, verdicts)
         for done, rejected in self._in_order.add(batch.number, (batch, rejected_records(batch, verdicts))):

@@ -107,7 +107,7 @@ _COMMA: Final = re.compile(
 
 
 def has_email(text: str) -> bool:
-    """Return whether the text holds an e-mail address."""
+    """Return whether the text contains an e-mail address."""
     if "=" in text:
         text = _QUOTED_DOT.sub(".", _QUOTED_PRINTABLE.sub("@", text))
     if "@" in text:

@@ -25,7 +25,7 @@ def digest_of(text: str) -> str:
 
 
 def is_digest(text: str) -> bool:
-    """Return whether the text has the form of `digest_of`. It identifies nobody, whatever its digits look like."""
+    """Return whether the text has the form of `digest_of`. It is not personal, whatever its digits look like."""
     return len(text) == _DIGEST_LENGTH and text.startswith(_DIGEST) and _HEXADECIMAL.issuperset(text[len(_DIGEST) :])
 
 

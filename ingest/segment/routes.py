@@ -95,7 +95,7 @@ class SegmentRoutes:
         accepted = await self.intake.append(outcomes, ignored=counts[SegmentOutcome.IGNORED])
         telemetry.segment_calls_answered(counts)
         async with self.intake.effort(b"") as effort:
-            await effort.run(self._note_unmapped(request.messages, outcomes, effort))
+            await effort.run(self._count_unmapped(request.messages, outcomes, effort))
         if any(one.code == TOO_COSTLY.code for one in outcomes if isinstance(one, Rejection)):
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE, TOO_COSTLY.code, TOO_COSTLY.detail, headers={"retry-after": "1"}
@@ -128,20 +128,20 @@ class SegmentRoutes:
             yield
         return translated, parsed
 
-    def _note_unmapped(self, messages: Sequence[Any], outcomes: Sequence[Outcome], effort: Effort) -> Steps[None]:
+    def _count_unmapped(self, messages: Sequence[Any], outcomes: Sequence[Outcome], effort: Effort) -> Steps[None]:
         for message, one in zip(messages, outcomes, strict=True):
             if effort.is_over:
                 # counting a name is not worth more work
                 break
-            isolate_defect(self._note, message, _classify(one))
+            isolate_defect(self._count, message, _classify(one))
             yield
 
-    def _note(self, message: Any, outcome: str) -> None:
+    def _count(self, message: Any, outcome: str) -> None:
         match outcome:
             case "unknown_event":
-                self.unmapped.note_event(message["event"], message.get("userId"), message.get("anonymousId"))
+                self.unmapped.count_event(message["event"], message.get("userId"), message.get("anonymousId"))
             case "ignored":
-                self.unmapped.note_call(message["type"])
+                self.unmapped.count_call(message["type"])
 
 
 def aliases_of(path: str) -> tuple[str, ...]:

@@ -38,30 +38,30 @@ class UnmappedNames:
     def __init__(self, write: Callable[[Mapping[str, int]], Awaitable[None]]) -> None:
         """`write` adds counts by name to those of other processes. It may raise StreamUnavailable."""
         self._write = write
-        self._noted: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
         self._outage = OutageReport(telemetry.unmapped_names_unwritten)
 
-    def note_event(self, name: str, *learner_ids: object) -> None:
+    def count_event(self, name: str, *learner_ids: object) -> None:
         """Count an event that no event type matches. A name that contains an id of its learner is not kept."""
         # a longer text is not the id of a learner
         ids = (str(each) for each in learner_ids if isinstance(each, str | int) and len(str(each)) <= LONGEST_ID)
         is_kept = is_harmless(name) and not any(own_id.is_in(name, each) for each in ids)
         self._add(name if is_kept else OTHER, 1)
 
-    def note_call(self, call: str) -> None:
+    def count_call(self, call: str) -> None:
         """Count a call without an event."""
         self._add(call_name(call), 1)
 
     async def write(self) -> None:
         """Write the counts. If that fails, keep them for the next time."""
-        noted, self._noted = self._noted, Counter()
-        if not noted:
+        counts, self._counts = self._counts, Counter()
+        if not counts:
             return
         with self._outage.reported():
             try:
-                await self._write(noted)
+                await self._write(counts)
             except StreamUnavailable:
-                for name, count in noted.items():
+                for name, count in counts.items():
                     self._add(name, count)
                 raise
 
@@ -72,5 +72,5 @@ class UnmappedNames:
 
     def _add(self, name: str, count: int) -> None:
         # bound the memory: a sender may use any number of names
-        is_room = name in self._noted or len(self._noted) < MAX_NAMES
-        self._noted[name if is_room else OTHER] += count
+        is_room = name in self._counts or len(self._counts) < MAX_NAMES
+        self._counts[name if is_room else OTHER] += count

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from . import process_life
+from .batch_poster import BatchPoster
 from .books import Books, Stats
-from .courier import Courier
 from .dead_letter_file import DeadLetterFile
 from .errors import ConfigurationError, HookFailed, InvalidEvent
 from .event_form import Id, encoded, new_event, new_event_id, utc_now
@@ -125,8 +125,8 @@ class Client:
     def _begin(self, store: Store) -> None:
         self._store = store
         self._books = Books()
-        courier = Courier(self._open_transport(), self._books)
-        self._sender = Sender(store, courier, self._options, self._books, self._hook, random.random)
+        poster = BatchPoster(self._open_transport(), self._books)
+        self._sender = Sender(store, poster, self._options, self._books, self._hook, random.random)
         # ends the thread when the client is garbage collected
         weakref.finalize(self, self._sender.end, self._options.exit_timeout).atexit = False
 

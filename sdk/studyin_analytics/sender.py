@@ -10,15 +10,15 @@ from typing import Final
 
 from . import process_life
 from .answers import DEFECT, Answer, BatchVerdicts, BodyRefused, Busy, Failed, SenderRefused
+from .batch_poster import ENVELOPE_BYTES, BatchPoster
 from .books import Books
-from .courier import ENVELOPE_BYTES, Courier
 from .errors import DeliveryRefused, EventRejected, EventsDropped, EventSetAside, StoreFailed
 from .hooks import LOGGER, ErrorHook
 from .isolation import Isolation
 from .options import Options
 from .retry import Backoff
 from .schedule import Schedule
-from .stores import Lease, Parcel, Store
+from .stores import Lease, Store, StoredEvent
 from .suspicion import is_poison, suspicion_after
 
 FLUSH_LOOKS_EVERY = 0.1
@@ -37,14 +37,14 @@ class Sender:
     def __init__(
         self,
         store: Store,
-        courier: Courier,
+        poster: BatchPoster,
         options: Options,
         books: Books,
         hook: ErrorHook,
         luck: Callable[[], float],
     ) -> None:
         self._store = store
-        self._courier = courier
+        self._poster = poster
         self._options = options
         self._books = books
         self._hook = hook
@@ -154,7 +154,7 @@ class Sender:
                 self._failed(str(failure), 0.0)
             with self._changed:
                 self._changed.notify_all()
-        self._courier.transport.close()
+        self._poster.transport.close()
         self._settle_accounts()
 
     def _await_turn(self) -> bool:
@@ -173,16 +173,16 @@ class Sender:
     def _take_turn(self) -> None:
         lease = self._next_lease()
         is_done = True
-        if lease.parcels:
-            answer, retry_after = self._courier.carry([parcel.body for parcel in lease.parcels])
-            is_done = self._apply(answer, retry_after, lease.parcels)
+        if lease.events:
+            answer, retry_after = self._poster.post([event.body for event in lease.events])
+            is_done = self._apply(answer, retry_after, lease.events)
         now = time.monotonic()
         with self._changed:
             if not is_done:
                 self._schedule.more_waits(now)
                 return
             waits = [wait for wait in (lease.more_in, self._isolation.seconds_to_suspect(now)) if wait is not None]
-            if not waits or not lease.parcels:
+            if not waits or not lease.events:
                 self._schedule.nothing_left()
             if waits:
                 self._schedule.more_waits(now + min(waits))
@@ -196,99 +196,99 @@ class Sender:
         lease = self._store.lease(self._isolation.limit, self._options.max_batch_bytes - ENVELOPE_BYTES)
         now = time.monotonic()
         self._isolation.suspects_wait(lease.suspect_in, now)
-        if not lease.parcels and self._isolation.may_try_suspect(now) and (suspect := self._store.lease_suspect()):
+        if not lease.events and self._isolation.may_try_suspect(now) and (suspect := self._store.lease_suspect()):
             return Lease([suspect], 0.0)
         return lease
 
-    def _apply(self, answer: Answer, retry_after: float, parcels: Sequence[Parcel]) -> bool:
+    def _apply(self, answer: Answer, retry_after: float, events: Sequence[StoredEvent]) -> bool:
         """Apply an answer; return whether every event is settled."""
         match answer:
             case BatchVerdicts():
-                return self._apply_verdicts(answer, retry_after, parcels)
-            case BodyRefused() if len(parcels) == 1:
-                self._reject(parcels[0], answer.code, "", answer.detail)
+                return self._apply_verdicts(answer, retry_after, events)
+            case BodyRefused() if len(events) == 1:
+                self._reject(events[0], answer.code, "", answer.detail)
                 return True
             case BodyRefused():
                 # halved, so that one bad event does not reject the others
-                self._isolation.batch_failed(len(parcels))
-                self._store.release([parcel.key for parcel in parcels])
+                self._isolation.batch_failed(len(events))
+                self._store.release([event.key for event in events])
             case Failed():
-                self._store.release([parcel.key for parcel in parcels])
-                self._isolate(parcels, answer.reason, retry_after)
+                self._store.release([event.key for event in events])
+                self._isolate(events, answer.reason, retry_after)
             case Busy():
-                self._store.release([parcel.key for parcel in parcels])
+                self._store.release([event.key for event in events])
                 self._failed(answer.reason, retry_after)
             case SenderRefused():
-                self._store.release([parcel.key for parcel in parcels])
+                self._store.release([event.key for event in events])
                 self._refused(answer, retry_after)
         return False
 
-    def _apply_verdicts(self, answer: BatchVerdicts, retry_after: float, parcels: Sequence[Parcel]) -> bool:
-        self._books.add("accepted", self._store.settle([parcels[index].key for index in answer.accepted]))
+    def _apply_verdicts(self, answer: BatchVerdicts, retry_after: float, events: Sequence[StoredEvent]) -> bool:
+        self._books.add("accepted", self._store.settle([events[index].key for index in answer.accepted]))
         for index, verdict in answer.rejected.items():
-            self._reject(parcels[index], verdict.code or "", verdict.pointer or "", verdict.detail or "")
+            self._reject(events[index], verdict.code or "", verdict.pointer or "", verdict.detail or "")
         settled = {*answer.accepted, *answer.rejected}
-        self._store.release([parcel.key for index, parcel in enumerate(parcels) if index not in settled])
-        others = [index for index in range(len(parcels)) if index not in settled.union(answer.defective)]
+        self._store.release([event.key for index, event in enumerate(events) if index not in settled])
+        others = [index for index in range(len(events)) if index not in settled.union(answer.defective)]
         if settled or others:
             self._record_answer()
         if others:
             self._failed("ingest asked to send some events again", retry_after)
-        defective = [parcels[index] for index in answer.defective]
+        defective = [events[index] for index in answer.defective]
         if settled:
-            self._isolation.settled(parcels[0].suspicion is not None)
-            for parcel in defective:
-                self._suspect(parcel, DEFECT)
+            self._isolation.settled(events[0].suspicion is not None)
+            for event in defective:
+                self._suspect(event, DEFECT)
         elif defective:
             self._isolate(defective, DEFECT, retry_after)
-        return len(settled) == len(parcels)
+        return len(settled) == len(events)
 
     def _record_answer(self) -> None:
         if self._failures:
             LOGGER.info("ingest accepts events again")
         self._failures, self._is_refused = 0, False
 
-    def _isolate(self, parcels: Sequence[Parcel], reason: str, retry_after: float) -> None:
+    def _isolate(self, events: Sequence[StoredEvent], reason: str, retry_after: float) -> None:
         """Narrow down the event on which ingest failed, so that the others can be sent."""
         self._books.add("retried")
         now = time.monotonic()
-        if len(parcels) > 1:
-            LOGGER.info("sending %d events again in halves: %s", len(parcels), reason)
-            pause = self._isolation.batch_failed(len(parcels))
+        if len(events) > 1:
+            LOGGER.info("sending %d events again in halves: %s", len(events), reason)
+            pause = self._isolation.batch_failed(len(events))
         else:
-            pause = self._isolation.event_failed(parcels[0].suspicion is not None, now)
-            self._suspect(parcels[0], reason)
+            pause = self._isolation.event_failed(events[0].suspicion is not None, now)
+            self._suspect(events[0], reason)
         with self._changed:
             self._schedule.pause(now, retry_after, pause, self._busy_backoff.first)
 
-    def _suspect(self, parcel: Parcel, reason: str) -> None:
+    def _suspect(self, event: StoredEvent, reason: str) -> None:
         """Mark an event as a suspect until its next try, or set it aside."""
         now = time.time()
-        suspicion = suspicion_after(parcel.suspicion, self._store.settled, now)
-        event_id = _event_id(parcel)
+        suspicion = suspicion_after(event.suspicion, self._store.settled, now)
+        event_id = _event_id(event)
         if is_poison(suspicion, self._options.max_event_attempts, now):
-            if self._set_aside(parcel._replace(suspicion=suspicion), event_id, reason):
+            if self._set_aside(event._replace(suspicion=suspicion), event_id, reason):
                 return
-        elif parcel.suspicion is None:
+        elif event.suspicion is None:
             LOGGER.warning("ingest failed on event %s, which is retried alone later: %s", event_id, reason)
-        self._store.suspect(parcel.key, suspicion, self._refused_backoff.delay(suspicion.tries))
+        self._store.suspect(event.key, suspicion, self._refused_backoff.delay(suspicion.tries))
 
-    def _set_aside(self, parcel: Parcel, event_id: str, reason: str) -> bool:
+    def _set_aside(self, event: StoredEvent, event_id: str, reason: str) -> bool:
         """Set an event aside. Returns False when it cannot be stored."""
         try:
-            was_here = self._store.set_aside(parcel, reason)
+            was_here = self._store.set_aside(event, reason)
         except StoreFailed as failure:
             LOGGER.warning("event %s is kept because it cannot be set aside: %s", event_id, failure)
             return False
-        if was_here and parcel.suspicion is not None:
+        if was_here and event.suspicion is not None:
             self._books.set_aside(is_kept=self._store.letters is not None)
-            self._hook.report(EventSetAside(event_id, reason, parcel.suspicion.tries, self._store.letters))
+            self._hook.report(EventSetAside(event_id, reason, event.suspicion.tries, self._store.letters))
         return True
 
-    def _reject(self, parcel: Parcel, code: str, pointer: str, detail: str) -> None:
-        if self._store.settle([parcel.key]):
+    def _reject(self, event: StoredEvent, code: str, pointer: str, detail: str) -> None:
+        if self._store.settle([event.key]):
             self._books.add("rejected")
-            self._hook.report(EventRejected(_event_id(parcel), code, pointer, detail))
+            self._hook.report(EventRejected(_event_id(event), code, pointer, detail))
 
     def _refused(self, answer: SenderRefused, retry_after: float) -> None:
         is_news, self._is_refused = not self._is_refused, True
@@ -330,6 +330,6 @@ class Sender:
             LOGGER.warning("%d events were lost: %s", sum(lost.values()), parts)
 
 
-def _event_id(parcel: Parcel) -> str:
+def _event_id(event: StoredEvent) -> str:
     # before_send may have removed it
-    return str(json.loads(parcel.body).get("event_id", ""))
+    return str(json.loads(event.body).get("event_id", ""))

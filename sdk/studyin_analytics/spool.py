@@ -20,7 +20,7 @@ from typing import Any, Final
 from .errors import ConfigurationError, StoreFailed
 from .hooks import LOGGER
 from .owned_files import open_owned, require_no_strangers, require_owned
-from .stores import Lease, Parcel, within
+from .stores import Lease, StoredEvent, within
 from .suspicion import Suspicion
 
 FILE_NAME: Final = "events.sqlite3"
@@ -85,7 +85,7 @@ SELECT min(max(next_try, CASE WHEN holder = :me THEN 0 ELSE held_until END)) FRO
 _OURS: Final = """
 SELECT EXISTS (SELECT 1 FROM events WHERE key <= ? AND (maker = ? OR holder = ? OR held_until <= ?))
 """
-"""Excludes events that another process put and holds."""
+"""Excludes events that another process put and has leased."""
 
 
 class Spool:
@@ -138,29 +138,29 @@ class Spool:
         who = {"me": self._name, "now": now}
         with self._open() as connection, _transaction(connection):
             rows = connection.execute(f"{_OTHERS} ORDER BY key LIMIT :most", who | {"most": most + 1}).fetchall()
-            found = within([Parcel(*row) for row in rows[:most]], max_bytes)
-            self._hold(connection, [parcel.key for parcel in found], now)
+            found = within([StoredEvent(*row) for row in rows[:most]], max_bytes)
+            self._hold(connection, [event.key for event in found], now)
             [until] = connection.execute(_FIRST_OF_OTHERS, who).fetchone()
             [next_try] = connection.execute(_FIRST_SUSPECT, who).fetchone()
         more_in = 0.0 if len(found) < len(rows) else _seconds(now, until)
         return Lease(found, more_in, _seconds(now, next_try))
 
-    def lease_newest(self) -> Parcel | None:
+    def lease_newest(self) -> StoredEvent | None:
         """Lease the newest event that is not a suspect."""
         return self._lease_one(f"{_OTHERS} ORDER BY key DESC LIMIT 1")
 
-    def lease_suspect(self) -> Parcel | None:
+    def lease_suspect(self) -> StoredEvent | None:
         """Lease the suspect that is due first."""
         return self._lease_one(_NEXT_SUSPECT)
 
-    def _lease_one(self, question: str) -> Parcel | None:
+    def _lease_one(self, question: str) -> StoredEvent | None:
         now = self._clock()
         with self._open() as connection, _transaction(connection):
             row = connection.execute(question, {"me": self._name, "now": now}).fetchone()
             if row is None:
                 return None
             self._hold(connection, [row[0]], now)
-        return Parcel(row[0], row[1], Suspicion(*row[2:]) if row[2:] else None)
+        return StoredEvent(row[0], row[1], Suspicion(*row[2:]) if row[2:] else None)
 
     def suspect(self, key: int, suspicion: Suspicion, seconds: float) -> None:
         """Mark an event as a suspect, for all processes and across restarts."""
@@ -171,15 +171,15 @@ class Spool:
                 (self._clock() + seconds, *suspicion, key),
             )
 
-    def set_aside(self, parcel: Parcel, reason: str) -> bool:
+    def set_aside(self, event: StoredEvent, reason: str) -> bool:
         """Move an event to the dead letters of the spool."""
-        tries, since = (parcel.suspicion.tries, parcel.suspicion.since) if parcel.suspicion else (0, self._clock())
+        tries, since = (event.suspicion.tries, event.suspicion.since) if event.suspicion else (0, self._clock())
         with self._open() as connection, _beyond(connection, self._max_pages), _transaction(connection):
-            if not connection.execute("DELETE FROM events WHERE key = ?", (parcel.key,)).rowcount:
+            if not connection.execute("DELETE FROM events WHERE key = ?", (event.key,)).rowcount:
                 return False
             connection.execute(
                 "INSERT INTO dead_letters (body, reason, tries, since, set_aside_at) VALUES (?, ?, ?, ?, ?)",
-                (parcel.body, reason, tries, since, self._clock()),
+                (event.body, reason, tries, since, self._clock()),
             )
         return True
 
@@ -229,7 +229,7 @@ class Spool:
         except StoreFailed:
             return 0
 
-    def last_suspects(self) -> Sequence[Parcel]:
+    def last_suspects(self) -> Sequence[StoredEvent]:
         """Return nothing: suspects stay in the spool."""
         return []
 

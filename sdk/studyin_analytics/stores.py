@@ -13,7 +13,7 @@ from .dead_letter_file import DeadLetterFile
 from .suspicion import Suspicion
 
 
-class Parcel(NamedTuple):
+class StoredEvent(NamedTuple):
     """An event in a store."""
 
     key: int
@@ -27,7 +27,7 @@ class Parcel(NamedTuple):
 class Lease:
     """Events to send now, oldest first. They stay in the store."""
 
-    parcels: Sequence[Parcel]
+    events: Sequence[StoredEvent]
     more_in: float | None
     """Seconds until more events can be leased; None until the next `put`."""
     suspect_in: float | None = None
@@ -48,11 +48,11 @@ class Store(Protocol):
         """
         ...
 
-    def lease_newest(self) -> Parcel | None:
+    def lease_newest(self) -> StoredEvent | None:
         """Lease the newest event that `lease` could return. Raises StoreFailed."""
         ...
 
-    def lease_suspect(self) -> Parcel | None:
+    def lease_suspect(self) -> StoredEvent | None:
         """Lease the suspect that is due first, or return None. Raises StoreFailed."""
         ...
 
@@ -60,7 +60,7 @@ class Store(Protocol):
         """Mark an event as a suspect that is due in `seconds`. Raises StoreFailed."""
         ...
 
-    def set_aside(self, parcel: Parcel, reason: str) -> bool:
+    def set_aside(self, event: StoredEvent, reason: str) -> bool:
         """Move an event to the dead letters, if they are stored. Returns whether the event was still here.
 
         Raises StoreFailed when it cannot be stored. The event then stays a suspect.
@@ -99,7 +99,7 @@ class Store(Protocol):
 
     def __len__(self) -> int: ...
 
-    def last_suspects(self) -> Sequence[Parcel]:
+    def last_suspects(self) -> Sequence[StoredEvent]:
         """Return the suspects that `abandon` would lose although dead letters are stored."""
         ...
 
@@ -135,26 +135,27 @@ class MemoryStore:
         """Lease the oldest events."""
         with self._lock:
             waiting = len(self._bodies) - len(self._suspects)
-            others = (Parcel(*item) for item in self._bodies.items() if item[0] not in self._suspects)
+            others = (StoredEvent(*item) for item in self._bodies.items() if item[0] not in self._suspects)
             found = within(list(islice(others, most)), max_bytes)
             next_try = min((moment for moment, _ in self._suspects.values()), default=None)
         suspect_in = None if next_try is None else max(next_try - time.monotonic(), 0.0)
         return Lease(found, 0.0 if len(found) < waiting else None, suspect_in)
 
-    def lease_newest(self) -> Parcel | None:
+    def lease_newest(self) -> StoredEvent | None:
         """Lease the newest event that is not a suspect."""
         with self._lock:
             return next(
-                (Parcel(key, self._bodies[key]) for key in reversed(self._bodies) if key not in self._suspects), None
+                (StoredEvent(key, self._bodies[key]) for key in reversed(self._bodies) if key not in self._suspects),
+                None,
             )
 
-    def lease_suspect(self) -> Parcel | None:
+    def lease_suspect(self) -> StoredEvent | None:
         """Lease the suspect that is due first."""
         with self._lock:
             moment, key = min(((moment, key) for key, (moment, _) in self._suspects.items()), default=(0.0, 0))
             if not key or moment > time.monotonic():
                 return None
-            return Parcel(key, self._bodies[key], self._suspects[key][1])
+            return StoredEvent(key, self._bodies[key], self._suspects[key][1])
 
     def suspect(self, key: int, suspicion: Suspicion, seconds: float) -> None:
         """Mark an event as a suspect."""
@@ -162,11 +163,11 @@ class MemoryStore:
             if key in self._bodies:
                 self._suspects[key] = time.monotonic() + seconds, suspicion
 
-    def set_aside(self, parcel: Parcel, reason: str) -> bool:
+    def set_aside(self, event: StoredEvent, reason: str) -> bool:
         """Write an event to the dead letter file, if there is one, and delete it."""
         if self._dead_letters is not None:
-            self._dead_letters.append(parcel.body)
-        return bool(self._forget([parcel.key]))
+            self._dead_letters.append(event.body)
+        return bool(self._forget([event.key]))
 
     @property
     def letters(self) -> str | None:
@@ -190,12 +191,12 @@ class MemoryStore:
     def __len__(self) -> int:
         return len(self._bodies)
 
-    def last_suspects(self) -> Sequence[Parcel]:
+    def last_suspects(self) -> Sequence[StoredEvent]:
         """Return all suspects if there is a dead letter file."""
         if self._dead_letters is None:
             return []
         with self._lock:
-            return [Parcel(key, self._bodies[key], suspicion) for key, (_, suspicion) in self._suspects.items()]
+            return [StoredEvent(key, self._bodies[key], suspicion) for key, (_, suspicion) in self._suspects.items()]
 
     def abandon(self) -> int:
         """Delete all events."""
@@ -209,11 +210,11 @@ class MemoryStore:
             return sum(self._bodies.pop(key, None) is not None for key in keys)
 
 
-def within(parcels: Sequence[Parcel], max_bytes: int) -> Sequence[Parcel]:
-    """Return the first parcels that fit in `max_bytes` with separators; at least one."""
+def within(events: Sequence[StoredEvent], max_bytes: int) -> Sequence[StoredEvent]:
+    """Return the first events that fit in `max_bytes` with separators; at least one."""
     total = 0
-    for position, parcel in enumerate(parcels):
-        total += len(parcel.body) + 1
+    for position, event in enumerate(events):
+        total += len(event.body) + 1
         if total > max_bytes and position:
-            return parcels[:position]
-    return parcels
+            return events[:position]
+    return events

@@ -67,6 +67,6 @@ async def test_celery_with_prefork(redis_url: str, redis: Redis, tmp_path: Path)
                 return await redis.llen(DONE) == CALLS
 
             await eventually(are_done)
-            assert learners(ingest) == {}, "nobody has reason to send yet"
+            assert learners(ingest) == {}, "no child should have sent yet"
         assert learners(ingest) == {f"task-{number}": 1 for number in range(CALLS)}
-        assert len(ingest.requests) > 1, "by more than one child"
+        assert len(ingest.requests) > 1, "expected requests of more than one child"

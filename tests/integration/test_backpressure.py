@@ -12,7 +12,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from cli.sending.delivery import Courier
+from cli.sending.delivery import IngestClient
 from ingest.backpressure import PressureGauge
 from ingest.intake import RETRY_UNDER_PRESSURE
 from ingest.routes import BATCH, TRACK
@@ -204,7 +204,7 @@ async def test_a_sender_that_obeys_is_never_refused_twice_in_a_row(redis: Redis,
     events = [json.dumps(GOOD | {"event_id": f"event-{number}"}).encode() for number in range(750)]
     async with ingest(redis, settings_for(redis_url), LIMITED_KEY) as (client, _):
         client.event_hooks["response"].append(note)
-        verdicts = await Courier(client).deliver(events)
+        verdicts = await IngestClient(client).deliver(events)
     assert {verdict.status for verdict in verdicts} == {"accepted"}
     assert await redis.xlen(KEY) == 750
     # halved until it fits; then each wait is correct

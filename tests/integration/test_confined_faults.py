@@ -42,7 +42,7 @@ class FaultyFirewall(Firewall):
 
 
 class FaultyNames(UnmappedNames):
-    def note_event(self, name: str, *learner_ids: object) -> None:
+    def count_event(self, name: str, *learner_ids: object) -> None:
         raise KeyError(SECRET)
 
 

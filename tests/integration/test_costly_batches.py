@@ -19,7 +19,7 @@ import pytest
 from studyin_analytics import Client
 from uuid_utils.compat import uuid7
 
-from cli.sending.delivery import Courier
+from cli.sending.delivery import IngestClient
 from cli.sending.input_sender import InputSender
 from cli.sending.journal import FileJournal, Progress
 from cli.target import Target
@@ -129,7 +129,7 @@ async def test_the_progress_of_a_file_counts_what_was_sent_in_several_requests(u
 
     before = asked_again()
     async with Target(url, WRITE_KEY).open(1) as client:
-        sender = InputSender(file, Courier(client), Noting(file), clock=time.monotonic)
+        sender = InputSender(file, IngestClient(client), Noting(file), clock=time.monotonic)
         await sender.send(batch_size=EVENTS, concurrency=1)
     assert asked_again() > before
     assert [(one.line, one.read, one.accepted, one.rejected) for one in noted] == [

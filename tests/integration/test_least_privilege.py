@@ -203,7 +203,7 @@ async def test_the_whole_system_works_under_these_logins(
     client = connect(ingest)
     unmapped = open_unmapped(client)
     await send(create_app(ingest, client, asyncio.Event(), unmapped=unmapped))
-    unmapped.note_event("Quiz Started")
+    unmapped.count_event("Quiz Started")
     await unmapped.write()
     assert [one.name for one in await read_unmapped(redis, utc_now())] == ["Quiz Started"]
     await client.aclose()

@@ -153,7 +153,7 @@ async def test_a_login_without_the_newest_right_keeps_the_names_for_later(
     await acl("ACL", "SETUSER", "ingest", "clearselectors")
     client = connect(as_user(settings, "ingest", users))
     names = open_unmapped(client)
-    names.note_event("Quiz Started")
+    names.count_event("Quiz Started")
     await names.write()
     await acl("ACL", "SETUSER", "ingest", *RULES["ingest"])
     await names.write()

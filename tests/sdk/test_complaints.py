@@ -74,7 +74,7 @@ def test_only_the_last_thread_is_joined(make_client: MakesClients) -> None:
 
 async def test_every_client_leaks_a_thread(ingest: ScriptedIngest) -> None:
     for _ in range(5):
-        xp(Client(ingest.url, write_key="key"))  # nobody shuts it down
+        xp(Client(ingest.url, write_key="key"))  # not shut down
     gc.collect()
     await eventually(lambda: not senders())
     assert sum(map(len, ingest.requests)) == 5

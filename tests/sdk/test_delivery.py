@@ -160,7 +160,7 @@ def test_what_there_is_no_room_for_is_dropped_counted_told_and_reported(
     assert client.flush(10)
     assert ingest.event_ids == [kept, kept]
     assert client.stats().dropped == 3
-    [dropped] = told  # one telling stands for all of a while
+    [dropped] = told  # one report covers all drops of a period
     assert isinstance(dropped, EventsDropped)
     assert dropped.reason == "queue_full"
     xp(client)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from studyin_analytics import AnalyticsError, EventSetAside, dead_letters
 from studyin_analytics.spool import Spool
-from studyin_analytics.stores import Parcel
+from studyin_analytics.stores import StoredEvent
 from studyin_analytics.suspicion import Suspicion
 
 from tests.sdk.conftest import MakesClients
@@ -76,7 +76,7 @@ def letters(tmp_path: Path) -> Path:
     for key, event_id in enumerate(("one", "two"), start=1):
         spool.put(json.dumps({"event_id": event_id, "event_type": "\x7fx"}).encode())
         assert spool.set_aside(
-            Parcel(key, spool.lease(10, 10_000).parcels[0].body, Suspicion(1, 1, 0.0, 0)), "status 500"
+            StoredEvent(key, spool.lease(10, 10_000).events[0].body, Suspicion(1, 1, 0.0, 0)), "status 500"
         )
     spool.abandon()
     return tmp_path

@@ -268,8 +268,8 @@ def test_a_spool_of_the_release_before_opens_as_it_is(tmp_path: Path) -> None:
     assert DeadLetters(tmp_path).list() == []
     assert DeadLetters(tmp_path).send_again() == 0
     spool = Spool(tmp_path, MIB, 30.0)
-    [parcel] = spool.lease(9, MIB).parcels
-    assert (spool.settle([parcel.key]), spool.settled) == (1, 1)
+    [event] = spool.lease(9, MIB).events
+    assert (spool.settle([event.key]), spool.settled) == (1, 1)
     spool.abandon()
 
 
@@ -283,11 +283,11 @@ class TestEveryStore:
     def test_a_suspect_is_leased_alone_when_its_time_has_come(self, store: Store) -> None:
         for body in (b"1", b"2", b"3"):
             store.put(body)
-        [first, *_] = store.lease(9, MIB).parcels
+        [first, *_] = store.lease(9, MIB).events
         suspicion = Suspicion(2, 1, 5.0, 7)
         store.suspect(first.key, suspicion, HOUR)
         lease = store.lease(9, MIB)
-        assert [parcel.body for parcel in lease.parcels] == [b"2", b"3"]
+        assert [event.body for event in lease.events] == [b"2", b"3"]
         assert lease.more_in is None
         assert lease.suspect_in is not None
         assert HOUR - 60 < lease.suspect_in <= HOUR
@@ -312,7 +312,7 @@ class TestEveryStore:
     def test_only_what_is_settled_speaks_for_ingest(self, store: Store) -> None:
         for body in (b"1", b"2", b"3"):
             store.put(body)
-        one, two, three = store.lease(9, MIB).parcels
+        one, two, three = store.lease(9, MIB).events
         store.suspect(one.key, Suspicion(1, 0, 5.0, 0), 0)
         assert store.set_aside(one, "status 500")
         assert not store.set_aside(one, "status 500")
@@ -325,12 +325,12 @@ class TestEveryStore:
 def test_suspicion_outlives_the_process_and_its_event_does_not_outlive_suspicion(tmp_path: Path) -> None:
     spool = Spool(tmp_path, MIB, 30.0)
     spool.put(b"1")
-    [parcel] = spool.lease(9, MIB).parcels
-    spool.suspect(parcel.key, Suspicion(3, 2, 5.0, 7), 0)
+    [event] = spool.lease(9, MIB).events
+    spool.suspect(event.key, Suspicion(3, 2, 5.0, 7), 0)
     spool.abandon()
     after = Spool(tmp_path, MIB, 30.0)
-    assert after.lease(9, MIB).parcels == []
-    assert after.lease_suspect() == parcel._replace(suspicion=Suspicion(3, 2, 5.0, 7))
-    after.settle([parcel.key])
+    assert after.lease(9, MIB).events == []
+    assert after.lease_suspect() == event._replace(suspicion=Suspicion(3, 2, 5.0, 7))
+    after.settle([event.key])
     assert after.lease(9, MIB).suspect_in is None
     after.abandon()

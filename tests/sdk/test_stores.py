@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from studyin_analytics import AnalyticsError, Client, ConfigurationError, EventsDropped
 from studyin_analytics.spool import FILE_NAME, Spool
-from studyin_analytics.stores import MemoryStore, Parcel, Store
+from studyin_analytics.stores import MemoryStore, Store, StoredEvent
 
 from tests.sdk.conftest import MakesClients
 from tests.support.scripted_ingest import Saying, ScriptedIngest, accept_all
@@ -47,9 +47,9 @@ def store(request: pytest.FixtureRequest, open_spool: Callable[..., Spool]) -> S
     return open_spool() if request.param == "disk" else MemoryStore(1_000)
 
 
-def bodies(parcels: object) -> list[bytes]:
-    assert isinstance(parcels, list)
-    return [parcel.body for parcel in parcels if isinstance(parcel, Parcel)]
+def bodies(events: object) -> list[bytes]:
+    assert isinstance(events, list)
+    return [event.body for event in events if isinstance(event, StoredEvent)]
 
 
 class TestEveryStore:
@@ -57,30 +57,30 @@ class TestEveryStore:
         for number in range(5):
             assert store.put(b"%d" % number) is None
         lease = store.lease(3, MIB)
-        assert (bodies(lease.parcels), lease.more_in) == ([b"0", b"1", b"2"], 0.0)
-        store.release([parcel.key for parcel in lease.parcels])
+        assert (bodies(lease.events), lease.more_in) == ([b"0", b"1", b"2"], 0.0)
+        store.release([event.key for event in lease.events])
         lease = store.lease(9, MIB)
-        assert (len(lease.parcels), len(store)) == (5, 5)
-        assert store.settle([parcel.key for parcel in lease.parcels[:2]]) == 2
-        assert store.settle([lease.parcels[0].key]) == 0
-        store.release([parcel.key for parcel in lease.parcels[2:]])
-        assert bodies(store.lease(9, MIB).parcels) == [b"2", b"3", b"4"]
+        assert (len(lease.events), len(store)) == (5, 5)
+        assert store.settle([event.key for event in lease.events[:2]]) == 2
+        assert store.settle([lease.events[0].key]) == 0
+        store.release([event.key for event in lease.events[2:]])
+        assert bodies(store.lease(9, MIB).events) == [b"2", b"3", b"4"]
 
     def test_a_lease_keeps_to_a_size_but_for_a_single_event(self, store: Store) -> None:
         for _ in range(3):
             store.put(b"12345")
         lease = store.lease(9, 12)
-        assert (len(lease.parcels), lease.more_in) == (2, 0.0)
-        store.release([parcel.key for parcel in lease.parcels])
-        assert len(store.lease(9, 1).parcels) == 1
+        assert (len(lease.events), lease.more_in) == (2, 0.0)
+        store.release([event.key for event in lease.events])
+        assert len(store.lease(9, 1).events) == 1
 
     def test_nothing_is_left_when_all_is_leased_and_settled(self, store: Store) -> None:
         assert store.lease(9, MIB).more_in is None
         store.put(b"1")
         lease = store.lease(9, MIB)
-        assert (len(lease.parcels), lease.more_in) == (1, None)
-        store.settle([lease.parcels[0].key])
-        assert (len(store), list(store.lease(9, MIB).parcels)) == (0, [])
+        assert (len(lease.events), lease.more_in) == (1, None)
+        store.settle([lease.events[0].key])
+        assert (len(store), list(store.lease(9, MIB).events)) == (0, [])
 
     def test_it_says_whether_what_was_put_so_far_is_still_here(self, store: Store) -> None:
         assert not store.holds_through(store.newest)
@@ -89,7 +89,7 @@ class TestEveryStore:
         store.put(b"2")
         lease = store.lease(1, MIB)
         assert store.holds_through(first)
-        store.settle([lease.parcels[0].key])
+        store.settle([lease.events[0].key])
         assert not store.holds_through(first)
         assert store.holds_through(store.newest)
 
@@ -100,9 +100,9 @@ class TestSpool:
         one.put(b"1")
         other.put(b"2")
         mine, theirs = one.lease(9, MIB), other.lease(9, MIB)
-        assert bodies(mine.parcels) + bodies(theirs.parcels) == [b"1", b"2"]
+        assert bodies(mine.events) + bodies(theirs.events) == [b"1", b"2"]
         assert mine.more_in == 30.0
-        one.settle([mine.parcels[0].key])
+        one.settle([mine.events[0].key])
         assert not one.holds_through(one.newest)
         assert other.holds_through(other.newest)
 
@@ -111,17 +111,17 @@ class TestSpool:
         killed, other = open_spool(clock=clock), open_spool(clock=clock)
         killed.put(b"1")
         killed.lease(1, MIB)
-        assert bodies(other.lease(1, MIB).parcels) == []
+        assert bodies(other.lease(1, MIB).events) == []
         clock.now += 30
-        assert bodies(other.lease(1, MIB).parcels) == [b"1"]
-        assert bodies(killed.lease(1, MIB).parcels) == []
+        assert bodies(other.lease(1, MIB).events) == [b"1"]
+        assert bodies(killed.lease(1, MIB).events) == []
         assert killed.holds_through(killed.newest)
 
     def test_who_ends_in_order_leaves_the_rest_at_once(self, open_spool: Callable[..., Spool]) -> None:
         one, other = open_spool(), open_spool()
         one.put(b"1")
         assert one.abandon() == 0
-        assert bodies(other.lease(1, MIB).parcels) == [b"1"]
+        assert bodies(other.lease(1, MIB).events) == [b"1"]
 
     def test_it_grows_to_its_limit_and_takes_more_when_something_has_left(
         self, open_spool: Callable[..., Spool]
@@ -130,7 +130,7 @@ class TestSpool:
         refusals = [spool.put(b"x" * 8_000) for _ in range(20)]
         assert set(refusals) == {None, "spool_full"}
         lease = spool.lease(9, MIB)
-        assert spool.settle([parcel.key for parcel in lease.parcels]) == len(lease.parcels)
+        assert spool.settle([event.key for event in lease.events]) == len(lease.events)
         assert spool.put(b"x") is None
 
     def test_only_its_owner_may_read_it(self, open_spool: Callable[..., Spool], tmp_path: Path) -> None:

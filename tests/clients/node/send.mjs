@@ -1,4 +1,4 @@
-// Sends with Segment's own client, as a service would: nothing but its host is ours. Fails when it drops anything.
+// Sends with Segment's own client, as a service would. Only the host is changed. Fails if the client drops an event.
 
 import { Analytics } from '@segment/analytics-node'
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.sending.delivery import Courier, RetryPolicy
+from cli.sending.delivery import IngestClient, RetryPolicy
 from cli.sending.event_lines import EventFileDamaged
 from cli.sending.ingest_answers import IngestUnavailable
 from cli.sending.input_sender import InputSender
@@ -44,20 +44,20 @@ class Sender:
         self.waits.append(seconds)
         self.seconds += seconds
 
-    def _courier(self, client: httpx.AsyncClient) -> Courier:
-        return Courier(
+    def _ingest(self, client: httpx.AsyncClient) -> IngestClient:
+        return IngestClient(
             client, RetryPolicy(give_up_after=60), sleep=self._sleep, clock=lambda: self.seconds, luck=lambda: 0.0
         )
 
     async def deliver(self, *ids: str) -> list[tuple[str, str | None]]:
         async with Target(self.url, "key").open(1) as client:
-            found = await self._courier(client).deliver([json.dumps({"event_id": each}).encode() for each in ids])
+            found = await self._ingest(client).deliver([json.dumps({"event_id": each}).encode() for each in ids])
         assert [verdict.index for verdict in found] == list(range(len(ids)))
         return [(verdict.status, verdict.code) for verdict in found]
 
     async def send(self, file: Path, *, batch_size: int = 2, concurrency: int = 1, restart: bool = False) -> Progress:
         async with Target(self.url, "key").open(concurrency) as client:
-            sender = InputSender(file, self._courier(client), FileJournal(file, restart=restart), clock=time.monotonic)
+            sender = InputSender(file, self._ingest(client), FileJournal(file, restart=restart), clock=time.monotonic)
             return await sender.send(batch_size=batch_size, concurrency=concurrency)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.sending.delivery import Courier, RetryPolicy
+from cli.sending.delivery import IngestClient, RetryPolicy
 from cli.sending.ingest_answers import IngestUnavailable
 from cli.target import Target
 from tests.support.scripted_ingest import Event, Saying, Script, ScriptedIngest, accept_all, verdicts
@@ -54,8 +54,10 @@ class Patience:
     async def sleep(self, seconds: float) -> None:
         self.seconds += seconds
 
-    def courier(self, client: httpx.AsyncClient, **policy: Any) -> Courier:
-        return Courier(client, RetryPolicy(**policy), sleep=self.sleep, clock=lambda: self.seconds, luck=lambda: 0.5)
+    def ingest(self, client: httpx.AsyncClient, **policy: Any) -> IngestClient:
+        return IngestClient(
+            client, RetryPolicy(**policy), sleep=self.sleep, clock=lambda: self.seconds, luck=lambda: 0.5
+        )
 
 
 async def deliver(url: str, ids: list[str], probe: str | None = None, **policy: Any) -> tuple[list[str], float]:
@@ -63,7 +65,7 @@ async def deliver(url: str, ids: list[str], probe: str | None = None, **policy: 
     patience = Patience()
     earlier = None if probe is None else encoded(probe)
     async with Target(url, "key").open(1) as client:
-        found = await patience.courier(client, **policy).deliver([encoded(each) for each in ids], earlier)
+        found = await patience.ingest(client, **policy).deliver([encoded(each) for each in ids], earlier)
     assert [verdict.index for verdict in found] == list(range(len(ids)))
     assert {(verdict.status, verdict.code) for verdict in found} <= {("accepted", None), ("rejected", "defect")}
     return [event_id for event_id, verdict in zip(ids, found, strict=True) if verdict.code], patience.seconds

@@ -34,8 +34,8 @@ def ledger() -> Ledger:
 async def test_names_are_counted_and_written_together(ledger: Ledger) -> None:
     names = UnmappedNames(ledger.write)
     for name in ("Lesson Viewed", "Quiz Started", "Lesson Viewed"):
-        names.note_event(name)
-    names.note_call("identify")
+        names.count_event(name)
+    names.count_call("identify")
     assert ledger.asked == 0
     await names.write()
     await names.write()
@@ -47,7 +47,7 @@ async def test_names_are_counted_and_written_together(ledger: Ledger) -> None:
 )
 async def test_a_name_that_may_name_a_person_is_only_counted(ledger: Ledger, name: str) -> None:
     names = UnmappedNames(ledger.write)
-    names.note_event(name)
+    names.count_event(name)
     await names.write()
     assert ledger.written == [{OTHER: 1}]
 
@@ -55,8 +55,8 @@ async def test_a_name_that_may_name_a_person_is_only_counted(ledger: Ledger, nam
 async def test_more_names_than_anybody_reads_are_counted_as_others(ledger: Ledger) -> None:
     names = UnmappedNames(ledger.write)
     for number in range(MAX_NAMES + 20):
-        names.note_event(f"Event {number}")
-    names.note_event("Event 0")
+        names.count_event(f"Event {number}")
+    names.count_event("Event 0")
     await names.write()
     [written] = ledger.written
     assert len(written) == MAX_NAMES + 1
@@ -67,9 +67,9 @@ async def test_more_names_than_anybody_reads_are_counted_as_others(ledger: Ledge
 async def test_an_outage_loses_no_count_and_harms_nobody(ledger: Ledger) -> None:
     names = UnmappedNames(ledger.write)
     ledger.is_away = True
-    names.note_event("Lesson Viewed")
+    names.count_event("Lesson Viewed")
     await names.write()
-    names.note_event("Lesson Viewed")
+    names.count_event("Lesson Viewed")
     await names.write()
     ledger.is_away = False
     await names.write()
@@ -78,8 +78,8 @@ async def test_an_outage_loses_no_count_and_harms_nobody(ledger: Ledger) -> None
 
 async def test_a_name_that_holds_the_id_of_its_learner_is_not_kept(ledger: Ledger) -> None:
     names = UnmappedNames(ledger.write)
-    names.note_event("Viewed by canaryuser-77310", "CanaryUser-77310")
-    names.note_event("Viewed by 7731022", None, 7731022)
+    names.count_event("Viewed by canaryuser-77310", "CanaryUser-77310")
+    names.count_event("Viewed by 7731022", None, 7731022)
     await names.write()
     assert ledger.written == [{OTHER: 2}]
 

@@ -25,13 +25,13 @@ ENVELOPE_BYTES: Final = len(_OPENING) + len(_CLOSING)
 
 
 @dataclass(frozen=True)
-class Courier:
+class BatchPoster:
     """Posts batches. The sender decides how to react to an answer."""
 
     transport: Transport
     books: Books
 
-    def carry(self, bodies: Sequence[bytes]) -> tuple[Answer, float]:
+    def post(self, bodies: Sequence[bytes]) -> tuple[Answer, float]:
         """Post events; return the answer, and the Retry-After in seconds."""
         dropped = self.books.unreported
         headers = {
