@@ -13,12 +13,12 @@ from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
 from runtime.setting_values.api_keys import ApiKeySetting
 from runtime.setting_values.encrypted_servers import require_encrypted_postgres, require_encrypted_redis
-from runtime.setting_values.ignored_groups import ignorable, split_names
-from runtime.setting_values.origins import allowed_origin
+from runtime.setting_values.ignored_groups import split_names, validate_ignored_groups
+from runtime.setting_values.origins import validate_origin
 from runtime.setting_values.pseudonym_keys import parse_keys
 from runtime.setting_values.secret_strength import require_strong
-from runtime.setting_values.server_urls import PostgresUrl, RedisUrl, check_redis_url
-from runtime.setting_values.trusted_proxies import named_proxies
+from runtime.setting_values.server_urls import PostgresUrl, RedisUrl, validate_redis_url
+from runtime.setting_values.trusted_proxies import validate_proxies
 
 STATEMENT_TIMEOUT = timedelta(seconds=20)
 """Maximum time of a statement of a batch. Entries are claimed only after more than a batch can take."""
@@ -185,7 +185,7 @@ class Settings(BaseSettings):
         None, description="Certificate (PEM) of ingest, read service and metrics. Not set: no TLS."
     )
     tls_key_file: str | None = Field(None, description="Private key (PEM) of the certificate.")
-    trusted_proxies: Annotated[tuple[str, ...], AfterValidator(named_proxies)] = Field(
+    trusted_proxies: Annotated[tuple[str, ...], AfterValidator(validate_proxies)] = Field(
         (),
         description="JSON list of addresses or networks (/8 at most) of proxies whose X-Forwarded-For and -Proto are "
         "trusted.",
@@ -254,7 +254,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _parts_make_a_url(self) -> Self:
         try:
-            check_redis_url(self._redis_url)
+            validate_redis_url(self._redis_url)
         except ValueError as fault:
             raise ValueError(f"REDIS_HOST, REDIS_PORT and REDIS_DB are not a valid address: {fault}") from None
         return self
@@ -262,7 +262,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _origins_are_named(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(allowed_origin(origin) for origin in origins if origin)
+        return tuple(validate_origin(origin) for origin in origins if origin)
 
     @field_validator("trim_ignore_groups", "cors_origins", mode="before")
     @classmethod
@@ -272,7 +272,7 @@ class Settings(BaseSettings):
     @field_validator("trim_ignore_groups")
     @classmethod
     def _own_groups_are_waited_for(cls, groups: tuple[str, ...]) -> tuple[str, ...]:
-        return ignorable(groups)
+        return validate_ignored_groups(groups)
 
     @model_validator(mode="after")
     def _only_tests_die_on_purpose(self) -> Self:

@@ -18,7 +18,7 @@ def split_names(text: str) -> list[object]:
     return items
 
 
-def ignorable(names: Iterable[str]) -> tuple[str, ...]:
+def validate_ignored_groups(names: Iterable[str]) -> tuple[str, ...]:
     """Return the names without duplicates and empty ones. Raises ValueError for a group of this system."""
     groups = tuple(dict.fromkeys(name for name in names if name))
     if own := sorted(OWN_GROUPS.intersection(groups)):

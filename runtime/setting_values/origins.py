@@ -29,7 +29,7 @@ def authority_of(origin: str) -> str:
     return found["authority"].lower()
 
 
-def allowed_origin(origin: str) -> str:
+def validate_origin(origin: str) -> str:
     """Return an origin of ANALYTICS_CORS_ORIGINS. Raises ValueError for `*`, `null` and forms no browser sends."""
     if origin in ("*", _OPAQUE):
         raise ValueError(f"{origin} would let pages of any site in; name each origin, such as https://app.example.org")

@@ -34,7 +34,7 @@ _POSTGRES: Final = (
 )
 
 
-def check_redis_url(url: str) -> str:
+def validate_redis_url(url: str) -> str:
     """Return the URL. Raises ValueError with the reason."""
     parts = _split(url, ("redis", "rediss", "unix"))
     options = _options(parts, _REDIS | _REDIS_TLS if parts.scheme == "rediss" else _REDIS)
@@ -56,7 +56,7 @@ def check_redis_url(url: str) -> str:
     return url
 
 
-def check_postgres_url(url: str) -> str:
+def validate_postgres_url(url: str) -> str:
     """Return the URL. Raises ValueError with the reason."""
     parts = _split(url, ("postgresql", "postgres"))
     options = _options(parts, _POSTGRES)
@@ -69,8 +69,8 @@ def check_postgres_url(url: str) -> str:
     return url
 
 
-RedisUrl = Annotated[SecretStr, AfterValidator(lambda url: SecretStr(check_redis_url(url.get_secret_value())))]
-PostgresUrl = Annotated[SecretStr, AfterValidator(lambda url: SecretStr(check_postgres_url(url.get_secret_value())))]
+RedisUrl = Annotated[SecretStr, AfterValidator(lambda url: SecretStr(validate_redis_url(url.get_secret_value())))]
+PostgresUrl = Annotated[SecretStr, AfterValidator(lambda url: SecretStr(validate_postgres_url(url.get_secret_value())))]
 """URLs in settings, validated when they are read."""
 
 

@@ -11,7 +11,7 @@ _IPV4_IN_IPV6: Final = IPv6Network("::ffff:0:0/96")
 _EXAMPLE: Final = "name each proxy by its address or network, such as 10.0.0.5 or 10.0.0.0/24"
 
 
-def named_proxies(names: Iterable[str]) -> tuple[str, ...]:
+def validate_proxies(names: Iterable[str]) -> tuple[str, ...]:
     """Return the addresses and networks.
 
     Raises ValueError for `*`, a network wider than /8, and a text that is not an address or network.

@@ -31,6 +31,7 @@ from web.server import protocol_errors
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 SCHEMAS = DOCS / "schemas"
+WITH_TERMS = ("api", "architecture", "first-event", "operations", "privacy", "reliability")
 PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
 
 
@@ -84,6 +85,11 @@ def test_the_index_names_every_document() -> None:
     index = (DOCS / "README.md").read_text(encoding="utf-8")
     pages = [path.name for path in DOCS.iterdir() if path.suffix in (".md", ".json") and path.name != "README.md"]
     assert [name for name in pages if f"({name}" not in index] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}.md" for name in WITH_TERMS)])
+def test_a_document_that_uses_our_terms_links_the_glossary(page: str) -> None:
+    assert re.search(r"\]\((?:docs/)?glossary\.md[#)]", (ROOT / page).read_text(encoding="utf-8"))
 
 
 def test_every_test_that_a_document_names_is_there() -> None:
