@@ -23,6 +23,7 @@ from schemas.verdicts import BatchReply, Verdict
 _BUSY: Final = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_EARLY,
         HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.BAD_GATEWAY,
         HTTPStatus.SERVICE_UNAVAILABLE,

@@ -33,7 +33,7 @@ def test_verdicts_settle_all_but_what_is_to_be_sent_again() -> None:
     assert answer.retry_after == 3
 
 
-@pytest.mark.parametrize("status", [408, 429, 502, 503, 504, 507, 529])
+@pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504, 507, 529])
 def test_busy_means_later(status: int) -> None:
     assert read_answer(status, "2", b"", 1, NOW) == Busy(f"status {status}", 2, paced=status == 429)
     assert read_answer(status, None, b"", 1, NOW) == Busy(f"status {status}", 0)
