@@ -28,6 +28,7 @@ def test_the_level_is_the_last_whose_threshold_is_reached(curve: LevelCurve, xp:
 
 def test_progress_is_the_way_between_two_thresholds() -> None:
     assert standing(CURVE, 150, None) == Standing(2, 100, 300, 25.0)
+    assert standing(CURVE, 0, None) == Standing(1, 0, 100, 0.0)
 
 
 @pytest.mark.parametrize("reported", [1, 2, None])

@@ -60,6 +60,20 @@ def test_the_first_bad_entry_after_a_start_is_no_share_yet(parked: int, stops: b
     assert (Breaker(POLICY).exceeded_limit([True, False] * parked) is not None) is stops
 
 
+@pytest.mark.parametrize(("parked", "stops"), [(1, False), (2, True)])
+def test_a_run_of_one_and_a_share_of_one_are_limits(parked: int, stops: bool) -> None:
+    by_run = Breaker(BreakerPolicy(max_ratio=0, max_consecutive=1, window=100))
+    assert (by_run.exceeded_limit([True] * parked) is not None) is stops
+    by_share = Breaker(BreakerPolicy(max_ratio=0.01, max_consecutive=0, window=100))
+    assert (by_share.exceeded_limit([True, False] * parked) is not None) is stops
+
+
+@pytest.mark.parametrize(("parked", "stops"), [(2, False), (3, True)])
+def test_a_share_is_taken_of_a_whole_window_that_is_shorter_than_the_minimum(parked: int, stops: bool) -> None:
+    breaker = Breaker(BreakerPolicy(max_ratio=0.2, max_consecutive=0, window=10))
+    assert (breaker.exceeded_limit([True] * parked) is not None) is stops
+
+
 def test_a_batch_larger_than_the_window_is_judged_whole() -> None:
     breaker = Breaker(BreakerPolicy(max_ratio=0.1, max_consecutive=0, window=10))
     assert breaker.exceeded_limit([True] * 30 + GOOD * 70) is not None
