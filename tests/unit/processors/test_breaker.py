@@ -52,6 +52,7 @@ def test_what_has_left_the_window_no_longer_counts() -> None:
     breaker.record(GOOD * 40 + spread(20, 160))
     assert breaker.exceeded_limit([*GOOD, True]) is not None
     breaker.record(GOOD * 200)
+    assert len(breaker._recent) == POLICY.window
     assert breaker.exceeded_limit(spread(20, 200)) is None
 
 

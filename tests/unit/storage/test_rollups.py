@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -63,8 +64,13 @@ def test_a_table_without_slots_has_one_row_for_each_key() -> None:
 def test_every_placeholder_of_a_query_is_filled(rollup: Rollup) -> None:
     query = rollup.over("some_events")
     assert "FROM some_events AS events" in query
-    assert not re.search(r"\{\w+\}", query)
+    assert not re.search(r"\{\w+\}|None", query)
     assert type_condition(rollup.event_types) in query
+
+
+@pytest.mark.parametrize("rollup", ROLLUPS, ids=BY_NAME)
+def test_the_query_of_a_table_is_in_the_file_of_its_name(rollup: Rollup) -> None:
+    assert replace(rollup).over("some_events") == rollup.over("some_events")
 
 
 def test_sessions_are_unions_of_five_minutes() -> None:
@@ -75,6 +81,11 @@ def test_rows_are_merged_by_key_across_slots_and_with_what_retention_removed() -
     assert ERRORS.merged("system_errors") == (
         "SELECT bucket_start, endpoint, error_type, sum(errors)::bigint AS errors"
         " FROM system_errors AS parts GROUP BY bucket_start, endpoint, error_type"
+    )
+    assert (
+        BY_NAME["hourly_event_counts"]
+        .merged("parts")
+        .startswith("SELECT hour, event_type, sum(events)::bigint AS events, sum(xp)::bigint AS xp FROM parts")
     )
     columns = "bucket_start, endpoint, error_type, errors"
     parts = (

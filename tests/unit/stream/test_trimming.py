@@ -19,9 +19,8 @@ from stream.keys import STORE_GROUP, stream_key
 
 KEY = stream_key(3)
 BYTES_OF_AN_ENTRY = 100
-ENTRIES_OF_A_NODE = 100
 AMPLE = 10**9
-NOW_MS = 1_000_000
+NOW_MS = 1_000_700
 """The clock of the server, and the time of the newest entry."""
 
 
@@ -39,6 +38,7 @@ class Server:
 
     entries: list[int]
     groups: list[Group]
+    entries_of_a_node: int = 100
     largest_page: int = 0
     keys: set[str] = field(default_factory=set)
 
@@ -57,7 +57,7 @@ class Server:
         return {"pending": len(group.pending), "min": least}
 
     async def time(self) -> tuple[int, int]:
-        return NOW_MS // 1000, 0
+        return NOW_MS // 1000, NOW_MS % 1000 * 1000
 
     async def memory_usage(self, key: str) -> int | None:
         self.keys.add(key)
@@ -75,7 +75,7 @@ class Server:
         if approximate:
             assert limit is not None
             self.largest_page = max(self.largest_page, limit)
-            below = min(below, limit) // ENTRIES_OF_A_NODE * ENTRIES_OF_A_NODE
+            below = min(below, limit) // self.entries_of_a_node * self.entries_of_a_node
         del self.entries[:below]
         return below
 
@@ -146,6 +146,17 @@ async def test_the_lowest_id_that_is_needed_follows_the_last_one_that_was_delive
 )
 async def test_above_the_budget_the_oldest_settled_entries_are_removed_early(max_bytes: int, removed: int) -> None:
     assert (await trimmed(server(ALL_SETTLED), 10**8, max_bytes)).removed == removed
+
+
+@pytest.mark.parametrize(("max_bytes", "removed"), [(100_000, 0), (99_999, 1), (99_900, 1), (99_899, 2)])
+async def test_no_more_is_removed_than_brings_the_stream_below_its_budget(max_bytes: int, removed: int) -> None:
+    one = server(ALL_SETTLED)
+    one.entries_of_a_node = 1
+    assert (await trimmed(one, 10**8, max_bytes)).removed == removed
+
+
+async def test_a_retention_that_begins_before_1970_removes_nothing() -> None:
+    assert (await trimmed(Server([0, 1, 2], [ALL_SETTLED]), 10**9)).removed == 0
 
 
 async def test_removals_by_age_and_by_memory_add_up() -> None:

@@ -53,6 +53,9 @@ def test_an_issued_key_is_its_service() -> None:
     assert found.scopes == {"learning:read"}
     assert found.rate_limit == RateLimit(5, 2500)
     assert found.key_id == api_key_format.key_id(key)
+    bounded = accepting(issued(key, rate_limit_per_second=5, rate_limit_burst=7)).verify(key, NOW)
+    assert bounded is not None
+    assert bounded.rate_limit == RateLimit(5, 7)
 
 
 def test_no_other_key_is_good() -> None:
