@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -158,6 +159,15 @@ def test_a_stated_time_is_stored_in_utc_with_the_senders_day() -> None:
     assert (found.occurred_at, found.activity_date) == ("2026-07-01T04:30:00.500000+00:00", "2026-06-30")
 
 
+def test_a_time_is_stored_in_utc_wherever_the_service_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "America/New_York")
+        time.tzset()
+        found = accepted(timestamp=SENT_AT.isoformat())
+    time.tzset()
+    assert found.occurred_at == SENT_AT.isoformat()
+
+
 TOO_OLD, IN_FUTURE = ("timestamp_too_old", "/timestamp"), ("timestamp_in_future", "/timestamp")
 
 
@@ -192,7 +202,7 @@ def test_who_and_which_session_may_be_nobody_and_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "placeholder", ["undefined", "null", "[object Object]", "00000000-0000-0000-0000-000000000000"]
+    "placeholder", ["undefined", "null", "[object Object]", "${item1}", "00000000-0000-0000-0000-000000000000"]
 )
 def test_an_id_that_every_event_of_a_sender_may_have_is_rejected(placeholder: str) -> None:
     assert rejected(event_id=placeholder) == ("placeholder_id", "/event_id")
@@ -257,7 +267,7 @@ def test_an_arrival_has_the_period_of_its_policy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "units"), [({"event_id": "order-17"}, 15), ({"session_id": "lesson 7, part 2"}, 17), ({}, 0)]
+    ("facts", "units"), [({"event_id": "order-17"}, 15), ({"session_id": "lesson 7, part 3, page2"}, 17), ({}, 0)]
 )
 def test_the_work_of_an_id_that_is_mapped_is_counted(facts: dict[str, Any], units: int) -> None:
     judged(**facts)

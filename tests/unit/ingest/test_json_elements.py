@@ -87,6 +87,12 @@ def test_the_size_of_an_element_does_not_matter_up_to_the_largest_event(text: st
         ("[1]]", "Extra data", 3),
         ('{"a":1} 2', "Extra data", 8),
         ("1 2", "Extra data", 2),
+        ("{}x", "Extra data", 2),
+        ('{"a":1}x', "Extra data", 7),
+        (f"[{FULL}]x", "Extra data", 2 * MAX_BATCH_EVENTS + 1),
+        (f'{{"events":[{FULL}]?', "Expecting ',' delimiter", 2 * MAX_BATCH_EVENTS + 11),
+        ('[["' + "y" * 1_022, "Unterminated string starting at", 2),
+        ('[{"a" 1' + " " * (MAX_EVENT_BYTES - 7) + "}]", "Expecting ':' delimiter", 6),
         ("{", "Expecting property name enclosed in double quotes", 1),
         ("{1:2}", "Expecting property name enclosed in double quotes", 1),
         ('{"a":1,}', "Expecting property name enclosed in double quotes", 7),
@@ -122,6 +128,8 @@ BAD_ELEMENTS = {
     "brackets after an escaped quote": ('["' + "x" * 1_022 + '\\"]' + LARGE + '"]', TOO_LARGE),
     "brackets in a key": ('{"' + "]}" * 20_000 + '":0}', TOO_LARGE),
     "letters of every kind": ('["' + "\u00fc\u4e00\U0001f600]" * 10_000 + '"]', TOO_LARGE),
+    "letters beside strings": ("[" + "\u00fc" * MAX_EVENT_BYTES + "]", TOO_LARGE),
+    "a fault in a large object": ('{"a" 1' + " " * (MAX_EVENT_BYTES - 6) + "}", TOO_LARGE),
     "nested too deep": (DEEP, TOO_DEEP),
     "nested too deep in an object": ('{"a":' * 5_000 + "0" + "}" * 5_000, TOO_DEEP),
 }
@@ -209,10 +217,18 @@ def turns_and_units(text: str) -> tuple[int, int]:
         ('{"a":1,"events":[1,2]}', 5, 12),
         (f'["{"x" * 1_000}"]', 1, 17),
         (f'["{"x" * 10_000}"]', 1, 66 + 158),
+        ('[["' + "x" * 1_021 + "\\n" + "x" * 40_000 + '"]]', 5, 2_564),
     ],
 )
 def test_others_may_run_after_each_element_and_the_work_is_counted(text: str, turns: int, units: int) -> None:
     assert turns_and_units(text) == (turns, units)
+
+
+def test_the_work_of_a_document_that_is_no_json_is_counted() -> None:
+    before = WORK.units
+    with pytest.raises(json.JSONDecodeError):
+        read('["' + "x" * 5_000)
+    assert WORK.units - before == 146
 
 
 def test_skipping_an_element_lets_others_run_and_costs_by_its_length() -> None:
