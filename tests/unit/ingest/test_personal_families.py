@@ -78,6 +78,9 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         ("12345678A", "12345678Z"),
         ("2341 2341 2345", "2341 2341 2346"),
         ("GB83WEST12345698765432", "GB82WEST12345698765432"),
+        # whether its groups are a list of ascending numbers
+        ("3714, 496353, 98431", "3714 496353 98431"),
+        ("4101, 4102, 4107, 4110", "4000,4500,4200,4803"),
         # the length that a network gives out
         ("43430121938268", "36006666333344"),
         ("437777309364467", "378282246310005"),
