@@ -81,6 +81,11 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         # whether its groups are a list of ascending numbers
         ("3714, 496353, 98431", "3714 496353 98431"),
         ("4101, 4102, 4107, 4110", "4000,4500,4200,4803"),
+        # whether its pairs of digits are dates or places
+        ("01 31 10 11 12", "612 10 11 12"),
+        ("0171 23 10 11 12", "tel 0171 23 10 11 12"),
+        ("46 8 123 456 78", "+46 8 123 456 78"),
+        ("nino BG123456C", "nino AB123456C"),
         # the length that a network gives out
         ("43430121938268", "36006666333344"),
         ("437777309364467", "378282246310005"),
