@@ -67,7 +67,7 @@ attack: $(TOOLS) ## three minutes of hostile input, then a report; ARGS="--minut
 bench: $(TOOLS) ## measure each stage beside the limit of what is below it; ARGS="--quick"
 	$(BIN)/python -m bench $(ARGS)
 
-mutants: $(TOOLS) ## change the pure core in small ways and count the changes no test notices; ARGS="dashboard.levels*"
+mutants: $(TOOLS) ## change the pure core in small ways and count the changes no test notices; ARGS="dashboard.answers.levels*"
 	$(BIN)/mutmut run $(ARGS)
 	$(BIN)/mutmut results
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 import redis
 
@@ -18,6 +19,11 @@ from stream.server.connection import Redis, connect
 from tests.cases.case import REPORTED
 from tests.support import access, databases, services, tools
 from tests.support.places import reachable_directory
+
+# for `make mutants`: the same examples for every mutant, and none made simpler, since any that fails will do
+hypothesis.settings.register_profile(
+    "mutants", hypothesis.settings.get_profile("ci"), phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate)
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -24,8 +24,6 @@ from schemas.events import EVENT, MODELS, AnyEvent
 from schemas.limits import MAX_BATCH_EVENTS, MAX_EVENT_BYTES
 from web.problems import Refusal
 
-_EVENTS_KEY: Final = b'"events"'
-
 _PART_BYTES: Final = 32 * 1024
 """Minimum size of a part in bytes; a part ends after an event. Other requests may run between parts."""
 _ENVELOPE: Final = re.compile(rb'[ \t\n\r]*+(\{[ \t\n\r]*+"events"[ \t\n\r]*+:[ \t\n\r]*+)?\[')
@@ -98,8 +96,7 @@ def check_count(events: Sequence[Any]) -> None:
 
 def _parse_valid_batch(body: bytes) -> Steps[list[AnyEvent | Rejection] | None]:
     """Return the events of a batch in which every event is valid; None for any other body."""
-    if body.count(_EVENTS_KEY) > 1 or not _is_ordinary(body):
-        # the parser keeps the last of two equal keys: the events under the first would be lost
+    if not _is_ordinary(body):
         return None
     events: list[AnyEvent | Rejection] = []
     for part in _split(body):

@@ -121,7 +121,7 @@ def _value(text: str, at: int) -> Steps[tuple[Any, int]]:
     if end - at <= _PIECES[-1]:
         # small enough for the parser, which describes the fault
         try:
-            _decoded(text[at : max(end, at + 1)])
+            _decoded(text[at:end])
         except json.JSONDecodeError as error:
             raise json.JSONDecodeError(error.msg, text, at + error.pos) from None
     if end == len(text):

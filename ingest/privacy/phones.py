@@ -77,8 +77,9 @@ def has_phone(text: str) -> bool:
 
 
 def _is_international(number: str) -> bool:
-    # a year or another number may follow it
-    return any(is_valid("phone", "+" + _NO_DIGIT.sub("", written)) for written in {number, _LAST_GROUP.sub("", number)})
+    # a year or another number may follow it; in this order, so that a text always costs the same
+    forms = dict.fromkeys((number, _LAST_GROUP.sub("", number)))
+    return any(is_valid("phone", "+" + _NO_DIGIT.sub("", written)) for written in forms)
 
 
 def _is_national(text: str, found: re.Match[str], region: str) -> bool:

@@ -16,6 +16,11 @@ from dashboard.access.learner_tokens import TokenRules, TokenVerifier, shared_se
 from dashboard.questions.question import Question
 from dashboard.questions.table import GAMIFICATION_PROGRESS, LEARNING_HEATMAP, LEARNING_OVERVIEW, LIVE_EVENTS
 from runtime.pseudonym import Pseudonymizer
+from schemas.access import IssuedKey
+from telemetry import metrics
+from telemetry.labels import AuthenticationFailure
+from tests.support.messages import is_sentence
+from web import api_key_format
 from web.credentials import AccessKeys, ApiKey
 from web.problems import Refusal
 
@@ -52,6 +57,7 @@ ANNA = Learner(tuple(OLD_AND_NEW.all_pseudonyms("anna")))
 
 
 def status_of(refused: pytest.ExceptionInfo[Refusal]) -> int:
+    assert is_sentence(refused.value.detail)
     return refused.value.status.value
 
 
@@ -86,8 +92,8 @@ def test_a_key_is_its_service_in_either_header() -> None:
 def test_without_credentials_nobody_is_known(authorization: str | None) -> None:
     with pytest.raises(Refusal) as refused:
         AUTHENTICATOR.identify(authorization, None)
-    assert status_of(refused) == 401
-    assert refused.value.headers["WWW-Authenticate"] == 'Bearer realm="analytics"'
+    assert (status_of(refused), refused.value.code) == (401, "missing_credentials")
+    assert refused.value.headers == {"WWW-Authenticate": 'Bearer realm="analytics"'}
 
 
 REFUSED_TOKENS = {
@@ -130,8 +136,8 @@ REFUSED_TOKENS = {
 def test_a_credential_that_is_not_good_is_refused(presented: str) -> None:
     with pytest.raises(Refusal) as refused:
         authenticator_of().identify(f"Bearer {presented}", None)
-    assert status_of(refused) == 401
-    assert 'error="invalid_token"' in refused.value.headers["WWW-Authenticate"]
+    assert (status_of(refused), refused.value.code) == (401, "invalid_credentials")
+    assert refused.value.headers == {"WWW-Authenticate": 'Bearer realm="analytics", error="invalid_token"'}
     assert presented not in refused.value.detail
 
 
@@ -156,15 +162,16 @@ def test_a_learner_sees_themselves(user_id: str | None) -> None:
 def test_a_learner_sees_nobody_else(user_id: str) -> None:
     with pytest.raises(Refusal) as refused:
         AUTHENTICATOR.learner(ANNA, user_id)
-    assert status_of(refused) == 403
+    assert (status_of(refused), refused.value.code) == (403, "other_learner")
 
 
 def test_a_service_names_the_learner() -> None:
     assert AUTHENTICATOR.learner(READER, "anna") == ANNA.pseudonyms
     with pytest.raises(Refusal) as refused:
         AUTHENTICATOR.learner(READER, None)
-    assert status_of(refused) == 422
-    assert refused.value.errors[0].parameter == "user_id"
+    assert (status_of(refused), refused.value.code) == (422, "invalid_parameters")
+    [fault] = refused.value.errors
+    assert (fault.code, fault.parameter, fault.detail) == ("missing", "user_id", refused.value.detail)
 
 
 @pytest.mark.parametrize("question", [LEARNING_OVERVIEW, LEARNING_HEATMAP, GAMIFICATION_PROGRESS])
@@ -181,8 +188,10 @@ def test_a_scope_is_had_by_services_that_have_it(caller: ApiKey | Learner) -> No
     require(READER, "system:read")
     with pytest.raises(Refusal) as refused:
         require(caller, "system:read")
-    assert status_of(refused) == 403
-    assert 'scope="system:read"' in refused.value.headers["WWW-Authenticate"]
+    assert (status_of(refused), refused.value.code) == (403, "missing_scope")
+    challenge = 'Bearer realm="analytics", error="insufficient_scope", scope="system:read"'
+    assert refused.value.headers == {"WWW-Authenticate": challenge}
+    assert require(READER, "system:read") is READER
 
 
 def test_a_learner_follows_their_own_events_and_a_service_whom_it_names_or_everybody() -> None:
@@ -210,3 +219,58 @@ def test_who_was_let_in_is_good_until_the_token_ends() -> None:
     assert before.is_still_good(caller)
     assert not after.is_still_good(caller)
     assert AUTHENTICATOR.is_still_good(READER)
+    assert AUTHENTICATOR.is_still_good(ANNA), "the end of the token is unknown"
+
+
+def test_an_issued_key_is_good_until_it_ends() -> None:
+    secret, end = api_key_format.mint(), datetime(2026, 3, 1, tzinfo=UTC)
+    digest = api_key_format.digest(secret, b"of keys").hex()
+    facts = {"digest": digest, "source": "school", "scopes": ["system:read"], "expires_at": end}
+    keys = AccessKeys([], b"of keys")
+    now = end - timedelta(seconds=1)
+    authenticator = Authenticator(keys, TOKENS, OLD_AND_NEW, clock=lambda: now)
+
+    with pytest.raises(Refusal) as undecided:
+        authenticator.identify(None, secret)
+    assert (status_of(undecided), undecided.value.code) == (503, "keys_unavailable")
+    assert list(undecided.value.headers) == ["Retry-After"]
+
+    keys.renew([IssuedKey.model_validate(facts | {"key_id": api_key_format.key_id(secret)})])
+    caller = authenticator.identify(None, secret)
+    assert require(caller, "system:read").source == "school"
+    assert authenticator.is_still_good(caller)
+    now = end
+    assert not authenticator.is_still_good(caller)
+    with pytest.raises(Refusal) as ended:
+        authenticator.identify(None, secret)
+    assert status_of(ended) == 401
+
+
+def test_who_retries_while_the_keys_are_not_loaded_waits_some_seconds() -> None:
+    undecided = Authenticator(AccessKeys([], b"of keys"), None, OLD_AND_NEW)
+    waits = set()
+    for _ in range(200):
+        with pytest.raises(Refusal) as refused:
+            undecided.identify(None, api_key_format.mint())
+        waits.add(refused.value.headers["Retry-After"])
+    assert waits == {"1", "2", "3", "4", "5"}
+
+
+def test_failures_are_counted_and_limited_by_address() -> None:
+    counted = metrics.AUTHENTICATION_FAILURES.labels(AuthenticationFailure.INVALID_CREDENTIALS)._value
+    before = counted.get()
+    authenticator = authenticator_of()
+    codes = []
+    for _ in range(21):
+        with pytest.raises(Refusal) as refused:
+            authenticator.identify("Bearer wrong", None, "192.0.2.1")
+        codes.append(refused.value.code)
+    assert codes == ["invalid_credentials"] * 20 + ["too_many_failures"]
+    assert counted.get() == before + 20
+    with pytest.raises(Refusal, match="invalid_credentials"):
+        authenticator.identify("Bearer wrong", None, "198.51.100.1")
+    assert authenticator.identify("Bearer reader-key", None, "192.0.2.1") is READER
+
+
+def test_the_session_of_a_service_has_the_id_under_which_it_is_stored() -> None:
+    assert AUTHENTICATOR.session("lesson 7") == OLD_AND_NEW.session("lesson 7")

@@ -174,6 +174,41 @@ def test_a_token_says_until_when_it_is_good_leeway_included() -> None:
     assert verified.good_until == datetime.fromtimestamp(LATER + 30, UTC)
 
 
+def test_a_token_has_at_most_4096_characters() -> None:
+    rest = len(token(SECRET, "HS256", None, more=""))
+    secret = TokenVerifier(shared_secret(SECRET), TokenRules())
+    sizes = {}
+    for more in range((4_090 - rest) * 3 // 4, (4_104 - rest) * 3 // 4):
+        presented = token(SECRET, "HS256", None, more="x" * more)
+        sizes[len(presented)] = secret.subject(presented)
+    assert {size: size <= 4_096 for size in sizes} == {size: found == "anna" for size, found in sizes.items()}
+    assert sizes[4_096] == "anna"
+    assert max(sizes) > 4_096
+
+
+def test_a_token_that_names_no_key_asks_for_none() -> None:
+    asked: list[tuple[str | None, str]] = []
+    checked = TokenVerifier(lambda kid, algorithm: asked.append((kid, algorithm)), TokenRules())
+    assert checked.verify(token(SECRET, "HS256", None)) is None
+    assert checked.verify(token(SECRET, "HS256", "k")) is None
+    assert asked == [(None, "HS256"), ("k", "HS256")]
+
+
+def test_a_key_set_that_was_never_filled_has_no_key() -> None:
+    assert KeySet().find(None, "RS256") is None
+    assert KeySet().find("rsa", "RS256") is None
+
+
+def test_a_key_is_found_by_its_id_and_its_algorithm() -> None:
+    keys = KeySet()
+    keys.replace(parse_key_set(json.dumps(ALL).encode()).keys)
+    found = keys.find("rsa", "RS256")
+    assert found is not None
+    assert found.algorithm == "RS256"
+    assert keys.find("rsa", "ES256") is None
+    assert keys.find("ec", "RS256") is None
+
+
 def test_an_end_beyond_the_calendar_is_far_enough() -> None:
     verified = verifier().verify(token(RSA, "RS256", "rsa", exp=10**15))
     assert verified is not None

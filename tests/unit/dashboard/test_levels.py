@@ -15,6 +15,10 @@ def test_each_level_costs_more_than_the_one_before() -> None:
     assert [CURVE.threshold(level) for level in range(1, 6)] == [0, 100, 300, 600, 1000]
 
 
+def test_a_threshold_is_exact_however_large() -> None:
+    assert LevelCurve(base=1, growth=1).threshold(10**9) == 10**9 - 1 + 499_999_998_500_000_001
+
+
 @pytest.mark.parametrize(("xp", "level"), [(0, 1), (99, 1), (100, 2), (299, 2), (300, 3), (999, 4), (1000, 5)])
 def test_a_level_is_reached_at_its_threshold(xp: int, level: int) -> None:
     assert CURVE.level(xp) == level
@@ -28,6 +32,7 @@ def test_the_level_is_the_last_whose_threshold_is_reached(curve: LevelCurve, xp:
 
 def test_progress_is_the_way_between_two_thresholds() -> None:
     assert standing(CURVE, 150, None) == Standing(2, 100, 300, 25.0)
+    assert standing(CURVE, 0, None) == Standing(1, 0, 100, 0.0)
 
 
 @pytest.mark.parametrize("reported", [1, 2, None])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,15 +16,17 @@ from cli.demo.traffic import demo_events
 from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.rejection import Rejection
 from ingest.server import acceptance_policy
+from ingest.work import WORK
 from runtime.settings import Settings
 from schemas.entry import WireEvent, decode, encode
 from schemas.events import EVENT
-from schemas.identifiers import RESERVED_FLOOR, canonical_event_id, milliseconds_of, time_of
+from schemas.identifiers import RESERVED_FLOOR, canonical_event_id, milliseconds_of, time_of, unix_milliseconds
 from schemas.limits import FUTURE_TOLERANCE
 from schemas.text.placeholders import is_artefact
 from tests.support.access import PSEUDONYM_KEYS
 from tests.support.entries import as_read
 from tests.support.events import uuid7
+from tests.support.messages import is_sentence
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=UTC)
 POLICY = acceptance_policy(Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS}))
@@ -46,6 +50,7 @@ def accepted(**facts: Any) -> WireEvent:
 def rejected(**facts: Any) -> tuple[str, str]:
     outcome = judged(**facts)
     assert isinstance(outcome, Rejection), outcome
+    assert is_sentence(outcome.detail)
     return outcome.code, outcome.pointer
 
 
@@ -154,6 +159,15 @@ def test_a_stated_time_is_stored_in_utc_with_the_senders_day() -> None:
     assert (found.occurred_at, found.activity_date) == ("2026-07-01T04:30:00.500000+00:00", "2026-06-30")
 
 
+def test_a_time_is_stored_in_utc_wherever_the_service_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "America/New_York")
+        time.tzset()
+        found = accepted(timestamp=SENT_AT.isoformat())
+    time.tzset()
+    assert found.occurred_at == SENT_AT.isoformat()
+
+
 TOO_OLD, IN_FUTURE = ("timestamp_too_old", "/timestamp"), ("timestamp_in_future", "/timestamp")
 
 
@@ -185,6 +199,81 @@ def test_who_and_which_session_may_be_nobody_and_none() -> None:
     somebody = accepted(session_id=SESSION.upper())
     assert somebody.user_hash == POLICY.pseudonyms.pseudonym_for("anna")
     assert somebody.session_id == SESSION
+
+
+@pytest.mark.parametrize(
+    "placeholder", ["undefined", "null", "[object Object]", "${item1}", "00000000-0000-0000-0000-000000000000"]
+)
+def test_an_id_that_every_event_of_a_sender_may_have_is_rejected(placeholder: str) -> None:
+    assert rejected(event_id=placeholder) == ("placeholder_id", "/event_id")
+
+
+@pytest.mark.parametrize("event_id", ["ada@example.com", "call +1 415 555 2671"])
+def test_an_id_that_names_a_person_is_rejected(event_id: str) -> None:
+    assert rejected(event_id=event_id) == ("personal_data", "/event_id")
+
+
+@pytest.mark.parametrize(
+    ("facts", "place"),
+    [
+        ({"user_id": "learner-anna-7", "event_id": "learner-anna-7"}, "/event_id"),
+        ({"user_id": V7, "event_id": V7}, "/event_id"),
+        ({"user_id": SESSION, "session_id": SESSION}, "/session_id"),
+        (
+            {
+                "user_id": "learner-anna-7",
+                "event_type": "material_view",
+                "properties": {"material_id": "learner-anna-7"},
+            },
+            "/properties/material_id",
+        ),
+    ],
+)
+def test_the_id_of_the_learner_is_nowhere_else_in_the_event(facts: dict[str, Any], place: str) -> None:
+    assert rejected(**facts) == ("personal_data", place)
+
+
+def test_a_session_that_is_no_uuid_is_mapped_by_a_keyed_function() -> None:
+    found = accepted(session_id="lesson 7")
+    assert found.session_id == str(POLICY.pseudonyms.session_uuid("lesson 7"))
+    assert accepted(session_id="lesson 8").session_id != found.session_id
+
+
+def test_an_accepted_event_has_its_source_version_and_type_and_reports_its_changes() -> None:
+    facts = {"endpoint": "/users/17", "method": "GET", "status_code": 200, "duration_ms": 1.5}
+    outcome = judged(event_type="api_request", user_id=None, properties=facts)
+    assert isinstance(outcome, Acceptance)
+    assert (outcome.event.source, outcome.event.schema_version) == ("tests", "1")
+    assert outcome.event.event_type == "api_request"
+    assert json.loads(outcome.event.properties) == facts | {"endpoint": "/users/{id}"}
+    assert [(edit.pointer, edit.code) for edit in outcome.edits] == [("/properties/endpoint", "endpoint_template")]
+    unchanged = judged()
+    assert isinstance(unchanged, Acceptance)
+    assert unchanged.edits == ()
+
+
+def test_the_refusal_of_an_old_event_says_how_long_events_are_kept() -> None:
+    outcome = judged(timestamp="0001-01-01T00:00:00Z")
+    assert isinstance(outcome, Rejection)
+    assert f"{POLICY.raw_retention.days} days" in outcome.detail
+
+
+def test_an_arrival_has_the_period_of_its_policy() -> None:
+    arrival = Arrival.at(NOW, POLICY)
+    assert (arrival.now, arrival.text) == (NOW, NOW.isoformat())
+    assert (arrival.oldest, arrival.newest) == (NOW - POLICY.raw_retention, NOW + FUTURE_TOLERANCE)
+    assert arrival.oldest_id == unix_milliseconds(arrival.oldest)
+    assert arrival.newest_id == unix_milliseconds(arrival.newest)
+
+
+@pytest.mark.parametrize(
+    ("facts", "units"), [({"event_id": "order-17"}, 15), ({"session_id": "lesson 7, part 3, page2"}, 17), ({}, 0)]
+)
+def test_the_work_of_an_id_that_is_mapped_is_counted(facts: dict[str, Any], units: int) -> None:
+    judged(**facts)
+    before = WORK.units
+    judged(**facts)
+    assert WORK.units - before == units
 
 
 def test_what_is_accepted_is_written_as_encode_writes_it() -> None:

@@ -16,9 +16,18 @@ from hypothesis import strategies as st
 
 from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.privacy.firewall import free_texts
-from ingest.privacy.own_id import mask_segments, search_key, searchable_text
+from ingest.privacy.own_id import (
+    _letter,
+    _recent_key,
+    _without_formats,
+    is_in,
+    mask_segments,
+    search_key,
+    searchable_text,
+)
 from ingest.rejection import Rejection
 from ingest.server import acceptance_policy
+from ingest.work import LONGEST_CACHED
 from runtime.settings import Settings
 from schemas.catalogue import CATALOGUE
 from schemas.events import EVENT
@@ -229,3 +238,42 @@ def test_a_whole_one_is_found_whatever_is_around_it(before: str, user_id: str, a
 @pytest.mark.parametrize("user_id", [None, "", "ada17", "\u200d" * 9, "abcde\u200d\u200d", "-----ada-----", "%%%%61"])
 def test_a_short_one_is_not_looked_for(user_id: str | None) -> None:
     assert search_key(user_id) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("lesson-7", "-lesson-7-"),
+        ("Ada 17", "-ada-17-"),
+        ("J\u00f6rg  M\u00fcller!", "-j\u00f6rg-m\u00fcller-"),
+        ("ada%20lovelace", "-ada-20lovelace-\n-ada-lovelace-"),
+        ("ada&#32;lovelace", "-ada-32-lovelace-\n-ada-lovelace-"),
+        (f"X/{V7.replace('-', '')}", f"-x-{V7}-"),
+    ],
+)
+def test_a_text_is_compared_by_letters_and_digits(text: str, form: str) -> None:
+    assert searchable_text(text) == form
+
+
+@pytest.mark.parametrize(("length", "kept"), [(LONGEST_CACHED, 1), (LONGEST_CACHED + 1, 0)])
+def test_long_ids_are_looked_for_and_do_not_fill_the_memory(length: int, kept: int) -> None:
+    _recent_key.cache_clear()
+    assert search_key("x" * length) == f"-{'x' * length}-"
+    assert _recent_key.cache_info().currsize == kept
+
+
+def test_an_id_of_six_characters_is_looked_for() -> None:
+    assert search_key("Ada 17") == "-ada-17-"
+    assert is_in("unit/ada-17", "Ada 17")
+    assert not is_in("unit/ada-18", "Ada 17")
+    assert not is_in("unit/ada17", "ada17")
+
+
+@pytest.mark.parametrize(
+    ("character", "letter"),
+    [("\u00e9", "\u00e9"), ("\u0660", "\u0660"), ("\u0301", "\u0301"), ("\u2014", "-"), ("\u4e00", "\u4e00")],
+)
+def test_a_letter_a_digit_and_a_mark_are_kept_and_all_else_separates(character: str, letter: str) -> None:
+    assert _letter(character) == letter
+    assert _without_formats(character) == character
+    assert _without_formats("\u200d") is None

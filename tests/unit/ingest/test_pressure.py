@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from ingest.backpressure import Limits, PressureGauge, classify_load
 from runtime.errors import StreamUnavailable
+from runtime.settings import Settings
 from stream.entries.trimmer import memory_budget
 from stream.server.load import StreamLoad
 from telemetry.labels import BackpressureReason
@@ -55,6 +57,54 @@ async def test_while_redis_does_not_say_how_full_it_is_nothing_is_refused_for_it
         await gauge.sample()
         seen.append(gauge.pressure)
     assert seen == [BackpressureReason.BACKLOG_FULL, None, BackpressureReason.BACKLOG_FULL, None]
+
+
+async def test_a_change_of_the_pressure_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[object] = []
+    monkeypatch.setattr("telemetry.internal_events.pressure_changed", reported.append)
+    monkeypatch.setattr("telemetry.internal_events.load_unknown", reported.append)
+    unknown = StreamUnavailable("timeout")
+    answers: list[StreamLoad | StreamUnavailable] = [
+        CALM,
+        replace(CALM, unsettled=11),
+        replace(CALM, unsettled=12),
+        unknown,
+        CALM,
+    ]
+
+    async def measure() -> StreamLoad:
+        answer = answers.pop(0)
+        if isinstance(answer, StreamUnavailable):
+            raise answer
+        return answer
+
+    gauge = PressureGauge(measure, LIMITS)
+    while answers:
+        await gauge.sample()
+    assert reported == [BackpressureReason.BACKLOG_FULL, unknown, None]
+
+
+async def test_a_gauge_takes_samples_until_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.backpressure.SAMPLE_INTERVAL", timedelta(milliseconds=1))
+    stop = asyncio.Event()
+    answers = [CALM, CALM, CALM]
+
+    async def measure() -> StreamLoad:
+        answer = answers.pop()
+        if not answers:
+            stop.set()
+        return answer
+
+    await PressureGauge(measure, LIMITS).run(stop)
+    assert answers == []
+
+
+def test_the_limits_are_those_of_the_settings() -> None:
+    settings = Settings.model_validate({"environment": "dev", "max_backlog_events": 7, "stream_max_bytes": 2**20})
+    assert Limits.of(settings) == Limits(7, 2**20, needs_append_only_file=False)
+    assert Limits.of(
+        settings.model_copy(update={"environment": "production", "durability": "local"})
+    ).needs_append_only_file
 
 
 async def test_a_gauge_looks_no_more_once_told_to_stop() -> None:

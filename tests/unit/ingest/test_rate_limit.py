@@ -13,6 +13,9 @@ from pydantic import ValidationError
 from ingest.rate_limit import RateLimiter, TokenBucket
 from runtime.setting_values.api_keys import ApiKeySetting
 from schemas.access import Scope
+from telemetry import metrics
+from telemetry.labels import BackpressureReason
+from tests.support.messages import is_sentence
 from web.credentials import ApiKey, RateLimit
 from web.problems import Refusal
 
@@ -59,8 +62,13 @@ def test_a_key_past_its_limit_is_told_when_and_another_is_not_touched() -> None:
     # as similar as two keys can be
     limited, twin = (ApiKey("service", SCOPES, RateLimit(10, 100)) for _ in range(2))
     limiter.charge(limited, 100)
+    counted = metrics.INGEST_BACKPRESSURE.labels(BackpressureReason.RATE_LIMITED)._value
+    before = counted.get()
     with pytest.raises(Refusal) as refused:
         limiter.charge(limited, 25)
+    assert counted.get() == before + 1
+    assert "10 events" in refused.value.detail
+    assert is_sentence(refused.value.detail)
     assert (refused.value.status, refused.value.code) == (HTTPStatus.TOO_MANY_REQUESTS, "rate_limited")
     assert refused.value.headers == {"retry-after": "3"}
     limiter.charge(twin, 100)
@@ -78,6 +86,18 @@ def test_a_pause_earns_no_more_than_one_burst() -> None:
     assert bucket.take(1, 1_000.0) == 1
 
 
+def test_a_bucket_is_empty_after_its_last_token() -> None:
+    bucket = TokenBucket(RateLimit(0.5, 1), 0.0)
+    assert [bucket.take(1, now) for now in (0.0, 0.0, 1.0, 2.0, 2.0)] == [0, 2, 1, 0, 2]
+
+
+@pytest.mark.parametrize(("seconds", "wait"), [(0.998, 1), (0.999, 0), (1.0, 0)])
+def test_a_rounding_error_of_a_thousandth_of_a_token_delays_nobody(seconds: float, wait: int) -> None:
+    bucket = TokenBucket(RateLimit(1, 1), 0.0)
+    bucket.take(1, 0.0)
+    assert bucket.take(1, seconds) == wait
+
+
 def test_a_batch_that_never_fits_is_told_so_and_costs_nothing() -> None:
     limiter = RateLimiter(Clock())
     key = ApiKey("service", SCOPES, RateLimit(10, 100))
@@ -85,6 +105,7 @@ def test_a_batch_that_never_fits_is_told_so_and_costs_nothing() -> None:
         limiter.charge(key, 101)
     assert (refused.value.status, refused.value.code) == (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "batch_exceeds_burst")
     assert "100" in refused.value.detail
+    assert is_sentence(refused.value.detail)
     limiter.charge(key, 100)
 
 

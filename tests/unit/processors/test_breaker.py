@@ -52,12 +52,27 @@ def test_what_has_left_the_window_no_longer_counts() -> None:
     breaker.record(GOOD * 40 + spread(20, 160))
     assert breaker.exceeded_limit([*GOOD, True]) is not None
     breaker.record(GOOD * 200)
+    assert len(breaker._recent) == POLICY.window
     assert breaker.exceeded_limit(spread(20, 200)) is None
 
 
 @pytest.mark.parametrize(("parked", "stops"), [(10, False), (11, True)])
 def test_the_first_bad_entry_after_a_start_is_no_share_yet(parked: int, stops: bool) -> None:
     assert (Breaker(POLICY).exceeded_limit([True, False] * parked) is not None) is stops
+
+
+@pytest.mark.parametrize(("parked", "stops"), [(1, False), (2, True)])
+def test_a_run_of_one_and_a_share_of_one_are_limits(parked: int, stops: bool) -> None:
+    by_run = Breaker(BreakerPolicy(max_ratio=0, max_consecutive=1, window=100))
+    assert (by_run.exceeded_limit([True] * parked) is not None) is stops
+    by_share = Breaker(BreakerPolicy(max_ratio=0.01, max_consecutive=0, window=100))
+    assert (by_share.exceeded_limit([True, False] * parked) is not None) is stops
+
+
+@pytest.mark.parametrize(("parked", "stops"), [(2, False), (3, True)])
+def test_a_share_is_taken_of_a_whole_window_that_is_shorter_than_the_minimum(parked: int, stops: bool) -> None:
+    breaker = Breaker(BreakerPolicy(max_ratio=0.2, max_consecutive=0, window=10))
+    assert (breaker.exceeded_limit([True] * parked) is not None) is stops
 
 
 def test_a_batch_larger_than_the_window_is_judged_whole() -> None:

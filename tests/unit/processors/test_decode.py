@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from processors.store.decode import StorableRange, decode_entries
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
-from schemas.identifiers import canonical_event_id
+from schemas.identifiers import canonical_event_id, unix_milliseconds
+from storage.retention.partition_weeks import AHEAD, GRACE
 from stream.entries.entry import Entry
 from tests.support.entries import as_read
 from tests.support.events import NOW, accepted_events, event, uuid7
@@ -30,6 +31,16 @@ def test_good_neighbours_are_kept_in_order() -> None:
     events, letters = decode_entries([entry(good[0], 1), bad, entry(good[1], 2), entry(good[2], 3)], RANGE)
     assert [(one.entry_id, one.event) for one in events] == [(f"{n}-0", encode(one)) for n, one in enumerate(good, 1)]
     assert [(letter.entry_id, letter.reason) for letter in letters] == [("9-0", "unknown_event_type")]
+    assert letters[0].detail
+    assert letters[0].event_id is None
+
+
+def test_what_can_be_stored_is_what_has_a_partition() -> None:
+    lowest, highest = NOW - timedelta(days=90) - GRACE, NOW + AHEAD - timedelta(weeks=1)
+    assert StorableRange.around(NOW, timedelta(days=90)) == (unix_milliseconds(lowest), unix_milliseconds(highest))
+    edge = timedelta(milliseconds=1)
+    for moment, holds in ((lowest, True), (lowest - edge, False), (highest, True), (highest + edge, False)):
+        assert RANGE.holds(str(uuid7(moment, 1))) is holds
 
 
 @pytest.mark.parametrize("days", [-105, 30])
@@ -38,6 +49,8 @@ def test_an_id_whose_week_has_no_partition_is_parked(days: int) -> None:
     events, [letter] = decode_entries([entry(strange)], RANGE)
     assert not events
     assert (letter.reason, letter.event_id) == ("event_id_time_out_of_range", strange.event_id)
+    assert (letter.entry_id, letter.detail) == ("1-0", "the time in the event id is outside the stored range")
+    assert json.loads(letter.payload)["event_type"] == "session_start"
 
 
 def test_an_id_mapped_from_a_string_has_its_own_partition() -> None:
