@@ -45,6 +45,7 @@ docs: $(TOOLS) ## write the documents that are made from the code
 	$(BIN)/python -m ingest.openapi > docs/openapi-ingest.json
 	$(BIN)/python -m dashboard.openapi > docs/openapi-dashboard.json
 	$(BIN)/python -m runtime.settings_table docs/configuration.md
+	$(BIN)/python -m telemetry.metrics_table docs/metrics.md
 	$(BIN)/python -m tests.corpus.evaluation docs/privacy.md
 
 hooks: $(TOOLS) ## check the format of what is committed in this clone, before each commit

@@ -1,4 +1,4 @@
-"""Committed documents match the code: the OpenAPI of ingest, JSON Schemas, codes, settings."""
+"""Committed documents match the code: the OpenAPI of ingest, JSON Schemas, codes, settings, metrics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from schemas.event_table import with_table as with_event_types
 from schemas.events import EVENT
 from schemas.export import export, json_schemas
 from stream.server import failures
+from telemetry.exposition import render
 from telemetry.labels import BackpressureReason
+from telemetry.metrics_table import with_table as with_metrics
+from telemetry.roles import Role, registry_of
 from tests.corpus.evaluation import with_tables
 from web.openapi import render_document
 from web.problems import Refusal
@@ -44,6 +47,14 @@ def test_the_table_of_settings_is_current_and_explains_each() -> None:
     page = (DOCS / "configuration.md").read_text(encoding="utf-8")
     assert page == with_table(page), "run: make docs"
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_table_of_metrics_is_current_and_explains_each() -> None:
+    page = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    assert page == with_metrics(page), "run: make docs"
+    for role in Role:
+        exported = re.findall("^# TYPE (analytics_[a-z0-9_]+) ", render(registry_of(role))[0].decode(), re.MULTILINE)
+        assert [name for name in exported if f"| `{name}` |" not in page] == []
 
 
 def test_the_figures_of_the_detectors_are_those_of_the_corpus() -> None:

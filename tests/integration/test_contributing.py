@@ -120,8 +120,10 @@ def test_a_rollup_is_added_as_the_recipe_says(tree: Path) -> None:
 @pytest.mark.timeout(120)
 def test_a_metric_and_an_alert_are_added_as_the_recipe_says(tree: Path) -> None:
     follow("Add a metric and an alert", tree)
+    write_documents(tree, "telemetry.metrics_table")
     check(
         tree,
+        "tests/contract/test_documents.py::test_the_table_of_metrics_is_current_and_explains_each",
         "tests/contract/test_exported_metrics.py",
         "tests/contract/test_deploy.py",
         "tests/integration/test_redis_memory.py",

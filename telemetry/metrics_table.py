@@ -1,0 +1,48 @@
+"""The table of metrics of a document. `python -m telemetry.metrics_table docs/metrics.md` writes it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from prometheus_client.metrics import MetricWrapperBase
+
+from telemetry.roles import EXPORTED
+
+_START: Final = "<!-- metrics -->\n"
+_END: Final = "<!-- /metrics -->\n"
+
+
+def with_table(document: str) -> str:
+    """Return the document with the current table between its two marks. Raises ValueError if a mark is missing."""
+    before, start, rest = document.partition(_START)
+    _, end, after = rest.partition(_END)
+    if not (start and end):
+        raise ValueError("the document has no marks for the table of metrics")
+    return f"{before}{start}{_rows()}{end}{after}"
+
+
+def _rows() -> str:
+    exporters: dict[MetricWrapperBase, list[str]] = {}
+    for role, collectors in EXPORTED.items():
+        for collector in collectors:
+            if isinstance(collector, MetricWrapperBase):
+                exporters.setdefault(collector, []).append(role)
+    rows = sorted(_row(metric, roles) for metric, roles in exporters.items())
+    heads = ("| metric | kind | labels | exported by | meaning |\n", "|---|---|---|---|---|\n")
+    return "".join((*heads, *rows))
+
+
+def _row(metric: MetricWrapperBase, roles: list[str]) -> str:
+    [described] = metric.describe()
+    name = described.name + {"counter": "_total", "info": "_info"}.get(described.type, "")
+    # the client has no public attribute for the names of labels
+    labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+    exported_by = "every process" if len(roles) == len(EXPORTED) else ", ".join(roles)
+    return f"| `{name}` | {described.type} | {labels} | {exported_by} | {described.documentation} |\n"
+
+
+if __name__ == "__main__":
+    file = Path(sys.argv[1])
+    file.write_text(with_table(file.read_text(encoding="utf-8")), encoding="utf-8")
