@@ -46,7 +46,11 @@ class Sender:
 
     def _ingest(self, client: httpx.AsyncClient) -> IngestClient:
         return IngestClient(
-            client, RetryPolicy(give_up_after=60), sleep=self._sleep, clock=lambda: self.seconds, luck=lambda: 0.0
+            client,
+            RetryPolicy(give_up_after=60),
+            sleep=self._sleep,
+            clock=lambda: self.seconds,
+            random_fraction=lambda: 0.0,
         )
 
     async def deliver(self, *ids: str) -> list[tuple[str, str | None]]:

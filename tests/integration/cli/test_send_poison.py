@@ -56,7 +56,7 @@ class Patience:
 
     def ingest(self, client: httpx.AsyncClient, **policy: Any) -> IngestClient:
         return IngestClient(
-            client, RetryPolicy(**policy), sleep=self.sleep, clock=lambda: self.seconds, luck=lambda: 0.5
+            client, RetryPolicy(**policy), sleep=self.sleep, clock=lambda: self.seconds, random_fraction=lambda: 0.5
         )
 
 

@@ -16,10 +16,10 @@ NOW = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
 
 def test_waits_double_up_to_a_limit_and_never_end_before_the_server_asks() -> None:
     policy = RetryPolicy(first=1, longest=8)
-    assert [policy.delay(failures, 0, luck=1.0) for failures in range(1, 7)] == [1, 2, 4, 8, 8, 8]
-    assert [policy.delay(failures, 0, luck=0.0) for failures in range(1, 5)] == [0.5, 1, 2, 4]
-    assert policy.delay(10_000, 0, luck=1.0) == 8
-    assert policy.delay(1, 30, luck=0.0) >= 30
+    assert [policy.delay(failures, 0, random_fraction=1.0) for failures in range(1, 7)] == [1, 2, 4, 8, 8, 8]
+    assert [policy.delay(failures, 0, random_fraction=0.0) for failures in range(1, 5)] == [0.5, 1, 2, 4]
+    assert policy.delay(10_000, 0, random_fraction=1.0) == 8
+    assert policy.delay(1, 30, random_fraction=0.0) >= 30
 
 
 def test_verdicts_settle_all_but_what_is_to_be_sent_again() -> None:
