@@ -59,7 +59,7 @@ def _bodies() -> list[Attempt]:
         "control characters": json.dumps([{**_EVENT, "user_id": "\x1b[2J\x9b\u202e"}] * 500).encode(),
         "combining marks": json.dumps([{**_EVENT, "user_id": "e" + "\u0301" * 400}] * 300).encode(),
         "joiners": json.dumps([{**_EVENT, "user_id": "a\u200db" * 150}] * 300).encode(),
-        "bytes that are no UTF-8": b"[" + b"\xff" * 500_000 + b"]",
+        "invalid UTF-8": b"[" + b"\xff" * 500_000 + b"]",
     }
     long_ids = json.dumps([{**_EVENT, "event_id": f"order-{number}" * 40} for number in range(1_000)]).encode()
     return [
@@ -250,7 +250,7 @@ def _websockets() -> list[Attempt]:
         "a long ping": frame(PING, b"x" * 5_000),
         "two ends": frame(CLOSE, b"\x03\xe8") * 2,
         "an end of one byte": frame(CLOSE, b"\x03"),
-        "no UTF-8": frame(TEXT, b"\xff"),
+        "invalid UTF-8": frame(TEXT, b"\xff"),
     }
     return [
         *(

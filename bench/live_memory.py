@@ -55,9 +55,9 @@ async def measure(directory: Path, events: int) -> None:
         histories = [history_key(event_type) for event_type in EventType]
         used = sum([await redis.memory_usage(key, samples=0) or 0 for key in histories])
         total += report("histories", used, sum([await redis.llen(key) for key in histories]))
-        print(f"together {total / 1e6:.0f} MB")
+        print(f"total {total / 1e6:.0f} MB")
         script = (await redis.info("commandstats"))["cmdstat_evalsha"]
-        print(f"the script held Redis {script['usec'] / events:.1f} us an event, {BATCH} at a time at most")
+        print(f"the script blocked Redis for {script['usec'] / events:.1f} us per event (up to {BATCH} per call)")
     finally:
         await redis.aclose()
         server.stop()

@@ -17,7 +17,7 @@ from schemas.entry import WireEvent
 
 
 async def measure(size: Size) -> list[Figure]:
-    """Measure each number of partitions with each number of workers, on fresh servers each."""
+    """Measure each number of partitions with each number of workers, on new servers each time."""
     events = list(backlog(size.scale_events, Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS})))
     return [
         figure
@@ -43,5 +43,5 @@ async def _measured(events: Sequence[WireEvent], partitions: int, workers: int) 
             note=f"transactions: {drained.sessions.shares()}",
             point=Point("scale-out", curve, workers, "workers"),
         ),
-        Figure(f"{name}: waits for locks, of a batch", lock_ms, "ms"),
+        Figure(f"{name}: lock waits per batch", lock_ms, "ms"),
     ]

@@ -49,7 +49,7 @@ def application(name: str | None = None) -> typer.Typer:
     """
     app = typer.Typer(
         name="analytics",
-        help="StudyIn Analytics: learner events in over HTTP, dashboard answers out.",
+        help="StudyIn Analytics: collects learner events over HTTP and serves figures for dashboards.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

@@ -111,7 +111,7 @@ def _make_learner(rng: Random, number: int) -> Learner:
 def study_session(learner: Learner, rng: Random) -> Iterator[Step]:
     """Yield the steps of a session, in order. The learner's progress grows as the steps are consumed.
 
-    One session in eight has no `session_end`. The caller adds the duration to the others'.
+    One session in eight has no `session_end`. The caller adds the duration to each `session_end`.
     """
     xp_before = learner.xp
     material_id, material_type = _choose_material(learner, rng)

@@ -52,12 +52,12 @@ class RetryPolicy:
     attempts: int = 3
     """Number of failures with status 500 before a request is halved, and of a single event before it is poison."""
 
-    def delay(self, failures: int, retry_after: float, luck: float) -> float:
+    def delay(self, failures: int, retry_after: float, random_fraction: float) -> float:
         """Return the delay after `failures` consecutive failures (1 or more), at least `retry_after`.
 
-        `luck` in [0, 1) is the jitter.
+        `random_fraction` in [0, 1) is the jitter.
         """
-        return retry_after + Backoff(self.first, self.longest).equal_jitter(failures, luck)
+        return retry_after + Backoff(self.first, self.longest).equal_jitter(failures, random_fraction)
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class IngestClient:
     """Receives the reason of a delay. A repeated reason is reported again only after an event was settled."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
-    luck: Callable[[], float] = field(default=random.random)
+    random_fraction: Callable[[], float] = field(default=random.random)
     accepted: bytes | None = field(default=None, init=False)
     """The last accepted event."""
     _reported: str | None = field(default=None, init=False)
@@ -100,7 +100,7 @@ class IngestClient:
         if reason != self._reported:
             self._reported = reason
             self.on_delay(reason)
-        await self.sleep(self.policy.delay(failures, retry_after, self.luck()))
+        await self.sleep(self.policy.delay(failures, retry_after, self.random_fraction()))
 
     def record_settled(self, accepted: bytes | None) -> None:
         """Record that an event was settled; `accepted` is an accepted event, if there is one."""

@@ -40,10 +40,10 @@ class Books:
         self._counts: Counter[str] = Counter()
         # reentrant: a signal handler may track in the thread that it interrupts
         self._lock = threading.RLock()
-        self._untold = 0
+        self._drops_to_report = 0
         self._unreported = 0
         self._lost_letters = 0
-        self._told_at = float("-inf")
+        self._last_report = float("-inf")
 
     def add(self, name: str, count: int = 1) -> None:
         """Add events to a field of Stats."""
@@ -55,11 +55,11 @@ class Books:
         with self._lock:
             self._counts["dropped"] += count
             self._unreported += count
-            self._untold += count
-            if now < self._told_at + SECONDS_BETWEEN_REPORTS:
+            self._drops_to_report += count
+            if now < self._last_report + SECONDS_BETWEEN_REPORTS:
                 return 0
-            untold, self._untold, self._told_at = self._untold, 0, now
-            return untold
+            due, self._drops_to_report, self._last_report = self._drops_to_report, 0, now
+            return due
 
     def set_aside(self, *, is_kept: bool) -> None:
         """Count an event that is set aside. One that is not stored is lost and will be reported to ingest."""

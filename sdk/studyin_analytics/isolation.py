@@ -42,7 +42,7 @@ class Isolation:
         """Record that a request with several events failed. Returns the delay before its first half, in seconds."""
         self.limit = events // 2
         self._others_go = False
-        return self._backoff.luck() * self._backoff.first * HALVING_SHARE
+        return self._backoff.random_fraction() * self._backoff.first * HALVING_SHARE
 
     def event_failed(self, was_suspect: bool, now: float) -> float:
         """Record that an event failed alone. Returns the delay before the other events, in seconds."""

@@ -18,12 +18,12 @@ class Backoff:
 
     first: float
     longest: float
-    luck: Callable[[], float]
+    random_fraction: Callable[[], float]
     """Returns a random number in [0, 1)."""
 
     def delay(self, failures: int) -> float:
         """Return the delay after this many consecutive failures (1 or more), in seconds."""
-        return self.luck() * min(self.first * 2.0 ** min(failures - 1, 30), self.longest)
+        return self.random_fraction() * min(self.first * 2.0 ** min(failures - 1, 30), self.longest)
 
 
 def retry_after_seconds(header: str | None, now: datetime) -> float:

@@ -41,15 +41,15 @@ class Sender:
         options: Options,
         books: Books,
         hook: ErrorHook,
-        luck: Callable[[], float],
+        random_fraction: Callable[[], float],
     ) -> None:
         self._store = store
         self._poster = poster
         self._options = options
         self._books = books
         self._hook = hook
-        self._busy_backoff = Backoff(options.first_retry, options.longest_retry, luck)
-        self._refused_backoff = Backoff(options.first_retry, options.refused_retry, luck)
+        self._busy_backoff = Backoff(options.first_retry, options.longest_retry, random_fraction)
+        self._refused_backoff = Backoff(options.first_retry, options.refused_retry, random_fraction)
         self._schedule = Schedule(options.flush_at, options.flush_interval)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -291,9 +291,9 @@ class Sender:
             self._hook.report(EventRejected(_event_id(event), code, pointer, detail))
 
     def _refused(self, answer: SenderRefused, retry_after: float) -> None:
-        is_news, self._is_refused = not self._is_refused, True
+        is_first, self._is_refused = not self._is_refused, True
         self._wait(self._refused_backoff, retry_after)
-        if is_news:
+        if is_first:
             self._hook.report(DeliveryRefused(answer.status, answer.code, answer.detail))
 
     def _failed(self, reason: str, retry_after: float) -> None:

@@ -165,15 +165,15 @@ async def record_sweep(pool: asyncpg.Pool, job: ErasureJob, swept: Swept, *, fin
                 finished,
             )
             # an earlier sweep may have removed something before it crashed, so the last one is always noted
-            await record_swept_residue(connection, swept, anyway=finished)
+            await record_swept_residue(connection, swept, always=finished)
 
 
-async def record_swept_residue(connection: asyncpg.Pool | Connection, swept: Swept, *, anyway: bool = False) -> None:
-    """Note the places where removed bytes may remain in Redis; `anyway`: even if nothing was removed.
+async def record_swept_residue(connection: asyncpg.Pool | Connection, swept: Swept, *, always: bool = False) -> None:
+    """Note the places where removed bytes may remain in Redis; with `always` even if nothing was removed.
 
     Raises StorageUnavailable.
     """
-    places = [REDIS] if anyway or swept.entries or swept.messages else []
+    places = [REDIS] if always or swept.entries or swept.messages else []
     await record_residue(connection, [*places, STREAM] if swept.left else places)
 
 

@@ -81,6 +81,7 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         _READ_TOMBSTONES,
         *_CONNECT,
         *_SCRIPTS,
+        "+info",
         "+time",
         "+get",
         "+exists",

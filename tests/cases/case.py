@@ -1,4 +1,4 @@
-"""Reported cases, as they stand in their file."""
+"""The file format of reported cases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOMENT = re.compile(
 
 @dataclass(frozen=True)
 class Case:
-    """One input and what must come of it."""
+    """One input and its expected result."""
 
     id: str
     kind: str
@@ -28,18 +28,18 @@ class Case:
 
     @property
     def expected(self) -> Mapping[str, Any]:
-        """What the file says; `note` is for people."""
+        """The expected result in the file. `note` is for people only."""
         found: Mapping[str, Any] = self.facts["expected"]
         return found
 
     @property
     def title(self) -> str:
-        """Name of the test: the id and the kind in words that a command line takes."""
+        """Test id: the case id and its kind, without characters that a shell would interpret."""
         return f"{self.id}-{re.sub(r'[^a-z0-9]+', '-', self.kind.lower()).strip('-')}"
 
     @property
     def steps(self) -> list[Mapping[str, Any]] | None:
-        """Requests in order; None when the case is told in words."""
+        """The requests in order; None for a case that is described in prose and needs a script."""
         if "request" in self.facts:
             return [self.facts["request"]]
         steps = self.facts.get("steps")
@@ -49,15 +49,15 @@ class Case:
 
 
 def read_cases(file: Path) -> list[Case]:
-    """Return the cases of a file. Raises ValueError when an id occurs twice."""
+    """Return the cases of a file. Raises ValueError if an id is repeated."""
     cases = [Case(facts["id"], facts["kind"], facts) for facts in json.loads(file.read_text("utf-8"))["cases"]]
     if len({case.id for case in cases}) != len(cases):
-        raise ValueError(f"{file} has an id twice")
+        raise ValueError(f"{file} repeats a case id")
     return cases
 
 
 def at_moment(value: Any, now: datetime) -> Any:
-    """Return a JSON value with each `$NOW` replaced by the moment, in the offset that follows it."""
+    """Return a JSON value in which each `$NOW` is replaced by `now`, in the UTC offset that follows it."""
     match value:
         case str():
             return _MOMENT.sub(lambda found: _moment(found, now), value)
@@ -80,5 +80,5 @@ def _zone(offset: str) -> timezone:
     if offset in ("", "Z"):
         return UTC
     digits = offset[1:].replace(":", "")
-    ahead = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-    return timezone(-ahead if offset[0] == "-" else ahead)
+    distance = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return timezone(-distance if offset[0] == "-" else distance)

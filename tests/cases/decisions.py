@@ -1,4 +1,4 @@
-"""What was decided where a case leaves it open; the documents say the same."""
+"""Expected results that the case file leaves open. They match the documents."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ BY_KIND: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "ids that stand for nobody": {"code": "placeholder_id"},
     }
 )
-"""Expected besides what the case says, where it says nothing of the same name."""
+"""Additional expected fields, by the kind of the case. A field of the case itself has precedence."""
 
 INSTEAD: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
-"""Expected instead of what the case says, by its id."""
+"""Expected results that replace those of the case, by case id."""
 
 
-def decided(case: Case) -> Mapping[str, Any]:
-    """Return what is expected of a case. Raises NotExecutable when nothing is."""
+def expected_result(case: Case) -> Mapping[str, Any]:
+    """Return the expected result of a case. Raises NotExecutable if there is none that can be checked."""
     if case.id in INSTEAD:
         return INSTEAD[case.id]
     expected = {**BY_KIND.get(case.kind, {}), **case.expected}
-    if set(expected) == {"note"} and case.kind not in _JUDGED:
-        raise NotExecutable(f"{case.id} expects nothing but a note: {expected['note']}")
+    if set(expected) == {"note"} and case.kind not in _CHECKED_KINDS:
+        raise NotExecutable(f"{case.id} has only a note as its expected result: {expected['note']}")
     return expected
 
 
-async def assert_as_decided(case: Case, steps: list[Mapping[str, Any]], reply: Reply, system: Assembled) -> None:
-    """Judge what no field of an answer can say. Raises AssertionError."""
+async def assert_special_case(case: Case, steps: list[Mapping[str, Any]], reply: Reply, system: Assembled) -> None:
+    """Check expectations that are not fields of the response. Raises AssertionError."""
     if case.kind == "one learner, two spellings":
         await _assert_one_learner(steps, system)
     elif case.kind == "Segment: session ids":
-        _assert_session_is_told(reply)
+        _assert_session_id_is_recognized(reply)
 
 
-_JUDGED = ("one learner, two spellings", "Segment: session ids")
+_CHECKED_KINDS = ("one learner, two spellings", "Segment: session ids")
 
 
 async def _assert_one_learner(steps: list[Mapping[str, Any]], system: Assembled) -> None:
-    """However they and their achievements are spelled: one learner, each achievement once, all XP."""
+    """All Unicode forms of an id are one learner with each achievement once and the sum of the XP."""
     await system.settled()
     events = [step["json"] for step in steps if step["service"] == "ingest"]
     achievements = {_composed(event["properties"].get("achievement_id", "")) for event in events} - {""}
@@ -71,8 +71,8 @@ def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _assert_session_is_told(reply: Reply) -> None:
-    """Accepted, or refused for what the session id is; not as something that has no place in an event."""
+def _assert_session_id_is_recognized(reply: Reply) -> None:
+    """The event is accepted, or its session id is rejected by value. It is not an unknown property."""
     verdict = reply.document["results"][0]
     assert verdict["status"] == "accepted" or (
         verdict["pointer"].endswith("session_id") and verdict["code"] != "unknown_property"

@@ -1,4 +1,4 @@
-"""What a case expects of an answer, held against it."""
+"""Compares a response with the expected result of a case."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from tests.cases.wire import NotExecutable, Reply
 
 PROBLEM = "application/problem+json"
 
-OF_THE_READER = frozenset({"note", "within_seconds", "stored_endpoint"})
-"""Not judged here: for people, or judged by whoever plays the case."""
+CHECKED_ELSEWHERE = frozenset({"note", "within_seconds", "stored_endpoint"})
+"""Expected fields that are not compared here: a note for people, or checked where the case is run."""
 
 
 def assert_as_expected(expected: Mapping[str, Any], reply: Reply) -> None:
-    """Hold every field of `expected` against an answer. Raises AssertionError and NotExecutable."""
-    told = f"{reply.status} {reply.content[:2000].decode(errors='replace')}"
-    assert_in_house_form(reply, told)
+    """Compare a response with every field of `expected`. Raises AssertionError and NotExecutable."""
+    shown = f"{reply.status} {reply.content[:2000].decode(errors='replace')}"
+    assert_valid_error_format(reply, shown)
     for name, wanted in expected.items():
-        if name in OF_THE_READER:
+        if name in CHECKED_ELSEWHERE:
             continue
         if name == "status_not":
-            assert reply.status not in _listed(wanted), told
+            assert reply.status not in _listed(wanted), shown
         else:
-            assert _is_wanted(name, wanted, reply), f"{name}: {wanted} is expected; {told}"
+            assert _matches(name, wanted, reply), f"{name}: {wanted} was expected; {shown}"
 
 
-def assert_in_house_form(reply: Reply, told: str) -> None:
-    """Whatever is expected: no defect, and every error is a problem document."""
-    assert reply.status != HTTPStatus.INTERNAL_SERVER_ERROR, told
+def assert_valid_error_format(reply: Reply, shown: str) -> None:
+    """Assert that the status is not 500 and that every error is a problem document."""
+    assert reply.status != HTTPStatus.INTERNAL_SERVER_ERROR, shown
     if reply.status >= HTTPStatus.BAD_REQUEST:
-        assert reply.media_type == PROBLEM, told
-        assert reply.document["status"] == reply.status, told
+        assert reply.media_type == PROBLEM, shown
+        assert reply.document["status"] == reply.status, shown
 
 
-def _is_wanted(name: str, wanted: Any, reply: Reply) -> bool:
+def _matches(name: str, wanted: Any, reply: Reply) -> bool:
     match name:
         case "status":
             return reply.status in _listed(wanted)
@@ -47,10 +47,10 @@ def _is_wanted(name: str, wanted: Any, reply: Reply) -> bool:
         case "result":
             return bool(reply.document["results"][0]["status"] == wanted)
         case _:
-            return _is_wanted_of_the_answer(name, wanted, reply.document)
+            return _document_matches(name, wanted, reply.document)
 
 
-def _is_wanted_of_the_answer(name: str, wanted: Any, document: Any) -> bool:
+def _document_matches(name: str, wanted: Any, document: Any) -> bool:
     if not isinstance(document, dict):
         return False
     if name.endswith("_at_least"):
@@ -58,12 +58,12 @@ def _is_wanted_of_the_answer(name: str, wanted: Any, document: Any) -> bool:
     if name.endswith("_at_most"):
         return bool(document[name.removesuffix("_at_most")] <= wanted)
     if name not in document:
-        raise NotExecutable(f"the answer has no field {name}")
+        raise NotExecutable(f"the response has no field {name}")
     return bool(document[name] == wanted)
 
 
 def faults(document: Any) -> Iterator[Mapping[str, Any]]:
-    """Return the places of an answer that say what is wrong: the problem, its errors, the verdicts."""
+    """Yield the parts of a response that may describe an error: the problem, its errors, the verdicts."""
     if isinstance(document, dict):
         yield document
         yield from document.get("errors", ())
@@ -71,17 +71,17 @@ def faults(document: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def assert_stored_endpoint(wanted: str, sent: str, stored: str, stored_of_sibling: str) -> None:
-    """Hold the stored template of a route against what is expected. Raises AssertionError and NotExecutable."""
+    """Compare the stored route template with the expected one. Raises AssertionError and NotExecutable."""
     if wanted.startswith("/"):
         assert stored == wanted
     elif wanted.startswith("not the same as"):
-        assert stored != stored_of_sibling, f"{sent} is not told from its sibling"
+        assert stored != stored_of_sibling, f"{sent} has the same template as its sibling"
     else:
         raise NotExecutable(f"unknown form of stored_endpoint: {wanted}")
 
 
 def sibling_of(endpoint: str) -> str:
-    """Return another route under the same beginning: its last word is another one."""
+    """Return a route that differs from this one in its last word."""
     return re.sub(r"[a-z]+(?=[^a-z]*$)", "siblings", endpoint)
 
 

@@ -1,4 +1,4 @@
-"""Plays a case on a running system: requests as they are told, or a script for what is told in words."""
+"""Runs a case on a running system: sends its requests, or runs its script if it is described in prose."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import asyncpg
 
 from runtime.clock import utc_now
 from tests.cases.case import Case, at_moment
-from tests.cases.decisions import assert_as_decided, decided
+from tests.cases.decisions import assert_special_case, expected_result
 from tests.cases.expectations import assert_as_expected, assert_stored_endpoint, sibling_of
 from tests.cases.scripts import SCRIPTS
 from tests.cases.stage import Stage
@@ -17,17 +17,17 @@ from tests.cases.wire import NotExecutable, Reply, exchange
 from tests.support.assembled import Assembled
 
 
-async def play(case: Case, stage: Stage) -> None:
-    """Play a case and judge it. Raises AssertionError, or NotExecutable for one that nobody understands."""
+async def run_case(case: Case, stage: Stage) -> None:
+    """Run a case and check its result. Raises AssertionError, or NotExecutable if it cannot be run."""
     if case.steps is not None:
-        await _play_requests(case, case.steps, stage)
+        await _run_requests(case, case.steps, stage)
     elif case.id in SCRIPTS:
         await SCRIPTS[case.id](case, stage)
     else:
-        raise NotExecutable(f"{case.id} is told in words, and no script plays it")
+        raise NotExecutable(f"{case.id} is described in prose and has no script")
 
 
-async def _play_requests(case: Case, steps: list[Mapping[str, Any]], stage: Stage) -> None:
+async def _run_requests(case: Case, steps: list[Mapping[str, Any]], stage: Stage) -> None:
     now = utc_now()
     for step in steps[:-1]:
         await exchange(stage.system, at_moment(step, now))
@@ -35,11 +35,11 @@ async def _play_requests(case: Case, steps: list[Mapping[str, Any]], stage: Stag
     if len(steps) > 1:
         await stage.system.settled()
     reply = await exchange(stage.system, last)
-    expected = decided(case)
+    expected = expected_result(case)
     assert_as_expected(expected, reply)
     if "stored_endpoint" in expected:
         await _check_stored_endpoint(expected["stored_endpoint"], last, reply, stage.system)
-    await assert_as_decided(case, at_moment(steps, now), reply, stage.system)
+    await assert_special_case(case, at_moment(steps, now), reply, stage.system)
 
 
 async def _check_stored_endpoint(wanted: str, request: Mapping[str, Any], reply: Reply, system: Assembled) -> None:
@@ -59,5 +59,5 @@ async def _stored_endpoint(reply: Reply, system: Assembled) -> str:
         )
     finally:
         await database.close()
-    assert found is not None, "accepted and not stored"
+    assert found is not None, "the event was accepted but not stored"
     return str(found)

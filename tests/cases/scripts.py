@@ -1,4 +1,4 @@
-"""Which function plays which case that is told in words."""
+"""The script of each case that is described in prose, by case id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases that are told in words: events of certain days and tokens, then a question."""
+"""Scripts of cases about the read service: events on certain days or a special token, then a request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def ask(system: Assembled, path: str) -> Reply:
 
 
 def last_day_of_25_hours(today: date) -> date:
-    """Return the newest date of Rome before today on which clocks were set back."""
+    """Return the last date before `today` on which clocks in Rome were set back."""
     day = today - timedelta(days=1)
     while _utc_offset(day) - _utc_offset(day + timedelta(days=1)) != timedelta(hours=1):
         day -= timedelta(days=1)
@@ -129,7 +129,7 @@ async def a_token_whose_subject_is_a_number(case: Case, stage: Stage) -> None:
 
 
 def signed(claims: Mapping[str, Any]) -> str:
-    """Return a token; the library that makes them for other tests takes only texts as `sub`."""
+    """Return a signed token. The library that other tests use accepts only a string as `sub`."""
     head, body = (_base64(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
     signature = hmac.digest(JWT_SECRET.encode(), f"{head}.{body}".encode(), hashlib.sha256)
     return f"{head}.{body}.{_base64(signature)}"

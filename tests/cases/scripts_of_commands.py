@@ -1,4 +1,4 @@
-"""Cases of the command line: each is run as somebody at a terminal runs it."""
+"""Scripts of cases about the command line. Each command runs in a process of its own."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tests.support.terminal import Ended
 
 
 async def run(stage: Stage, *arguments: str, stdin: bytes = b"", **environment: str) -> Ended:
-    """Run a command to its end."""
+    """Run a command until it exits. Returns its exit code and output."""
     settings = stage.system.settings
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli.main", *arguments, "--data-dir", str(stage.place)),
+        *(sys.executable, "-m", "cli.main", *arguments, "--data-dir", str(stage.directory)),
         env={
             "REDIS_URL": settings.redis_dsn,
             "DATABASE_URL": settings.database_dsn,
@@ -68,7 +68,7 @@ async def accepted(stage: Stage, file: Path) -> int:
 async def the_same_line_in_two_files(case: Case, stage: Stage) -> None:
     line = case.facts["files"]["monday.ndjson"]
     for name in case.facts["files"]:
-        file = stage.place / name
+        file = stage.directory / name
         file.write_text(line + "\n")
         assert await accepted(stage, file) == 1
     await stage.system.settled()
@@ -78,13 +78,13 @@ async def the_same_line_in_two_files(case: Case, stage: Stage) -> None:
 
 
 async def gzip_with_an_end_of_line_behind_it(case: Case, stage: Stage) -> None:
-    file = stage.place / "big.ndjson.gz"
+    file = stage.directory / "big.ndjson.gz"
     file.write_bytes(gzip.compress(lines("trailing", 2000)) + b"\r\n")
     assert await accepted(stage, file) == case.expected["accepted"]
 
 
 async def gzip_with_zeros_behind_it(case: Case, stage: Stage) -> None:
-    file = stage.place / "trail0.ndjson.gz"
+    file = stage.directory / "trail0.ndjson.gz"
     file.write_bytes(gzip.compress(lines("zeros", 5)) + bytes(512))
     assert await accepted(stage, file) == case.expected["accepted"]
 

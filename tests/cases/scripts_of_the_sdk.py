@@ -1,4 +1,4 @@
-"""Cases of the Python SDK."""
+"""Scripts of cases about the Python SDK."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tests.support.waiting import eventually
 async def one_event_among_a_hundred(case: Case, stage: Stage) -> None:
     tracker = SyncAnalyticsTracker(f"http://{stage.system.ingest}", write_key=WRITE_KEY)
     try:
-        for told in case.facts["call"]["events"]:
-            facts = {name: value for name, value in told.items() if name not in ("times", "event")}
-            for _ in range(told["times"]):
-                getattr(tracker, f"track_{told['event']}")(user_id="crowded", **facts)
+        for call in case.facts["call"]["events"]:
+            facts = {name: value for name, value in call.items() if name not in ("times", "event")}
+            for _ in range(call["times"]):
+                getattr(tracker, f"track_{call['event']}")(user_id="crowded", **facts)
         await eventually(lambda: tracker.stats().accepted >= case.expected["accepted_at_least"])
         assert await asyncio.to_thread(tracker.flush, 10)
         assert tracker.stats().pending == 0
@@ -32,7 +32,7 @@ async def one_event_among_a_hundred(case: Case, stage: Stage) -> None:
 WITH_A_WRONG_KEY = """
 import sys
 from studyin_analytics import SyncAnalyticsTracker
-tracker = SyncAnalyticsTracker(sys.argv[1], write_key="a key that nobody knows")
+tracker = SyncAnalyticsTracker(sys.argv[1], write_key="an unknown key")
 for _ in range(50):
     tracker.track_xp_earned(user_id="unheard", xp_amount=1)
 """
@@ -41,7 +41,7 @@ for _ in range(50):
 async def a_short_script_with_a_wrong_key(case: Case, stage: Stage) -> None:
     assert set(case.expected) == {"note"}
     ended = await asyncio.to_thread(run_script, WITH_A_WRONG_KEY, f"http://{stage.system.ingest}")
-    assert ended.stderr.strip(), "fifty events are lost, and nobody says so"
+    assert ended.stderr.strip(), "fifty events were lost without a message"
 
 
 async def ids_of_other_types(case: Case, stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""Where a case is played."""
+"""The environment in which a case runs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tests.support.assembled import Assembled
 
 @dataclass(frozen=True)
 class Stage:
-    """A running system, and a directory of one case alone."""
+    """A running system and a directory that only this case uses."""
 
     system: Assembled
-    place: Path
+    directory: Path
 
 
 Script = Callable[[Case, Stage], Awaitable[None]]
-"""Plays and judges a case that is told in words."""
+"""Runs a case that is described in prose and checks its result. Raises AssertionError."""

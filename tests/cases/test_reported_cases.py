@@ -1,4 +1,4 @@
-"""Every reported case on a running system; `--cases-file FILE` plays those of another file of the same form."""
+"""Runs every reported case on a running system. `--cases-file FILE` selects another file in the same format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import redis
 
 from runtime.settings import Settings
 from tests.cases.case import REPORTED, Case, read_cases
-from tests.cases.playing import play
+from tests.cases.playing import run_case
 from tests.cases.scripts import SCRIPTS
 from tests.cases.stage import Stage
 from tests.support import access, databases
@@ -21,7 +21,7 @@ from tests.support.assembled import Assembled, assembled
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 RETENTION_DAYS = 400
-"""So long that a day of 25 hours lies within it."""
+"""More than a year, so that a 25-hour day is always within the retention."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -54,10 +54,10 @@ async def system(settings_of_all: Settings) -> AsyncIterator[Assembled]:
         yield running
 
 
-async def test_a_reported_case_comes_out_right(case: Case, system: Assembled, tmp_path: Path) -> None:
-    await play(case, Stage(system, tmp_path))
+async def test_a_reported_case_has_the_expected_result(case: Case, system: Assembled, tmp_path: Path) -> None:
+    await run_case(case, Stage(system, tmp_path))
 
 
-async def test_every_script_plays_a_case_of_the_file() -> None:
+async def test_every_script_belongs_to_a_case_of_the_file() -> None:
     known = {case.id for case in read_cases(REPORTED)}
     assert set(SCRIPTS) - known == set()

@@ -1,4 +1,4 @@
-"""HTTP as it stands on the wire: nothing is added, merged, escaped or reordered that a case does not say."""
+"""A raw HTTP client. It does not merge, escape or reorder anything and adds only headers that a case omits."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ CREDENTIALS = {
 
 
 class NotExecutable(Exception):
-    """The case says something that this reader does not understand."""
+    """The case has an element that this runner does not support."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The final answer to a request. Names of headers are in lower case."""
+    """The final response to a request. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -39,12 +39,12 @@ class Reply:
 
     @property
     def document(self) -> Any:
-        """The body as JSON; None when it is something else."""
+        """The parsed JSON body; None if the body is not JSON."""
         return json.loads(self.content) if self.media_type.endswith("json") else None
 
 
 async def exchange(system: Assembled, request: Mapping[str, Any]) -> Reply:
-    """Send the request over a connection of its own and return the final answer. Raises NotExecutable."""
+    """Send the request over a new connection and return the final response. Raises NotExecutable."""
     unknown = set(request) - {"service", "method", "path", "auth", "json", "raw", "headers", "http_version"}
     if unknown:
         raise NotExecutable(f"unknown parts of a request: {sorted(unknown)}")
@@ -60,7 +60,7 @@ async def exchange(system: Assembled, request: Mapping[str, Any]) -> Reply:
 
 
 def request_bytes(request: Mapping[str, Any], host: str) -> bytes:
-    """Return head and body. Raises NotExecutable."""
+    """Return the bytes of the request: head and body. Raises NotExecutable."""
     headers = {"Host": host}
     auth = request.get("auth") or "none"
     if auth not in CREDENTIALS:

@@ -1,4 +1,4 @@
-"""The architecture document is true: its drawing is current, and the files it names exist."""
+"""The architecture document is current: its drawing matches its source, and the files it names exist."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMED = re.compile(rf"`((?:{PACKAGES}|docs|examples|tests)/[\w./-]*)`")
 
 
 def source_texts(source: str) -> list[str]:
-    """Return the texts of the labels, in the order of the alphabet."""
+    """Return the texts of the labels, sorted."""
     labels = re.findall(r"label=<(.*)>[,\]]", source)
     parts = [part for label in labels for part in re.split(r"<[^>]+>", label)]
     return sorted(html.unescape(part) for part in parts if part)

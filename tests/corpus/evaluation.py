@@ -15,7 +15,7 @@ from tests.corpus.personal_forms import KINDS
 
 FOLDER: Final = Path(__file__).parent
 CHOSEN: Final = FOLDER / "personal.jsonl"
-"""Texts with which the detectors were developed, hard in both directions."""
+"""Texts of the development of the detectors: personal but hard to detect, or harmless but like personal ones."""
 
 HELD_BACK: Final = FOLDER / "held_back.jsonl"
 """Texts written before the detectors and not looked at during their development."""
@@ -31,14 +31,14 @@ _END: Final = "<!-- /evaluation -->\n"
 
 
 class Share(NamedTuple):
-    """How many texts were found to be personal."""
+    """The number of texts that were detected as personal, of a total."""
 
     found: int
     total: int
 
     @property
     def ratio(self) -> float:
-        """Return the share that was found, from 0 to 1."""
+        """The detected share, from 0 to 1."""
         return self.found / self.total
 
     def __str__(self) -> str:
@@ -46,7 +46,7 @@ class Share(NamedTuple):
 
 
 def share_of(texts: Iterable[str]) -> Share:
-    """Return how many of the texts are found."""
+    """Return how many of the texts are detected as personal."""
     results = [find_personal(text) is not None for text in texts]
     return Share(sum(results), len(results))
 
@@ -67,7 +67,7 @@ def generated(name: str, make: Callable[[Random], str], count: int = GENERATED, 
 
 
 def by_kind() -> dict[str, tuple[Share, Share, Share]]:
-    """Return the shares found of each kind: of the chosen, the held back, and the generated texts."""
+    """Return the detection rates of each kind: for the chosen, the held-back and the generated texts."""
     chosen, held_back = labelled(CHOSEN), labelled(HELD_BACK)
     return {
         kind: (share_of(chosen[kind]), share_of(held_back[kind]), share_of(generated(kind, make)))
@@ -76,21 +76,21 @@ def by_kind() -> dict[str, tuple[Share, Share, Share]]:
 
 
 def by_family() -> dict[str, Share]:
-    """Return the share found, wrongly, of each family of harmless texts."""
+    """Return the false-positive rate of each family of harmless texts."""
     return {family: share_of(generated(family, make)) for family, make in FAMILIES.items()}
 
 
 def harmless_chosen() -> tuple[Share, Share]:
-    """Return the share found of harmless texts: of the chosen ones and those held back."""
+    """Return the false-positive rates of the chosen and of the held-back harmless texts."""
     return share_of(labelled(CHOSEN)[HARMLESS]), share_of(labelled(HELD_BACK)[HARMLESS])
 
 
 def with_tables(document: str) -> str:
-    """Return the document with the current figures between its two marks. Raises ValueError without the marks."""
+    """Return the document with the current figures between its two markers. Raises ValueError if one is missing."""
     before, start, rest = document.partition(_START)
     _, end, after = rest.partition(_END)
     if not (start and end):
-        raise ValueError("the document has no marks for the figures of the detectors")
+        raise ValueError("the document has no evaluation markers")
     lines = "".join(f"{line}\n" for line in _lines())
     return f"{before}{start}{lines}{end}{after}"
 

@@ -106,7 +106,7 @@ async def test_a_span_holds_parsed_values_of_bounded_length_and_no_text_of_the_c
     assert max(len(str(one)) for one in found) < 500
 
 
-async def test_what_was_refused_is_on_record_too_but_for_strangers(
+async def test_refusals_are_audited_except_those_of_unauthenticated_callers(
     client: httpx.AsyncClient, database: asyncpg.Connection
 ) -> None:
     for headers in ({}, bearer("no-such-key"), bearer("a.b.c")):
@@ -135,7 +135,7 @@ async def test_a_question_that_meets_a_defect_is_on_record(
     assert entry["subject"] is not None
 
 
-async def test_no_answer_leaves_that_cannot_be_put_on_record(
+async def test_no_response_is_sent_that_cannot_be_audited(
     client: httpx.AsyncClient, database: asyncpg.Connection
 ) -> None:
     await database.execute("ALTER TABLE audit_log RENAME TO gone")
@@ -154,7 +154,7 @@ async def test_answers_at_the_same_moment_share_a_commit_and_are_all_on_record(
     assert await database.fetchval("SELECT count(DISTINCT xmin::text) FROM audit_log") < 100
 
 
-async def test_an_entry_that_is_not_written_is_told_to_those_who_wait_for_it_alone() -> None:
+async def test_a_failed_audit_entry_fails_only_the_requests_that_wait_for_it() -> None:
     written: list[list[str]] = []
     away = True
 

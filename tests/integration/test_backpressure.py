@@ -90,7 +90,7 @@ async def test_every_partition_counts(redis: Redis) -> None:
     assert 0 < (await measure_load(redis, 1)).unsettled < 100
 
 
-async def test_a_backlog_that_redis_cannot_tell_counts_only_what_is_in_hand(redis: Redis) -> None:
+async def test_an_unknown_backlog_counts_only_pending_entries(redis: Redis) -> None:
     await append(redis, 10)
     await ensure_group(redis, 0, STORE_GROUP)
     await redis.xreadgroup(STORE_GROUP, "worker", {KEY: ">"}, count=3)
@@ -134,7 +134,7 @@ async def test_a_backlog_past_its_limit_is_refused_until_it_is_stored(
         assert (await client.post(BATCH, json=[GOOD, GOOD])).status_code == 202
 
 
-async def test_ingest_says_no_before_redis_does(redis: Redis, redis_url: str) -> None:
+async def test_ingest_refuses_before_redis_is_full(redis: Redis, redis_url: str) -> None:
     async with ingest(redis, settings_for(redis_url)) as (client, gauge):
         used = (await redis.info("memory"))["used_memory"]
         try:
@@ -170,7 +170,7 @@ async def test_what_is_refused_is_not_read(redis: Redis, redis_url: str) -> None
     assert sent[0]["status"] == 503
 
 
-async def test_senders_are_not_all_told_the_same_moment(redis: Redis, redis_url: str) -> None:
+async def test_retry_after_has_jitter(redis: Redis, redis_url: str) -> None:
     await append(redis, 2)
     async with ingest(redis, settings_for(redis_url, max_backlog_events=1)) as (client, gauge):
         await gauge.sample()
@@ -195,7 +195,7 @@ async def test_a_key_past_its_limit_is_refused_whole_and_nobody_else_is(redis: R
         assert (await client.post(BATCH, json=[GOOD] * 500, headers=other)).status_code == 202
 
 
-async def test_a_sender_that_obeys_is_never_refused_twice_in_a_row(redis: Redis, redis_url: str) -> None:
+async def test_a_sender_that_honours_retry_after_is_not_refused_twice_in_a_row(redis: Redis, redis_url: str) -> None:
     statuses: list[int] = []
 
     async def note(response: httpx.Response) -> None:

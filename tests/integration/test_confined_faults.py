@@ -102,11 +102,11 @@ async def test_a_fault_of_one_event_costs_its_neighbours_nothing(client: httpx.A
     assert value(metrics.INGEST_EVENTS.labels("rejected")) == rejected + 1
 
 
-async def test_a_batch_without_faults_does_not_speak_of_them(client: httpx.AsyncClient) -> None:
+async def test_a_batch_without_faults_does_not_mention_them(client: httpx.AsyncClient) -> None:
     assert set((await client.post(BATCH, json=[view("a")])).json()) == {"received", "accepted", "rejected", "results"}
 
 
-async def test_a_batch_of_faults_alone_is_told_so(client: httpx.AsyncClient, redis: Redis) -> None:
+async def test_a_batch_with_only_faults_reports_them(client: httpx.AsyncClient, redis: Redis) -> None:
     reply = await client.post(BATCH, json=[view(POISON)] * 2)
     assert (reply.status_code, reply.json()["retry"]) == (207, 2)
     assert await materials(redis) == []

@@ -114,7 +114,7 @@ async def conflicts(settings: Settings) -> list[tuple[str, str, str, int]]:
     return [tuple(row) for row in rows]
 
 
-async def test_an_id_of_one_service_swallows_no_event_of_another(services: Services, counted: Counted) -> None:
+async def test_equal_ids_of_two_services_are_two_events(services: Services, counted: Counted) -> None:
     [one] = await services.send(SHOP, xp(user="ada"))
     [other] = await services.send(SCHOOL, xp(user="ben"))
     assert one != other
@@ -137,9 +137,7 @@ async def test_a_uuid_names_the_same_event_whoever_sends_it(services: Services) 
     assert await services.total_xp("ada") == 10
 
 
-async def test_events_that_share_an_id_are_counted_and_told(
-    services: Services, counted: Counted, tmp_path: Path
-) -> None:
+async def test_conflicts_of_ids_are_counted_and_reported(services: Services, counted: Counted, tmp_path: Path) -> None:
     own, shared = "order-4711", str(uuid4())
     view = {"event_type": "material_view", "properties": {"material_id": "limits-1"}}
     await services.send(SHOP, xp(own), xp(shared))

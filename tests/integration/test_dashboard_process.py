@@ -92,7 +92,7 @@ async def process(redis_url: str, database_url: str, tmp_path: Path) -> AsyncIte
         yield Process(child, client, log)
 
 
-async def test_it_says_neither_who_was_asked_about_nor_who_asked(process: Process) -> None:
+async def test_logs_name_neither_the_learner_nor_the_caller(process: Process) -> None:
     learner, reader = bearer(TOKEN), bearer(access.READ_KEY)
     for path, headers in (
         (OVERVIEW, learner),
@@ -138,7 +138,7 @@ async def test_it_starts_while_postgres_is_away(redis_url: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_told_to_stop_it_finishes_what_it_began(
+async def test_a_shutdown_finishes_requests_in_progress(
     process: Process, database_url: str, number: signal.Signals
 ) -> None:
     connection = await asyncpg.connect(database_url)
@@ -155,7 +155,7 @@ async def test_told_to_stop_it_finishes_what_it_began(
     assert (await process.stopped())[0] == 0
 
 
-async def test_told_to_stop_it_ends_streams_of_live_events(process: Process) -> None:
+async def test_a_shutdown_ends_streams_of_live_events(process: Process) -> None:
     address = f"ws://{process.client.base_url.netloc.decode()}{LIVE}"
     async with connect(address, additional_headers=bearer(access.EVENTS_KEY), proxy=None) as socket:
         await socket.recv()

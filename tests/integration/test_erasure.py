@@ -208,7 +208,7 @@ async def test_an_entry_that_comes_again_after_the_erasure_is_booked_once(
     assert (await mentions(database, redis, who)).keys() == REMAINS
 
 
-async def test_active_users_lose_whoever_is_erased_and_requests_lose_nothing(
+async def test_an_erasure_removes_the_learner_from_active_users_but_not_their_requests(
     settings: Settings, redis: Redis, pool: Pool
 ) -> None:
     moment = datetime.now(UTC)

@@ -126,7 +126,7 @@ async def test_the_doctor_says_which_groups_are_ignored_and_does_not_warn_of_the
     assert found.detail.endswith(", ignored")
 
 
-async def test_names_that_are_no_text_or_would_move_the_cursor_harm_nobody(
+async def test_group_names_with_invalid_or_control_characters_are_harmless(
     settings: Settings, redis: Redis, tmp_path: Path
 ) -> None:
     for name in (b"\xff\xfe", b"\x1b[31mred\nline", b"x" * 5_000):
@@ -157,7 +157,7 @@ async def test_the_age_of_what_each_kind_of_group_needs_is_measured(redis: Redis
     assert oldest_needed("other") == 0
 
 
-async def test_strangers_cannot_grow_the_metrics(redis: Redis) -> None:
+async def test_foreign_groups_do_not_add_metric_series(redis: Redis) -> None:
     await measure_needs(redis, [0], [])
     before = series()
     for number in range(50):

@@ -285,7 +285,7 @@ async def test_a_handshake_behind_a_request_that_is_being_answered_opens_no_sock
     assert [one.status for one in given] == [200, 426, 200]
 
 
-async def test_no_answer_names_the_host_that_was_asked_for(ingest: Place, dashboard: Place) -> None:
+async def test_responses_do_not_repeat_the_requested_host(ingest: Place, dashboard: Place) -> None:
     foreign = b"host: evil.example\r\n" + CLOSE
     for place in (ingest, dashboard):
         for path in ("/", "/docs/", "/docs", "/livez/", "/readyz//", "//evil.example/", "/api/analytics", f"{SYSTEM}/"):

@@ -176,7 +176,7 @@ async def test_what_is_no_origin_is_refused(services: Services) -> None:
 TELLING = re.compile(r"(?i)traceback|uvicorn|starlette|fastapi|asyncpg|python/|pydantic|\.py\b|/site-packages/|select ")
 
 
-async def test_no_answer_tells_of_the_inside(services: Services, settings: Settings, redis: Redis) -> None:
+async def test_responses_reveal_no_internals(services: Services, settings: Settings, redis: Redis) -> None:
     transport = httpx.ASGITransport(create_app(settings, redis, asyncio.Event()))
     async with (
         client_of(services) as dashboard,

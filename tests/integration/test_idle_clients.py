@@ -141,7 +141,7 @@ def test_requests_sent_ahead_are_not_gathered_without_end(settings: Settings) ->
         assert process.megabytes() - before < 20
 
 
-def test_with_few_descriptors_silent_clients_lock_nobody_out(settings: Settings) -> None:
+def test_idle_clients_do_not_exhaust_few_descriptors(settings: Settings) -> None:
     with ingest(settings, descriptors=128) as process:
         for _ in range(10):
             for _ in range(40):
@@ -152,9 +152,7 @@ def test_with_few_descriptors_silent_clients_lock_nobody_out(settings: Settings)
         assert process.counted('analytics_refused_connections_total{reason="descriptors"}') == 0
 
 
-def test_without_descriptors_who_is_served_notices_nothing_and_others_are_served_once_some_are_free(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_without_descriptors_open_connections_work_and_new_ones_wait(settings: Settings, tmp_path: Path) -> None:
     said = tmp_path / "stderr"
     with said.open("wb") as log, ingest(settings, log=log) as process:
         limit = process.descriptors() + 8
@@ -186,7 +184,7 @@ def test_without_descriptors_who_is_served_notices_nothing_and_others_are_served
     ],
     ids=["in total", "from one address"],
 )
-def test_whoever_finds_no_place_is_told_so(
+def test_a_connection_over_the_limit_gets_an_error_response(
     settings: Settings, share: str, places: int, answer: tuple[bytes, bytes]
 ) -> None:
     with ingest(settings, ANALYTICS_MAX_CONNECTIONS="16", ANALYTICS_MAX_CONNECTIONS_PER_ADDRESS=share) as process:

@@ -73,7 +73,7 @@ async def test_an_accepted_event_is_in_the_stream_under_its_pseudonym(
     assert found.event_id.version == 7
 
 
-async def test_what_is_stored_otherwise_than_it_was_sent_is_said(client: httpx.AsyncClient, redis: Redis) -> None:
+async def test_changes_before_storage_are_reported(client: httpx.AsyncClient, redis: Redis) -> None:
     facts = {"endpoint": "/courses/42?user=ada", "method": "GET", "status_code": 200, "duration_ms": 1.5}
     sent = {"event_type": "api_request", "properties": facts}
     single = (await client.post(TRACK, json=sent)).json()
@@ -193,7 +193,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("bad", "code", "pointer"), BAD.values(), ids=BAD)
-async def test_a_bad_event_is_told_what_is_wrong_and_its_neighbours_are_kept(
+async def test_a_bad_event_is_rejected_with_a_reason_and_the_others_are_kept(
     client: httpx.AsyncClient, redis: Redis, bad: str, code: str, pointer: str | None
 ) -> None:
     good = json.dumps(GOOD)
@@ -250,7 +250,7 @@ async def test_a_bad_event_is_told_what_is_wrong_and_its_neighbours_are_kept(
         (b"[1]", {"authorization": f"Bearer {ADMIN_KEY}"}, 403),
     ],
 )
-async def test_a_request_that_cannot_be_served_is_told_why(
+async def test_a_refused_request_gets_the_reason(
     client: httpx.AsyncClient, redis: Redis, content: bytes, headers: dict[str, str], status: int
 ) -> None:
     reply = await client.post(BATCH, content=content, headers={"content-type": "application/json"} | headers)
@@ -342,7 +342,7 @@ async def test_every_answer_has_a_request_id_and_careful_headers(client: httpx.A
     assert own[0] != own[1]
 
 
-async def test_what_every_process_answers(client: httpx.AsyncClient) -> None:
+async def test_health_and_metrics_are_served(client: httpx.AsyncClient) -> None:
     await client.post(TRACK, json=GOOD)
     assert (await client.get("/livez")).json()["ok"]
     assert (await client.get("/readyz")).json()["ok"]
@@ -364,7 +364,9 @@ async def test_the_documentation_needs_no_other_host(client: httpx.AsyncClient) 
     ("method", "path", "status"),
     [("GET", TRACK, 405), ("POST", "/nowhere", 404), ("BREW", "/x", 404)],
 )
-async def test_nothing_else_is_here(client: httpx.AsyncClient, method: str, path: str, status: int) -> None:
+async def test_unknown_paths_and_methods_are_problem_documents(
+    client: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
     reply = await client.request(method, path)
     assert reply.status_code == status
     assert reply.headers["content-type"] == "application/problem+json"

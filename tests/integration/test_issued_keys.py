@@ -169,7 +169,7 @@ async def test_the_read_service_follows_too(settings: Settings, operator: Operat
         await following
 
 
-async def test_who_guesses_is_told_to_wait_and_the_good_key_beside_passes(settings: Settings, redis: Redis) -> None:
+async def test_guessed_keys_are_rate_limited_and_a_good_key_still_works(settings: Settings, redis: Redis) -> None:
     good = json.loads((await redis.get(API_KEYS)) or "[]")
     assert good == []
     async with ingest(settings, redis) as client:

@@ -106,7 +106,7 @@ async def test_export_and_erasure_reach_what_is_under_every_key(
     assert await total_xp(rotated) == [0, 0, 0]
 
 
-async def test_who_was_erased_before_the_change_stays_erased_after_it(
+async def test_erased_learners_stay_erased_after_a_key_rotation(
     settings: Settings, rotated: Settings, redis: Redis
 ) -> None:
     await send(settings, redis, 1, 2)
@@ -120,7 +120,7 @@ async def test_who_was_erased_before_the_change_stays_erased_after_it(
     assert await total_xp(rotated, "ben") == [11, 11, 11]
 
 
-async def test_an_ingest_that_does_not_know_who_is_erased_takes_nothing(
+async def test_ingest_refuses_events_until_it_has_the_tombstones(
     settings: Settings, rotated: Settings, redis: Redis
 ) -> None:
     policy = acceptance_policy(rotated)
@@ -186,7 +186,7 @@ def test_the_next_value_has_every_older_key(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-async def test_where_a_new_key_goes_is_the_operators_choice(settings: Settings, tmp_path: Path) -> None:
+async def test_the_operator_chooses_where_a_new_key_is_written(settings: Settings, tmp_path: Path) -> None:
     operator = Operator(settings, tmp_path)
     ended = await operator.run("keys", "rotate-pseudonym", "--out", str(tmp_path / "keys"))
     assert (ended.code, ended.out) == (0, "")

@@ -266,7 +266,7 @@ async def test_a_worker_goes_on_when_redis_is_back(settings: Settings, redis: Re
     assert len(await timeline(redis)) == 10
 
 
-async def test_nothing_of_what_was_published_stays_in_hand(redis: Redis) -> None:
+async def test_published_entries_do_not_stay_pending(redis: Redis) -> None:
     await append_events(redis, xp(range(10)))
     stop = asyncio.Event()
     consumer = Consumer(redis, 0, LIVE_GROUP, "me", claim_idle_seconds=120)
@@ -291,7 +291,7 @@ async def test_maintenance_looks_after_the_live_group_too(settings: Settings, re
     await pool.close()
 
 
-async def test_doctor_tells_how_late_live_events_are(
+async def test_doctor_reports_the_lag_of_live_events(
     settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def found() -> tuple[str, str]:

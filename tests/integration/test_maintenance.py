@@ -61,7 +61,7 @@ def grown(names: tuple[str, ...], outcome: str, before: dict[str, float]) -> boo
     return all(count > before[name] for name, count in turns(names, outcome).items())
 
 
-async def test_a_chore_whose_server_is_away_is_counted_and_the_others_go_on(settings: Settings) -> None:
+async def test_an_unreachable_server_fails_one_chore_and_not_the_others(settings: Settings) -> None:
     alone = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1/0")})
     failed, done = turns(OF_REDIS, "failed"), turns(OF_POSTGRES, "ok")
     async with maintained(alone):
@@ -69,7 +69,7 @@ async def test_a_chore_whose_server_is_away_is_counted_and_the_others_go_on(sett
         assert metrics.IS_LEADER._value.get() == 1
 
 
-async def test_who_loses_the_lock_stops_leading_and_somebody_leads_again(
+async def test_losing_the_lock_ends_leadership_and_another_process_takes_it(
     settings: Settings, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance, "STAND_BY_SECONDS", 0.05)

@@ -74,7 +74,7 @@ async def test_what_cannot_be_parsed_is_a_problem_and_the_end(places: dict[str, 
         assert b"xxxx" not in given.body
 
 
-async def test_a_client_that_is_too_slow_is_told_so(ingest: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_client_gets_408(ingest: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.05)
     given = await answer(ingest, b"GET / HT")
     assert (given.status, given.code) == (408, "request_timeout")

@@ -143,7 +143,7 @@ async def test_what_comes_behind_the_body_is_the_next_request(ingest: Place, red
     assert len(await stream_entries(redis)) == 5
 
 
-async def test_a_client_that_asks_first_is_told_to_go_on(ingest: Place) -> None:
+async def test_expect_100_continue_is_answered(ingest: Place) -> None:
     request = post(TRACK, H2C + b"expect: 100-continue\r\n", EVENT)
     body = len(request) - len(EVENT)
     assert statuses(await said(ingest, request[:body], request[body:])) == [100, 202]

@@ -271,7 +271,7 @@ async def test_a_write_key_opens_nothing_of_ours(client: httpx.AsyncClient) -> N
     assert (await client.post(NATIVE_BATCH, json=[])).status_code == 401
 
 
-async def test_while_redis_is_away_a_client_is_told_to_come_back(settings: Settings, redis: Redis) -> None:
+async def test_without_redis_a_client_gets_a_retry_after(settings: Settings, redis: Redis) -> None:
     before = outcomes()
     async with Proxy(settings.redis_dsn).running() as proxy:
         behind = connect(settings.model_copy(update={"redis_url": SecretStr(proxy.url)}))
@@ -296,7 +296,7 @@ async def test_a_bad_mapping_file_stops_the_start(settings: Settings, redis: Red
         create_app(settings, redis, asyncio.Event())
 
 
-async def test_the_doctor_tells_the_names_nobody_mapped(client: httpx.AsyncClient, redis: Redis) -> None:
+async def test_doctor_lists_unmapped_names(client: httpx.AsyncClient, redis: Redis) -> None:
     assert check_unmapped(await read_unmapped(redis, utc_now())).status == "ok"
     batch = [track(event="Quiz Started"), track(event="Quiz Started"), track(event=CANARY), track(type="identify")]
     await client.post(BATCH, json={"batch": batch})

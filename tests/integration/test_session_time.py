@@ -135,7 +135,7 @@ async def test_what_retention_removed_still_counts_in_the_time_of_a_session(pool
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2)])
-async def test_the_latest_end_with_a_duration_says_how_long_the_session_was(
+async def test_the_latest_end_with_a_duration_determines_the_length_of_the_session(
     pool: asyncpg.Pool, order: Sequence[int]
 ) -> None:
     events = [

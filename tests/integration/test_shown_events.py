@@ -63,7 +63,7 @@ async def test_a_search_by_session_or_time_is_in_the_log_of_every_learner_it_sho
     assert await log_of(operator, "cleo") == []
 
 
-async def test_so_is_a_search_at_a_terminal_before_anything_is_shown(
+async def test_a_search_in_the_cli_is_logged_before_anything_is_shown(
     settings: Settings, anna: bytes, database: asyncpg.Connection, tmp_path: Path
 ) -> None:
     operator = Operator(settings, tmp_path)
@@ -93,7 +93,7 @@ async def test_a_learners_log_survives_a_new_key_and_the_export_names_no_other_l
     assert other.hex() not in str(exported)
 
 
-async def test_whoever_followed_everybody_is_in_every_log(
+async def test_following_all_events_is_logged_for_every_learner(
     settings: Settings, anna: bytes, database: asyncpg.Connection, tmp_path: Path
 ) -> None:
     live = AuditEntry(utc_now(), "service:x", "GET /api/analytics/live", "200", span={"about": "everybody"})

@@ -86,7 +86,7 @@ async def test_who_was_erased_by_the_release_before_stays_erased(
     assert await total_xp(settings, "ben") == [4, 4, 4]
 
 
-async def test_ingest_learns_who_is_erased_also_while_the_key_was_never_changed(
+async def test_ingest_loads_tombstones_even_without_a_key_rotation(
     settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop = asyncio.Event()
@@ -110,5 +110,5 @@ async def test_ingest_learns_who_is_erased_also_while_the_key_was_never_changed(
     await serving
 
 
-def test_ingest_takes_events_before_it_knows_who_is_erased_while_the_key_was_never_changed(settings: Settings) -> None:
+def test_without_a_key_rotation_ingest_accepts_events_before_it_has_the_tombstones(settings: Settings) -> None:
     assert not acceptance_policy(settings).pseudonyms.is_undecided

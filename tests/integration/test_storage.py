@@ -66,7 +66,7 @@ async def empty(pool: asyncpg.Pool) -> None:
     await pool.execute(f"TRUNCATE analytics_events, dead_letters, settled_entries, batch_books, erased_users, {tables}")
 
 
-async def test_new_duplicate_and_redelivered_entries_are_told_apart(pool: asyncpg.Pool) -> None:
+async def test_new_duplicate_and_redelivered_entries_are_counted_separately(pool: asyncpg.Pool) -> None:
     writer = BatchWriter(pool, 0)
     one, two = event("session_start", number=1), event("xp_earned", {"xp_amount": 5}, number=2)
 
@@ -188,7 +188,7 @@ async def test_poison_is_refused_and_nothing_of_its_batch_is_stored(pool: asyncp
     assert await pool.fetchval("SELECT count(*) FROM batch_books") == 0
 
 
-async def test_a_missing_partition_is_nobodys_fault_but_maintenances(pool: asyncpg.Pool) -> None:
+async def test_a_missing_partition_makes_storage_unavailable(pool: asyncpg.Pool) -> None:
     far = NOW + timedelta(weeks=20)
     early = event("session_start", event_id=uuid7(far, 1))
     writer = BatchWriter(pool, 0)
@@ -198,7 +198,7 @@ async def test_a_missing_partition_is_nobodys_fault_but_maintenances(pool: async
     assert (await writer.write(0, received([early]), [])).stored == 1
 
 
-async def test_a_server_that_is_away_is_not_the_events_fault(database_url: str) -> None:
+async def test_an_unreachable_server_makes_storage_unavailable(database_url: str) -> None:
     pool = await open_pool(database_url, size=1, application_name="tests")
     await pool.close()
     with pytest.raises(StorageUnavailable):
@@ -268,7 +268,7 @@ async def _waiting_for_a_transaction(connection: Connection, sessions: int) -> b
     return bool(waiting == sessions)
 
 
-async def test_verify_sees_every_kind_of_drift_and_rebuild_mends_it(pool: asyncpg.Pool) -> None:
+async def test_verify_detects_every_kind_of_drift_and_rebuild_corrects_it(pool: asyncpg.Pool) -> None:
     events = [
         event("session_start", number=1, session_id=UUID(int=1)),
         event("xp_earned", {"xp_amount": 5}, number=2),

@@ -91,7 +91,7 @@ async def test_out_of_memory_is_said_and_nothing_is_appended(redis: Redis) -> No
     assert await redis.xlen(KEY) == 1
 
 
-async def test_a_server_that_is_away_is_said() -> None:
+async def test_an_unreachable_server_is_reported() -> None:
     client = connect(Settings.model_validate({"redis_url": "redis://127.0.0.1:1/0"}))
     with pytest.raises(StreamUnavailable):
         await append(client, 1)

@@ -130,7 +130,7 @@ async def places(settings: Settings, redis: Redis) -> AsyncIterator[dict[str, Pl
         yield places
 
 
-async def test_a_key_in_a_trailer_is_none(places: dict[str, Place], redis: Redis) -> None:
+async def test_a_key_in_a_trailer_is_ignored(places: dict[str, Place], redis: Redis) -> None:
     ingest, dashboard = places["ingest"], places["dashboard"]
     key = b"x-api-key: " + WRITE_KEY.encode()
     for head in ((BAD, TYPE), (TYPE,)):

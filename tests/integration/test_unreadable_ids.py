@@ -22,9 +22,7 @@ HANDSHAKE = (
 )
 
 
-async def test_an_id_that_cannot_be_read_is_nobodys(
-    settings: Settings, redis: Redis, database: asyncpg.Connection
-) -> None:
+async def test_an_undecodable_id_is_refused(settings: Settings, redis: Redis, database: asyncpg.Connection) -> None:
     asked = 0
     async with both(settings, redis) as places:
         for text in TEXTS:

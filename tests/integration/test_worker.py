@@ -153,7 +153,7 @@ async def test_an_outage_of_the_database_parks_nothing_and_loses_nothing(
     await connection.close()
 
 
-async def test_a_worker_told_to_stop_writes_what_it_has_in_hand(
+async def test_a_stopping_worker_writes_the_batch_in_hand(
     settings: Settings, redis: Redis, database: asyncpg.Connection
 ) -> None:
     patient = settings.model_copy(update={"flush_linger_ms": 60_000, "flush_interval": 50.0})

@@ -69,7 +69,7 @@ async def books(database: asyncpg.Connection) -> Books:
     return (await read_books(database))[0]
 
 
-async def test_told_to_stop_it_stores_and_acknowledges_what_it_has_in_hand(
+async def test_a_shutdown_stores_and_acknowledges_the_batch_in_hand(
     settings: Settings, redis: Redis, database: asyncpg.Connection
 ) -> None:
     await append(redis, 40)

@@ -160,7 +160,7 @@ async def test_a_crash_between_append_and_mark_counts_once(
 
 
 @pytest.mark.timeout(120)
-async def test_what_a_letter_did_not_keep_is_read_from_the_stream_while_it_is_there(
+async def test_a_retry_reads_missing_fields_from_the_stream_while_the_entry_exists(
     settings: Settings, redis: Redis, database: asyncpg.Connection, operator: Postmaster
 ) -> None:
     await database.execute(WRONG)
@@ -183,7 +183,7 @@ async def test_what_a_letter_did_not_keep_is_read_from_the_stream_while_it_is_th
 
 
 @pytest.mark.timeout(120)
-async def test_letters_are_dropped_only_when_that_is_meant(
+async def test_dropping_letters_requires_confirmation(
     settings: Settings, redis: Redis, database: asyncpg.Connection, operator: Postmaster
 ) -> None:
     await park_two(settings, redis, database)
@@ -205,7 +205,7 @@ async def test_letters_are_dropped_only_when_that_is_meant(
     assert (await operator.run("verify")).code == 0
 
 
-async def test_wrong_usage_is_told_from_no_letter_and_from_no_server(operator: Postmaster) -> None:
+async def test_usage_errors_missing_letters_and_outages_have_different_exit_codes(operator: Postmaster) -> None:
     assert (await operator.dlq("show", "0:1-0")).code == 1
     assert (await operator.dlq("retry", "0:1-0")).code == 1
     wrong = await operator.dlq("show", "one")
@@ -216,7 +216,7 @@ async def test_wrong_usage_is_told_from_no_letter_and_from_no_server(operator: P
 
 
 @pytest.mark.timeout(120)
-async def test_the_worker_process_ends_with_a_clear_word_when_too_much_would_be_parked(
+async def test_the_worker_exits_with_a_clear_message_when_it_would_park_too_much(
     redis: Redis, database: asyncpg.Connection, operator: Postmaster
 ) -> None:
     for number in range(60):

@@ -77,7 +77,7 @@ async def test_events_are_found_as_over_http(operator: Operator, anna: bytes) ->
     assert told(await operator.run("events", "--json", "--type", "api_error")) == []
 
 
-async def test_a_person_sees_a_table_without_raw_ids(operator: Operator, anna: bytes) -> None:
+async def test_the_default_output_is_a_table_without_raw_ids(operator: Operator, anna: bytes) -> None:
     listed = await operator.run("events", "--user", "anna", "--limit", "3")
     assert listed.out.splitlines()[0].split() == ["occurred", "type", "learner", "session", "source", "properties"]
     assert len(listed.out.splitlines()) == 4
@@ -141,7 +141,7 @@ async def test_bad_settings_are_2_for_doctor_too(operator: Operator) -> None:
     assert "ANALYTICS_BATCH_SIZE" in finding["detail"]
 
 
-async def test_what_cannot_be_meant_is_wrong_usage(operator: Operator) -> None:
+async def test_invalid_arguments_are_usage_errors(operator: Operator) -> None:
     for arguments in WRONG:
         ended = await operator.run("events", *arguments)
         assert (ended.code, ended.out) == (2, ""), arguments

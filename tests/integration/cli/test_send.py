@@ -46,7 +46,11 @@ class Sender:
 
     def _ingest(self, client: httpx.AsyncClient) -> IngestClient:
         return IngestClient(
-            client, RetryPolicy(give_up_after=60), sleep=self._sleep, clock=lambda: self.seconds, luck=lambda: 0.0
+            client,
+            RetryPolicy(give_up_after=60),
+            sleep=self._sleep,
+            clock=lambda: self.seconds,
+            random_fraction=lambda: 0.0,
         )
 
     async def deliver(self, *ids: str) -> list[tuple[str, str | None]]:
@@ -115,14 +119,16 @@ class TestDelivery:
         assert ingest.event_ids == [["a", "b", "c", "d"], ["b", "d"], ["b"]]
 
     @pytest.mark.parametrize("trouble", [saying(503), saying(429), saying(529), lambda _: None])
-    async def test_trouble_is_waited_out(self, ingest: ScriptedIngest, sender: Sender, trouble: Script) -> None:
+    async def test_temporary_failures_are_retried(
+        self, ingest: ScriptedIngest, sender: Sender, trouble: Script
+    ) -> None:
         ingest.script = in_turn(trouble, trouble, trouble, accept_all)
         assert await sender.deliver("a", "b") == [("accepted", None)] * 2
         assert ingest.event_ids == [["a", "b"]] * 4
         assert sender.waits == sorted(sender.waits)
         assert len(set(sender.waits)) == 3
 
-    async def test_the_server_says_how_long(self, ingest: ScriptedIngest, sender: Sender) -> None:
+    async def test_retry_after_is_honoured(self, ingest: ScriptedIngest, sender: Sender) -> None:
         ingest.script = in_turn(saying(503, retry_after="7"), saying(429, retry_after="5"), accept_all)
         await sender.deliver("a")
         assert [int(wait) for wait in sender.waits] == [7, 5]
@@ -350,7 +356,7 @@ class TestCommand:
         assert (code, out) == (3, ""), err
         assert "key refused" in err
 
-    def test_nobody_there_is_3(self, tmp_path: Path) -> None:
+    def test_an_unreachable_server_is_3(self, tmp_path: Path) -> None:
         with ScriptedIngest(accept_all).running() as gone:
             url = gone.url
         code, out, err = self.run(url, event_file(tmp_path, 5), "--give-up-after", "0")

@@ -159,9 +159,7 @@ class TestPipes:
         with subprocess.Popen(["sh", "-c", 'echo "{}" > pipe'], cwd=shell.place):
             assert shell.run("pipe").accepted == 1
 
-    def test_what_comes_again_counts_again_unless_the_input_has_a_name(
-        self, ingest: ScriptedIngest, shell: Shell
-    ) -> None:
+    def test_repeated_input_counts_again_unless_it_is_named(self, ingest: ScriptedIngest, shell: Shell) -> None:
         for _ in range(2):
             shell.run("-", stdin=LINE.encode())
             shell.run("-", "--input", "day 1", stdin=LINE.encode())
@@ -234,7 +232,7 @@ class TestPipes:
 class TestGzip:
     @pytest.mark.parametrize("count", [5, 2_000])
     @pytest.mark.parametrize("behind", [b"\r\n", b"\n\n", b"garbage", b"\0" * 100, b""])
-    def test_what_stands_behind_is_left_out_and_told(
+    def test_data_after_the_gzip_stream_is_skipped_and_reported(
         self, ingest: ScriptedIngest, shell: Shell, count: int, behind: bytes
     ) -> None:
         content = b"".join(b'{"n":%d}\n' % number for number in range(count))
@@ -247,7 +245,7 @@ class TestGzip:
 
 class TestRejected:
     @pytest.mark.parametrize("place", ["nowhere/at-all", "a-link"])
-    def test_a_place_that_takes_nothing_is_noticed_before_an_event_is_sent(
+    def test_an_unwritable_rejected_file_is_detected_before_events_are_sent(
         self, ingest: ScriptedIngest, shell: Shell, place: str
     ) -> None:
         (shell.place / "f").write_text(LINE * 3)
@@ -289,7 +287,7 @@ class TestRejected:
         assert (rejected.read_text(), victim.read_text()) == (before, "precious")
         assert shell.names == {"f", "victim", "f.rejected.ndjson"}
 
-    def test_what_a_former_run_rejected_is_kept_beside_it(self, ingest: ScriptedIngest, shell: Shell) -> None:
+    def test_rejections_of_an_earlier_run_are_kept(self, ingest: ScriptedIngest, shell: Shell) -> None:
         (shell.place / "f").write_text(LINE)
         ingest.script = lambda events: verdicts(["rejected"] * len(events))
         assert shell.run("f").code == 1
@@ -310,7 +308,7 @@ class TestRejected:
 
 
 class TestDisk:
-    def test_a_full_disk_loses_no_place(self, ingest: ScriptedIngest, shell: Shell) -> None:
+    def test_a_full_disk_does_not_lose_progress(self, ingest: ScriptedIngest, shell: Shell) -> None:
         (shell.place / "f").write_text("".join(f'{{"event_id":"{number}"}}\n' for number in range(8)))
         send = f"{sys.executable} -m cli.main send f --concurrency 1 --batch-size 4 --url {shell.url} --key key"
         ended = subprocess.run(

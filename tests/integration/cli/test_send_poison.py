@@ -56,7 +56,7 @@ class Patience:
 
     def ingest(self, client: httpx.AsyncClient, **policy: Any) -> IngestClient:
         return IngestClient(
-            client, RetryPolicy(**policy), sleep=self.sleep, clock=lambda: self.seconds, luck=lambda: 0.5
+            client, RetryPolicy(**policy), sleep=self.sleep, clock=lambda: self.seconds, random_fraction=lambda: 0.5
         )
 
 
@@ -177,7 +177,7 @@ class TestCommand:
         file.write_text("".join(json.dumps({"event_id": f"e{number}"}) + "\n\n" for number in range(20)))
         return file
 
-    def test_it_is_set_aside_and_the_rest_goes_on(self, ingest: ScriptedIngest, file: Path) -> None:
+    def test_on_error_skip_sets_poison_aside_and_sends_the_rest(self, ingest: ScriptedIngest, file: Path) -> None:
         ingest.script = failing_on("e5", "e13")
         code, out, err = self.run(ingest.url, file, "--batch-size", "4", "--json")
         assert code == 1, err
@@ -190,7 +190,7 @@ class TestCommand:
         ]
         assert not (file.parent / "events.ndjson.progress").exists()
 
-    def test_or_it_stops_and_names_the_line(self, ingest: ScriptedIngest, file: Path) -> None:
+    def test_on_error_stop_exits_and_names_the_line(self, ingest: ScriptedIngest, file: Path) -> None:
         ingest.script = failing_on("e5")
         more = ("--batch-size", "4", "--concurrency", "1", "--on-error", "stop")
         code, out, err = self.run(ingest.url, file, *more)
@@ -201,7 +201,7 @@ class TestCommand:
         code, out, err = self.run(ingest.url, file, *more[:-1], "skip", "--json")
         assert (code, json.loads(out)["accepted"]) == (1, 19), err
 
-    def test_an_outage_is_told_once_and_skips_nothing(self, ingest: ScriptedIngest, file: Path) -> None:
+    def test_an_outage_is_reported_once_and_skips_nothing(self, ingest: ScriptedIngest, file: Path) -> None:
         ingest.script = lambda _events: FAILS
         code, out, err = self.run(ingest.url, file, "--give-up-after", "2", "--concurrency", "1")
         assert (code, out) == (3, ""), err

@@ -116,14 +116,14 @@ async def test_a_system_that_runs_here_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN])
-async def test_a_key_that_is_refused_ends_it_with_3(tmp_path: Path, status: HTTPStatus) -> None:
+async def test_a_refused_key_ends_it_with_3(tmp_path: Path, status: HTTPStatus) -> None:
     async with ScriptedLive(Refusal(status)).running() as live, tailing(tmp_path, environment=reader(live)) as tail:
         assert await tail.ended() == 3
         assert "key refused" in tail.shown
         assert "the-key" not in tail.shown
 
 
-async def test_a_key_that_ends_ends_it_with_3(tmp_path: Path) -> None:
+async def test_a_revoked_key_ends_it_with_3(tmp_path: Path) -> None:
     async with (
         ScriptedLive(publishing(2, then=4401)).running() as live,
         tailing(tmp_path, environment=reader(live)) as tail,
@@ -140,14 +140,14 @@ async def test_another_service_at_the_url_ends_it_with_3(tmp_path: Path, status:
         assert live.refused == 1
 
 
-async def test_a_proxy_that_knows_nothing_of_it_for_a_while_does_not(tmp_path: Path) -> None:
+async def test_a_temporary_404_does_not_end_it(tmp_path: Path) -> None:
     script = publishing(2, then=1012), Refusal(HTTPStatus.NOT_FOUND), publishing(2, 3)
     async with ScriptedLive(*script).running() as live, tailing(tmp_path, environment=reader(live)) as tail:
         await tail.shows("xp_amount=3")
         assert await tail.interrupted() == 0
 
 
-async def test_a_service_that_is_away_is_told_once(tmp_path: Path) -> None:
+async def test_an_unreachable_service_is_reported_once(tmp_path: Path) -> None:
     away = Refusal(HTTPStatus.SERVICE_UNAVAILABLE)
     async with (
         ScriptedLive(away, away, away, publishing(2)).running() as live,

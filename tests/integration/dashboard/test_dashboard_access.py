@@ -54,7 +54,7 @@ async def test_each_credential_opens_what_it_should(client: httpx.AsyncClient) -
     assert found == expected
 
 
-async def test_who_may_not_ask_learns_nothing_of_how_to(client: httpx.AsyncClient) -> None:
+async def test_unauthorized_callers_get_no_parameter_errors(client: httpx.AsyncClient) -> None:
     for path in (*OF_LEARNERS, SYSTEM):
         await refusal(client, 401, path, {}, days="x", hours="x", nonsense="x")
 
@@ -99,7 +99,7 @@ async def test_the_widest_windows_are_answered(client: httpx.AsyncClient) -> Non
     assert len((await answer(client, SYSTEM, READER, hours=720))["series"]) == 721
 
 
-async def test_what_is_not_there_is_a_problem_too(client: httpx.AsyncClient) -> None:
+async def test_an_unknown_path_is_a_problem_document(client: httpx.AsyncClient) -> None:
     assert (await refusal(client, 404, "/api/analytics/nothing"))["code"] == "not_found"
     reply = await client.post(OVERVIEW, headers=ANNA)
     assert (reply.status_code, reply.json()["code"]) == (405, "method_not_allowed")

@@ -157,7 +157,7 @@ async def test_another_learner_sees_none_of_it(client: httpx.AsyncClient) -> Non
 @pytest.mark.parametrize(
     ("zone", "today", "sessions"), [("UTC", "2026-11-18", 1), ("Pacific/Kiritimati", "2026-11-19", 0)]
 )
-async def test_the_zone_says_which_day_is_the_last(
+async def test_the_last_day_depends_on_the_time_zone(
     client: httpx.AsyncClient, tables: Aggregates, anna: bytes, zone: str, today: str, sessions: int
 ) -> None:
     await tables.session(anna, days_ago(0), NOW, NOW)

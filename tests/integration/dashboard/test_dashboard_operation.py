@@ -63,7 +63,7 @@ async def test_without_redis_answers_still_come(own_valkey: Valkey, settings: Se
         assert {check["name"] for check in ready.json()["checks"] if not check["ok"]} == {"redis", "lag"}
 
 
-async def test_a_defect_is_a_problem_that_tells_nothing(services: Services) -> None:
+async def test_a_defect_is_a_problem_without_details(services: Services) -> None:
     def broken() -> datetime:
         raise ZeroDivisionError("a secret")
 
@@ -120,7 +120,7 @@ async def test_requests_are_counted_by_route_never_by_address(client: httpx.Asyn
     assert "anna" not in reply.text
 
 
-async def test_browsers_are_told_to_be_careful(client: httpx.AsyncClient) -> None:
+async def test_responses_have_security_headers(client: httpx.AsyncClient) -> None:
     statuses = {OVERVIEW: 200, SYSTEM: 403, "/nothing": 404, "/": 200, "/docs": 200, "/livez": 200}
     for path, status in statuses.items():
         reply = await client.get(path, headers=ANNA)

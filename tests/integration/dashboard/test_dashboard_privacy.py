@@ -44,7 +44,7 @@ async def stored(settings: Settings, redis: Redis, anna: bytes) -> None:
         await assert_nothing_lost(settings, ids, ids)
 
 
-async def test_only_a_key_with_the_scope_may(client: httpx.AsyncClient) -> None:
+async def test_privacy_endpoints_require_the_scope(client: httpx.AsyncClient) -> None:
     requests = [("DELETE", USER), ("GET", EXPORT), ("GET", JOB.format(uuid4()))]
     for method, path in requests:
         for headers, status in (({}, 401), (bearer("nobody"), 401), (ANNA, 403), (bearer(READ_KEY), 403)):
@@ -140,7 +140,7 @@ async def test_the_same_at_a_terminal(settings: Settings, tmp_path: Path) -> Non
     assert held["system_metrics"]["kept"] == 30 * 86_400
 
 
-async def test_what_stayed_too_long_is_found(settings: Settings, redis: Redis, tmp_path: Path) -> None:
+async def test_the_audit_finds_data_past_its_retention(settings: Settings, redis: Redis, tmp_path: Path) -> None:
     old = event("xp_earned", {"xp_amount": 5}, received_at=NOW.replace(year=NOW.year - 1))
     await append_events(redis, [old])
     async with working(settings):

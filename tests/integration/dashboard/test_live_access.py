@@ -51,7 +51,7 @@ async def recorded(database: asyncpg.Connection) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rows]
 
 
-async def test_who_may_not_is_told_why_before_anything_opens_and_it_is_on_record(
+async def test_unauthorized_connections_are_refused_with_a_reason_and_audited(
     service: Service, settings: Settings, database: asyncpg.Connection
 ) -> None:
     assert (await service.refused(401, {}))["code"] == "missing_credentials"
@@ -77,7 +77,7 @@ async def test_who_may_not_is_told_why_before_anything_opens_and_it_is_on_record
     ]
 
 
-async def test_the_same_of_server_sent_events(service: Service) -> None:
+async def test_server_sent_events_have_the_same_refusals(service: Service) -> None:
     async with httpx.AsyncClient(base_url=f"http://{service.place}") as client:
         for status, code, headers, asked in (
             (401, "missing_credentials", {}, {}),
@@ -110,14 +110,14 @@ async def test_opening_is_on_record_before_the_first_frame(
         assert await recorded(database) == opened
 
 
-async def test_what_cannot_be_put_on_record_does_not_open(service: Service, database: asyncpg.Connection) -> None:
+async def test_a_stream_that_cannot_be_audited_does_not_open(service: Service, database: asyncpg.Connection) -> None:
     await database.execute("ALTER TABLE audit_log RENAME TO away")
     assert (await service.refused(503))["code"] == "storage_unavailable"
     async with httpx.AsyncClient(base_url=f"http://{service.place}") as client:
         assert (await client.get(SSE, headers=SERVICE)).status_code == 503
 
 
-async def test_a_browser_shows_its_credential_as_a_subprotocol(
+async def test_a_browser_sends_its_credential_as_a_subprotocol(
     service: Service, settings: Settings, redis: Redis
 ) -> None:
     offered = ["analytics.v1", f"bearer.{learner_token('anna')}"]
@@ -129,7 +129,7 @@ async def test_a_browser_shows_its_credential_as_a_subprotocol(
     await service.refused(401, {}, subprotocols=["analytics.v1"])
 
 
-async def test_a_page_may_open_it_from_here_or_from_an_origin_that_is_named(service: Service) -> None:
+async def test_only_the_own_origin_and_allowed_origins_may_connect(service: Service) -> None:
     for origin in (f"http://{service.place}", ORIGIN):
         async with service.connect(origin=origin) as socket:
             assert (await said(socket))["type"] == "welcome"
@@ -138,7 +138,7 @@ async def test_a_page_may_open_it_from_here_or_from_an_origin_that_is_named(serv
         assert (await service.refused(403, origin=origin))["code"] == "foreign_origin"
 
 
-async def test_there_is_a_place_for_so_many_and_it_is_free_again(settings: Settings) -> None:
+async def test_subscribers_are_limited_and_places_are_released(settings: Settings) -> None:
     async with following(settings, places=2) as service:
         async with service.socket(), service.events():
             assert (await service.refused(503))["code"] == "too_many_subscribers"
@@ -197,7 +197,7 @@ async def test_a_stream_ends_when_its_key_is_revoked_and_no_other_does(settings:
         assert await received(of_settings, 1) == await received(stays, 1) == new
 
 
-async def test_where_tls_is_required_nothing_opens_without(settings: Settings, tmp_path: Any) -> None:
+async def test_nothing_opens_without_tls_where_it_is_required(settings: Settings, tmp_path: Any) -> None:
     authority = trustme.CA()
     certificate = authority.issue_cert(LOOPBACK)
     chain, key = tmp_path / "cert.pem", tmp_path / "key.pem"

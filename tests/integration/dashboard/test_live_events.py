@@ -159,7 +159,7 @@ async def test_a_heartbeat_says_how_far_the_subscriber_has_seen(settings: Settin
 
 
 @pytest.mark.parametrize("last_id", ["1", "9999999999999999"], ids=["gone", "from the future"])
-async def test_whoever_cannot_go_on_is_told_at_once(
+async def test_a_subscriber_that_cannot_resume_must_resync_at_once(
     service: Service, settings: Settings, redis: Redis, last_id: str
 ) -> None:
     known = await publish(redis, [about(settings, "anna", number) for number in range(5)], keep=2)
@@ -179,7 +179,7 @@ async def test_history_that_is_not_in_memory_is_read_again(settings: Settings, r
         assert await publish(redis, [about(settings, "anna", 9)]) == await received(socket, 1)
 
 
-async def test_whoever_comes_back_soon_after_a_restart_is_served_from_memory(
+async def test_a_subscriber_that_reconnects_soon_after_a_restart_is_served_from_memory(
     service: Service, settings: Settings, redis: Redis
 ) -> None:
     known = await publish(redis, [about(settings, "anna", number) for number in range(20)])
@@ -190,7 +190,7 @@ async def test_whoever_comes_back_soon_after_a_restart_is_served_from_memory(
         assert await received(socket, 1) == await received(newcomer, 1) == new
 
 
-async def test_an_id_another_process_gave_is_not_taken_for_the_future(settings: Settings, redis: Redis) -> None:
+async def test_an_id_from_another_process_is_not_treated_as_ahead(settings: Settings, redis: Redis) -> None:
     slow = Pace(poll=3600, turn=0.02)
     [before] = await publish(redis, [about(settings, "anna", 1)])
     async with following(settings, slow) as service, service.socket() as first:
@@ -203,7 +203,9 @@ async def test_an_id_another_process_gave_is_not_taken_for_the_future(settings: 
         await first.close()
 
 
-async def test_when_redis_was_emptied_everybody_is_told(service: Service, settings: Settings, redis: Redis) -> None:
+async def test_an_emptied_redis_makes_every_subscriber_resync(
+    service: Service, settings: Settings, redis: Redis
+) -> None:
     async with service.socket() as socket, service.socket(types="level_up") as other:
         await publish(redis, [about(settings, "anna", 1)])
         await received(socket, 1)
@@ -215,7 +217,7 @@ async def test_when_redis_was_emptied_everybody_is_told(service: Service, settin
         assert await received(other, 3) == new
 
 
-async def test_a_gap_that_the_live_worker_made_is_told(service: Service, settings: Settings, redis: Redis) -> None:
+async def test_a_gap_of_the_live_worker_is_reported(service: Service, settings: Settings, redis: Redis) -> None:
     async with service.socket() as socket:
         [known] = await publish(redis, [about(settings, "anna", 1)])
         await received(socket, 1)

@@ -104,7 +104,7 @@ FLOODS = {"pings": PINGS, "pongs": frame(PONG, b"x")}
 
 
 @pytest.mark.parametrize("one", FLOODS.values(), ids=FLOODS.keys())
-async def test_whoever_floods_and_reads_nothing_is_cut_off_and_the_others_are_served(
+async def test_a_client_that_floods_without_reading_is_disconnected_and_others_are_served(
     settings: Settings, redis: Redis, connections: list[BoundedWebSocketProtocol], one: bytes
 ) -> None:
     async with following(settings) as service, service.socket() as neighbour:

@@ -30,7 +30,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         yield service
 
 
-async def test_what_a_client_says_is_thrown_away(service: Service, settings: Settings, redis: Redis) -> None:
+async def test_messages_of_a_client_are_discarded(service: Service, settings: Settings, redis: Redis) -> None:
     async with service.socket() as socket:
         for _ in range(100):
             await socket.send("x" * MAX_MESSAGE_BYTES)
@@ -40,13 +40,13 @@ async def test_what_a_client_says_is_thrown_away(service: Service, settings: Set
         assert await publish(redis, [about(settings, "anna", 1)]) == await received(socket, 1)
 
 
-async def test_whoever_says_too_much_at_once_is_closed(service: Service) -> None:
+async def test_an_oversized_message_closes_the_connection(service: Service) -> None:
     async with service.socket() as socket:
         await socket.send("x" * (MAX_MESSAGE_BYTES + 1))
         assert await closed(socket) == 1009
 
 
-async def test_told_to_stop_it_ends_every_stream_at_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_shutdown_ends_every_stream_at_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, "uvicorn.error")
     async with (
         asyncio.timeout(GRACE_SECONDS - 5),
@@ -92,7 +92,7 @@ SILENT = {"websocket": (LIVE, *UPGRADE), "sse": (SSE,)}
 
 
 @pytest.mark.parametrize("asked", SILENT.values(), ids=SILENT.keys())
-async def test_a_client_that_does_not_read_does_not_hold_the_end(
+async def test_a_client_that_does_not_read_does_not_delay_the_shutdown(
     settings: Settings, redis: Redis, asked: tuple[str, ...]
 ) -> None:
     async with asyncio.timeout(GRACE_SECONDS), following(settings, FAST, 2_000) as service:
@@ -134,9 +134,7 @@ def sampled(name: str, **labels: str) -> float:
     return metrics.registry.get_sample_value(name, labels) or 0
 
 
-async def test_it_says_how_many_follow_and_what_they_are_sent(
-    service: Service, settings: Settings, redis: Redis
-) -> None:
+async def test_metrics_count_subscribers_and_messages(service: Service, settings: Settings, redis: Redis) -> None:
     names = [
         ("analytics_live_messages_total", {"transport": "websocket"}),
         ("analytics_live_messages_total", {"transport": "sse"}),
@@ -166,7 +164,7 @@ async def test_it_says_how_many_follow_and_what_they_are_sent(
     await eventually(lambda: subscribers("websocket") == subscribers("sse") == 0)
 
 
-async def test_nothing_opens_while_nobody_knows_where_to_begin(settings: Settings) -> None:
+async def test_no_stream_opens_while_the_stream_position_is_unknown(settings: Settings) -> None:
     away = Settings.model_validate(settings.model_dump() | {"redis_url": f"redis://{LOOPBACK}:{any_free()}/0"})
     async with following(away) as service:
         assert (await service.refused(503))["code"] == "stream_unavailable"
@@ -189,7 +187,7 @@ async def test_no_message_stays_in_memory_for_long(settings: Settings, redis: Re
             assert await received(another, 1) == published[1:]
 
 
-async def test_while_nobody_follows_redis_is_not_asked(service: Service, redis: Redis) -> None:
+async def test_redis_is_not_polled_without_subscribers(service: Service, redis: Redis) -> None:
     async with service.socket():
         pass
 

@@ -60,7 +60,7 @@ async def test_a_privacy_path_takes_no_unlisted_parameter(client: httpx.AsyncCli
     assert [fault["parameter"] for fault in reply.json()["errors"]] == ["user"]
 
 
-async def test_a_stranger_is_told_nothing_of_parameters(client: httpx.AsyncClient) -> None:
+async def test_an_unauthenticated_caller_gets_no_parameter_errors(client: httpx.AsyncClient) -> None:
     assert (await client.get(f"{OVERVIEW}?days=1&days=2")).status_code == 401
 
 

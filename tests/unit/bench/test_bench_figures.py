@@ -29,7 +29,7 @@ def test_a_latency_must_stay_below_its_target(value: float, verdict: str) -> Non
     assert Target(250, 100).verdict(value) == verdict
 
 
-def test_without_an_aim_enough_is_all_there_is() -> None:
+def test_without_an_aim_the_best_verdict_is_enough() -> None:
     assert Target(8).verdict(7) == "short"
     assert Target(8).verdict(800) == "enough"
 

@@ -34,7 +34,7 @@ def test_what_is_written_is_read_and_private(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "dev.json"]
 
 
-def test_removed_means_nothing_runs(tmp_path: Path) -> None:
+def test_a_removed_file_means_nothing_runs(tmp_path: Path) -> None:
     dev_file.write(tmp_path, WHERE)
     dev_file.remove(tmp_path)
     dev_file.remove(tmp_path)

@@ -36,6 +36,8 @@ def test_an_account_without_a_name_is_its_number(monkeypatch: pytest.MonkeyPatch
         ("x" * 500, "x" * 64),
     ],
 )
-def test_no_name_writes_on_a_terminal_what_it_likes(monkeypatch: pytest.MonkeyPatch, name: str, told: str) -> None:
+def test_control_characters_in_an_operator_name_are_escaped(
+    monkeypatch: pytest.MonkeyPatch, name: str, told: str
+) -> None:
     monkeypatch.setattr(pwd, "getpwuid", named(name))
     assert current_operator() == f"operator:{told}"

@@ -32,7 +32,7 @@ def test_every_encoding_takes_every_character(encoding: str) -> None:
     assert "quoted" in ended.stderr.decode(encoding.partition(":")[0])
 
 
-def test_so_does_the_locale_of_a_bare_machine() -> None:
+def test_the_c_locale_prints_every_character() -> None:
     ended = run(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert (ended.returncode, json.loads(ended.stdout)) == (0, TEXT)
 
@@ -48,7 +48,7 @@ def test_so_does_the_locale_of_a_bare_machine() -> None:
         ("| true", 0),
     ],
 )
-def test_a_place_that_takes_nothing_brings_no_traceback(redirection: str, code: int) -> None:
+def test_an_unwritable_output_causes_no_traceback(redirection: str, code: int) -> None:
     ended = run(redirection, PYTHONIOENCODING="utf-8")
     assert ended.returncode == code, ended.stderr
     assert b"Traceback" not in ended.stderr

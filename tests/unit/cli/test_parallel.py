@@ -45,7 +45,7 @@ async def test_what_ends_the_items_is_raised_after_them(error: Exception) -> Non
     assert found == [1, 2]
 
 
-async def test_a_defect_is_told_and_does_not_pass_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_defect_is_reported_and_is_not_the_end_of_the_items(monkeypatch: pytest.MonkeyPatch) -> None:
     told = threading.Event()
     monkeypatch.setattr(threading, "excepthook", lambda _arguments: told.set())
 

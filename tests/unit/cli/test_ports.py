@@ -39,7 +39,7 @@ def test_the_port_of_last_time_is_taken_again_when_free(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "no", "0", "70000"])
-def test_without_a_usable_memory_any_free_port_does(tmp_path: Path, text: str | None) -> None:
+def test_without_a_remembered_port_any_free_port_is_used(tmp_path: Path, text: str | None) -> None:
     file = tmp_path / "port"
     if text is not None:
         file.write_text(text)
@@ -74,6 +74,6 @@ def test_the_usual_port_gives_way_when_taken(taken_port: int, capsys: pytest.Cap
     assert f"port {taken_port} is taken; --ingest-port is {other} instead" in capsys.readouterr().err
 
 
-def test_zero_is_any_port_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+def test_port_zero_selects_a_free_port_silently(capsys: pytest.CaptureFixture[str]) -> None:
     assert ports.is_free(_choose_port("--ingest-port", 0, 8080, taken=None))
     assert capsys.readouterr().err == ""

@@ -21,11 +21,11 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "api.localhost", "::1", "0.0.0.0"])
-def test_this_machine_needs_none(host: str) -> None:
+def test_loopback_hosts_need_no_proxy(host: str) -> None:
     assert needs_no_proxy(host)
 
 
-def test_others_need_one_unless_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_hosts_need_a_proxy_unless_no_proxy_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not needs_no_proxy("analytics.example.org")
     assert not needs_no_proxy("10.0.0.1")
     monkeypatch.setenv("NO_PROXY", ".example.org,10.0.0.1")
@@ -47,7 +47,7 @@ async def test_a_socks_proxy_is_named_where_it_is_used_and_nowhere_else(monkeypa
 
 
 @pytest.mark.parametrize("variable", ["no_proxy", "NO_PROXY"])
-def test_libraries_are_told_and_what_was_named_stays(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+def test_no_proxy_is_extended_and_keeps_its_entries(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, "a.example.org, localhost")
     exempt_loopback()
     assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == "a.example.org,localhost,127.0.0.1,::1"

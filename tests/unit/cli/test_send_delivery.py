@@ -16,10 +16,10 @@ NOW = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
 
 def test_waits_double_up_to_a_limit_and_never_end_before_the_server_asks() -> None:
     policy = RetryPolicy(first=1, longest=8)
-    assert [policy.delay(failures, 0, luck=1.0) for failures in range(1, 7)] == [1, 2, 4, 8, 8, 8]
-    assert [policy.delay(failures, 0, luck=0.0) for failures in range(1, 5)] == [0.5, 1, 2, 4]
-    assert policy.delay(10_000, 0, luck=1.0) == 8
-    assert policy.delay(1, 30, luck=0.0) >= 30
+    assert [policy.delay(failures, 0, random_fraction=1.0) for failures in range(1, 7)] == [1, 2, 4, 8, 8, 8]
+    assert [policy.delay(failures, 0, random_fraction=0.0) for failures in range(1, 5)] == [0.5, 1, 2, 4]
+    assert policy.delay(10_000, 0, random_fraction=1.0) == 8
+    assert policy.delay(1, 30, random_fraction=0.0) >= 30
 
 
 def test_verdicts_settle_all_but_what_is_to_be_sent_again() -> None:
@@ -34,12 +34,12 @@ def test_verdicts_settle_all_but_what_is_to_be_sent_again() -> None:
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504, 507, 529])
-def test_busy_means_later(status: int) -> None:
+def test_temporary_statuses_are_busy(status: int) -> None:
     assert read_answer(status, "2", b"", 1, NOW) == Busy(f"status {status}", 2, paced=status == 429)
     assert read_answer(status, None, b"", 1, NOW) == Busy(f"status {status}", 0)
 
 
-def test_what_ingest_fails_on_is_told_apart_from_what_it_wants_later() -> None:
+def test_failures_and_busy_answers_are_different() -> None:
     assert read_answer(500, "2", b"", 3, NOW) == Failed("status 500", 2)
     body = b"""{"received":3,"accepted":1,"rejected":0,"results":[{"index":0,"status":"accepted"},
         {"index":1,"status":"retry","code":"overloaded"},{"index":2,"status":"retry","code":"defect"}]}"""
@@ -69,13 +69,13 @@ def test_a_body_may_be_refused(status: int) -> None:
         (202, b"<html>", "unexpected answer"),
     ],
 )
-def test_what_trying_again_does_not_mend(status: int, body: bytes, reason: str) -> None:
+def test_permanent_refusals_raise(status: int, body: bytes, reason: str) -> None:
     with pytest.raises(IngestUnavailable) as raised:
         read_answer(status, None, body, 1, NOW)
     assert raised.value.reason == reason
 
 
-async def test_no_more_than_so_many_at_once() -> None:
+async def test_concurrency_is_limited() -> None:
     under_way, most, done = 0, 0, []
 
     async def work(item: int) -> None:

@@ -77,7 +77,7 @@ def test_an_event_without_an_id_gets_one_and_nothing_else_changes(text: bytes) -
     ],
     ids=["text", "cut", "bytes", "deep", "array", "number", "large"],
 )
-def test_what_no_request_can_carry_is_told_apart(text: bytes, code: str) -> None:
+def test_a_line_that_no_request_can_carry_is_reported_with_its_code(text: bytes, code: str) -> None:
     line = parse_line(5, text)
     assert isinstance(line, BadLine)
     assert (line.number, line.code) == (5, code)

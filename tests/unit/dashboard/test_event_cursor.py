@@ -52,7 +52,7 @@ def test_a_cursor_can_stand_in_a_url_and_names_nobody() -> None:
         {"session_id": None},
     ],
 )
-def test_a_cursor_of_another_search_is_told(change: dict[str, Any]) -> None:
+def test_a_cursor_of_another_search_is_detected(change: dict[str, Any]) -> None:
     cursor = parse_cursor(str(cursor_of(SEARCH, POSITION)))
     assert not cursor.belongs_to(dataclasses.replace(SEARCH, **change))
 
@@ -63,7 +63,7 @@ def test_the_order_of_types_and_names_of_former_keys_do_not_matter() -> None:
 
 
 @given(st.integers(0, 63), st.sampled_from(string.ascii_letters + string.digits + "-_"))
-def test_a_damaged_cursor_is_told(at: int, letter: str) -> None:
+def test_a_damaged_cursor_is_detected(at: int, letter: str) -> None:
     whole = str(cursor_of(SEARCH, POSITION))
     damaged = whole[:at] + letter + whole[at + 1 :]
     try:

@@ -53,7 +53,7 @@ async def test_a_defect_of_the_sampler_is_not_hidden() -> None:
         await Freshness(Stream(ZeroDivisionError()).sample, lambda: NOON).run(asyncio.Event())
 
 
-async def test_freshness_is_kept_until_it_is_told_to_stop() -> None:
+async def test_freshness_is_sampled_until_it_is_stopped() -> None:
     stream = Stream(NOON, NOON + timedelta(seconds=1))
     freshness = Freshness(stream.sample, lambda: NOON)
     await freshness.run(stream.drained)
@@ -71,6 +71,6 @@ def lag(undelivered: int | None, seconds: float) -> GroupLag:
     return GroupLag(10, 10, undelivered, 0, NOON - timedelta(seconds=seconds), NOON)
 
 
-def test_lag_is_told_over_all_partitions() -> None:
+def test_lag_covers_all_partitions() -> None:
     assert describe_lag([lag(3, 1.5), lag(4, 0.25)]) == "7 entries, 1.5 s"
     assert describe_lag([lag(3, 1.5), lag(None, 2)]) == "an unknown number of entries, 2.0 s"

@@ -24,7 +24,7 @@ def day_of(day: date) -> LearnerDay:
 @pytest.mark.parametrize("through", [TODAY, None], ids=["known", "unknown"])
 @pytest.mark.parametrize("known", [[], [TODAY], [TODAY - timedelta(days=364), TODAY], [LEAP_DAY]])
 @pytest.mark.parametrize("first", [TODAY, TODAY - timedelta(days=364), LEAP_DAY])
-def test_it_is_the_json_of_its_model(first: date, known: list[date], through: date | None) -> None:
+def test_the_heatmap_is_the_json_of_its_model(first: date, known: list[date], through: date | None) -> None:
     window = DayWindow(first, TODAY)
     days = [day_of(day) for day in known if day in window]
     consistent = NOON if through else None

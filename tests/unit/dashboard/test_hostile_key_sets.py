@@ -137,7 +137,7 @@ NO_SETS = {
 
 
 @pytest.mark.parametrize("text", NO_SETS.values(), ids=NO_SETS.keys())
-async def test_a_set_that_is_none_is_told_and_the_last_good_one_kept(text: bytes, tmp_path: Path) -> None:
+async def test_an_invalid_key_set_is_reported_and_the_last_good_one_is_kept(text: bytes, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError):
         parse_key_set(text)
     file, keys = tmp_path / "jwks.json", KeySet()
@@ -179,7 +179,7 @@ async def test_keys_that_cannot_be_read_again_are_used_for_a_day(
     await following
 
 
-async def test_a_place_that_is_no_file_is_told(tmp_path: Path) -> None:
+async def test_a_location_that_is_not_a_file_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for place in (tmp_path, tmp_path / "pipe", tmp_path / "nowhere", Path("/dev/zero"), f"{tmp_path}/\0"):
         with pytest.raises(KeySetUnavailable):
@@ -187,7 +187,7 @@ async def test_a_place_that_is_no_file_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("location", ["https://", "https://[", "https://a:port/", "HTTP://a", "ftp://a"])
-def test_an_address_that_is_none_is_refused_at_the_start(location: str) -> None:
+def test_an_invalid_url_is_refused_at_the_start(location: str) -> None:
     with pytest.raises(ConfigurationError):
         KeySetSource(location, KeySet())
 
@@ -225,7 +225,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS.keys())
-def test_a_token_with_any_header_is_nobodys(header: str) -> None:
+def test_a_token_with_an_odd_header_is_rejected(header: str) -> None:
     for checked in (verifier({"keys": [GOOD, GOOD_EC]}), TokenVerifier(shared_secret(SECRET), TokenRules())):
         assert checked.subject(with_header(header)) is None
         assert checked.verify(with_header(header) + "c2ln") is None
@@ -257,12 +257,12 @@ def signed(claims: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("claims", CLAIMS.values(), ids=CLAIMS.keys())
-def test_a_signed_token_whose_claims_are_of_another_type_is_nobodys(claims: dict[str, Any]) -> None:
+def test_a_signed_token_with_claims_of_wrong_types_is_rejected(claims: dict[str, Any]) -> None:
     checked = TokenVerifier(shared_secret(SECRET), TokenRules())
     assert checked.subject(signed({})) == "anna"
     assert checked.verify(signed(claims)) is None
 
 
-def test_a_signed_token_with_deep_claims_is_nobodys() -> None:
+def test_a_signed_token_with_deeply_nested_claims_is_rejected() -> None:
     deep = jwt.PyJWS().encode(b'{"sub":"anna","x":' + b"[" * 1_500, SECRET, algorithm="HS256")
     assert TokenVerifier(shared_secret(SECRET), TokenRules()).verify(deep) is None

@@ -100,7 +100,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
-def test_a_token_that_is_not_good_is_nobodys(bad: str) -> None:
+def test_an_invalid_token_is_rejected(bad: str) -> None:
     assert verifier().subject(bad) is None
 
 
@@ -119,7 +119,7 @@ def test_a_clock_may_be_off_by_the_leeway_and_no_more() -> None:
     assert verifier(rules=TokenRules(leeway=timedelta(seconds=5))).subject(just_ended) is None
 
 
-def test_a_flood_of_unknown_names_is_told_once_each_and_verifies_nothing() -> None:
+def test_unknown_key_names_are_reported_once_each_and_verify_nothing() -> None:
     wanted = []
     checked = TokenVerifier(lambda kid, algorithm: None, TokenRules(), lambda: wanted.append(1))
     assert {checked.subject(token(RSA, "RS256", f"kid-{number}")) for number in range(20)} == {None}

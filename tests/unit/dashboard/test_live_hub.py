@@ -58,7 +58,7 @@ def test_a_cursor_passes_everything_once_and_in_order(
     ]
 
 
-def test_a_message_about_nobody_is_about_no_learner() -> None:
+def test_a_message_without_a_learner_matches_no_learner() -> None:
     wanted = EventFilter.of(None, [learner(1)])
     assert wanted.matches(message(1).head)
     assert not wanted.matches(message(1, user=None).head)
@@ -83,7 +83,7 @@ def test_the_ring_forgets_the_oldest_and_says_so() -> None:
     assert ids(short.select(10, ALL).messages) == list(range(11, 21))
 
 
-def test_what_is_forgotten_is_here_no_more() -> None:
+def test_forgotten_messages_are_not_selected() -> None:
     short = ring(range(1, 11))
     short.forget(4)
     assert (short.floor, ids(short.select(4, ALL).messages)) == (4, list(range(5, 11)))
@@ -91,7 +91,7 @@ def test_what_is_forgotten_is_here_no_more() -> None:
     assert (short.floor, short.end, short.select(10, ALL).messages) == (10, 10, [])
 
 
-def test_what_nobody_published_moves_the_cursor_too() -> None:
+def test_an_empty_read_moves_the_end_of_the_ring() -> None:
     quiet = ring(range(1, 3))
     quiet.extend((), 9)
     assert quiet.select(2, ALL) == ([], 9)
@@ -109,7 +109,7 @@ def test_both_forms_of_a_frame_carry_the_messages_as_they_are() -> None:
     )
 
 
-def test_what_the_service_says_itself() -> None:
+def test_control_frames_have_their_documented_form() -> None:
     assert frames.welcome(7, 15).text == '{"type":"welcome","cursor":"7","heartbeat_seconds":15}'
     assert frames.heartbeat(7).event == b'id: 7\nevent: heartbeat\ndata: {"type":"heartbeat","cursor":"7"}\n\n'
     assert frames.behind(7).text == '{"type":"behind"}'
@@ -125,12 +125,12 @@ def test_the_hub_gathers_longer_the_longer_a_round_takes() -> None:
     assert [pace.pause(took) for took in (0.001, 0.1, 9)] == [0.02, 0.05, 0.25]
 
 
-def test_tries_come_ever_more_slowly_up_to_a_limit() -> None:
+def test_retries_back_off_up_to_a_limit() -> None:
     pace = Pace()
     assert 0.05 <= pace.retry(1) <= 0.1
     assert 1 <= pace.retry(10_000) <= 2
 
 
-def test_no_silence_is_longer_than_promised() -> None:
+def test_heartbeats_are_sent_within_the_promised_interval() -> None:
     pace = Pace(turn=1, heartbeat=15)
     assert [pace.is_heartbeat_due(silent) for silent in (13.9, 14)] == [False, True]

@@ -37,7 +37,7 @@ async def asked(shared: SharedAnswers[int], maker: Maker, *, of: str = "day", no
     return await shared.get(of, now, maker.make)
 
 
-async def test_those_who_ask_at_once_share_one_answer() -> None:
+async def test_concurrent_requests_share_one_answer() -> None:
     shared, maker = SharedAnswers[int](), Maker()
     assert await asyncio.gather(*(asked(shared, maker) for _ in range(100))) == [1] * 100
     assert await asked(shared, maker, of="week") == 2
@@ -54,7 +54,7 @@ async def test_an_answer_is_given_again_for_a_second(now: datetime, number: int)
     assert await asked(shared, maker, now=now) == number
 
 
-async def test_whoever_asks_while_a_slow_one_is_under_way_waits_for_it() -> None:
+async def test_a_request_waits_for_an_answer_in_progress() -> None:
     shared, maker = SharedAnswers[int](), Maker()
     maker.may.clear()
     waiting = [asyncio.create_task(asked(shared, maker, now=now)) for now in (NOON, LATER, LATER + SHARED_FOR)]
@@ -63,7 +63,7 @@ async def test_whoever_asks_while_a_slow_one_is_under_way_waits_for_it() -> None
     assert await asyncio.gather(*waiting) == [1] * 3
 
 
-async def test_a_failure_is_told_to_all_who_waited_and_is_not_kept() -> None:
+async def test_a_failure_reaches_every_waiting_request_and_is_not_cached() -> None:
     shared, maker = SharedAnswers[int](), Maker()
     maker.fails = True
     told = await asyncio.gather(*(asked(shared, maker) for _ in range(3)), return_exceptions=True)
@@ -73,7 +73,7 @@ async def test_a_failure_is_told_to_all_who_waited_and_is_not_kept() -> None:
     assert await asked(shared, maker) == 2
 
 
-async def test_whoever_goes_away_takes_nobodys_answer_along() -> None:
+async def test_a_cancelled_request_does_not_cancel_the_shared_answer() -> None:
     shared, maker = SharedAnswers[int](), Maker()
     maker.may.clear()
     impatient, patient = (asyncio.create_task(asked(shared, maker)) for _ in range(2))
@@ -85,7 +85,7 @@ async def test_whoever_goes_away_takes_nobodys_answer_along() -> None:
     assert impatient.cancelled()
 
 
-async def test_what_nobody_asks_for_any_more_is_not_kept() -> None:
+async def test_expired_answers_are_removed() -> None:
     shared, maker = SharedAnswers[int](), Maker()
     for number in range(5):
         await asked(shared, maker, of=f"{number}")

@@ -192,7 +192,7 @@ def test_the_first_and_the_last_time_are_accepted(timestamp: datetime) -> None:
     assert accepted(timestamp=timestamp.isoformat()).occurred_at == timestamp.isoformat()
 
 
-def test_who_and_which_session_may_be_nobody_and_none() -> None:
+def test_learner_and_session_may_be_missing() -> None:
     facts = {"endpoint": "/a", "method": "GET", "status_code": 200, "duration_ms": 1.5}
     nobody = accepted(event_type="api_request", user_id=None, properties=facts)
     assert (nobody.user_hash, nobody.session_id) == ("", "")

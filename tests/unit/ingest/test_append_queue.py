@@ -20,7 +20,7 @@ class Broken:
         raise ZeroDivisionError
 
 
-async def test_a_defect_is_told_to_everybody_who_waits_and_to_nobody_for_ever() -> None:
+async def test_a_defect_is_raised_for_every_waiter() -> None:
     queue = AppendQueue(Broken())
     outcomes = await asyncio.gather(*(queue.append([]) for _ in range(3)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError] * 3

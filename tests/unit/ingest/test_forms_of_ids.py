@@ -93,14 +93,14 @@ def test_every_identifier_may_be_long_and_a_label_is_never_shortened() -> None:
 @pytest.mark.parametrize(
     "material_id", ["   ", "\u3164", "\u2800", "\u00a0", "[object Object]", "{{lesson.id}}", "${id}"]
 )
-def test_an_id_of_nothing_is_refused(material_id: str) -> None:
+def test_a_placeholder_material_id_is_refused(material_id: str) -> None:
     outcome = judged(material_id=material_id)
     assert isinstance(outcome, Rejection), outcome
     assert (outcome.code, outcome.pointer) == ("placeholder_id", "/properties/material_id")
 
 
 @pytest.mark.parametrize("material_id", ["None", "null", "undefined", "0", "guest", "[intro]", "-", "(1)", "$5", "#1"])
-def test_a_material_may_be_called_like_nobody(material_id: str) -> None:
+def test_a_material_id_may_equal_a_user_placeholder(material_id: str) -> None:
     assert stored(material_id=material_id) == {"material_id": material_id}
 
 

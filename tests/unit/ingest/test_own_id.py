@@ -186,7 +186,7 @@ def test_an_id_of_the_event_that_is_kept_may_not_be_it(field: str, form: Any) ->
 @pytest.mark.parametrize("sent", FORMS)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("field", ["event_id", "session_id"])
-def test_it_may_be_sent_in_any_form_itself(field: str, form: Any, sent: Any) -> None:
+def test_the_user_id_as_event_or_session_id_is_refused_in_any_form(field: str, form: Any, sent: Any) -> None:
     outcome = judged(view("m", form(V7)) | {field: sent(V7)})
     assert isinstance(outcome, Rejection), outcome
     assert (outcome.code, outcome.pointer) == ("personal_data", f"/{field}")
@@ -207,7 +207,7 @@ def test_an_event_may_not_be_named_as_its_learner(event_id: str) -> None:
 
 
 @pytest.mark.parametrize("user_id", [str(UUID(int=7)), f"tenant-{V7}", f"{V7}-1"])
-def test_two_ids_of_one_event_are_no_matter(user_id: str) -> None:
+def test_a_user_id_may_resemble_another_id_of_the_event(user_id: str) -> None:
     outcome = judged(view("m", user_id) | {"event_id": V7, "session_id": str(UUID(int=8))})
     assert isinstance(outcome, Acceptance), outcome
 

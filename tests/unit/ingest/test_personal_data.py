@@ -153,7 +153,7 @@ def test_ids_that_machines_make_pass(kind: str) -> None:
 
 @given(st.uuids())
 @example(UUID("00393331-2345-67ab-8abc-0123456789ab"))
-def test_a_uuid_is_nobody_and_leaves_the_memory_of_texts_to_others(made: UUID) -> None:
+def test_a_uuid_is_not_personal_and_is_not_cached(made: UUID) -> None:
     before = _find_recent.cache_info()
     assert find_personal(str(made)) is None
     assert find_personal(str(made).upper()) is None
@@ -192,7 +192,9 @@ def test_an_id_that_only_contains_a_uuid_is_looked_at(shape: str) -> None:
         ("password={}", Personal.SECRET),
     ],
 )
-def test_a_digest_in_hexadecimal_is_nobody_and_hides_nobody(shape: str, found: Personal | None, digits: str) -> None:
+def test_a_hexadecimal_digest_is_not_personal_and_hides_nothing(
+    shape: str, found: Personal | None, digits: str
+) -> None:
     assert find_personal(shape.format(digits)) is found
 
 

@@ -66,7 +66,7 @@ def test_of_harmless_texts_hardly_any_is_refused() -> None:
     "shape",
     ["{}", "lesson_{}", "user-{}", "quiz:{}", "attempt {}", "{}_quiz", "{}-paid", "{} 2026", "http://x.example/{}"],
 )
-def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
+def test_an_adjacent_word_does_not_hide_personal_text(kind: Personal, shape: str) -> None:
     assert find_personal(shape.format(JOINED[kind])) is kind
 
 
@@ -171,7 +171,7 @@ def test_a_word_joined_to_it_hides_nothing(kind: Personal, shape: str) -> None:
         ("612 000 000", "612 345 678"),
     ],
 )
-def test_what_looks_the_same_is_told_apart(harmless: str, personal: str) -> None:
+def test_similar_harmless_and_personal_texts_are_distinguished(harmless: str, personal: str) -> None:
     assert (find_personal(harmless), find_personal(personal) is not None) == (None, True)
 
 
@@ -214,7 +214,7 @@ def test_what_looks_the_same_is_told_apart(harmless: str, personal: str) -> None
         "ada@example;com",
     ],
 )
-def test_an_address_in_disguise_is_one(text: str) -> None:
+def test_an_obfuscated_email_address_is_detected(text: str) -> None:
     assert find_personal(text) is Personal.EMAIL
 
 

@@ -25,7 +25,7 @@ SCOPES: frozenset[Scope] = frozenset({"events:write"})
 
 
 @given(LIMITS, STEPS)
-def test_who_waits_as_long_as_told_is_let_through(limit: RateLimit, steps: list[tuple[float, float]]) -> None:
+def test_waiting_for_retry_after_is_enough(limit: RateLimit, steps: list[tuple[float, float]]) -> None:
     now = 1_000_000.0
     bucket = TokenBucket(limit, now)
     for pause, share in steps:
@@ -98,7 +98,7 @@ def test_a_rounding_error_of_a_thousandth_of_a_token_delays_nobody(seconds: floa
     assert bucket.take(1, seconds) == wait
 
 
-def test_a_batch_that_never_fits_is_told_so_and_costs_nothing() -> None:
+def test_a_batch_over_the_limit_is_refused_and_costs_nothing() -> None:
     limiter = RateLimiter(Clock())
     key = ApiKey("service", SCOPES, RateLimit(10, 100))
     with pytest.raises(Refusal) as refused:

@@ -27,7 +27,7 @@ PERSONAL = [
 
 
 @pytest.mark.parametrize("name", [*PERSONAL, "ada_at_example.com", "a" * 65, "x" * 20, "", "a b", "\u00fc"])
-def test_a_name_that_could_be_personal_is_told_as_a_question_mark(name: str) -> None:
+def test_a_name_that_could_be_personal_becomes_a_question_mark(name: str) -> None:
     assert safe_name(name) == "?"
     assert pointer(("properties", name)) == "/properties/?"
 
@@ -36,11 +36,11 @@ def test_a_name_that_could_be_personal_is_told_as_a_question_mark(name: str) -> 
     "name",
     ["material_id", "x-request-id", "filter.name", "durationSeconds", "sha256", "v2", "_id", "2499"],
 )
-def test_a_name_of_a_program_is_told(name: str) -> None:
+def test_a_name_of_a_program_is_kept(name: str) -> None:
     assert safe_name(name) == name
 
 
-def test_every_name_of_ours_is_told() -> None:
+def test_every_known_name_is_kept() -> None:
     names = {name for model in (*MODELS.values(), *Properties.__subclasses__()) for name in model.model_fields}
     assert len(names) > 30
     assert [name for name in names if safe_name(name) != name] == []

@@ -61,5 +61,5 @@ def test_a_name_behind_a_prefix_is_no_secret(harmless: str, secret: str) -> None
         "aio_Ab3dE5fG7hJ9kL1mN3pQ5rS7tU9v",
     ],
 )
-def test_other_doors_are_secrets_too(text: str) -> None:
+def test_other_kinds_of_secrets_are_found(text: str) -> None:
     assert find_personal(text) is Personal.SECRET

@@ -36,14 +36,14 @@ def test_every_way_to_write_the_name_of_a_type_is_that_type(event_type: EventTyp
 
 
 @given(st.text())
-def test_any_other_name_is_nothing(name: str) -> None:
+def test_any_other_name_has_no_type(name: str) -> None:
     letters = "".join(one for one in name if one not in " _-").lower()
     known = letters in {one.value.replace("_", "") for one in EventType}
     assert (type_of(name) is not None) == known
 
 
 @pytest.mark.parametrize("name", ["Session Started", "session", "start session", "session.start", "", "Lesson Viewed"])
-def test_nothing_is_guessed(name: str) -> None:
+def test_similar_names_have_no_type(name: str) -> None:
     assert type_of(name) is None
 
 

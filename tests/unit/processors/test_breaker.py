@@ -80,7 +80,7 @@ def test_a_batch_larger_than_the_window_is_judged_whole() -> None:
     assert breaker.exceeded_limit([True] * 30 + GOOD * 70) is not None
 
 
-def test_to_judge_is_not_to_record() -> None:
+def test_checking_a_batch_does_not_record_it() -> None:
     breaker = Breaker(POLICY)
     assert [breaker.exceeded_limit([True] * 5) for _ in range(9)] == [None] * 9
 

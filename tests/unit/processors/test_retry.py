@@ -21,7 +21,7 @@ async def test_the_same_call_is_made_until_it_succeeds() -> None:
     assert await until_available(call, asyncio.Event()) == "done"
 
 
-async def test_who_is_told_to_stop_tries_once_more_only() -> None:
+async def test_after_a_stop_only_one_attempt_is_made() -> None:
     stop = asyncio.Event()
     stop.set()
     calls = 0

@@ -21,7 +21,7 @@ def signals(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     arm(None)
 
 
-def test_it_dies_at_its_point_and_hit_and_once(signals: list[int]) -> None:
+def test_a_failpoint_kills_once_at_its_point_and_hit(signals: list[int]) -> None:
     arm("after_commit:kill:2")
     reach(Failpoint.AFTER_READ)
     reach(Failpoint.AFTER_COMMIT)
@@ -37,19 +37,19 @@ def test_it_freezes(signals: list[int]) -> None:
     assert signals == [signal.SIGSTOP]
 
 
-def test_off_it_does_nothing(signals: list[int]) -> None:
+def test_without_a_failpoint_nothing_happens(signals: list[int]) -> None:
     for point in Failpoint:
         reach(point)
     assert signals == []
 
 
 @pytest.mark.parametrize("spec", ["", "after_commit", "nowhere:kill", "after_commit:explode", "after_commit:kill:0"])
-def test_a_bad_one_is_refused_with_the_points_there_are(spec: str) -> None:
+def test_an_invalid_failpoint_is_refused_and_the_valid_ones_are_listed(spec: str) -> None:
     with pytest.raises(ConfigurationError, match="after_commit"):
         arm(spec)
 
 
-def test_production_knows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failpoints_are_refused_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANALYTICS_FAILPOINT", "after_commit:kill")
     with pytest.raises(ConfigurationError, match="ANALYTICS_ENVIRONMENT"):
         load_settings()

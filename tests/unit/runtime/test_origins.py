@@ -51,7 +51,7 @@ NOT_ALLOWED = [
 
 
 @pytest.mark.parametrize("text", NOT_ALLOWED)
-def test_everybody_and_nobody_are_no_origins_to_let_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_wildcard_null_and_malformed_origins_are_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("ANALYTICS_CORS_ORIGINS", text)
     with pytest.raises(ConfigurationError, match="ANALYTICS_CORS_ORIGINS"):
         load_settings()

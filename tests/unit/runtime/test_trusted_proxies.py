@@ -34,7 +34,7 @@ def test_everybody_is_no_proxy(monkeypatch: pytest.MonkeyPatch, proxies: list[st
 
 
 @pytest.mark.parametrize("proxy", ["proxy.example.org", "10.0.0.1/8", "", "10.0.0.0/33", "10.0.0.5 "])
-def test_what_could_match_nobody_is_no_proxy(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+def test_a_proxy_that_can_match_no_address_is_refused(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     monkeypatch.setenv(VARIABLE, json.dumps([proxy]))
     with pytest.raises(ConfigurationError, match=f"{VARIABLE}: one of them is not an address or a network"):
         load_settings()

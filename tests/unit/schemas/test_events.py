@@ -52,7 +52,7 @@ def test_an_unknown_property_is_named(event_type: str) -> None:
 
 
 @pytest.mark.parametrize("event_type", COMPLETE)
-def test_who_must_say_whose_event_it_is(event_type: str) -> None:
+def test_learner_events_require_a_user_id_and_platform_events_do_not(event_type: str) -> None:
     if event_type in LEARNER_EVENTS:
         assert ("missing", ("user_id",)) in faults(event_type=event_type, properties=COMPLETE[event_type])
     else:
@@ -122,7 +122,7 @@ def test_a_score_may_lie_beyond_0_to_100(score: float) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 1.0, None])
-def test_no_version_of_the_schema_is_the_first(version: object) -> None:
+def test_schema_version_1_is_the_default(version: object) -> None:
     assert parsed(event_type="session_start", user_id="u", schema_version=version).schema_version == 1
 
 
@@ -196,7 +196,7 @@ def test_any_other_text_or_whole_number_is_the_name_of_a_session(sent: object, n
         ([SESSION], "id_type"),
     ],
 )
-def test_a_session_that_is_none_is_one_fault(sent: Any, fault: str) -> None:
+def test_an_invalid_session_id_is_one_fault(sent: Any, fault: str) -> None:
     assert faults(event_type="session_start", user_id="u", session_id=sent) == [(fault, ("session_id",))]
 
 
@@ -234,12 +234,12 @@ def test_a_learner_may_be_named_by_any_text(user_id: str) -> None:
         ("undefined", "placeholder_id"),
     ],
 )
-def test_a_learner_who_is_none_is_one_fault(sent: object, fault: str) -> None:
+def test_an_invalid_user_id_is_one_fault(sent: object, fault: str) -> None:
     assert faults(event_type="session_start", user_id=sent) == [(fault, ("user_id",))]
 
 
 @given(st.from_regex(_COMMON_USER_ID, fullmatch=True) | st.from_regex(_COMMON_SESSION_ID, fullmatch=True))
-def test_no_id_of_a_common_form_is_that_of_nobody(text: str) -> None:
+def test_ids_of_a_common_form_are_not_placeholders(text: str) -> None:
     assert not is_placeholder(text)
 
 

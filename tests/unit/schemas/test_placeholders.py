@@ -263,13 +263,13 @@ SOMEBODY = [
 
 
 @pytest.mark.parametrize("text", [*BLANK, *UNRENDERED, *NO_VALUE, *NOBODY])
-def test_nobody_has_such_an_id(text: str) -> None:
+def test_placeholders_of_user_ids_are_recognized(text: str) -> None:
     assert is_placeholder(text)
     assert is_placeholder(f" {text}\u200b ")
 
 
 @pytest.mark.parametrize("text", SOMEBODY)
-def test_somebody_may_have_such_an_id(text: str) -> None:
+def test_real_user_ids_are_not_placeholders(text: str) -> None:
     assert not is_placeholder(text)
     assert not is_artefact(text)
 
@@ -297,17 +297,17 @@ def test_a_material_may_have_such_an_id(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", BLANK)
-def test_what_cannot_be_seen_is_blank(text: str) -> None:
+def test_invisible_text_is_blank(text: str) -> None:
     assert is_blank(text)
 
 
 @given(st.text(max_size=40))
-def test_what_is_no_event_is_nobody_either(text: str) -> None:
+def test_every_placeholder_of_an_event_id_is_one_of_a_user_id(text: str) -> None:
     assert is_unrendered(text) <= is_artefact(text) <= is_placeholder(text)
     assert is_blank(text) <= is_artefact(text)
 
 
-def test_ids_that_machines_make_stand_for_somebody() -> None:
+def test_generated_ids_are_not_placeholders() -> None:
     rng = random.Random(11)
     alphabets = (string.digits, string.hexdigits.lower(), string.ascii_letters + string.digits + "_-")
     made = ["".join(rng.choices(rng.choice(alphabets), k=rng.randrange(4, 40))) for _ in range(20_000)]

@@ -103,7 +103,7 @@ def fail_with(user_id: str) -> None:
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 @pytest.mark.parametrize("through_the_standard_library", [True, False])
-def test_an_exception_is_told_by_type_and_place_and_never_by_value(
+def test_exceptions_are_logged_by_type_and_place_without_values(
     capsys: pytest.CaptureFixture[str], log_format: str, through_the_standard_library: bool
 ) -> None:
     logging.configure(settings(log_format=log_format))
@@ -171,7 +171,7 @@ def test_the_exposition_has_memory_and_build() -> None:
     assert exposition.render(metrics.registry)[1].startswith("text/plain")
 
 
-def test_a_lag_that_redis_cannot_tell_is_not_a_lag_of_zero() -> None:
+def test_an_unknown_lag_is_not_a_lag_of_zero() -> None:
     labels = {"stream": "s", "consumer_group": "g"}
     internal_events.lag_measured("s", "g", undelivered=7, pending=2, seconds=1.5, length=9)
     assert sample("analytics_consumer_lag_known", **labels) == 1
@@ -252,7 +252,7 @@ async def test_a_path_with_a_slash_more_is_no_redirect_to_the_host_that_was_aske
         assert (given.status_code, given.headers.get("location")) == (200, None)
 
 
-async def test_ready_is_who_passes_the_checks_and_is_not_about_to_end() -> None:
+async def test_readiness_requires_passing_checks_and_no_shutdown() -> None:
     stop = asyncio.Event()
     async with asked([Check("redis", answers)], stop) as client, asked([Check("redis", is_away)], stop) as unlucky:
         assert (await client.get("/readyz")).status_code == 200
@@ -265,7 +265,7 @@ async def test_ready_is_who_passes_the_checks_and_is_not_about_to_end() -> None:
         assert (await client.get("/livez")).status_code == 200
 
 
-async def test_alive_is_who_answers_whatever_its_dependencies_do() -> None:
+async def test_liveness_does_not_depend_on_dependencies() -> None:
     async with asked([Check("redis", is_away)], asyncio.Event()) as client:
         assert (await client.get("/livez")).status_code == 200
 

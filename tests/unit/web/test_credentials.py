@@ -162,7 +162,7 @@ def test_a_revoked_key_is_not_good_and_the_others_keep_their_limits() -> None:
     assert changed.scopes == {"system:read"}
 
 
-def test_until_the_keys_are_known_nobody_is_told_that_theirs_is_not_good() -> None:
+def test_no_key_is_rejected_before_the_keys_are_loaded() -> None:
     fresh = AccessKeys([], SECRET)
     assert fresh.is_undecided(api_key_format.mint())
     assert not fresh.is_undecided("sia_nonsense")

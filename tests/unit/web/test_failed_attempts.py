@@ -22,7 +22,7 @@ def fail(attempts: FailedAttempts, address: str | None = "192.0.2.1", times: int
     return [attempts.count_failure(address, given).status.value for _ in range(times)]
 
 
-def test_too_many_failures_are_told_to_wait_and_may_fail_again_after() -> None:
+def test_too_many_failures_must_wait_and_may_fail_again_afterwards() -> None:
     clock = Clock()
     attempts = FailedAttempts(clock)
     assert fail(attempts, times=BURST + 2) == [401] * BURST + [429] * 2
@@ -54,7 +54,7 @@ def test_addresses_of_one_customer_are_one() -> None:
     assert fail(attempts, "2001:db8:0:1::1") == [401]
 
 
-def test_strangers_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_attempts_have_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(failed_attempts, "MAX_ADDRESSES", 100)
     attempts = FailedAttempts(Clock())
     for number in range(1_000):

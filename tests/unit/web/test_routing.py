@@ -91,7 +91,7 @@ async def test_a_route_may_be_left_out_of_the_metrics() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"), [("DELETE", "/exact", "GET, HEAD, POST"), ("HEAD", "/of/a/and/b", "GET")]
 )
-async def test_another_method_is_told_which_are_allowed(method: str, path: str, allowed: str) -> None:
+async def test_another_method_gets_the_allowed_methods(method: str, path: str, allowed: str) -> None:
     reply = await Service().client.request(method, path)
     assert (reply.status_code, reply.headers["allow"]) == (405, allowed)
     assert reply.headers["content-type"] == PROBLEM_MEDIA_TYPE

@@ -78,5 +78,5 @@ async def test_aborting_sends_nothing_more(transport: Any) -> None:
     assert (transport.packets, transport.ended) == ([], ["aborted"])
 
 
-async def test_all_else_is_the_transports(transport: Any) -> None:
+async def test_other_calls_go_to_the_transport(transport: Any) -> None:
     assert CoalescingTransport(transport, asyncio.get_running_loop()).get_extra_info("peername") == "extra peername"

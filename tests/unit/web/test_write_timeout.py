@@ -28,13 +28,13 @@ class Transport(asyncio.Transport):
         self.is_aborted = True
 
 
-async def test_whoever_takes_nothing_is_cut_off() -> None:
+async def test_a_client_that_reads_nothing_is_disconnected() -> None:
     transport = Transport(1_000, lambda: 0)
     WriteWatchdog(transport, 0.01).begin()
     await eventually(lambda: transport.is_aborted)
 
 
-async def test_whoever_takes_a_little_is_waited_for() -> None:
+async def test_a_client_that_reads_slowly_is_kept() -> None:
     transport = Transport(1_000_000, lambda: 1)
     writes = WriteWatchdog(transport, 0.001)
     writes.begin()
@@ -43,7 +43,7 @@ async def test_whoever_takes_a_little_is_waited_for() -> None:
     assert not transport.is_aborted
 
 
-async def test_when_all_was_taken_nobody_is_watched_any_more() -> None:
+async def test_a_finished_write_is_no_longer_watched() -> None:
     transport = Transport(1_000, lambda: 0)
     writes, other = WriteWatchdog(transport, 0.001), Transport(1_000, lambda: 0)
     writes.begin()
