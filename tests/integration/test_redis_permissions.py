@@ -44,6 +44,7 @@ COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("XREADGROUP", "GROUP", "live", "me", "STREAMS", KEY, ">"): {"worker", "live"},
     ("XRANGE", "other", "-", "+"): set(),
     ("XREADGROUP", "GROUP", "store", "me", "STREAMS", KEY, ">"): {"worker", "live"},
+    ("INFO", "replication"): set(RULES),
     ("WAITAOF", "1", "0", "0"): {"ingest"},
     ("WAIT", "1", "0"): {"ingest"},
     ("XREAD", "STREAMS", KEY, "0"): set(),
