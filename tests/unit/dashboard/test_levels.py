@@ -16,7 +16,7 @@ def test_each_level_costs_more_than_the_one_before() -> None:
 
 
 def test_a_threshold_is_exact_however_large() -> None:
-    assert LevelCurve(base=1, growth=1).threshold(10**9) == 10**9 - 1 + 499_999_998_500_000_001
+    assert LevelCurve(base=1, growth=1).threshold(10**9 + 2) == 500_000_001_500_000_001
 
 
 @pytest.mark.parametrize(("xp", "level"), [(0, 1), (99, 1), (100, 2), (299, 2), (300, 3), (999, 4), (1000, 5)])

@@ -12,7 +12,8 @@ from ingest.privacy.ip_addresses import has_ip_address
 from ingest.privacy.issued_tokens import _is_random
 from ingest.privacy.national_ids import _is_checked, has_national_id
 from ingest.privacy.route_words import is_word
-from ingest.privacy.templates import template_of
+from ingest.privacy.templates import _is_recent_name, template_of
+from ingest.work import LONGEST_CACHED
 
 
 @pytest.mark.parametrize(
@@ -164,6 +165,8 @@ def test_the_word_before_a_number_is_told_with_its_last_hump(text: str, words: s
         ("", "/"),
         ("?a=b", "/"),
         ("/" + "/".join("abcdefghijklmn"), "/a/b/c/d/e/f/g/h/i/j/k/{rest}"),
+        ("/" + "/".join("abcdefghijk"), "/a/b/c/d/e/f/g/h/i/j/k"),
+        ("/a{id}/b{id}@example.com", "/a{id}/{id}"),
         ("/courses/3", "/courses/{id}"),
         ("/api/3", "/api/3"),
         ("/{id}-ada@example.com", "/{id}"),
@@ -172,6 +175,13 @@ def test_the_word_before_a_number_is_told_with_its_last_hump(text: str, words: s
 )
 def test_a_template_has_words_and_placeholders(endpoint: str, template: str) -> None:
     assert template_of(endpoint) == template
+
+
+@pytest.mark.parametrize(("length", "kept"), [(LONGEST_CACHED, 2), (LONGEST_CACHED + 1, 1)])
+def test_long_segments_are_read_and_not_kept(length: int, kept: int) -> None:
+    _is_recent_name.cache_clear()
+    assert template_of("/" + "x" * length) == "/{id}"
+    assert _is_recent_name.cache_info().currsize == kept
 
 
 @pytest.mark.parametrize(
