@@ -170,3 +170,8 @@ def test_a_text_with_more_numbers_than_are_looked_at_is_personal() -> None:
     assert len(text) <= 512
 
     assert find_personal(text) is Personal.PHONE
+
+
+@pytest.mark.parametrize(("count", "found"), [(MAX_CANDIDATES, None), (MAX_CANDIDATES + 1, Personal.IP_ADDRESS)])
+def test_as_many_versions_as_are_looked_at_are_not_personal(count: int, found: Personal | None) -> None:
+    assert find_personal(", ".join(["1.2.3.4"] * count)) is found

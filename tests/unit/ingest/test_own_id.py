@@ -81,6 +81,7 @@ def test_no_text_of_any_event_may_hold_it(event_type: str, name: str) -> None:
         ("J\u00f6rg-Müller", normalize("NFD", "unit/J\u00f6rg-Müller")),
         ("J\u00f6rg-Müller", quote("unit/J\u00f6rg-Müller")),
         ("STRASSE", "stra\u00dfe"),
+        ("50hz-rig", "50\u3390-rig"),
         ("a\\b-learner", "x/a\\b-learner"),
         ('a"b-learner', 'x/a"b-learner'),
         ("auth0|5f7c1a2b", "auth0|5f7c1a2b/notes"),

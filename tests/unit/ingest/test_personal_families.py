@@ -166,6 +166,11 @@ def test_an_adjacent_word_does_not_hide_personal_text(kind: Personal, shape: str
         # the name of a catalogue before it
         ("ISBN 4242424242424242", "item 4242424242424242"),
         ("doi:10.1000/415-555-2671", "call:415-555-2671"),
+        # a word, and an id or a UUID between it and the number
+        ("order urn:isbn:1 4155552671", "tel urn:isbn:1 4155552671"),
+        ("6ba7b810-9dad-11d1-80b4-00c04fd430c8 4155552671", "tel 6ba7b810-9dad-11d1-80b4-00c04fd430c8 4155552671"),
+        # the number of its digits
+        ("02 123 456, 789", "02 123 4567, 789"),
         # small numbers are places; round ones are not
         ("01-02-03-04-05", "01-42-68-53-00"),
         ("612 000 000", "612 345 678"),

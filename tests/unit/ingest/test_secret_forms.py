@@ -43,6 +43,7 @@ def test_each_rule_is_aimed_at_or_has_a_reason() -> None:
         ("API-01ARZ3NDEKTSV4RRFFQ69G5FAV", "API-7ARZ3NDEKTSV4RRFFQ69G5FAVX"),
         ("ico-0123456789abcdef0123456789abcdef", "ico-0123456789abcDef0123456789abCdef"),
         ("LTAImathematicsLesson", "LTAI5tExampleAbCdEfGh1234"),
+        ("sk-proj-a1b2c-lesson", "sk-proj-a1b2c3-lesson"),
         ("Secret: McGregor", "secret: Mc7Gregor9x"),
         ("wordpress_logged_in_plugin", "wordpress_logged_in_0123456789abcdef=ada%7C17"),
     ],

@@ -22,6 +22,8 @@ from ingest.work import WORK
         (_find, "call 415 555 2671 or 0039 333 1234567", 151),
         (_find, "\u4e00" * 30, 39),
         (_find, "%41%42%43%44%45%46", 21),
+        (_find, "%41%42%43%44%45", 18),
+        (_find, "\u4e00" * 31, 39),
         (_find, "4111 1111 1111 1111, 93.184.216.34", 55),
         (_find, "password=correcthorsebatterystaple", 34),
         (_find, "state: " + "a" * 64, 45),
