@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import string
 from typing import Final
 
 from schemas.text.placeholders import is_blank, is_unrendered
 
 LONGEST_STORED: Final = 128
 """Maximum length of an identifier that is stored unchanged, in characters."""
-
-PLAIN_STARTS: Final = frozenset(string.ascii_letters + string.digits)
-"""First characters of nearly all identifiers. A text that begins with one is visible and not a template."""
 
 _DIGEST: Final = "sha256-"
 _DIGEST_LENGTH: Final = len(_DIGEST) + 64

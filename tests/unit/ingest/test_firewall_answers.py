@@ -71,6 +71,13 @@ def test_properties_without_a_change_are_returned_as_they_are() -> None:
     assert inspected[0] is properties
 
 
+@pytest.mark.parametrize("text", ["{{id}}", "lesson-{{id}}", "lesson-${id}", "a%7B%7Bid%7D%7D", "a" * 120 + "{{id}}"])
+def test_an_unrendered_template_is_refused_wherever_it_stands(text: str) -> None:
+    inspected = REJECTS.inspect(view(text))
+    assert isinstance(inspected, Rejection)
+    assert (inspected.code, inspected.pointer) == ("placeholder_id", "/properties/material_id")
+
+
 def test_a_placeholder_and_a_long_id_are_told_in_a_sentence() -> None:
     placeholder, long = REJECTS.inspect(view("{{id}}")), REJECTS.inspect(view("x" * (LONGEST_STORED + 1)))
     assert isinstance(placeholder, Rejection)
