@@ -154,6 +154,11 @@ async def test_only_what_a_replica_has_survives_the_loss_of_the_machine(
         async with ingest_on(primary, durability=durability) as client:
             first, second = an_event(1), an_event(2)
             assert (await client.post(TRACK, json=first)).status_code == 202
+
+            async def is_replicated() -> bool:
+                return first["event_id"] in await stored_ids(replica)
+
+            await eventually(is_replicated)
             replica.kill()
             answer = await client.post(TRACK, json=second)
             primary.kill()
