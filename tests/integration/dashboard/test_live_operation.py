@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import httpx
@@ -95,10 +96,13 @@ SILENT = {"websocket": (LIVE, *UPGRADE), "sse": (SSE,)}
 async def test_a_client_that_does_not_read_does_not_delay_the_shutdown(
     settings: Settings, redis: Redis, asked: tuple[str, ...]
 ) -> None:
-    async with asyncio.timeout(GRACE_SECONDS), following(settings, FAST, 2_000) as service:
+    async with AsyncExitStack() as stack:
+        service = await stack.enter_async_context(following(settings, FAST, 2_000))
         writer = await _silent_reader(service, *asked)
         await _stuck(service, settings, redis)
-        service.stop.set()
+        async with asyncio.timeout(GRACE_SECONDS):
+            service.stop.set()
+            await stack.aclose()
     writer.close()
 
 
