@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Final
 
 from runtime.settings import Settings
-
-_START: Final = "<!-- settings -->\n"
-_END: Final = "<!-- /settings -->\n"
+from schemas.document_section import replace_section
 
 
 def with_table(document: str) -> str:
-    """Return the document with the current table between its two marks. Raises ValueError if a mark is missing."""
-    before, start, rest = document.partition(_START)
-    _, end, after = rest.partition(_END)
-    if not (start and end):
-        raise ValueError("the document has no marks for the table of settings")
-    return f"{before}{start}{_rows()}{end}{after}"
+    """Return the document with the current table between its two marks. Raises ValueError if a marker is missing."""
+    return replace_section(document, "settings", _rows())
 
 
 def _rows() -> str:

@@ -5,21 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
 
 from .catalogue import CATALOGUE, EventKind
-
-_START: Final = "<!-- event types -->\n"
-_END: Final = "<!-- /event types -->\n"
+from .document_section import replace_section
 
 
 def with_table(document: str) -> str:
-    """Return the document with the current table between its two marks. Raises ValueError if one is missing."""
-    before, start, rest = document.partition(_START)
-    _, end, after = rest.partition(_END)
-    if not (start and end):
-        raise ValueError("the document has no marks for the table of event types")
-    return f"{before}{start}{''.join(_rows())}{end}{after}"
+    """Return the document with the current table between its two marks. Raises ValueError if a marker is missing."""
+    return replace_section(document, "event types", "".join(_rows()))
 
 
 def _rows() -> Iterator[str]:

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Final
 
 from prometheus_client.metrics import MetricWrapperBase
 
+from schemas.document_section import replace_section
 from telemetry.roles import EXPORTED
-
-_START: Final = "<!-- metrics -->\n"
-_END: Final = "<!-- /metrics -->\n"
 
 
 def with_table(document: str) -> str:
-    """Return the document with the current table between its two marks. Raises ValueError if a mark is missing."""
-    before, start, rest = document.partition(_START)
-    _, end, after = rest.partition(_END)
-    if not (start and end):
-        raise ValueError("the document has no marks for the table of metrics")
-    return f"{before}{start}{_rows()}{end}{after}"
+    """Return the document with the current table between its two marks. Raises ValueError if a marker is missing."""
+    return replace_section(document, "metrics", _rows())
 
 
 def _rows() -> str:

@@ -29,8 +29,7 @@ class _ServiceConnection(AbstractConnection):
         try:
             return await super().read_response(*arguments, **options)
         except ReadOnlyError as error:
-            # after a failover that left this connection open, a new one reaches the new primary
-            await self.disconnect(nowait=True)
+            # the client drops a connection that failed; after a failover a new one reaches the new primary
             raise ConnectionError(f"READONLY {error}") from error
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from redis.asyncio import Redis
 
@@ -19,21 +17,11 @@ async def primary(redis: Redis) -> str:
     """
     with translated_errors():
         facts = await redis.info("replication")
-        if not is_primary(facts):
+        if facts["role"] != "master":
             # the other connections may lead to the same server
             await redis.connection_pool.disconnect()
-            raise replica_error()
+            raise StreamUnavailable("read_only", "REDIS_URL leads to a replica")
     return "is a primary"
-
-
-def is_primary(replication: Mapping[str, Any]) -> bool:
-    """Return whether a server with this section of INFO accepts writes of its clients."""
-    return bool(replication["role"] == "master")
-
-
-def replica_error() -> StreamUnavailable:
-    """Return the error for a server that is a replica."""
-    return StreamUnavailable("read_only", "REDIS_URL leads to a replica")
 
 
 async def append_only_file(redis: Redis) -> str:

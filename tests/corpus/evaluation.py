@@ -10,6 +10,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from ingest.privacy.detectors import find_personal
+from schemas.document_section import replace_section
 from tests.corpus.harmless import FAMILIES
 from tests.corpus.personal_forms import KINDS
 
@@ -25,9 +26,6 @@ GENERATED: Final = 1_000
 """Number of texts of each kind and family, from a seed that was not used during development."""
 
 HARMLESS: Final = "harmless"
-
-_START: Final = "<!-- evaluation -->\n"
-_END: Final = "<!-- /evaluation -->\n"
 
 
 class Share(NamedTuple):
@@ -87,12 +85,7 @@ def harmless_chosen() -> tuple[Share, Share]:
 
 def with_tables(document: str) -> str:
     """Return the document with the current figures between its two markers. Raises ValueError if one is missing."""
-    before, start, rest = document.partition(_START)
-    _, end, after = rest.partition(_END)
-    if not (start and end):
-        raise ValueError("the document has no evaluation markers")
-    lines = "".join(f"{line}\n" for line in _lines())
-    return f"{before}{start}{lines}{end}{after}"
+    return replace_section(document, "evaluation", "".join(f"{line}\n" for line in _lines()))
 
 
 def _lines() -> list[str]:

@@ -9,12 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from cli.local.embedded.postgres import Postgres
 from processors.maintenance import process as maintenance
 from processors.store import worker
+from processors.store.id_conflicts import ConflictCounter
 from runtime.settings import Settings
 from storage.batches.verify import Books, read_books, verify_aggregates
 from storage.database.migrate import upgrade
@@ -213,3 +215,20 @@ async def test_maintenance_does_every_chore_and_only_one_leads(
             assert await database.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted") == 1
         assert runs("drop_expired") == after["drop_expired"]
     assert metrics.IS_LEADER._value.get() == 0
+
+
+async def test_a_defect_at_the_end_still_closes_the_connections(
+    settings: Settings, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def defect(_counter: object, _stop: asyncio.Event) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(ConflictCounter, "count", defect)
+    with pytest.raises((ZeroDivisionError, ExceptionGroup)):
+        await worker.run(settings, asyncio.Event())
+
+    async def are_closed() -> bool:
+        count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'analytics-worker'"
+        return bool(await database.fetchval(f"{count} AND datname = current_database()") == 0)
+
+    await eventually(are_closed)
