@@ -32,6 +32,7 @@ _DIGIT: Final = re.compile(r"[1-9]")
 _UNITS_OF_AN_ID: Final = 15
 """Work to validate and map an id that is not a UUID, in units."""
 _CHARACTERS_OF_A_UNIT: Final = 8
+_CHARACTERS_OF_AN_ODD_UNIT: Final = 2
 
 _IS_OWN: Final = "This is the user_id of this event; send a separate id."
 _OWN_EVENT_ID: Final = Rejection("personal_data", "/event_id", _IS_OWN)
@@ -149,9 +150,11 @@ def _resolve_key(event: AnyEvent, firewall: Firewall, source: str) -> tuple[str,
 
 def _inspect_id(event_id: str, user_id: str | None, firewall: Firewall) -> Rejection | None:
     is_common = _PLAIN_ID.fullmatch(event_id) is not None and _DIGIT.search(event_id) is not None
-    if not is_common and is_artefact(event_id):
-        # all events with this id would count as one
-        return Rejection("placeholder_id", "/event_id", "This id is a placeholder; send the real id, or none.")
+    if not is_common:
+        WORK.units += len(event_id) // _CHARACTERS_OF_AN_ODD_UNIT
+        if is_artefact(event_id):
+            # all events with this id would count as one
+            return Rejection("placeholder_id", "/event_id", "This id is a placeholder; send the real id, or none.")
     own = own_id.search_key(user_id)
     if own is not None and own_id.is_whole(event_id, own):
         # an unkeyed hash: anyone who knows a user id could compute the key

@@ -10,14 +10,13 @@ from typing import Final, NamedTuple, get_args, get_type_hints
 from ingest.privacy import own_id
 from ingest.privacy.allow_list import AllowList
 from ingest.privacy.detectors import Personal, find_personal
-from ingest.privacy.id_form import LONGEST_STORED, digest_of, is_digest, is_placeholder_value
+from ingest.privacy.id_form import LONGEST_STORED, digest_of, is_digest, is_placeholder_value, is_plain_form
 from ingest.privacy.templates import template_of
 from ingest.rejection import Rejection
 from ingest.work import LONGEST_CACHED
 from runtime.errors import ConfigurationError
 from runtime.pseudonym import Pseudonymizer
 from schemas.catalogue.property_types import Identifier, Label, Properties
-from schemas.text.placeholders import is_blank, is_unrendered
 
 REDACTED: Final = "[redacted]"
 HASHED: Final = "hashed-"
@@ -157,7 +156,7 @@ class _Reading(NamedTuple):
 def _read(text: str) -> _Reading:
     personal = None if is_digest(text) else find_personal(text)
     found = None if personal is None else _NAMES[personal]
-    is_plain = found is None and len(text) <= LONGEST_STORED and not (is_blank(text) or is_unrendered(text))
+    is_plain = found is None and len(text) <= LONGEST_STORED and is_plain_form(text)
     return _Reading(found, own_id.searchable_text(text), is_plain)
 
 

@@ -143,6 +143,7 @@ SCANS: Final[dict[str, tuple[Scan, tuple[str, ...]]]] = {
     ),
     "privacy.id_form.digest_of": (id_form.digest_of, ("a", "\u2167")),
     "privacy.id_form.is_digest": (id_form.is_digest, ("a", "sha256-")),
+    "privacy.id_form.is_plain_form": (id_form.is_plain_form, ("a", " ", "%")),
     "privacy.id_form.is_placeholder_value": (
         lambda text: id_form.is_placeholder_value("a_id", text),
         (" ", "\u200b", "{{", "<%", "%25", "&lt;"),
