@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dashboard import page
 from dashboard.openapi import openapi
 from dashboard.questions.endpoint import question_route
-from dashboard.questions.live import SOCKET_PATH, require_upgrade
+from dashboard.questions.live import SOCKET_PATH, SOCKET_STATUSES, require_upgrade
 from dashboard.questions.live_socket import serve_live_socket
 from dashboard.questions.table import LIVE_EVENTS, QUESTIONS
 from dashboard.services import Services
@@ -25,6 +25,7 @@ from telemetry import logging
 from telemetry.roles import Role
 from web.documentation import documentation_routes
 from web.middleware import RequestContextMiddleware, context_of
+from web.openapi import documented_statuses
 from web.problems import Refusal, problem_reply
 from web.routing import Route, Router
 from web.static_file import static_route
@@ -51,14 +52,16 @@ _log = logging.get("dashboard")
 
 def create_app(services: Services, stop: asyncio.Event) -> ASGIApp:
     """Return the read service. Its readiness ends when `stop` is set. Raises ConfigurationError."""
+    document = openapi()
     routes = [
         *(question_route(question, services) for question in QUESTIONS),
         Route(SOCKET_PATH, ("GET",), require_upgrade),
         *status_routes(Role.DASHBOARD, services.checks, stop=stop),
-        *documentation_routes(openapi()),
+        *documentation_routes(document),
         *(_page_routes() if services.shows_page else ()),
     ]
-    telemetry.prepare_read_routes([question.path for question in QUESTIONS], SOCKET_PATH)
+    statuses = {question.path: documented_statuses(document, question.path) for question in QUESTIONS}
+    telemetry.prepare_read_routes({**statuses, SOCKET_PATH: SOCKET_STATUSES})
     sockets = {SOCKET_PATH: partial(serve_live_socket, LIVE_EVENTS, services)}
     app = _open_to(Router(routes, sockets, log_refusal=_log_outage), services.cors_origins)
     return RequestContextMiddleware(_refuse_malformed_origins(app), SECURITY_HEADERS, telemetry.read_answered)

@@ -40,6 +40,7 @@ _PROBLEMS: Final = {
     "422": "A parameter is missing, unknown or out of range; `errors` names it.",
     "429": "Too many requests with invalid credentials from this address: wait Retry-After seconds.",
     "431": "The headers are too large; the connection is closed.",
+    "500": "A fault of this service: ask again later.",
     "503": "The answer is temporarily unavailable: retry after Retry-After seconds.",
 }
 

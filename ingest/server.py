@@ -15,6 +15,7 @@ from ingest.backpressure import Limits, PressureGauge
 from ingest.intake import Intake
 from ingest.openapi import openapi
 from ingest.privacy.firewall import Action, Firewall
+from ingest.privacy.validators import VALIDATORS
 from ingest.routes import EventRoutes
 from ingest.segment.mapping import read_mapping
 from ingest.segment.routes import SegmentRoutes
@@ -36,6 +37,7 @@ from telemetry.health import Check
 from telemetry.roles import Role
 from web.credentials import AccessKeys, configured_keys
 from web.documentation import documentation_routes
+from web.openapi import documented_statuses
 from web.server.http_server import serve_http
 from web.server.listener import public_listener
 from web.status import status_routes
@@ -126,14 +128,17 @@ def create_app(
         gauge or open_gauge(settings, redis),
     )
     segment = SegmentRoutes(intake, read_mapping(settings.segment_mapping), unmapped or open_unmapped(redis))
+    routes = [*EventRoutes(intake).routes, *segment.routes]
+    document = openapi()
+    telemetry.prepare_ingest_routes({one.path: documented_statuses(document, one.path) for one in routes})
+    telemetry.prepare_detectors(VALIDATORS)
     checks = [Check("redis", lambda: primary(redis))]
     if settings.needs_append_only_file:
         checks.append(Check("append_only_file", lambda: append_only_file(redis)))
     return build_application(
         [
-            *EventRoutes(intake).routes,
-            *segment.routes,
+            *routes,
             *status_routes(Role.INGEST, checks, stop=stop, is_counted=False),
-            *documentation_routes(openapi(), is_counted=False),
+            *documentation_routes(document, is_counted=False),
         ]
     )

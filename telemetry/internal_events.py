@@ -70,6 +70,14 @@ def defect_confined(error: Exception) -> None:
     _log.error("defect_confined", exc_info=error)
 
 
+def prepare_ingest_routes(statuses: Mapping[str, Iterable[str]]) -> None:
+    """Export the series of ingest for each route and its statuses, also while they are 0."""
+    for route, codes in statuses.items():
+        labelled(metrics.INGEST_DURATION, route)
+        for code in codes:
+            labelled(metrics.INGEST_REQUESTS, route, code)
+
+
 def request_answered(route: str, status: int, seconds: float) -> None:
     """Ingest answered a request; `route` is a template."""
     labelled(metrics.INGEST_REQUESTS, route, str(status)).inc()
@@ -125,6 +133,12 @@ def texts_inspected(*, rejected: int, edited: Mapping[str, int]) -> None:
         metrics.INGEST_PERSONAL.labels(TextOutcome(code)).inc(count)
 
 
+def prepare_detectors(names: Iterable[str]) -> None:
+    """Export the counter of each validator of personal data, also while it is 0."""
+    for name in names:
+        metrics.DETECTOR_FAILURES.labels(name)
+
+
 def detector_failed(detector: str, error: str) -> None:
     """A validator of personal data raised this type of error. All are counted, the first of a validator is logged."""
     metrics.DETECTOR_FAILURES.labels(detector).inc()
@@ -145,12 +159,11 @@ def authentication_failed(reason: AuthenticationFailure) -> None:
     metrics.AUTHENTICATION_FAILURES.labels(reason).inc()
 
 
-def prepare_read_routes(paths: Iterable[str], socket_path: str) -> None:
-    """Export the series of the read service for each route and status, also while they are 0."""
-    codes = dict.fromkeys(paths, metrics.READ_CODES) | {socket_path: metrics.LIVE_CODES}
-    for route, route_codes in codes.items():
+def prepare_read_routes(statuses: Mapping[str, Iterable[str]]) -> None:
+    """Export the series of the read service for each route and its statuses, also while they are 0."""
+    for route, codes in statuses.items():
         labelled(metrics.READ_DURATION, route)
-        for code in route_codes:
+        for code in codes:
             labelled(metrics.READ_REQUESTS, route, code)
 
 

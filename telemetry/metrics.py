@@ -185,39 +185,6 @@ LIVE_BEHIND = Counter(
 LIVE_UNREADABLE = Counter("analytics_live_unreadable_messages_total", "Live messages in an unknown form.")
 STALENESS = Gauge("analytics_aggregate_staleness_seconds", "Age of consistent_through at the last sample.")
 
-INGEST_ROUTES: Final = (
-    "/api/analytics/events/track",
-    "/api/analytics/events/batch",
-    "/v1/batch",
-    "/v1/track",
-    "/v1/identify",
-    "/v1/page",
-    "/v1/screen",
-    "/v1/group",
-    "/v1/alias",
-)
-INGEST_CODES: Final = ("200", "202", "207", "400", "401", "403", "413", "415", "422", "429", "500", "503")
-READ_CODES: Final = ("200", "400", "401", "403", "422", "429", "500", "503")
-LIVE_CODES: Final = ("101", "401", "403", "422", "426", "429", "500", "503")
-DETECTORS: Final = (
-    "luhn",
-    "codice_fiscale",
-    "nir",
-    "dni",
-    "nie",
-    "cpf",
-    "aadhaar",
-    "ric",
-    "iban",
-    "ip_address",
-    "phone",
-    "phone_us",
-    "phone_gb",
-    "phone_it",
-    "phone_de",
-    "phone_fr",
-    "phone_es",
-)
 FAILURES: Final = {
     "stream": ("connection", "timeout", "out_of_memory"),
     "storage": ("connection", "timeout", "missing_partition"),
@@ -230,10 +197,7 @@ def _start_at_zero(metric: MetricWrapperBase, *values: Iterable[str]) -> None:
         metric.labels(*combination)
 
 
-_start_at_zero(INGEST_DURATION, INGEST_ROUTES)
-_start_at_zero(INGEST_REQUESTS, INGEST_ROUTES, INGEST_CODES)
 _start_at_zero(INGEST_PERSONAL, TextOutcome)
-_start_at_zero(DETECTOR_FAILURES, DETECTORS)
 _start_at_zero(INGEST_EVENTS, IngestOutcome)
 _start_at_zero(INGEST_ACCEPTED, (one.value for one in EventType))
 _start_at_zero(INGEST_BACKPRESSURE, BackpressureReason)

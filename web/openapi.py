@@ -30,6 +30,11 @@ def problem_responses(descriptions: Mapping[str, str]) -> dict[str, Any]:
     return {status: {"description": text, "content": content} for status, text in sorted(descriptions.items())}
 
 
+def documented_statuses(document: Mapping[str, Any], path: str) -> list[str]:
+    """Return the statuses of all operations of a path, sorted. Raises KeyError for an undocumented path."""
+    return sorted({status for operation in document["paths"][path].values() for status in operation["responses"]})
+
+
 def status_operations(more: Mapping[str, Any], ready: str) -> dict[str, Any]:
     """Return the paths of the status routes. `more` is part of every operation; `ready` describes `/readyz`."""
     probe = {"200": json_response("Yes.", "HealthReport"), "503": json_response("No.", "HealthReport")}

@@ -19,6 +19,9 @@ from storage.privacy.audit import EVERYBODY
 from web.problems import Refusal
 
 SOCKET_PATH: Final = "/api/analytics/live"
+SOCKET_STATUSES: Final = ("101", "401", "403", "422", "426", "429", "500", "503")
+"""Statuses of a WebSocket handshake."""
+
 STREAM_PATH: Final = f"{SOCKET_PATH}/sse"
 
 

@@ -89,7 +89,7 @@ def test_an_answer_keeps_its_fields(document: dict[str, Any], path: str) -> None
 @pytest.mark.parametrize("path", ANSWERS)
 def test_every_error_is_described_as_a_problem(document: dict[str, Any], path: str) -> None:
     responses = document["paths"][path]["get"]["responses"]
-    refusals = {"401", "403", "414", "422", "429", "431", "503"}
+    refusals = {"401", "403", "414", "422", "429", "431", "500", "503"}
     assert set(responses) == {"200", *refusals}
     for status in refusals:
         assert list(responses[status]["content"]) == ["application/problem+json"]

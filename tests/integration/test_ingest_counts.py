@@ -7,7 +7,9 @@ import re
 
 import httpx
 
-from ingest.routes import BATCH
+from ingest.privacy.validators import VALIDATORS
+from ingest.routes import BATCH, TRACK
+from ingest.segment import routes as segment
 from ingest.server import create_app
 from runtime.settings import Settings
 from stream.server.connection import Redis
@@ -30,6 +32,17 @@ async def test_what_is_counted_of_a_batch(settings: Settings, redis: Redis) -> N
     transport = httpx.ASGITransport(create_app(settings, redis, asyncio.Event()))
     async with httpx.AsyncClient(transport=transport, base_url="http://ingest", headers=bearer(WRITE_KEY)) as client:
         await _count_a_batch(client)
+
+
+async def test_each_route_status_and_validator_is_counted_from_the_start(settings: Settings, redis: Redis) -> None:
+    transport = httpx.ASGITransport(create_app(settings, redis, asyncio.Event()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
+        exposed = await counts(client)
+    for path in (TRACK, BATCH, segment.BATCH, *segment.CALLS.values()):
+        for code in ("400", "401", "429", "500", "503"):
+            assert exposed[f'analytics_ingest_requests_total{{code="{code}",route="{path}"}}'] >= 0
+    for name in VALIDATORS:
+        assert exposed[f'analytics_ingest_detector_failures_total{{detector="{name}"}}'] >= 0
 
 
 async def _count_a_batch(client: httpx.AsyncClient) -> None:

@@ -153,9 +153,6 @@ def test_every_known_label_value_is_there_before_the_first_event() -> None:
         assert sample("analytics_segment_events_total", outcome=of_segment) >= 0
     for event_type in EventType:
         assert sample("analytics_ingest_accepted_events_total", event_type=event_type) >= 0
-    for route in metrics.INGEST_ROUTES:
-        assert sample("analytics_ingest_requests_total", route=route, code="503") >= 0
-        assert sample("analytics_ingest_request_duration_seconds_count", route=route) >= 0
     for stage in BatchStage:
         assert sample("analytics_batch_duration_seconds_count", stage=stage) >= 0
     for reason in DeadLetterReason:
