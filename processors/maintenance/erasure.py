@@ -11,16 +11,7 @@ from storage.privacy import erasure
 from storage.privacy.residue import SUPPRESSED, clear_suppressed_residue, record_residue
 from stream.entries.learner_entries import remove_settled, sweep_learner
 from stream.live.live_history import remove_learner_messages
-from stream.registry import tombstones
 from stream.server.connection import Redis
-
-
-async def publish_tombstones(redis: Redis, pool: Pool) -> bool:
-    """Publish the tombstones if their number changed; return whether it did. Raises DependencyUnavailable."""
-    if await tombstones.published_tombstones(redis) == await erasure.count_tombstones(pool):
-        return False
-    await tombstones.publish_tombstones(redis, await erasure.read_tombstones(pool))
-    return True
 
 
 async def carry_out(redis: Redis, pool: Pool, partitions: Iterable[int], ignored: Collection[str] = ()) -> int:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from processors.maintenance import erasure, purge
 from processors.maintenance.chore import Chore
 from processors.maintenance.late_events import LateEvents
+from processors.maintenance.tombstones import TombstonePublisher
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage.database.pool import Pool
@@ -31,9 +32,6 @@ def erasure_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         removed = await late.remove(utc_now())
         return "unchanged" if removed is None else f"removed {removed}"
 
-    async def publish_tombstones() -> str:
-        return "published" if await erasure.publish_tombstones(redis, pool) else "unchanged"
-
     async def purge_redis() -> str:
         finished = await purge.purge_redis(redis, pool, settings.erasure_purge, settings.event_retention)
         return f"finished {finished:d}"
@@ -48,7 +46,7 @@ def erasure_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
     return [
         Chore("erase_learners", timedelta(seconds=2), erase_learners),
         Chore("remove_suppressed", timedelta(seconds=15), remove_suppressed),
-        Chore("publish_tombstones", timedelta(seconds=5), publish_tombstones),
+        Chore("publish_tombstones", timedelta(seconds=5), TombstonePublisher(redis, pool).publish),
         Chore("purge_redis", timedelta(seconds=5), purge_redis),
         Chore("purge_postgres", timedelta(seconds=5), purge_postgres),
         Chore("measure_residue", timedelta(seconds=15), measure_residue),
