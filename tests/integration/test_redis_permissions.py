@@ -64,7 +64,7 @@ COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("DUMP", KEY): set(),
     ("GET", API_KEYS): {"ingest", "dashboard"},
     ("SET", API_KEYS, "[]"): {"maintenance"},
-    ("GET", TOMBSTONES): {"ingest", "live"},
+    ("GET", TOMBSTONES): {"ingest", "live", "maintenance"},
     ("SET", TOMBSTONES, "x"): {"maintenance"},
     ("STRLEN", TOMBSTONES): {"ingest", "live", "maintenance"},
     ("HSET", UNMAPPED, "a", "1 1"): {"ingest"},
