@@ -20,10 +20,11 @@ _MAX_PORT: Final = 65_535
 _OPTION_NAME: Final = re.compile(r"[A-Za-z0-9_.]{1,64}")
 
 _REDIS_TLS: Final = frozenset(
-    ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_keyfile_password", "ssl_cert_reqs", "ssl_check_hostname")
+    ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_password", "ssl_cert_reqs", "ssl_check_hostname")
 )
-_REDIS_SECONDS: Final = frozenset(("socket_timeout", "socket_connect_timeout", "health_check_interval"))
-_REDIS: Final = frozenset(("db", "username", "password", "client_name")) | _REDIS_SECONDS
+_REDIS_SECONDS: Final = frozenset(("socket_timeout", "socket_connect_timeout"))
+_REDIS_NUMBERS: Final = frozenset(("db", "health_check_interval"))
+_REDIS: Final = frozenset(("username", "password", "client_name")) | _REDIS_SECONDS | _REDIS_NUMBERS
 _SERVICE_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 _SSL_MODES: Final = frozenset(("disable", "allow", "prefer", "require", "verify-ca", "verify-full"))
@@ -57,7 +58,7 @@ def validate_redis_url(url: str) -> str:
         _check_hosts([hosts] if hosts else [])
         database = unquote(parts.path).strip("/")
         _require(database == "" or _is_number(database), "its path is not a database number")
-    _check(options, frozenset(("db",)), _is_number, "not a number")
+    _check(options, _REDIS_NUMBERS, _is_number, "not a number")
     _check(options, _REDIS_SECONDS, _is_seconds, "not a number of seconds")
     _check(
         options,

@@ -82,6 +82,20 @@ def test_no_command_is_repeated_by_the_client(url: str) -> None:
     assert connection_of(url).retry.get_retries() == 0
 
 
+@pytest.mark.parametrize("url", KINDS)
+def test_the_client_takes_every_option_that_settings_accept(url: str) -> None:
+    options = "db=2&username=u&password=p&client_name=n&socket_timeout=0.5&socket_connect_timeout=1"
+    options += "&health_check_interval=30"
+    if url.startswith("rediss"):
+        options += f"&ssl_ca_certs={__file__}&ssl_certfile={__file__}&ssl_keyfile={__file__}&ssl_password=p"
+        options += "&ssl_cert_reqs=required&ssl_check_hostname=true"
+    if "sentinel" in url:
+        options += "&sentinel_username=u&sentinel_password=p"
+    connection = connection_of(f"{url}?{options}")
+    assert (connection.username, connection.password, connection.client_name) == ("u", "p", "n")
+    assert (connection.socket_timeout, connection.health_check_interval) == (0.5, 30)
+
+
 def test_a_pipeline_is_packed_to_the_same_bytes() -> None:
     commands = [("SET", str(number), b"x" * (number * 100)) for number in range(100)]
     together = b"".join(PACKING.pack_commands(commands))
