@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,16 @@ async def test_the_user_of_every_process_may_connect(watchers: Sentinels) -> Non
                 assert await primary(redis) == "is a primary"
 
 
+async def test_a_user_of_the_sentinels_needs_the_documented_rights_only(watchers: Sentinels) -> None:
+    rights = ("+sentinel|masters", "+client|setname", "+client|setinfo", "+ping")
+    async with watchers.client_of(watchers.ports[0]) as sentinel:
+        acl: Any = sentinel.execute_command
+        await acl("ACL", "SETUSER", "reader", "on", ">secret", *rights)
+    url = watchers.url_of(watchers.ports, login="sentinel_username=reader&sentinel_password=secret")
+    async with client_of(url) as redis:
+        assert await primary(redis) == "is a primary"
+
+
 def test_a_command_finds_it_too(watchers: Sentinels, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", watchers.url)
     monkeypatch.setenv("DATABASE_URL", database_url)
@@ -67,7 +78,7 @@ async def test_a_sentinel_that_is_down_is_passed_over(watchers: Sentinels) -> No
 async def test_without_a_primary_the_reason_is_said(watchers: Sentinels) -> None:
     for url in (
         watchers.url_of(watchers.ports, service="another"),
-        watchers.url_of(watchers.ports, password="another"),
+        watchers.url_of(watchers.ports, login="sentinel_password=another"),
         watchers.url_of([any_free()]),
     ):
         async with client_of(url) as redis:

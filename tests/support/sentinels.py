@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,51 +28,49 @@ class Sentinels:
     """Running sentinels, with a password of their own."""
 
     def __init__(self, ports: list[int], password: str, primary: Valkey) -> None:
-        self._ports = ports
+        self.ports = ports
+        """The port of each sentinel."""
         self._password = password
         self._login = urlsplit(primary.url).netloc.rpartition("@")[0]
 
     @property
     def url(self) -> str:
         """The URL of the primary, whichever server that is."""
-        return self.url_of(self._ports)
+        return self.url_of(self.ports)
 
-    def url_of(self, ports: list[int], service: str = SERVICE, password: str | None = None) -> str:
-        """Return the URL through the sentinels at these ports, for another service or with another password."""
+    def url_of(self, ports: list[int], service: str = SERVICE, login: str | None = None) -> str:
+        """Return the URL through the sentinels at these ports, for another service or with the options of a login."""
         hosts = ",".join(f"{LOOPBACK}:{port}" for port in ports)
-        login = f"sentinel_password={password or self._password}"
+        login = login or f"sentinel_password={self._password}"
         return f"redis+sentinel://{self._login}@{hosts}/{service}/0?{login}"
-
-    @property
-    def ports(self) -> list[int]:
-        """The port of each sentinel."""
-        return self._ports
 
     async def watch(self, replicas: int) -> None:
         """Wait until each sentinel knows the others and so many replicas: earlier they cannot agree on a failover."""
-        for port in self._ports:
-            async with self._client(port) as client:
 
-                async def knows_all(client: Redis = client) -> bool:
-                    known: Any = await client.sentinel_masters()
-                    facts = known[SERVICE]
-                    return (facts["num-slaves"], facts["num-other-sentinels"]) == (replicas, len(self._ports) - 1)
+        async def knows_all(sentinel: Redis) -> bool:
+            known: Any = await sentinel.sentinel_masters()
+            facts = known[SERVICE]
+            return (facts["num-slaves"], facts["num-other-sentinels"]) == (replicas, len(self.ports) - 1)
 
-                await eventually(knows_all)
+        await self._wait_for_each(knows_all)
 
     async def agree_on(self, server: Valkey) -> None:
         """Wait until each sentinel names the server as the primary."""
-        for port in self._ports:
-            async with self._client(port) as client:
 
-                async def names_it(client: Redis = client) -> bool:
-                    named: Any = await client.sentinel_get_master_addr_by_name(SERVICE)
-                    return int(named[1]) == server.port
+        async def names_it(sentinel: Redis) -> bool:
+            named: Any = await sentinel.sentinel_get_master_addr_by_name(SERVICE)
+            return int(named[1]) == server.port
 
-                await eventually(names_it)
+        await self._wait_for_each(names_it)
 
-    def _client(self, port: int) -> Redis:
+    def client_of(self, port: int) -> Redis:
+        """Return a client of one sentinel, with all rights."""
         return Redis(host=LOOPBACK, port=port, password=self._password, protocol=2)
+
+    async def _wait_for_each(self, holds: Callable[[Redis], Awaitable[bool]]) -> None:
+        for port in self.ports:
+            async with self.client_of(port) as sentinel:
+                await eventually(partial(holds, sentinel))
 
 
 @contextmanager
@@ -89,7 +88,7 @@ def sentinels(directory: Path, primary: Valkey, count: int = 3) -> Iterator[Sent
             process = ServerProcess("sentinel", home, home / "sentinel.log", stop_signal=signal.SIGTERM, grace=10)
             process.launch([find_valkey(), configuration, "--sentinel"], account=None, environment={})
             stack.callback(process.stop)
-            process.wait_until(lambda port=port: _accepts(port), 30)  # type: ignore[misc]
+            process.wait_until(partial(_accepts, port), 30)
         yield Sentinels(ports, password, primary)
 
 
