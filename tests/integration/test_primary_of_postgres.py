@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -16,6 +17,7 @@ from storage.database import primary
 from storage.database.migrate import upgrade
 from storage.database.pool import connect, open_pool
 from storage.database.revision import current_revision, head_revision
+from tests.support.waiting import eventually
 
 
 def with_hosts(url: str, *before: str) -> str:
@@ -72,6 +74,29 @@ async def test_a_host_that_is_silent_does_not_hide_the_next_one(
         url = with_hosts(database_url, silent)
         async with await open_pool(url, size=1, application_name="tests") as pool:
             assert await pool.fetchval("SELECT 1") == 1
+
+
+async def test_of_two_connections_at_the_same_moment_one_is_kept(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = asyncio.Barrier(2)
+    connect_alone: Any = asyncpg.connect
+
+    async def connect_together(*arguments: Any, **options: Any) -> asyncpg.Connection:
+        connection: asyncpg.Connection = await connect_alone(*arguments, **options)
+        await both.wait()
+        return connection
+
+    monkeypatch.setattr(asyncpg, "connect", connect_together)
+    again = urlsplit(database_url).netloc.rpartition("@")[2]
+    connection = await connect(with_hosts(database_url, again), application_name="one-of-two")
+
+    async def is_alone() -> bool:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'one-of-two'"
+        return bool(await connection.fetchval(query) == 1)
+
+    await eventually(is_alone)
+    await connection.close()
 
 
 async def test_a_server_that_refuses_writes_is_no_primary_for_writers(database_url: str) -> None:
