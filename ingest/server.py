@@ -31,8 +31,9 @@ from stream.server.health import append_only_file, primary
 from stream.server.load import measure_load
 from telemetry import internal_events as telemetry
 from telemetry.connections import ConnectionMetrics
-from telemetry.exposition import publish_build
+from telemetry.exposition import publish_process
 from telemetry.health import Check
+from telemetry.process_facts import measure_process
 from telemetry.roles import Role
 from web.credentials import AccessKeys, configured_keys
 from web.documentation import documentation_routes
@@ -57,7 +58,7 @@ async def serve(settings: Settings) -> None:
         unmapped = open_unmapped(redis)
         app = create_app(settings, redis, stop, gauge, keys, policy, unmapped)
         await gauge.sample()
-        telemetry.process_started(Role.INGEST, publish_build())
+        telemetry.process_started(Role.INGEST, publish_process(settings))
         try:
             await run_together(
                 stop,
@@ -68,6 +69,7 @@ async def serve(settings: Settings) -> None:
                     observer=ConnectionMetrics(),
                 ),
                 gauge.run(stop),
+                measure_process(readiness(settings, redis), stop),
                 unmapped.run(stop),
                 KeySync(redis, keys).run(stop),
                 TombstoneSync(redis, policy.pseudonyms.renew).run(stop),
@@ -75,6 +77,14 @@ async def serve(settings: Settings) -> None:
         finally:
             await redis.aclose()
             telemetry.process_stopped(Role.INGEST)
+
+
+def readiness(settings: Settings, redis: Redis) -> list[Check]:
+    """Return the checks of `/readyz`."""
+    checks = [Check("redis", lambda: primary(redis))]
+    if settings.needs_append_only_file:
+        checks.append(Check("append_only_file", lambda: append_only_file(redis)))
+    return checks
 
 
 def acceptance_policy(settings: Settings) -> AcceptancePolicy:
@@ -126,14 +136,11 @@ def create_app(
         gauge or open_gauge(settings, redis),
     )
     segment = SegmentRoutes(intake, read_mapping(settings.segment_mapping), unmapped or open_unmapped(redis))
-    checks = [Check("redis", lambda: primary(redis))]
-    if settings.needs_append_only_file:
-        checks.append(Check("append_only_file", lambda: append_only_file(redis)))
     return build_application(
         [
             *EventRoutes(intake).routes,
             *segment.routes,
-            *status_routes(Role.INGEST, checks, stop=stop, is_counted=False),
+            *status_routes(Role.INGEST, readiness(settings, redis), stop=stop, is_counted=False),
             *documentation_routes(openapi(), is_counted=False),
         ]
     )

@@ -12,6 +12,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, ReadOnlyError
 
 from runtime.settings import Settings
+from telemetry import metrics
+from telemetry.labels import PoolState
 
 CALL_TIMEOUT_SECONDS: Final = 5.0
 LONGEST_BLOCK_SECONDS: Final = 1.0
@@ -67,4 +69,6 @@ def connect(settings: Settings, *, blocking: bool = False) -> Redis:
     )
     pool = client.connection_pool
     pool.connection_class = _CONNECTION_CLASSES[pool.connection_class]
+    metrics.REDIS_POOL_CONNECTIONS.labels(PoolState.IDLE).set_function(lambda: pool.get_connection_count()[0][0])
+    metrics.REDIS_POOL_CONNECTIONS.labels(PoolState.USED).set_function(lambda: pool.get_connection_count()[1][0])
     return client

@@ -128,6 +128,8 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "+bgsave",
         "+set",
         "+strlen",
+        "+multi",
+        "+exec",
     ),
     "dashboard": (
         _READ_STREAMS,

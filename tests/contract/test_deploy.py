@@ -22,7 +22,8 @@ from telemetry import metrics
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 BIN = Path(sys.executable).parent
-ALERTS = DEPLOY / "prometheus" / "alerts.yml"
+ALERTS = sorted((DEPLOY / "prometheus" / "alerts").glob("*.yml"))
+ALERT_TESTS = sorted((DEPLOY / "prometheus" / "tests").glob("*.yml"))
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 
 
@@ -45,7 +46,12 @@ def series() -> set[str]:
     """Return every Prometheus name of the exported metrics."""
     collected: list[Metric] = list(metrics.registry.collect())
     names = {sample.name for metric in collected for sample in metric.samples} | {metric.name for metric in collected}
-    return names | {f"{name}_total" for name in names} | {f"{name}_bucket" for name in names}
+    return names | {f"{name}_{suffix}" for name in names for suffix in ("total", "bucket", "sum", "count")}
+
+
+def alerts() -> list[dict[str, Any]]:
+    groups = [group for file in ALERTS for group in yaml.safe_load(file.read_text())["groups"]]
+    return [rule for group in groups for rule in group["rules"] if "alert" in rule]
 
 
 def test_the_dockerfile_is_what_hadolint_asks_for() -> None:
@@ -137,11 +143,28 @@ def test_prometheus_takes_its_configuration() -> None:
 
 
 @pytest.mark.needs_tool("promtool")
-def test_alerts_fire_when_they_should_and_not_else() -> None:
-    passes("promtool", "test", "rules", DEPLOY / "prometheus" / "alerts_test.yml")
+@pytest.mark.parametrize("file", ALERT_TESTS, ids=lambda path: path.stem)
+def test_alerts_fire_when_they_should_and_not_else(file: Path) -> None:
+    passes("promtool", "test", "rules", file)
 
 
-@pytest.mark.parametrize("file", [ALERTS, *DASHBOARDS], ids=lambda path: path.name)
+def test_every_alert_is_seen_firing_and_silent() -> None:
+    tests = [test for file in ALERT_TESTS for test in yaml.safe_load(file.read_text())["tests"]]
+    checks = [check for test in tests for check in test["alert_rule_test"]]
+    fired = {check["alertname"] for check in checks if check["exp_alerts"]}
+    silent = {check["alertname"] for check in checks if not check["exp_alerts"]}
+    names = {rule["alert"] for rule in alerts()}
+
+    assert fired == names
+    # silent only when Prometheus is
+    assert silent == names - {"AnalyticsWatchdog"}
+
+
+def test_every_file_of_alerts_has_its_tests() -> None:
+    assert [file.name for file in ALERT_TESTS] == [file.name for file in ALERTS]
+
+
+@pytest.mark.parametrize("file", [*ALERTS, *DASHBOARDS], ids=lambda path: path.name)
 def test_every_metric_named_is_one_we_have(file: Path) -> None:
     named = set(re.findall(r"(?<![:\w])analytics_\w+", file.read_text()))
 
@@ -150,8 +173,7 @@ def test_every_metric_named_is_one_we_have(file: Path) -> None:
 
 
 def test_every_alert_has_its_runbook() -> None:
-    rules = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
-    links = [rule["annotations"]["runbook"] for rule in rules if "alert" in rule]
+    links = [rule["annotations"]["runbook"] for rule in alerts()]
 
     assert links
     missing = [
