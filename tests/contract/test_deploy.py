@@ -49,6 +49,15 @@ def series() -> set[str]:
     return names | {f"{name}_{suffix}" for name in names for suffix in ("total", "bucket", "sum", "count")}
 
 
+def read_board(file: Path) -> dict[str, Any]:
+    board: dict[str, Any] = json.loads(file.read_text())
+    return board
+
+
+def panels() -> list[dict[str, Any]]:
+    return [panel for board in map(read_board, DASHBOARDS) for panel in board["panels"]]
+
+
 def alerts() -> list[dict[str, Any]]:
     groups = [group for file in ALERTS for group in yaml.safe_load(file.read_text())["groups"]]
     return [rule for group in groups for rule in group["rules"] if "alert" in rule]
@@ -170,6 +179,23 @@ def test_every_metric_named_is_one_we_have(file: Path) -> None:
 
     assert named
     assert named - series() == set()
+
+
+@pytest.mark.needs_tool("promtool")
+def test_every_expression_of_a_board_can_be_parsed(tmp_path: Path) -> None:
+    expressions = [target["expr"] for panel in panels() for target in panel["targets"]]
+    rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(expressions)]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "boards", "rules": rules}]}))
+
+    assert len(rules) > 80
+    passes("promtool", "check", "rules", file)
+
+
+def test_every_board_lets_the_reader_choose_the_prometheus() -> None:
+    for board in map(read_board, DASHBOARDS):
+        assert [variable["name"] for variable in board["templating"]["list"]] == ["datasource"]
+    assert {panel["datasource"]["uid"] for panel in panels()} == {"${datasource}"}
 
 
 def test_every_alert_has_its_runbook() -> None:
