@@ -211,6 +211,16 @@ def test_every_alert_has_its_runbook() -> None:
     assert missing == []
 
 
+def test_every_runbook_has_commands() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    sections = {
+        title.lower().replace(" ", "-"): text for title, text in re.findall(r"^### (.+)\n((?:(?!#).*\n)*)", page, re.M)
+    }
+    runbooks = {rule["annotations"]["runbook"].partition("#")[2] for rule in alerts()} - {"watchdog", "platform-slow"}
+
+    assert {name for name in runbooks if "\n```\n" not in sections[name]} == set()
+
+
 def test_a_vulnerable_dependency_is_told_and_one_nobody_knows_is_not_called_safe() -> None:
     report = runpy.run_path(str(DEPLOY / "audit.py"))["report"]
     safe = {"name": "safe", "version": "1", "vulns": []}

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
+from telemetry import internal_events, metrics
 from telemetry.exposition import render
 from telemetry.leader_gauge import LeaderGauge, LeaderTerm
 
@@ -103,6 +104,20 @@ def test_a_family_without_series_has_no_value_in_a_scrape(term: LeaderTerm) -> N
     registry = CollectorRegistry()
     LeaderGauge(term, "facts", "Facts.", chore="measure", registry=registry)
     assert render(registry)[0].decode().splitlines() == ["# HELP facts Facts.", "# TYPE facts gauge"]
+
+
+def test_every_chore_has_its_series_before_its_first_run() -> None:
+    internal_events.prepare_chores({"sweep": timedelta(seconds=7)})
+    for outcome in ("ok", "failed"):
+        labels = {"chore": "sweep", "outcome": outcome}
+        assert metrics.registry.get_sample_value("analytics_maintenance_runs_total", labels) == 0
+    internal_events.leadership_changed(leads=True)
+    exported = {
+        name: metrics.registry.get_sample_value(f"analytics_maintenance_{name}", {"chore": "sweep"})
+        for name in ("interval_seconds", "last_success_timestamp_seconds")
+    }
+    internal_events.leadership_changed(leads=False)
+    assert exported == {"interval_seconds": 7, "last_success_timestamp_seconds": 0}
 
 
 def test_a_wrong_number_of_label_values_is_refused(term: LeaderTerm) -> None:
