@@ -23,8 +23,9 @@ from storage.database.pool import Pool, open_pool
 from stream.server.connection import connect
 from stream.server.health import primary
 from telemetry import internal_events as telemetry
-from telemetry.exposition import publish_build
+from telemetry.exposition import publish_process
 from telemetry.health import Check
+from telemetry.process_facts import measure_process
 from telemetry.roles import Role
 from web.server.http_server import serve_http
 from web.server.listener import status_listener
@@ -53,11 +54,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         return
     checks = [Check("redis", lambda: primary(redis)), Check("postgres", lambda: ping_storage(pool))]
     try:
-        loops = [_lead_or_stand_by(pool, chores(settings, redis, pool), stop)]
+        duties = chores(settings, redis, pool)
+        telemetry.prepare_chores({chore.name: chore.every for chore in duties})
+        loops = [_lead_or_stand_by(pool, duties, stop), measure_process(checks, stop)]
         if settings.metrics_port:
             status = status_application(Role.MAINTENANCE, checks, stop=stop)
             loops.append(serve_http(status, status_listener(settings), stop))
-        telemetry.process_started(Role.MAINTENANCE, publish_build())
+        telemetry.process_started(Role.MAINTENANCE, publish_process(settings))
         await run_together(stop, *loops)
     finally:
         await pool.close()
