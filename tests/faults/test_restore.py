@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -28,11 +27,10 @@ from storage.privacy.erasure import request_erasure
 from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.entries import append_events
+from tests.support.guide import GUIDE, scripts
 from tests.support.traffic import demo_traffic
 from tests.support.waiting import eventually
 from tests.support.working import working
-
-GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 
 Events = tuple[AcceptedEvent, ...]
 
@@ -40,16 +38,12 @@ TRAFFIC = demo_traffic(900)
 COPIED, ARCHIVED, LATEST = TRAFFIC[:300], TRAFFIC[300:600], TRAFFIC[600:]
 
 
-def commands(heading: str, language: str = "sh") -> list[str]:
-    """Return the blocks of a section of the guide."""
-    section = GUIDE.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    blocks = re.findall(rf"^( *)```{language}\n(.*?)^ *```", section, flags=re.MULTILINE | re.DOTALL)
-    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in blocks]
+[COPY] = scripts("Back up")
+[ARCHIVING] = scripts("Back up", "ini")
+PUT_BACK, TO_A_MOMENT, REPLAY, VERIFY = scripts("Restore")
 
-
-[COPY] = commands("Back up")
-[ARCHIVING] = commands("Back up", "ini")
-PUT_BACK, TO_A_MOMENT, REPLAY, VERIFY = commands("Restore")
+RUN = (COPY, PUT_BACK, TO_A_MOMENT, REPLAY, VERIFY)
+"""The blocks of commands that this module runs."""
 
 
 class Cluster:

@@ -26,6 +26,11 @@ class Prometheus:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return self._client.base_url.netloc.decode()
+
     async def query(self, expression: str) -> list[dict[str, Any]]:
         """Return the series of an expression now; fail if it is not valid."""
         reply = await self._client.get("/api/v1/query", params={"query": expression})
