@@ -6,6 +6,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 RUNTIME := .venv/.runtime
 TOOLS := .venv/.tools
+REPORT := .data/drills.md
 DRILLS := tests/acceptance tests/clients tests/crashes tests/faults
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -51,8 +52,10 @@ docs: $(TOOLS) ## write the documents that are made from the code
 hooks: $(TOOLS) ## check the format of what is committed in this clone, before each commit
 	git config core.hooksPath .pre-commit/hooks
 
-drills: $(TOOLS) ## run the tests that kill, cut off, freeze and fill whole systems, one after the other
-	$(BIN)/pytest $(DRILLS) $(ARGS)
+drills: $(TOOLS) ## run the tests that kill, cut off, freeze and fill whole systems, then a report; REPORT=docs/reports/drills.md
+	@mkdir -p .data
+	$(BIN)/pytest $(DRILLS) --junitxml .data/drills.xml $(ARGS); passed=$$?; \
+		$(BIN)/python -m bench.drills .data/drills.xml --report $(REPORT) && exit $$passed
 
 chaos: $(TOOLS) ## kill processes at random for long; ARGS="--chaos-seed 7 --chaos-rounds 1" repeats one round
 	$(BIN)/pytest tests/unit/ingest/test_detectors_never_raise.py --detector-texts 1000000 --timeout 7200
