@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from cli.main import application
+from runtime.settings import Settings
 from tests.faults import test_restore
 from tests.support.guide import (
     COMMANDS,
@@ -30,6 +31,7 @@ from tests.support.guide_answers import ANSWERS, answer_to
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
+METRICS = ROOT / "docs" / "metrics.md"
 PAGE = GUIDE.read_text(encoding="utf-8")
 LINES = [line for block in blocks(PAGE) if block.language == COMMANDS for line in command_lines(block.text)]
 WITHOUT_COMMANDS = {"Watchdog", "Platform slow"}
@@ -70,6 +72,21 @@ def test_every_alert_has_three_commands() -> None:
 
 def test_every_block_says_whether_it_holds_commands() -> None:
     assert {block.language for block in blocks(PAGE)} == {COMMANDS, "ini", "json", "text"}
+
+
+def test_every_setting_is_one_of_ours() -> None:
+    of_commands = {"ANALYTICS_INGEST_URL", "ANALYTICS_WRITE_KEY"}
+    named = set(re.findall(r"\bANALYTICS_[A-Z_]+", PAGE))
+
+    assert len(named) > 30
+    assert named - of_commands - {f"ANALYTICS_{name.upper()}" for name in Settings.model_fields} == set()
+
+
+def test_every_metric_to_watch_is_exported() -> None:
+    named = set(re.findall(r"`(analytics_\w+)(?:`|\{)", sections(2)["Watch"]))
+
+    assert len(named) > 40
+    assert named - set(re.findall(r"`(analytics_\w+)`", METRICS.read_text(encoding="utf-8"))) == set()
 
 
 def test_every_drill_is_described() -> None:

@@ -18,7 +18,6 @@ ANSWERS: Final[list[Answer]] = [
     Answer(r"cp deploy/.env.example ", r"^$"),
     Answer(r".* analytics migrate logins$", r"analytics_writer_login can log in"),
     Answer(r"analytics doctor$", r"ok +redis.reachable +answers"),
-    Answer(r"analytics doctor --json$", r'"healthy": true'),
     Answer(r"analytics keys create ", r"\nsia_"),
     Answer(r"analytics keys list$", r"importer +events:write"),
     Answer(r"analytics keys revoke KEY_ID$", r"is revoked"),
