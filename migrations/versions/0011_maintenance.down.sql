@@ -1,1 +1,1 @@
-DROP TABLE maintenance_epoch;
+DROP TABLE maintenance_epoch, week_removals;

@@ -9,3 +9,13 @@ COMMENT ON COLUMN maintenance_epoch.epoch IS 'Number of the term; a process whos
 INSERT INTO maintenance_epoch (epoch, began_at) VALUES (0, now());
 
 GRANT SELECT, UPDATE ON maintenance_epoch TO analytics_maintenance;
+
+-- Weeks of raw events that are being removed in chunks. Maintenance of the release before removes a week at once.
+CREATE TABLE week_removals (
+    partition      text PRIMARY KEY COLLATE "C",
+    removed_before uuid NOT NULL
+);
+COMMENT ON TABLE week_removals IS 'Weekly partitions that are being removed, and how far; a row leaves with its partition';
+COMMENT ON COLUMN week_removals.removed_before IS 'Events with lower ids are in `retired`';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON week_removals TO analytics_maintenance;

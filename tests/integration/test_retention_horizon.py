@@ -227,7 +227,7 @@ async def test_a_batch_that_waits_for_the_retention_sees_where_it_has_moved_the_
         await holder.execute(f"SELECT pg_advisory_xact_lock_shared({BATCH_LOCK})")
         retiring = asyncio.create_task(removed(pool, redis))
         await eventually(lambda: waiting(1))
-        await append_events(redis, ORDERED)
+        await append_events(redis, OTHERS)
         storing = asyncio.create_task(settled(settings, redis))
         await eventually(lambda: waiting(2))
     assert await retiring == 10
