@@ -17,19 +17,10 @@ from typing import Final, NamedTuple
 from schemas.entry import WireEvent
 from schemas.identifiers import RESERVED_FLOOR
 from storage.batches.rollups import ROLLUPS, Rollup
+from storage.database.locks import BATCH_LOCK, MAPPING_LOCK
 
 COLUMNS: Final = (*WireEvent._fields, "stream_partition", "entry_id")
 """Columns of a staged event, in the order of COPY."""
-
-BATCH_LOCK: Final = 7_205_759_403_792_793_602
-"""Advisory lock: shared for batches, exclusive for code that recomputes aggregates or removes raw events."""
-
-MAPPING_LOCK: Final = 7_205_759_403_792_793_605
-"""Advisory lock of batches with mapped ids, while `unscoped_event_ids` has its row.
-
-It is exclusive if one of the events may have come from ingest of the previous release. Otherwise two concurrent batches
-could store one event under both of its ids, which no unique index detects.
-"""
 
 LOCK: Final = f"""
 SELECT to_regprocedure('pg_temp.apply_staged_batch(smallint, text[], text[], uuid[])') IS NOT NULL AS is_prepared,

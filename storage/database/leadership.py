@@ -19,10 +19,9 @@ import asyncpg
 from runtime.errors import StorageUnavailable
 from storage.database.failures import translated_errors
 from storage.database.fenced_pool import FencedPool
+from storage.database.locks import LEADER_LOCK
 from storage.database.pool import CONNECT_TIMEOUT, Connection, session_settings
 from storage.database.primary import connect_to_primary, refuses_writes
-
-LEADER_LOCK: Final = 7_205_759_403_792_793_603
 
 SILENCE: Final = timedelta(seconds=15)
 """Without a confirmation for this time, the leader loses its lock."""

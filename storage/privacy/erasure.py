@@ -17,10 +17,11 @@ from uuid import UUID
 import asyncpg
 
 from storage.batches.rollups import RETIRED, ROLLUPS
-from storage.batches.staged_batch import BATCH_LOCK
 from storage.database.failures import translated_errors
+from storage.database.locks import BATCH_LOCK
 from storage.database.pool import Connection
 from storage.privacy.residue import REDIS, STREAM, places_of, record_residue
+from storage.stale_hours import forget_learners
 
 _STREAM: Final = "stream"
 _LIVE: Final = "live"
@@ -138,6 +139,7 @@ async def erase_stored(pool: asyncpg.Pool, job: ErasureJob) -> None:
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(f"SELECT pg_advisory_xact_lock({BATCH_LOCK})")
             places = await places_of(connection, job.user_hashes)
+            await forget_learners(connection, job.user_hashes)
             removed = await _erase(connection, job.user_hashes)
             # last, to take locks in the order of a purge, which locks the table first
             await record_residue(connection, places)

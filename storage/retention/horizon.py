@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from storage.batches.staged_batch import BATCH_LOCK
 from storage.database.failures import translated_errors
+from storage.database.locks import BATCH_LOCK
 from storage.database.pool import Connection
 
 # only entries that the stream may deliver again: those from the oldest entry that it last had

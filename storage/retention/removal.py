@@ -12,13 +12,14 @@ from typing import Final
 import asyncpg
 
 from storage.batches.rollups import RETIRED, ROLLUPS
-from storage.batches.staged_batch import BATCH_LOCK
 from storage.batches.unscoped_ids import end_search, record_counterparts
 from storage.batches.verify import expiry_cutoff
 from storage.database.failures import translated_errors
+from storage.database.locks import BATCH_LOCK
 from storage.retention.horizon import fates_insert, record_mapped_ids
 from storage.retention.leaving import LEAVING, keep_contribution, leaving_table
 from storage.retention.retirement import retire_weeks
+from storage.stale_hours import forget_expired
 
 _CHUNK: Final = 5_000
 _RESERVED: Final = "analytics_events_reserved"
@@ -61,6 +62,7 @@ async def prune_system_metrics(pool: asyncpg.Pool, now: datetime, retention: tim
         if rollup.expires is not None:
             for table in (rollup.table, f"{RETIRED}.{rollup.table}"):
                 gone += await _delete_older(pool, table, rollup.expires, cutoff)
+    await forget_expired(pool, cutoff)
     return gone
 
 

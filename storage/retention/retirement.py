@@ -16,8 +16,8 @@ from typing import Final
 import asyncpg
 
 from runtime.failpoints import Failpoint, reach
-from storage.batches.staged_batch import BATCH_LOCK
 from storage.database.failures import translated_errors
+from storage.database.locks import BATCH_LOCK, REMOVAL_LOCK
 from storage.database.pool import Connection
 from storage.retention.horizon import raise_horizon, read_horizon
 from storage.retention.leaving import LEAVING, keep_contribution, leaving_table
@@ -25,9 +25,6 @@ from storage.retention.partition_weeks import WEEK, expired_end
 
 CHUNK: Final = 5_000
 """Events of a chunk."""
-
-REMOVAL_LOCK: Final = 7_205_759_403_792_793_604
-"""Advisory lock of a session, held while a partition is removed, which takes several transactions."""
 
 _CANDIDATES: Final = """
 SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid

@@ -17,9 +17,9 @@ from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
 from schemas.identifiers import canonical_event_id
 from storage.batches.batch import ReceivedEvent
-from storage.batches.staged_batch import BATCH_LOCK
 from storage.batches.verify import read_books
 from storage.batches.writer import BatchWriter
+from storage.database.locks import BATCH_LOCK
 from storage.database.pool import Pool, open_pool
 from storage.retention import partitions
 from storage.retention import removal as retention

@@ -15,9 +15,9 @@ from schemas.entry import encode
 from storage.batches.batch import ReceivedEvent
 from storage.batches.rebuild import rebuild_aggregates
 from storage.batches.rollups import ROLLUPS
-from storage.batches.staged_batch import BATCH_LOCK
 from storage.batches.verify import verify_aggregates
 from storage.batches.writer import BatchWriter
+from storage.database.locks import BATCH_LOCK
 from storage.database.pool import Connection, Pool, open_pool
 from storage.privacy.erasure import erase_stored, open_jobs, request_erasure
 from storage.retention import partitions, retirement
