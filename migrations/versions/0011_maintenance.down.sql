@@ -1,3 +1,4 @@
+DROP INDEX analytics_events_received;
 DROP TABLE maintenance_epoch, week_removals;
 
 DROP MATERIALIZED VIEW hourly_analytics_summary;

@@ -86,3 +86,8 @@ CREATE UNIQUE INDEX hourly_analytics_summary_hour ON hourly_analytics_summary (h
 COMMENT ON MATERIALIZED VIEW hourly_analytics_summary IS 'The last 30 days by hour (UTC), refreshed by maintenance';
 ALTER MATERIALIZED VIEW hourly_analytics_summary OWNER TO analytics_maintenance;
 GRANT SELECT ON hourly_analytics_summary TO analytics_reader;
+
+-- Finds what was received around a loss of Redis. Rows are stored in the order in which they were received, so ranges of
+-- pages suffice. Reads every raw event once; workers wait meanwhile.
+CREATE INDEX analytics_events_received ON analytics_events
+    USING brin (received_at) WITH (pages_per_range = 32, autosummarize = on);
