@@ -20,6 +20,19 @@ COMMENT ON COLUMN week_removals.removed_before IS 'Events with lower ids are in 
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON week_removals TO analytics_maintenance;
 
+-- How far erasures have searched the streams. Maintenance of the release before searches from the beginning.
+CREATE TABLE erasure_sweeps (
+    job_id           uuid     NOT NULL,
+    stream_partition smallint NOT NULL,
+    searched_to      text     NOT NULL COLLATE "C",
+    waiting          text[]   NOT NULL,
+    PRIMARY KEY (job_id, stream_partition)
+);
+COMMENT ON TABLE erasure_sweeps IS 'How far each open erasure has searched each stream';
+COMMENT ON COLUMN erasure_sweeps.waiting IS 'Entries that were found and that some group has not settled yet';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON erasure_sweeps TO analytics_maintenance;
+
 -- The summary by hour. Maintenance of the release before refreshes the view alone: while the table is empty, it holds
 -- what it held before.
 CREATE TABLE hourly_summary (

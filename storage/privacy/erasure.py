@@ -21,6 +21,7 @@ from storage.database.failures import translated_errors
 from storage.database.locks import BATCH_LOCK
 from storage.database.pool import Connection
 from storage.privacy.residue import REDIS, STREAM, places_of, record_residue
+from storage.privacy.sweeps import Sweep, forget_sweeps, record_sweeps
 from storage.stale_hours import forget_learners
 
 _STREAM: Final = "stream"
@@ -150,8 +151,10 @@ async def erase_stored(pool: asyncpg.Pool, job: ErasureJob) -> None:
             )
 
 
-async def record_sweep(pool: asyncpg.Pool, job: ErasureJob, swept: Swept, *, finished: bool) -> None:
-    """Add the removed entries and live messages to the receipt; close the job if `finished`.
+async def record_sweep(
+    pool: asyncpg.Pool, job: ErasureJob, swept: Swept, sweeps: Sequence[Sweep], *, finished: bool
+) -> None:
+    """Add the removed entries and live messages to the receipt; close the job if `finished`, else store its searches.
 
     Raises StorageUnavailable.
     """
@@ -166,6 +169,7 @@ async def record_sweep(pool: asyncpg.Pool, job: ErasureJob, swept: Swept, *, fin
                 json.dumps(removed),
                 finished,
             )
+            await (forget_sweeps(connection, job.job_id) if finished else record_sweeps(connection, sweeps))
             # an earlier sweep may have removed something before it crashed, so the last one is always noted
             await record_swept_residue(connection, swept, always=finished)
 
