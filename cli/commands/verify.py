@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -16,11 +17,15 @@ from cli.output import Column, Row, coloured, joined, show, show_json, show_tabl
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage.batches.verify import Books, TableDrift, read_books, verify_aggregates
-from storage.database.pool import Connection
+from storage.batches.verify_parts import verify_due
+from storage.database.pool import Connection, open_pool
 from storage.losses import StreamLoss, read_losses
+from storage.retention.partition_weeks import raw_reach
 from stream.entries.books import StreamBooks, read_stream_books
 from stream.server.connection import Redis
 from stream.server.connection import connect as connect_stream
+
+_LONGEST_STATEMENT: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,19 @@ class Balance:
 
 
 def verify(
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all/--new",
+            help="Compare everything in one snapshot, or only what the nightly verification would compare.",
+        ),
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Compare every aggregate with a recomputation, and the books with the stream. Exit code 1 on any difference."""
     settings = resolve_settings(data_dir)
-    drifts, balances = asyncio.run(_verify(settings))
+    drifts, balances = asyncio.run(_verify(settings, everything=everything))
     losses = [loss for balance in balances for loss in balance.losses]
     clean = all(drift.is_clean for drift in drifts) and all(balance.is_balanced is not False for balance in balances)
     if as_json:
@@ -138,14 +150,29 @@ async def read_balances(redis: Redis, connection: Connection, partitions: Iterab
     ]
 
 
-async def _verify(settings: Settings) -> tuple[list[TableDrift], list[Balance]]:
+async def _verify(settings: Settings, *, everything: bool) -> tuple[list[TableDrift], list[Balance]]:
     async with (
         aclosing(connect_stream(settings)) as redis,
         open_database(settings, "analytics-verify") as connection,
     ):
-        drifts = await verify_aggregates(connection, utc_now(), settings.system_metrics_retention)
+        drifts = (
+            await verify_aggregates(connection, utc_now(), settings.system_metrics_retention)
+            if everything
+            else await _verify_new(settings)
+        )
         balances = await read_balances(redis, connection, range(settings.stream_partitions))
         return drifts, balances
+
+
+async def _verify_new(settings: Settings) -> list[TableDrift]:
+    pool = await open_pool(
+        settings.database_dsn, size=1, application_name="analytics-verify", statement_timeout=_LONGEST_STATEMENT
+    )
+    try:
+        now = utc_now()
+        return await verify_due(pool, now, now, raw_reach(settings.raw_retention), settings.system_metrics_retention)
+    finally:
+        await pool.close()
 
 
 def _loss_as_json(loss: StreamLoss) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 DROP INDEX analytics_events_received;
-DROP TABLE maintenance_epoch, week_removals, erasure_sweeps;
+DROP TABLE maintenance_epoch, week_removals, erasure_sweeps, verified_parts, verify_results;
 
 DROP MATERIALIZED VIEW hourly_analytics_summary;
 DROP TABLE hourly_summary;

@@ -33,6 +33,26 @@ COMMENT ON COLUMN erasure_sweeps.waiting IS 'Entries that were found and that so
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON erasure_sweeps TO analytics_maintenance;
 
+-- What the nightly verification has compared.
+CREATE TABLE verified_parts (
+    part        text        NOT NULL COLLATE "C",
+    table_name  text        NOT NULL COLLATE "C",
+    drift_rows  bigint      NOT NULL,
+    verified_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (part, table_name)
+);
+COMMENT ON TABLE verified_parts IS 'The last comparison of each part of the aggregates: a day, or a share of the learners';
+
+CREATE TABLE verify_results (
+    table_name      text        PRIMARY KEY COLLATE "C",
+    drift_rows      bigint      NOT NULL,
+    last_success_at timestamptz
+);
+COMMENT ON TABLE verify_results IS 'Rows of each aggregate that differed when their part was compared last';
+COMMENT ON COLUMN verify_results.last_success_at IS 'When everything that was due was compared, whether or not it differed';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON verified_parts, verify_results TO analytics_maintenance;
+
 -- The summary by hour. Maintenance of the release before refreshes the view alone: while the table is empty, it holds
 -- what it held before.
 CREATE TABLE hourly_summary (

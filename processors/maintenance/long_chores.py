@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from processors.maintenance import purge
 from processors.maintenance.chore import Chore
+from processors.maintenance.verification import verify_nightly
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage.batches import id_conflicts
@@ -36,6 +37,10 @@ def long_chores(settings: Settings, pool: Pool) -> list[Chore]:
     async def prune_audit_log() -> str:
         return f"removed {await retention.prune_audit_log(pool, utc_now())}"
 
+    async def verify_aggregates() -> str:
+        found = await verify_nightly(pool, utc_now(), settings)
+        return "not due" if found is None else f"{sum(drift.missing + drift.unexpected for drift in found)} rows differ"
+
     async def purge_postgres() -> str:
         return f"finished {await purge.purge_postgres(pool, settings.erasure_purge):d}"
 
@@ -47,5 +52,6 @@ def long_chores(settings: Settings, pool: Pool) -> list[Chore]:
         Chore("prune_dead_letters", hour, prune_dead_letters),
         Chore("forget_conflicts", hour, forget_conflicts),
         Chore("prune_audit_log", hour, prune_audit_log),
+        Chore("verify_aggregates", timedelta(minutes=10), verify_aggregates),
         Chore("purge_postgres", timedelta(seconds=5), purge_postgres),
     ]

@@ -75,7 +75,17 @@ RIGHTS: Final[dict[Role, dict[str, str]]] = {
         "retired_event_ids": "SI",
         **dict.fromkeys(("stream_positions", "stream_losses"), "SIU"),
         "erasure_jobs": "SU",
-        **dict.fromkeys(("erasure_residue", "erasure_sweeps", "week_removals", "hourly_summary"), "SIUD"),
+        **dict.fromkeys(
+            (
+                "erasure_residue",
+                "erasure_sweeps",
+                "hourly_summary",
+                "verified_parts",
+                "verify_results",
+                "week_removals",
+            ),
+            "SIUD",
+        ),
         **dict.fromkeys(("erased_users", "api_keys", "batch_books", "alembic_version"), "S"),
     },
 }
