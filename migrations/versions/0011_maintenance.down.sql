@@ -1,5 +1,5 @@
 DROP INDEX analytics_events_received;
-DROP TABLE maintenance_epoch, week_removals, erasure_sweeps, verified_parts, verify_results;
+DROP TABLE maintenance_epoch, week_removals, erasure_sweeps, verified_parts, verify_results, frozen_weeks;
 
 DROP MATERIALIZED VIEW hourly_analytics_summary;
 DROP TABLE hourly_summary;
@@ -42,3 +42,39 @@ CREATE UNIQUE INDEX hourly_analytics_summary_hour ON hourly_analytics_summary (h
 COMMENT ON MATERIALIZED VIEW hourly_analytics_summary IS 'The last 30 days by hour (UTC), refreshed by maintenance';
 ALTER MATERIALIZED VIEW hourly_analytics_summary OWNER TO analytics_maintenance;
 GRANT SELECT ON hourly_analytics_summary TO analytics_reader;
+
+DO $$
+DECLARE
+    changed regclass;
+BEGIN
+    FOR changed IN SELECT oid FROM pg_class WHERE relkind = 'r' AND reloptions::text LIKE '%autovacuum_vacuum_%' LOOP
+        EXECUTE format('ALTER TABLE %s RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_cost_limit,'
+                       ' autovacuum_vacuum_insert_scale_factor)', changed);
+    END LOOP;
+END
+$$;
+CREATE OR REPLACE FUNCTION analytics_ensure_partitions(from_moment timestamptz, to_moment timestamptz) RETURNS integer
+    LANGUAGE plpgsql AS $$
+DECLARE
+    week    timestamptz := date_trunc('week', from_moment, 'UTC');
+    name    text;
+    created integer := 0;
+BEGIN
+    WHILE week <= to_moment LOOP
+        name := 'analytics_events_' || to_char(week AT TIME ZONE 'UTC', 'YYYYMMDD');
+        IF to_regclass(name) IS NULL THEN
+            -- LIKE and ATTACH lock less than CREATE .. PARTITION OF: writers go on.
+            EXECUTE format('CREATE TABLE %I (LIKE analytics_events INCLUDING ALL)', name);
+            -- LIKE leaves this out
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN properties SET STATISTICS 0', name);
+            -- whoever made it: maintenance must be able to drop it
+            EXECUTE format('ALTER TABLE %I OWNER TO analytics_maintenance', name);
+            EXECUTE format('ALTER TABLE analytics_events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                           name, analytics_uuid_floor(week), analytics_uuid_floor(week + interval '7 days'));
+            created := created + 1;
+        END IF;
+        week := week + interval '7 days';
+    END LOOP;
+    RETURN created;
+END
+$$;

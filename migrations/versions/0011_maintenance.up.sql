@@ -124,3 +124,67 @@ GRANT SELECT ON hourly_analytics_summary TO analytics_reader;
 -- pages suffice. Reads every raw event once; workers wait meanwhile.
 CREATE INDEX analytics_events_received ON analytics_events
     USING brin (received_at) WITH (pages_per_range = 32, autosummarize = on);
+
+-- Every batch updates these tables; the default waits for a fifth of their rows, and is too slow for large ones.
+DO $$
+DECLARE
+    hot regclass;
+BEGIN
+    FOR hot IN
+        SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'r' AND (
+            n.nspname = 'retired' OR n.nspname = 'public' AND c.relname IN (
+                'learning_sessions', 'gamification_stats', 'learner_achievements', 'learner_materials',
+                'daily_activity_summary', 'ai_coach_metrics', 'active_users_hourly', 'hourly_event_counts',
+                'system_errors', 'system_metrics', 'settled_entries', 'batch_books', 'analytics_events_reserved'))
+    LOOP
+        EXECUTE format('ALTER TABLE %s SET (autovacuum_vacuum_scale_factor = 0.02,'
+                       ' autovacuum_vacuum_cost_limit = 2000)', hot);
+    END LOOP;
+END
+$$;
+
+-- Rows of raw partitions are inserted and never updated: vacuum early, so that less is left when the week closes.
+DO $$
+DECLARE
+    part regclass;
+BEGIN
+    FOR part IN SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'analytics_events'::regclass LOOP
+        EXECUTE format('ALTER TABLE %s SET (autovacuum_vacuum_insert_scale_factor = 0.05)', part);
+    END LOOP;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION analytics_ensure_partitions(from_moment timestamptz, to_moment timestamptz) RETURNS integer
+    LANGUAGE plpgsql AS $$
+DECLARE
+    week    timestamptz := date_trunc('week', from_moment, 'UTC');
+    name    text;
+    created integer := 0;
+BEGIN
+    WHILE week <= to_moment LOOP
+        name := 'analytics_events_' || to_char(week AT TIME ZONE 'UTC', 'YYYYMMDD');
+        IF to_regclass(name) IS NULL THEN
+            -- LIKE and ATTACH lock less than CREATE .. PARTITION OF: writers go on.
+            EXECUTE format('CREATE TABLE %I (LIKE analytics_events INCLUDING ALL)'
+                           ' WITH (autovacuum_vacuum_insert_scale_factor = 0.05)', name);
+            -- LIKE leaves this out
+            EXECUTE format('ALTER TABLE %I ALTER COLUMN properties SET STATISTICS 0', name);
+            -- whoever made it: maintenance must be able to drop it
+            EXECUTE format('ALTER TABLE %I OWNER TO analytics_maintenance', name);
+            EXECUTE format('ALTER TABLE analytics_events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                           name, analytics_uuid_floor(week), analytics_uuid_floor(week + interval '7 days'));
+            created := created + 1;
+        END IF;
+        week := week + interval '7 days';
+    END LOOP;
+    RETURN created;
+END
+$$;
+
+CREATE TABLE frozen_weeks (
+    partition text        PRIMARY KEY COLLATE "C",
+    frozen_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE frozen_weeks IS 'Weekly partitions that were vacuumed and frozen after their week; a row leaves with its partition';
+GRANT SELECT, INSERT, UPDATE, DELETE ON frozen_weeks TO analytics_maintenance;

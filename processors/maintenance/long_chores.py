@@ -11,6 +11,7 @@ from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage.batches import id_conflicts
 from storage.database.pool import Pool
+from storage.retention import closed_weeks
 from storage.retention import removal as retention
 
 
@@ -37,6 +38,9 @@ def long_chores(settings: Settings, pool: Pool) -> list[Chore]:
     async def prune_audit_log() -> str:
         return f"removed {await retention.prune_audit_log(pool, utc_now())}"
 
+    async def freeze_closed_weeks() -> str:
+        return f"froze {await closed_weeks.freeze_closed_weeks(pool, utc_now())}"
+
     async def verify_aggregates() -> str:
         found = await verify_nightly(pool, utc_now(), settings)
         return "not due" if found is None else f"{sum(drift.missing + drift.unexpected for drift in found)} rows differ"
@@ -47,6 +51,7 @@ def long_chores(settings: Settings, pool: Pool) -> list[Chore]:
     hour = timedelta(hours=1)
     return [
         Chore("drop_expired", hour, drop_expired),
+        Chore("freeze_closed_weeks", hour, freeze_closed_weeks),
         Chore("prune_system_metrics", hour, prune_system_metrics),
         Chore("prune_ledger", hour, prune_ledger),
         Chore("prune_dead_letters", hour, prune_dead_letters),

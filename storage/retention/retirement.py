@@ -89,6 +89,7 @@ async def _retire_week(connection: Connection, name: str, end: datetime) -> int:
     async with connection.transaction():
         # only a table that was emptied here: an operator may have detached one to keep it
         if await connection.fetchval(_FORGET, name, end):
+            await connection.execute("DELETE FROM frozen_weeks WHERE partition = $1", name)
             await connection.execute(f'DROP TABLE IF EXISTS "{name}"')
     return gone
 

@@ -79,6 +79,7 @@ RIGHTS: Final[dict[Role, dict[str, str]]] = {
             (
                 "erasure_residue",
                 "erasure_sweeps",
+                "frozen_weeks",
                 "hourly_summary",
                 "verified_parts",
                 "verify_results",
