@@ -57,6 +57,6 @@ def long_chores(settings: Settings, pool: Pool) -> list[Chore]:
         Chore("prune_dead_letters", hour, prune_dead_letters),
         Chore("forget_conflicts", hour, forget_conflicts),
         Chore("prune_audit_log", hour, prune_audit_log),
-        Chore("verify_aggregates", timedelta(minutes=10), verify_aggregates),
+        Chore("verify_aggregates", hour, verify_aggregates),
         Chore("purge_postgres", timedelta(seconds=5), purge_postgres),
     ]

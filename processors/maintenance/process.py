@@ -22,13 +22,14 @@ from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.polling import poll
 from runtime.settings import Settings
 from storage.database.health import ping as ping_storage
-from storage.database.leadership import Leadership, leadership, term_pools
+from storage.database.leadership import Leadership, TermPools, leadership, term_pools
 from storage.database.pool import open_pool
 from stream.server.connection import Redis, connect
 from stream.server.health import primary
 from telemetry import internal_events as telemetry
-from telemetry.exposition import publish_build
+from telemetry.exposition import publish_process
 from telemetry.health import Check
+from telemetry.process_facts import measure_process
 from telemetry.roles import Role
 from web.server.http_server import serve_http
 from web.server.listener import status_listener
@@ -55,11 +56,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     pool = await open_pool(settings.database_dsn, size=1, application_name="analytics-maintenance", lazy=True)
     checks = [Check("redis", lambda: primary(redis)), Check("postgres", lambda: ping_storage(pool))]
     try:
-        loops = [_lead_or_stand_by(settings, redis, stop)]
+        # names and intervals alone: each term has its own chores
+        duties = chores(settings, redis, TermPools(pool, pool))
+        telemetry.prepare_chores({chore.name: chore.every for chore in duties})
+        loops = [_lead_or_stand_by(settings, redis, stop), measure_process(checks, stop)]
         if settings.metrics_port:
             status = status_application(Role.MAINTENANCE, checks, stop=stop)
             loops.append(serve_http(status, status_listener(settings), stop))
-        telemetry.process_started(Role.MAINTENANCE, publish_build())
+        telemetry.process_started(Role.MAINTENANCE, publish_process(settings))
         await run_together(stop, *loops)
     finally:
         await pool.close()

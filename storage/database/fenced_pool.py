@@ -8,11 +8,18 @@ from functools import partial
 import asyncpg
 
 from runtime.errors import StorageUnavailable
-from storage.database.pool import CONNECT_TIMEOUT, Connection, end_if_read_only, session_settings
+from storage.database.pool import (
+    CONNECT_TIMEOUT,
+    Connection,
+    MeasuredAcquisition,
+    MeasuredPool,
+    end_if_read_only,
+    session_settings,
+)
 from storage.database.primary import connect_to_primary
 
 
-class FencedPool(asyncpg.Pool):
+class FencedPool(MeasuredPool):
     """A pool of one epoch. A connection that is asked for after the next epoch began is refused.
 
     `acquire` and every method that uses it raise StorageUnavailable when the epoch is over, and TimeoutError when no
@@ -23,6 +30,7 @@ class FencedPool(asyncpg.Pool):
         self,
         database_url: str,
         *,
+        name: str,
         epoch: int,
         size: int,
         application_name: str,
@@ -31,13 +39,9 @@ class FencedPool(asyncpg.Pool):
     ) -> None:
         super().__init__(
             database_url,
+            name=name,
             min_size=0,
             max_size=size,
-            max_queries=50_000,
-            max_inactive_connection_lifetime=300,
-            loop=None,
-            connection_class=asyncpg.Connection,
-            record_class=asyncpg.Record,
             connect=partial(connect_to_primary, read_only=False),
             setup=self._check_epoch,
             reset=_reset,
@@ -48,7 +52,7 @@ class FencedPool(asyncpg.Pool):
         self._epoch = epoch
         self._wait_seconds = longest_wait.total_seconds()
 
-    def acquire(self, *, timeout: float | None = None) -> asyncpg.pool.PoolAcquireContext:
+    def acquire(self, *, timeout: float | None = None) -> MeasuredAcquisition:
         """Return a context that acquires a connection, within the longest wait unless `timeout` is given."""
         return super().acquire(timeout=self._wait_seconds if timeout is None else timeout)
 

@@ -30,7 +30,7 @@ _NAME: Final = "analytics-maintenance"
 _CONFIRM_SECONDS: Final = 5.0
 _END_SECONDS: Final = 5.0
 
-SHORT_CONNECTIONS: Final = 2
+SHORT_CONNECTIONS: Final = 3
 LONG_CONNECTIONS: Final = 4
 _SHORT_STATEMENT: Final = timedelta(minutes=5)
 _LONG_STATEMENT: Final = timedelta(minutes=30)
@@ -117,8 +117,8 @@ async def begin_term(connection: Connection) -> Leadership | None:
 async def term_pools(database_url: str, epoch: int) -> AsyncIterator[TermPools]:
     """Open the connections of a term for the block. They connect on first use."""
     pools = TermPools(
-        _pool(database_url, epoch, SHORT_CONNECTIONS, _SHORT_STATEMENT, _SHORT_WAIT),
-        _pool(database_url, epoch, LONG_CONNECTIONS, _LONG_STATEMENT, _LONG_STATEMENT),
+        _pool(database_url, "short", epoch, SHORT_CONNECTIONS, _SHORT_STATEMENT, _SHORT_WAIT),
+        _pool(database_url, "long", epoch, LONG_CONNECTIONS, _LONG_STATEMENT, _LONG_STATEMENT),
     )
     try:
         for pool in pools:
@@ -131,9 +131,12 @@ async def term_pools(database_url: str, epoch: int) -> AsyncIterator[TermPools]:
                 await asyncio.wait_for(pool.close(), _END_SECONDS)
 
 
-def _pool(database_url: str, epoch: int, size: int, statement_timeout: timedelta, wait: timedelta) -> FencedPool:
+def _pool(
+    database_url: str, kind: str, epoch: int, size: int, statement_timeout: timedelta, wait: timedelta
+) -> FencedPool:
     return FencedPool(
         database_url,
+        name=f"{_NAME}-{kind}",
         epoch=epoch,
         size=size,
         application_name=_name_of(epoch),

@@ -129,6 +129,8 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "+bgsave",
         "+set",
         "+strlen",
+        "+multi",
+        "+exec",
     ),
     "dashboard": (
         _READ_STREAMS,

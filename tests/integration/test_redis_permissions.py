@@ -117,8 +117,8 @@ COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("HMGET", LIVE_STATE, "last", "floor"): {"dashboard"},
     ("HGET", "other", "last"): set(),
     ("ZREMRANGEBYRANK", TIMELINE, "0", "1"): {"live"},
-    ("MULTI",): {"dashboard"},
-    ("EXEC",): {"dashboard"},
+    ("MULTI",): {"dashboard", "maintenance"},
+    ("EXEC",): {"dashboard", "maintenance"},
     ("SUBSCRIBE", "channel"): set(),
 }
 
