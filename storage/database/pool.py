@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -20,7 +21,7 @@ Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 
-_LIMITS: Final = {
+_LIMITS: Final[dict[str, timedelta]] = {
     "lock_timeout": timedelta(seconds=5),
     # bounds how long a frozen worker can hold its locks
     "idle_in_transaction_session_timeout": timedelta(seconds=30),
@@ -46,41 +47,35 @@ async def open_pool(
     `same_statements` plans each statement once per connection, whatever its arguments, and does not reset connections
     between uses. Use it only for a fixed set of statements that leave no session state.
     """
-    limits = _LIMITS | {"statement_timeout": statement_timeout}
-    server_settings = {name: str(limit // timedelta(milliseconds=1)) for name, limit in limits.items()}
-    server_settings |= {
-        "application_name": application_name,
-        "timezone": "UTC",
-        "jit": "off",
-    }
+    settings = session_settings(application_name, {"statement_timeout": statement_timeout})
     if read_only:
-        server_settings["default_transaction_read_only"] = "on"
+        settings["default_transaction_read_only"] = "on"
     if same_statements:
-        server_settings["plan_cache_mode"] = "force_generic_plan"
+        settings["plan_cache_mode"] = "force_generic_plan"
 
     async def reset(connection: asyncpg.Connection) -> None:
-        if not read_only and refuses_writes(connection):
-            connection.terminate()
-        elif not same_statements:
+        if not read_only:
+            end_if_read_only(connection)
+        if not same_statements and not connection.is_closed():
             await connection.reset()
 
     with translated_errors():
-        pool = _MeasuredPool(
+        pool = MeasuredPool(
             database_url,
             name=application_name,
             min_size=0 if lazy else 1,
             max_size=size,
             timeout=CONNECT_TIMEOUT.total_seconds(),
             command_timeout=(statement_timeout + timedelta(seconds=5)).total_seconds(),
-            server_settings=server_settings,
+            server_settings=settings,
             connect=partial(connect_to_primary, read_only=read_only),
             reset=reset,
         )
         return await pool
 
 
-class _MeasuredPool(asyncpg.Pool):
-    """Exports its connections, and how long calls wait for one."""
+class MeasuredPool(asyncpg.Pool):
+    """Exports its connections, and how long calls wait for one. It replaces an earlier pool of its name."""
 
     def __init__(self, database_url: str, *, name: str, **options: Any) -> None:
         # the defaults of asyncpg.create_pool, which cannot make a subclass
@@ -99,12 +94,15 @@ class _MeasuredPool(asyncpg.Pool):
         )
         self.record_wait = metrics.POOL_WAIT.labels(name).observe
 
-    def acquire(self, *, timeout: float | None = None) -> _MeasuredAcquisition:
-        return _MeasuredAcquisition(self, timeout)
+    def acquire(self, *, timeout: float | None = None) -> MeasuredAcquisition:
+        """Return a context that acquires a connection."""
+        return MeasuredAcquisition(self, timeout)
 
 
-class _MeasuredAcquisition(asyncpg.pool.PoolAcquireContext):
-    def __init__(self, pool: _MeasuredPool, timeout: float | None) -> None:
+class MeasuredAcquisition(asyncpg.pool.PoolAcquireContext):
+    """Acquires a connection, and measures how long that takes."""
+
+    def __init__(self, pool: MeasuredPool, timeout: float | None) -> None:
         super().__init__(pool, timeout)
         self._record_wait = pool.record_wait
 
@@ -114,6 +112,18 @@ class _MeasuredAcquisition(asyncpg.pool.PoolAcquireContext):
             return await super().__aenter__()
         finally:
             self._record_wait(time.perf_counter() - started)
+
+
+def session_settings(application_name: str, limits: Mapping[str, timedelta]) -> dict[str, str]:
+    """Return the settings of a session of a process, with the usual limits and `limits`, by name of the setting."""
+    milliseconds = {name: str(limit // timedelta(milliseconds=1)) for name, limit in {**_LIMITS, **limits}.items()}
+    return milliseconds | {"application_name": application_name, "timezone": "UTC", "jit": "off"}
+
+
+def end_if_read_only(connection: asyncpg.Connection) -> None:
+    """Close a connection whose server has begun to refuse writes."""
+    if refuses_writes(connection):
+        connection.terminate()
 
 
 async def connect(database_url: str, *, application_name: str) -> asyncpg.Connection:
