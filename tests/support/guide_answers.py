@@ -30,6 +30,7 @@ ANSWERS: Final[list[Answer]] = [
     Answer(r"analytics dlq drop ID --yes$", r"dropped 1 dead letters"),
     Answer(r"analytics (dlq|privacy)$", r"Usage:", codes=(2,)),
     Answer(r"analytics dlq retry$", r"no dead letters selected", codes=(2,)),
+    Answer(r"analytics verify --new$", r": balanced"),
     Answer(r"analytics verify$", r": balanced"),
     Answer(r"analytics verify --json$", r'"clean": true'),
     Answer(r"analytics rebuild$", r"no aggregate had drifted"),
