@@ -157,7 +157,8 @@ def test_every_word_that_is_searched_in_a_log_is_logged() -> None:
     code = "".join(path.read_text() for folder in folders for path in (ROOT / folder).rglob("*.py"))
 
     assert len(searched) > 15
-    assert [word for word in searched if f'"{word}' not in code] == []
+    # a word that ends with an underscore is the begin of several
+    assert [word for word in searched if f'"{word}' + '"' * (word[-1] != "_") not in code] == []
 
 
 @pytest.mark.parametrize(
