@@ -20,6 +20,7 @@ from tests.faults import test_restore
 from tests.support.guide import (
     COMMANDS,
     GUIDE,
+    RUN_UNTIL_STOPPED,
     blocks,
     command_lines,
     commands,
@@ -131,6 +132,10 @@ def test_every_command_is_run_by_a_drill_and_answers_as_stated() -> None:
     answers = [answer_to(command) for command in commands(elsewhere=test_restore.RUN)]
 
     assert [answer.command for answer in ANSWERS if answer not in answers] == []
+
+
+def test_a_command_that_does_not_end_by_itself_has_its_test() -> None:
+    assert [test for test in RUN_UNTIL_STOPPED.values() if not (ROOT / test).exists()] == []
 
 
 def test_every_service_is_one_of_the_compose_file() -> None:

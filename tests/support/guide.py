@@ -13,8 +13,11 @@ GUIDE = Path(__file__).parents[2] / "docs" / "operations.md"
 COMMANDS = "sh"
 """Language of a block of commands. Blocks of other languages are output or configuration."""
 
-SERVICES = {"analytics worker --group live"}
-"""Commands that run until they are stopped."""
+RUN_UNTIL_STOPPED = {
+    r"analytics up": "tests/acceptance/test_up.py",
+    r"analytics worker --group live": "tests/faults/test_runbook_commands.py",
+}
+"""Pattern of each command that does not end by itself, and the test that runs it."""
 
 NOT_RUN = "docker compose ps"
 
@@ -72,4 +75,9 @@ def commands(elsewhere: Collection[str] = ()) -> list[str]:
     scripts = [block.text for block in blocks(GUIDE.read_text(encoding="utf-8")) if block.language == COMMANDS]
     lines = [line for script in scripts if script not in elsewhere for line in command_lines(script)]
     once = dict.fromkeys([*lines, *mentioned_commands()])
-    return [line for line in once if line not in SERVICES and not line.startswith(NOT_RUN)]
+    return [line for line in once if not line.startswith(NOT_RUN) and not runs_until_stopped(line)]
+
+
+def runs_until_stopped(line: str) -> bool:
+    """Return whether a command does not end by itself."""
+    return any(re.fullmatch(pattern, line) for pattern in RUN_UNTIL_STOPPED)
