@@ -219,6 +219,14 @@ class Settings(BaseSettings):
         "half of all. 0: no limit.",
     )
 
+    drain_seconds: float = Field(
+        5,
+        ge=0,
+        le=300,
+        description="Seconds that ingest and the read service still answer after SIGTERM while `/readyz` fails, so "
+        "that a load balancer notices. 0: they stop at once.",
+    )
+
     ingest_host: str = Field("127.0.0.1", description="Address that ingest listens on.")
     ingest_port: Port = Field(8080, description="Port that ingest listens on.")
     dashboard_host: str = Field("127.0.0.1", description="Address that the read service listens on.")

@@ -1,4 +1,8 @@
-"""Serves an ASGI application until it is told to stop, then finishes the requests in flight."""
+"""Serves an ASGI application until it is told to stop, then finishes the requests in flight.
+
+While it drains it accepts and answers as before, and asks every client to use another connection. Idle connections stay
+open until the stop, so that no request meets a closed one.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +35,10 @@ SEND_BUFFER_BYTES: Final = 256 * 1024
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, limits: ConnectionLimits) -> None:
+    def __init__(self, config: uvicorn.Config, limits: ConnectionLimits, protocol: type[BoundedHttpProtocol]) -> None:
         super().__init__(config)
         self._limits = limits
+        self._protocol_class = protocol
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         # as uvicorn's, with our acceptor
@@ -44,12 +49,17 @@ class _Server(uvicorn.Server):
         self.servers: list[Any] = servers
         self.started = True
 
+    async def drain_after(self, drain: asyncio.Event) -> None:
+        await drain.wait()
+        self._protocol_class.is_draining = True
+        for connection in self.server_state.connections:
+            if isinstance(connection, BoundedHttpProtocol):
+                connection.drain()
+
     def _protocol(self, slot: ConnectionSlot) -> asyncio.Protocol:
-        protocol: Any = self.config.http_protocol_class
-        made: asyncio.Protocol = protocol(
+        return self._protocol_class(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state, slot=slot
         )
-        return made
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -62,10 +72,13 @@ async def serve_http(
     listener: Listener,
     stop: asyncio.Event,
     *,
+    drain: asyncio.Event | None = None,
     websocket_path: str | None = None,
     observer: ConnectionObserver | None = None,
 ) -> None:
     """Serve `app` until `stop` is set, then finish the requests in flight. `websocket_path` accepts WebSockets.
+
+    Once `drain` is set, each connection closes after its next answer, which says so.
 
     Requests that are refused before `app` sees them are counted and logged. `observer` counts connections.
 
@@ -73,11 +86,12 @@ async def serve_http(
     """
     prepare_refusal_codes(refusal.code for refusal in REFUSALS)
     refusal_log = RefusalLog(request_refused)
+    protocol = _protocol(websocket_path, refusal_log)
     config = uvicorn.Config(
         EncryptedOnly(app, requires_tls=listener.requires_tls),
         # uvicorn would take a callable that is no coroutine function for an older interface
         interface="asgi3",
-        http=_protocol(websocket_path, refusal_log),
+        http=protocol,
         ssl_certfile=listener.certificate,
         ssl_keyfile=listener.key,
         proxy_headers=bool(listener.trusted_proxies),
@@ -103,15 +117,17 @@ async def serve_http(
         raise ConfigurationError(f"ANALYTICS_TLS_CERT_FILE or ANALYTICS_TLS_KEY_FILE cannot be used: {error}") from None
     total = affordable_connections(listener.max_connections)
     limits = ConnectionLimits(total, listener.per_address(total), listener.trusted_proxies, observer)
-    server = _Server(config, limits)
+    server = _Server(config, limits, protocol)
     endpoint = _listen(listener.host, listener.port)
     # connections inherit the option
     endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     serving = asyncio.create_task(server.serve(sockets=[endpoint]), name="http-server")
     stopping = asyncio.create_task(stop.wait(), name="http-stop")
+    draining = asyncio.create_task(server.drain_after(drain or stop), name="http-drain")
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     stopping.cancel()
+    draining.cancel()
     try:
         await serving
     finally:
