@@ -190,7 +190,8 @@ class Settings(BaseSettings):
     )
 
     tls_cert_file: str | None = Field(
-        None, description="Certificate (PEM) of ingest, read service and metrics. Not set: no TLS."
+        None,
+        description="Certificate (PEM) of ingest, read service and metrics; read again every minute. Not set: no TLS.",
     )
     tls_key_file: str | None = Field(None, description="Private key (PEM) of the certificate.")
     trusted_proxies: Annotated[tuple[str, ...], AfterValidator(validate_proxies)] = Field(
