@@ -165,6 +165,7 @@ def environment_of(settings: Settings, place: Path) -> dict[str, str]:
         "REDIS_URL": settings.redis_dsn,
         "KEY": access.READ_KEY,
         "ANALYTICS_ENVIRONMENT": "dev",
+        "ANALYTICS_DRAIN_SECONDS": "0",
         "ANALYTICS_DATA_DIR": str(place / "data"),
         "ANALYTICS_PSEUDONYM_KEYS": access.PSEUDONYM_KEYS,
         "ANALYTICS_API_KEYS": access.API_KEYS,

@@ -14,6 +14,7 @@ COMMANDS = "sh"
 """Language of a block of commands. Blocks of other languages are output or configuration."""
 
 RUN_UNTIL_STOPPED = {
+    r".* haproxy -f deploy/haproxy/haproxy.cfg": "tests/faults/test_rolling_restart.py",
     r"analytics up": "tests/acceptance/test_up.py",
     r"analytics worker --group live": "tests/faults/test_runbook_commands.py",
 }
