@@ -20,6 +20,7 @@ from tests.faults import test_restore
 from tests.support.guide import (
     COMMANDS,
     GUIDE,
+    NAMES,
     RUN_UNTIL_STOPPED,
     blocks,
     command_lines,
@@ -105,14 +106,15 @@ def analytics_lines() -> Iterator[list[str]]:
 
 
 def parse(words: list[str]) -> None:
-    """Parse a command line without running it. Raises TyperException."""
+    """Parse a command line without running it; of a name, find the command. Raises TyperException."""
+    is_name = " ".join(["analytics", *words]) in NAMES
     command, context = get_command(application()), None
     while isinstance(command, TyperGroup) and words:
         context = Context(command, parent=context)
         _, found, words = command.resolve_command(context, words)
         assert found is not None
         command = found
-    if not isinstance(command, TyperGroup):
+    if not isinstance(command, TyperGroup) and not is_name:
         command.make_context(command.name, words, parent=context)
 
 

@@ -28,8 +28,6 @@ ANSWERS: Final[list[Answer]] = [
     Answer(r"analytics dlq retry --all --dry-run$", r"3 of 3 dead letters can be retried"),
     Answer(r"analytics dlq retry ID$", r"1 of 1 dead letters retried"),
     Answer(r"analytics dlq drop ID --yes$", r"dropped 1 dead letters"),
-    Answer(r"analytics (dlq|privacy)$", r"Usage:", codes=(2,)),
-    Answer(r"analytics dlq retry$", r"no dead letters selected", codes=(2,)),
     Answer(r"analytics verify --new$", r": balanced"),
     Answer(r"analytics verify$", r": balanced"),
     Answer(r"analytics verify --json$", r'"clean": true'),
