@@ -76,6 +76,12 @@ def test_every_block_says_whether_it_holds_commands() -> None:
     assert {block.language for block in blocks(PAGE)} == {COMMANDS, "ini", "json", "text"}
 
 
+def test_prose_wraps_at_100() -> None:
+    prose = re.sub(r"^ *```.*?^ *```$", "", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+    assert [line for line in prose.splitlines() if len(line) > 100 and not line.startswith("|")] == []
+
+
 def test_every_setting_is_one_of_ours() -> None:
     of_commands = {"ANALYTICS_INGEST_URL", "ANALYTICS_WRITE_KEY"}
     named = set(re.findall(r"\bANALYTICS_[A-Z_]+", PAGE))
