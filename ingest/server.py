@@ -52,7 +52,7 @@ CONFIRMING_LANES: Final = 8
 async def serve(settings: Settings) -> None:
     """Serve ingest until SIGTERM or SIGINT, then finish the requests in flight. Raises ConfigurationError."""
     with stop_on_signals() as stop:
-        redis = connect(settings)
+        redis = connect(settings, role="ingest")
         gauge = open_gauge(settings, redis)
         keys = configured_keys(settings)
         policy = acceptance_policy(settings)

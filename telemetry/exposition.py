@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from runtime.release import release
 from telemetry import metrics
 
 
@@ -16,9 +15,5 @@ def render(registry: CollectorRegistry) -> tuple[bytes, str]:
 
 def publish_build() -> str:
     """Set the build metric and return the version."""
-    try:
-        release = version("studyin-analytics")
-    except PackageNotFoundError:
-        release = "unknown"
-    metrics.BUILD.info({"version": release})
-    return release
+    metrics.BUILD.info({"version": release()})
+    return release()

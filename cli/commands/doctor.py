@@ -16,6 +16,7 @@ from cli.output import coloured, joined, show, show_json
 from runtime.clock import utc_now
 from runtime.diagnosis import Finding, check
 from runtime.errors import ConfigurationError, DependencyUnavailable
+from runtime.release import release
 from runtime.settings import Settings
 
 UNHEALTHY = 3
@@ -119,6 +120,11 @@ def check_allowed_ids(settings: Settings) -> Finding:
 
 async def _diagnose_redis(settings: Settings) -> list[Finding]:
     from stream.diagnosis import diagnose
+    from stream.diagnosis.chores import check_chores
+    from stream.diagnosis.fleet import check_partitions, check_releases, has_stream_beyond
+    from stream.diagnosis.permissions import diagnose_permissions
+    from stream.registry.chores import read_chores
+    from stream.server.client_names import read_fleet
     from stream.server.connection import connect
 
     redis = connect(settings)
@@ -131,6 +137,14 @@ async def _diagnose_redis(settings: Settings) -> list[Finding]:
             settings.durability,
             settings.trim_ignore_groups,
         )
+        fleet = await read_fleet(redis)
+        beyond = await has_stream_beyond(redis, settings.stream_partitions)
+        findings += [
+            await diagnose_permissions(redis),
+            check_partitions(fleet, settings.stream_partitions, beyond=beyond),
+            check_releases(fleet, release()),
+            check_chores(await read_chores(redis), utc_now()),
+        ]
     except DependencyUnavailable as error:
         return [Finding("redis.reachable", "fail", str(error), "check that Redis runs and that REDIS_URL is correct")]
     finally:

@@ -11,8 +11,10 @@ from functools import partial
 from typing import Final
 
 from processors.maintenance.chore import Chore
+from processors.maintenance.chore_log import ChoreLog
 from processors.maintenance.chores import chores
 from processors.retry import until_available
+from runtime.clock import utc_now
 from runtime.errors import DependencyUnavailable, StorageUnavailable
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.polling import poll
@@ -31,6 +33,7 @@ from web.server.listener import status_listener
 from web.status import status_application
 
 STAND_BY_SECONDS: Final = 5.0
+POOL_SIZE: Final = 4
 LONGEST_STATEMENT: Final = timedelta(minutes=30)
 
 
@@ -46,14 +49,16 @@ async def serve(settings: Settings) -> None:
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run maintenance until `stop` is set. A defect in a chore ends the process and is raised."""
-    redis = connect(settings)
+    redis = connect(settings, role="maintenance", database_connections=POOL_SIZE)
     pool = await _open_pool(settings, stop)
     if pool is None:
         await redis.aclose()
         return
     checks = [Check("redis", lambda: primary(redis)), Check("postgres", lambda: ping_storage(pool))]
     try:
-        loops = [_lead_or_stand_by(pool, chores(settings, redis, pool), stop)]
+        log = ChoreLog(redis)
+        duties = [*chores(settings, redis, pool), log.chore]
+        loops = [_lead_or_stand_by(pool, duties, log, stop)]
         if settings.metrics_port:
             status = status_application(Role.MAINTENANCE, checks, stop=stop)
             loops.append(serve_http(status, status_listener(settings), stop))
@@ -70,7 +75,7 @@ async def _open_pool(settings: Settings, stop: asyncio.Event) -> Pool | None:
         return await until_available(
             lambda: open_pool(
                 settings.database_dsn,
-                size=4,
+                size=POOL_SIZE,
                 application_name="analytics-maintenance",
                 statement_timeout=LONGEST_STATEMENT,
             ),
@@ -80,25 +85,26 @@ async def _open_pool(settings: Settings, stop: asyncio.Event) -> Pool | None:
         return None
 
 
-async def _lead_or_stand_by(pool: Pool, duties: Sequence[Chore], stop: asyncio.Event) -> None:
+async def _lead_or_stand_by(pool: Pool, duties: Sequence[Chore], log: ChoreLog, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             async with leadership(pool) as term:
                 if term is not None:
-                    await _lead(term, duties, stop)
+                    await _lead(term, duties, log, stop)
         except StorageUnavailable as error:
             telemetry.chore_failed("leadership", error)
         await wait(stop, STAND_BY_SECONDS)
 
 
-async def _lead(term: Leadership, duties: Sequence[Chore], stop: asyncio.Event) -> None:
+async def _lead(term: Leadership, duties: Sequence[Chore], log: ChoreLog, stop: asyncio.Event) -> None:
     telemetry.leadership_changed(leads=True)
+    log.begin(duties, utc_now())
     over = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_guard(term, stop, over), name="guard")
             for chore in duties:
-                tasks.create_task(_repeat(chore, over), name=chore.name)
+                tasks.create_task(_repeat(chore, log, over), name=chore.name)
     except* _Over:
         pass
     finally:
@@ -115,18 +121,20 @@ async def _guard(term: Leadership, stop: asyncio.Event, over: asyncio.Event) -> 
         raise _Over
 
 
-async def _repeat(chore: Chore, over: asyncio.Event) -> None:
+async def _repeat(chore: Chore, log: ChoreLog, over: asyncio.Event) -> None:
     with _ending(over):
-        await poll(partial(_take_turn, chore), chore.every, over)
+        await poll(partial(_take_turn, chore, log), chore.every, over)
 
 
-async def _take_turn(chore: Chore) -> None:
+async def _take_turn(chore: Chore, log: ChoreLog) -> None:
     started = time.monotonic()
     try:
         outcome = await chore.run()
     except DependencyUnavailable as error:
+        log.failed(chore.name, error)
         telemetry.chore_failed(chore.name, error)
     else:
+        log.succeeded(chore.name)
         telemetry.chore_done(chore.name, time.monotonic() - started, outcome)
 
 

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, ReadOnlyError
 
 from runtime.settings import Settings
+from stream.server.client_names import Role, client_name
 
 CALL_TIMEOUT_SECONDS: Final = 5.0
 LONGEST_BLOCK_SECONDS: Final = 1.0
@@ -47,8 +48,12 @@ _CONNECTION_CLASSES: Final[dict[type[AbstractConnection], type[AbstractConnectio
 }
 
 
-def connect(settings: Settings, *, blocking: bool = False) -> Redis:
+def connect(
+    settings: Settings, *, blocking: bool = False, role: Role = "command", database_connections: int = 0
+) -> Redis:
     """Return a client; does not connect. The timeout of a `blocking` client allows for reads that wait for entries.
+
+    Redis knows each connection by the role of this process and the maximum number of its connections to Postgres.
 
     The client never retries by itself: a retried append is a duplicate, and a retried read looks empty although its
     entries are pending for this consumer. Replies have the form of protocol 2; with it, the client also checks each
@@ -63,7 +68,7 @@ def connect(settings: Settings, *, blocking: bool = False) -> Redis:
         socket_connect_timeout=CALL_TIMEOUT_SECONDS,
         socket_keepalive=True,
         health_check_interval=30,
-        client_name="studyin-analytics",
+        client_name=client_name(role, partitions=settings.stream_partitions, database_connections=database_connections),
     )
     pool = client.connection_pool
     pool.connection_class = _CONNECTION_CLASSES[pool.connection_class]
