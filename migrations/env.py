@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import asyncpg
 from alembic import context
 from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -21,11 +20,9 @@ def _migrate(connection: Connection) -> None:
 
 
 async def _run() -> None:
-    url: str = context.config.attributes["database_url"]
-    # by the driver itself: SQLAlchemy does not know its options, such as sslmode
-    engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=pool.NullPool
-    )
+    # the caller connects by the driver: SQLAlchemy does not know its options, such as sslmode
+    connect = context.config.attributes["connect"]
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=pool.NullPool)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_migrate)

@@ -47,14 +47,19 @@ class Settings(BaseSettings):
     )
 
     redis_url: RedisUrl | None = Field(
-        None, alias="REDIS_URL", description="URL of Redis. Takes precedence over the `REDIS_*` parts."
+        None,
+        alias="REDIS_URL",
+        description="URL of Redis, or `redis+sentinel://` with the sentinels that know it. Takes precedence over the "
+        "`REDIS_*` parts.",
     )
     redis_host: str = Field("localhost", alias="REDIS_HOST", description="Host of Redis.")
     redis_port: Port = Field(6379, alias="REDIS_PORT", description="Port of Redis.")
     redis_db: int = Field(0, alias="REDIS_DB", ge=0, description="Database number in Redis.")
     redis_password: SecretStr | None = Field(None, alias="REDIS_PASSWORD", description="Password of Redis.")
     database_url: PostgresUrl | None = Field(
-        None, alias="DATABASE_URL", description="URL of Postgres. Ingest and live workers need none."
+        None,
+        alias="DATABASE_URL",
+        description="URL of Postgres, with each host that may be the primary. Ingest and live workers need none.",
     )
     db_pool_size: int = Field(10, ge=1, description="Maximum Postgres connections of one process.")
 

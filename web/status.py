@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from telemetry.exposition import render
-from telemetry.health import Check, CheckResult, HealthReport, run_checks
+from telemetry.health import Check, CheckResult, HealthReport, Readiness
 from telemetry.roles import Role, registry_of
 from web.middleware import RequestContextMiddleware
 from web.reply import Reply
@@ -21,7 +21,8 @@ _NO_STORE: Final = {"cache-control": "no-store"}
 
 
 def status_routes(role: Role, checks: Sequence[Check], *, stop: asyncio.Event, is_counted: bool = True) -> list[Route]:
-    """Return the three routes. A process is ready when all checks pass and `stop` is not set."""
+    """Return the three routes. A process is ready when each check has passed once and `stop` is not set."""
+    readiness = Readiness(checks)
     registry = registry_of(role)
 
     async def livez(_request: Request) -> Reply:
@@ -29,7 +30,7 @@ def status_routes(role: Role, checks: Sequence[Check], *, stop: asyncio.Event, i
         return _reply(HealthReport(ok=True, checks=[CheckResult(name="loop", ok=True, detail="turning")]))
 
     async def readyz(_request: Request) -> Reply:
-        report = await run_checks(checks)
+        report = await readiness.report()
         if stop.is_set():
             report.checks.append(CheckResult(name="lifecycle", ok=False, detail="draining"))
             report.ok = False

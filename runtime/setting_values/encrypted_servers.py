@@ -14,10 +14,10 @@ def require_encrypted_redis(url: str) -> None:
     weakened = options.get("ssl_cert_reqs", ["required"])[0] != "required" or options.get(
         "ssl_check_hostname", ["true"]
     )[0].lower() in ("false", "0", "no", "off")
-    if address.scheme != "rediss" or weakened:
+    if address.scheme not in ("rediss", "rediss+sentinel") or weakened:
         raise ConfigurationError(
-            "ANALYTICS_REQUIRE_TLS is set: REDIS_URL must begin with rediss:// and check the certificate;"
-            " ?ssl_ca_certs=FILE names the authority"
+            "ANALYTICS_REQUIRE_TLS is set: REDIS_URL must begin with rediss:// or rediss+sentinel:// and check the"
+            " certificate; ?ssl_ca_certs=FILE names the authority"
         )
 
 

@@ -14,14 +14,18 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
+from runtime.setting_values.sentinel_url import SENTINEL_LOGIN, SENTINEL_SCHEMES, split_sentinel_path
+
 _MAX_PORT: Final = 65_535
 _OPTION_NAME: Final = re.compile(r"[A-Za-z0-9_.]{1,64}")
 
 _REDIS_TLS: Final = frozenset(
-    ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_keyfile_password", "ssl_cert_reqs", "ssl_check_hostname")
+    ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_password", "ssl_cert_reqs", "ssl_check_hostname")
 )
-_REDIS_SECONDS: Final = frozenset(("socket_timeout", "socket_connect_timeout", "health_check_interval"))
-_REDIS: Final = frozenset(("db", "username", "password", "client_name")) | _REDIS_SECONDS
+_REDIS_SECONDS: Final = frozenset(("socket_timeout", "socket_connect_timeout"))
+_REDIS_NUMBERS: Final = frozenset(("db", "health_check_interval"))
+_REDIS: Final = frozenset(("username", "password", "client_name")) | _REDIS_SECONDS | _REDIS_NUMBERS
+_SERVICE_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 _SSL_MODES: Final = frozenset(("disable", "allow", "prefer", "require", "verify-ca", "verify-full"))
 _POSTGRES_FILES: Final = frozenset(("sslcert", "sslkey", "sslrootcert", "sslcrl"))
@@ -36,15 +40,25 @@ _POSTGRES: Final = (
 
 def validate_redis_url(url: str) -> str:
     """Return the URL. Raises ValueError with the reason."""
-    parts = _split(url, ("redis", "rediss", "unix"))
-    options = _options(parts, _REDIS | _REDIS_TLS if parts.scheme == "rediss" else _REDIS)
+    parts = _split(url, ("redis", "rediss", "unix", *SENTINEL_SCHEMES))
+    options = _options(parts, _redis_options(parts.scheme))
+    hosts = parts.netloc.rpartition("@")[2]
     if parts.scheme == "unix":
         _require(bool(parts.path.strip("/")), "it has no socket path")
+    elif parts.scheme in SENTINEL_SCHEMES:
+        _check_hosts(hosts.split(","))
+        service, database = split_sentinel_path(parts.path)
+        _require(
+            _SERVICE_NAME.fullmatch(service) is not None,
+            "its path does not begin with the name under which the sentinels know the primary, as in /mymaster/0",
+        )
+        _require(database == "" or _is_number(database), "its path does not end with a database number")
     else:
-        _check_hosts(list(filter(None, [parts.netloc.rpartition("@")[2]])))
+        _require("," not in hosts, "it has several hosts: only redis+sentinel:// and rediss+sentinel:// may")
+        _check_hosts([hosts] if hosts else [])
         database = unquote(parts.path).strip("/")
         _require(database == "" or _is_number(database), "its path is not a database number")
-    _check(options, frozenset(("db",)), _is_number, "not a number")
+    _check(options, _REDIS_NUMBERS, _is_number, "not a number")
     _check(options, _REDIS_SECONDS, _is_seconds, "not a number of seconds")
     _check(
         options,
@@ -62,8 +76,18 @@ def validate_postgres_url(url: str) -> str:
     options = _options(parts, _POSTGRES)
     hosts = parts.netloc.rpartition("@")[2]
     _check_hosts(hosts.split(",") if hosts else [])
-    for ports in (options.get("port") or "").split(","):
-        _require(ports == "" or _is_port(ports), "its option port is not a port")
+    ports = (options.get("port") or "").split(",")
+    _require(ports == [""] or all(map(_is_port, ports)), "its option port is not a port")
+    _require(
+        hosts != "" or len(ports) in (1, len((options.get("host") or "").split(","))),
+        "its option port does not have one port for each host of its option host",
+    )
+    _check(
+        options,
+        frozenset(("target_session_attrs",)),
+        ("any", "primary", "read-write").__contains__,
+        "not any, primary or read-write: every process needs the primary",
+    )
     _check(options, frozenset(("sslmode",)), _SSL_MODES.__contains__, f"not one of {', '.join(sorted(_SSL_MODES))}")
     _check(options, _POSTGRES_FILES, _is_file, "not a file")
     return url
@@ -72,6 +96,11 @@ def validate_postgres_url(url: str) -> str:
 RedisUrl = Annotated[SecretStr, AfterValidator(lambda url: SecretStr(validate_redis_url(url.get_secret_value())))]
 PostgresUrl = Annotated[SecretStr, AfterValidator(lambda url: SecretStr(validate_postgres_url(url.get_secret_value())))]
 """URLs in settings, validated when they are read."""
+
+
+def _redis_options(scheme: str) -> frozenset[str]:
+    encrypted = _REDIS_TLS if scheme.startswith("rediss") else frozenset()
+    return _REDIS | encrypted | (SENTINEL_LOGIN if scheme in SENTINEL_SCHEMES else frozenset())
 
 
 def _split(url: str, schemes: Collection[str]) -> SplitResult:

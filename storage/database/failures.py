@@ -28,6 +28,7 @@ _RETRIED: Final = (
 )
 _PARKED: Final = ("22", "23", "54")  # data, constraints, limits such as the depth of JSON
 _FIXES: Final = {
+    "25006": "Postgres accepts no writes now: default_transaction_read_only is on, or it is a standby",
     "28": "Postgres refuses the login: check user and password in DATABASE_URL, and pg_hba.conf",
     "3D000": "Postgres has no database of the name in DATABASE_URL",
     "42P01": "a table is missing: run `analytics migrate up`",
@@ -49,6 +50,9 @@ def translated_errors() -> Iterator[None]:
         if isinstance(error, asyncpg.DataError):
             raise EventRejected("encoding", type(error).__name__) from error
         raise StorageUnavailable("connection", type(error).__name__) from error
+    except asyncpg.TargetServerAttributeNotMatched as error:
+        detail = "no server of DATABASE_URL is a primary that accepts writes"
+        raise StorageUnavailable("no_primary", detail) from error
     except (UnicodeEncodeError, OverflowError) as error:
         raise EventRejected("encoding", type(error).__name__) from error
     except TimeoutError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from alembic import command
@@ -12,12 +13,13 @@ from alembic.util import CommandError
 
 import migrations
 from runtime.errors import ConfigurationError
+from storage.database.primary import connect_to_primary
 
 
 def _config(database_url: str) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    config.attributes["database_url"] = database_url
+    config.attributes["connect"] = partial(connect_to_primary, database_url)
     return config
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import asyncpg
 
 from runtime.settings import STATEMENT_TIMEOUT
 from storage.database.failures import translated_errors
+from storage.database.primary import connect_to_primary, refuses_writes
 
 Pool = asyncpg.Pool
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -34,6 +36,9 @@ async def open_pool(
 ) -> asyncpg.Pool:
     """Open a pool of at most `size` connections, all in UTC and with timeouts. Raises StorageUnavailable.
 
+    Connections lead to the primary. One whose server begins to refuse writes is closed when it is released, so that the
+    next use reaches the server that has taken over.
+
     A `lazy` pool connects on first use, so that its process can start while the database is unreachable. A pool with
     `same_statements` plans each statement once per connection, whatever its arguments, and does not reset connections
     between uses. Use it only for a fixed set of statements that leave no session state.
@@ -49,6 +54,13 @@ async def open_pool(
         server_settings["default_transaction_read_only"] = "on"
     if same_statements:
         server_settings["plan_cache_mode"] = "force_generic_plan"
+
+    async def reset(connection: asyncpg.Connection) -> None:
+        if not read_only and refuses_writes(connection):
+            connection.terminate()
+        elif not same_statements:
+            await connection.reset()
+
     with translated_errors():
         return await asyncpg.create_pool(
             database_url,
@@ -57,18 +69,18 @@ async def open_pool(
             timeout=CONNECT_TIMEOUT.total_seconds(),
             command_timeout=(statement_timeout + timedelta(seconds=5)).total_seconds(),
             server_settings=server_settings,
-            reset=_keep_state if same_statements else None,
+            connect=partial(connect_to_primary, read_only=read_only),
+            reset=reset,
         )
 
 
-async def _keep_state(_connection: asyncpg.Connection) -> None:
-    pass
-
-
 async def connect(database_url: str, *, application_name: str) -> asyncpg.Connection:
-    """Open one connection without timeouts, for work that reads whole tables. Raises StorageUnavailable."""
+    """Open one connection to the primary without timeouts, for work that reads whole tables.
+
+    Raises StorageUnavailable.
+    """
     with translated_errors():
-        return await asyncpg.connect(
+        return await connect_to_primary(
             database_url,
             timeout=CONNECT_TIMEOUT.total_seconds(),
             server_settings={

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from redis import exceptions
+from redis.asyncio.sentinel import MasterNotFoundError
 
 from runtime.errors import StreamUnavailable
 
@@ -45,6 +46,8 @@ def translated_errors() -> Iterator[None]:
         raise StreamUnavailable("out_of_memory") from error
     except exceptions.AuthenticationError as error:
         raise StreamUnavailable("not_authenticated", "Redis refuses the login of REDIS_URL") from error
+    except MasterNotFoundError as error:
+        raise StreamUnavailable("no_primary", "no sentinel of REDIS_URL names a primary that it can reach") from error
     except exceptions.ConnectionError as error:
         cause = type(error).__name__
         detail = cause if _reason(error) else f"Redis cannot be reached at REDIS_URL ({cause})"

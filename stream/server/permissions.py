@@ -111,6 +111,7 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         *_CONNECT,
         *_SCRIPTS,
         *_LOOK,
+        "+get",
         "+xgroup|delconsumer",
         "+xgroup|setid",
         "+xack",

@@ -32,6 +32,7 @@ from stream.server.connection import connect
 from stream.server.health import primary
 from tests.support.access import WRITE_KEY
 from tests.support.reading import OVERVIEW, READER, bearer
+from tests.support.scripted_sentinel import sentinel_that_names
 from tests.support.serving import served
 from tests.support.tls_front import tls_front
 from tests.support.waiting import eventually
@@ -158,6 +159,8 @@ WEAK_REDIS = (
     "redis://localhost/0",
     "rediss://localhost/0?ssl_cert_reqs=none",
     "rediss://localhost/0?ssl_check_hostname=false",
+    "redis+sentinel://localhost/mymaster",
+    "rediss+sentinel://localhost/mymaster?ssl_cert_reqs=none",
 )
 WEAK_POSTGRES = (
     "postgresql://localhost/analytics",
@@ -236,6 +239,35 @@ async def test_a_server_with_another_name_is_not_trusted(settings: Settings, aut
         options = f"sslmode=verify-full&sslrootcert={authority.ca}"
         with pytest.raises(StorageUnavailable):
             await connect_storage(at(settings.database_dsn, postgres_place, options), application_name="test")
+
+
+async def test_sentinels_and_the_server_they_name_are_verified(settings: Settings, authority: Authority) -> None:
+    context, stranger = (ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) for _ in range(2))
+    context.load_cert_chain(authority.certificate, authority.key)
+    stranger.load_cert_chain(*authority.for_another_host)
+    login = urlsplit(settings.redis_dsn).netloc.rpartition("@")[0]
+    async with (
+        tls_front(settings.redis_dsn, context) as server,
+        tls_front(settings.redis_dsn, stranger) as wrong_server,
+        sentinel_that_names(int(server.partition(":")[2]), "mymaster") as plain,
+        sentinel_that_names(int(wrong_server.partition(":")[2]), "mymaster") as misled,
+        tls_front(plain, context) as sentinel,
+        tls_front(plain, stranger) as wrong_sentinel,
+        tls_front(misled, context) as misled_sentinel,
+    ):
+
+        async def role_through(place: str) -> str:
+            url = f"rediss+sentinel://{login}@{place}/mymaster?ssl_ca_certs={authority.ca}"
+            client = connect(Settings.model_validate({"redis_url": url}))
+            try:
+                return await primary(client)
+            finally:
+                await client.aclose()
+
+        assert await role_through(sentinel) == "is a primary"
+        for place in (wrong_sentinel, misled_sentinel):
+            with pytest.raises(StreamUnavailable):
+                await role_through(place)
 
 
 async def send_and_count(settings: Settings, authority: Authority) -> None:

@@ -63,6 +63,7 @@ class Doomed:
                 "ANALYTICS_API_KEYS": access.API_KEYS,
                 "REDIS_URL": settings.redis_dsn,
                 "DATABASE_URL": settings.database_dsn,
+                "ANALYTICS_DURABILITY": settings.durability,
                 **environment,
             },
             stdout=asyncio.subprocess.DEVNULL,

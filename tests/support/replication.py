@@ -1,7 +1,8 @@
-"""Two Valkey servers, one the replica of the other."""
+"""Two Valkey servers with the same password, one the replica of the other."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,9 +18,12 @@ from tests.support.waiting import eventually
 @contextmanager
 def pair(directory: Path, program: Path | None = None) -> Iterator[tuple[Valkey, Valkey]]:
     """Run a server, and another one to be its replica, for the block. `program` is that of the first."""
+    password = secrets.token_urlsafe(32)
     with ExitStack() as stack:
         servers = Valkey(directory / "primary", program=program), Valkey(directory / "replica")
         for server in servers:
+            server.home.mkdir()
+            (server.home / "password").write_text(password)
             server.start()
             stack.callback(server.stop)
         yield servers

@@ -24,6 +24,10 @@ def test_a_user_of_redis_with_a_password_has_it_and_nothing_of_the_operators() -
     assert urls["worker"] == "rediss://worker:p%40ss%2Fword@cache:6380/2?ssl_cert_reqs=required"
     assert {urls[user] for user in RULES if user != "worker"} == {url}
 
+    through_sentinels = "redis+sentinel://boss:secret@one:26379,two/mymaster/2?sentinel_password=s"
+    urls = resolve_redis_urls(through_sentinels, {"REDIS_WORKER_PASSWORD": "p@ss/word"})
+    assert urls["worker"] == "redis+sentinel://worker:p%40ss%2Fword@one:26379,two/mymaster/2?sentinel_password=s"
+
 
 async def test_a_login_of_postgres_with_a_password_is_made_and_used(
     settings: Settings, database: asyncpg.Connection

@@ -8,12 +8,19 @@ import hiredis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
+from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 
 from runtime.settings import Settings
 from stream.server.connection import connect
 
-KINDS = {"redis://localhost/0": Connection, "rediss://localhost/0": SSLConnection}
+KINDS = {
+    "redis://localhost/0": Connection,
+    "rediss://localhost/0": SSLConnection,
+    "unix:///run/redis.sock": UnixDomainSocketConnection,
+    "redis+sentinel://localhost/service": SentinelManagedConnection,
+    "rediss+sentinel://localhost/service": SentinelManagedSSLConnection,
+}
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 NAMES = st.sampled_from(["XADD", "EVALSHA", "CONFIG GET", "XINFO  STREAM ", b"PING", b"CLIENT KILL", b"XGROUP"])
 VALUES: st.SearchStrategy[Any] = (
@@ -68,6 +75,25 @@ def test_every_connection_packs_in_c(
     assert isinstance(connection, kind)
     monkeypatch.setattr(hiredis, "pack_command", lambda args: repr(args).encode())
     assert connection.pack_command("CONFIG GET", "x") == [b"(b'CONFIG', b'GET', 'x')"]
+
+
+@pytest.mark.parametrize("url", KINDS)
+def test_no_command_is_repeated_by_the_client(url: str) -> None:
+    assert connection_of(url).retry.get_retries() == 0
+
+
+@pytest.mark.parametrize("url", KINDS)
+def test_the_client_takes_every_option_that_settings_accept(url: str) -> None:
+    options = "db=2&username=u&password=p&client_name=n&socket_timeout=0.5&socket_connect_timeout=1"
+    options += "&health_check_interval=30"
+    if url.startswith("rediss"):
+        options += f"&ssl_ca_certs={__file__}&ssl_certfile={__file__}&ssl_keyfile={__file__}&ssl_password=p"
+        options += "&ssl_cert_reqs=required&ssl_check_hostname=true"
+    if "sentinel" in url:
+        options += "&sentinel_username=u&sentinel_password=p"
+    connection = connection_of(f"{url}?{options}")
+    assert (connection.username, connection.password, connection.client_name) == ("u", "p", "n")
+    assert (connection.socket_timeout, connection.health_check_interval) == (0.5, 30)
 
 
 def test_a_pipeline_is_packed_to_the_same_bytes() -> None:

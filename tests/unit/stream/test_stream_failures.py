@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from redis import exceptions
+from redis.asyncio.sentinel import MasterNotFoundError
 
 from runtime.errors import StreamUnavailable
 from stream.server.failures import (
@@ -52,6 +53,7 @@ def translated(error: Exception) -> StreamUnavailable:
         (exceptions.AuthenticationError("invalid username-password pair"), "not_authenticated"),
         (exceptions.TimeoutError("Timeout reading from socket"), "timeout"),
         (exceptions.ConnectionError("Connection closed by server."), "connection"),
+        (MasterNotFoundError("No master found for 'mymaster'"), "no_primary"),
         (ConnectionResetError(), "connection"),
     ],
 )

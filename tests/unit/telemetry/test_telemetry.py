@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging as stdlib_logging
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from runtime.errors import StorageUnavailable, StreamUnavailable
 from runtime.settings import Settings
 from schemas.catalogue import EventType
-from telemetry import exposition, internal_events, logging, metrics
-from telemetry.health import Check, run_checks
+from telemetry import exposition, health, internal_events, logging, metrics
+from telemetry.health import Check, Readiness
 from telemetry.labels import BatchStage, DeadLetterReason, IngestOutcome, SegmentOutcome
 from telemetry.roles import Role
 from tests.support.hostile import HOSTILE, steering
@@ -219,23 +219,73 @@ async def is_away() -> str:
     raise StreamUnavailable("connection", "refused")
 
 
+async def hangs() -> str:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
 async def is_broken() -> str:
     raise ZeroDivisionError
 
 
+class Outage:
+    """A dependency that is reached until it is away or hangs."""
+
+    def __init__(self) -> None:
+        self.state: Callable[[], Awaitable[str]] = answers
+
+    async def check(self) -> str:
+        return await self.state()
+
+
 async def test_a_report_has_every_check_and_says_what_is_wrong() -> None:
-    report = await run_checks([Check("postgres", answers), Check("redis", is_away)])
+    report = await Readiness([Check("postgres", answers), Check("redis", is_away)]).report()
     assert not report.ok
     assert [(check.name, check.ok, check.detail) for check in report.checks] == [
         ("postgres", True, "answers"),
         ("redis", False, "stream unavailable (connection): refused"),
     ]
-    assert (await run_checks([Check("postgres", answers)])).ok
+    assert (await Readiness([Check("postgres", answers)]).report()).ok
+
+
+async def test_an_outage_is_reported_and_does_not_end_readiness() -> None:
+    redis = Outage()
+    readiness = Readiness([Check("postgres", answers), Check("redis", redis.check)])
+    redis.state = is_away
+    assert not (await readiness.report()).ok
+    redis.state = answers
+    assert (await readiness.report()).ok
+    redis.state = is_away
+    report = await readiness.report()
+    assert report.ok
+    assert [(check.name, check.ok) for check in report.checks] == [("postgres", True), ("redis", False)]
+
+
+async def test_checks_that_never_passed_at_the_same_time_make_it_ready() -> None:
+    postgres, redis = Outage(), Outage()
+    readiness = Readiness([Check("postgres", postgres.check), Check("redis", redis.check)])
+    postgres.state = is_away
+    assert not (await readiness.report()).ok
+    postgres.state, redis.state = answers, is_away
+    assert (await readiness.report()).ok
+
+
+async def test_a_dependency_that_hangs_does_not_hold_up_the_probe_of_a_ready_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(health, "_PATIENCE_SECONDS", 0.01)
+    redis = Outage()
+    readiness = Readiness([Check("redis", redis.check)])
+    assert (await readiness.report()).ok
+    redis.state = hangs
+    report = await readiness.report()
+    assert (report.ok, report.checks[0].ok) == (True, False)
+    assert "no answer" in report.checks[0].detail
 
 
 async def test_a_defect_in_a_check_is_no_outage() -> None:
     with pytest.raises(ZeroDivisionError):
-        await run_checks([Check("redis", is_broken)])
+        await Readiness([Check("redis", is_broken)]).report()
 
 
 def asked(checks: list[Check], stop: asyncio.Event) -> httpx.AsyncClient:
@@ -249,12 +299,17 @@ async def test_a_path_with_a_slash_more_is_no_redirect_to_the_host_that_was_aske
         assert (given.status_code, given.headers.get("location")) == (200, None)
 
 
-async def test_readiness_requires_passing_checks_and_no_shutdown() -> None:
-    stop = asyncio.Event()
-    async with asked([Check("redis", answers)], stop) as client, asked([Check("redis", is_away)], stop) as unlucky:
-        assert (await client.get("/readyz")).status_code == 200
-        refused = await unlucky.get("/readyz")
+async def test_readiness_requires_checks_that_have_passed_and_no_shutdown() -> None:
+    stop, redis = asyncio.Event(), Outage()
+    async with asked([Check("redis", redis.check)], stop) as client:
+        redis.state = is_away
+        refused = await client.get("/readyz")
         assert (refused.status_code, refused.json()["checks"][0]["ok"]) == (503, False)
+        redis.state = answers
+        assert (await client.get("/readyz")).status_code == 200
+        redis.state = is_away
+        outage = await client.get("/readyz")
+        assert (outage.status_code, outage.json()["checks"][0]["ok"]) == (200, False)
         stop.set()
         draining = await client.get("/readyz")
         assert draining.status_code == 503
