@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -17,7 +18,7 @@ Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 
-_LIMITS: Final = {
+_LIMITS: Final[dict[str, timedelta]] = {
     "lock_timeout": timedelta(seconds=5),
     # bounds how long a frozen worker can hold its locks
     "idle_in_transaction_session_timeout": timedelta(seconds=30),
@@ -43,17 +44,11 @@ async def open_pool(
     `same_statements` plans each statement once per connection, whatever its arguments, and does not reset connections
     between uses. Use it only for a fixed set of statements that leave no session state.
     """
-    limits = _LIMITS | {"statement_timeout": statement_timeout}
-    server_settings = {name: str(limit // timedelta(milliseconds=1)) for name, limit in limits.items()}
-    server_settings |= {
-        "application_name": application_name,
-        "timezone": "UTC",
-        "jit": "off",
-    }
+    settings = session_settings(application_name, {"statement_timeout": statement_timeout})
     if read_only:
-        server_settings["default_transaction_read_only"] = "on"
+        settings["default_transaction_read_only"] = "on"
     if same_statements:
-        server_settings["plan_cache_mode"] = "force_generic_plan"
+        settings["plan_cache_mode"] = "force_generic_plan"
 
     async def reset(connection: asyncpg.Connection) -> None:
         if not read_only and refuses_writes(connection):
@@ -68,10 +63,16 @@ async def open_pool(
             max_size=size,
             timeout=CONNECT_TIMEOUT.total_seconds(),
             command_timeout=(statement_timeout + timedelta(seconds=5)).total_seconds(),
-            server_settings=server_settings,
+            server_settings=settings,
             connect=partial(connect_to_primary, read_only=read_only),
             reset=reset,
         )
+
+
+def session_settings(application_name: str, limits: Mapping[str, timedelta]) -> dict[str, str]:
+    """Return the settings of a session of a process, with the usual limits and `limits`, by name of the setting."""
+    milliseconds = {name: str(limit // timedelta(milliseconds=1)) for name, limit in {**_LIMITS, **limits}.items()}
+    return milliseconds | {"application_name": application_name, "timezone": "UTC", "jit": "off"}
 
 
 async def connect(database_url: str, *, application_name: str) -> asyncpg.Connection:

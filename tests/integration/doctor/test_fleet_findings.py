@@ -129,10 +129,10 @@ async def test_every_chore_succeeds_with_the_rights_of_maintenance_and_is_publis
             return bool(records) and all(one.succeeded_at or one.failed_at for one in records)
 
         await eventually(all_have_run)
-        records = {one.name: one for one in await read_chores(redis) or []}
-    assert records["trim_streams"].every.total_seconds() == 60
-    assert [one for one in records.values() if one.error] == []
-    assert check_chores(list(records.values()), utc_now()).status == "ok"
+        found = {one.name: one for one in await read_chores(redis) or []}
+    assert found["trim_streams"].every.total_seconds() == 60
+    assert [one for one in found.values() if one.error] == []
+    assert check_chores(list(found.values()), utc_now()).status == "ok"
     assert await redis.ttl(CHORES) > 0
 
 

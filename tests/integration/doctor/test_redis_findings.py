@@ -20,7 +20,7 @@ from stream.diagnosis import diagnose
 from stream.keys import STORE_GROUP, stream_key
 from stream.server.connection import connect
 from tests.support.altered_valkey import that_survives_a_full_disk
-from tests.support.entries import append_events
+from tests.support.entries import append_events, stream_entries
 from tests.support.events import event
 from tests.support.replication import follow, pair
 from tests.support.waiting import eventually
@@ -126,8 +126,8 @@ async def test_a_lag_that_redis_cannot_report_is_found(redis: Redis) -> None:
     await redis.xgroup_create(KEY, STORE_GROUP, id="0")
     await redis.xreadgroup(STORE_GROUP, "one", {KEY: ">"}, count=1)
     assert (await findings(redis))["stream.0.lag"].status == "ok"
-    [_, undelivered, _] = await redis.xrange(KEY)
-    await redis.xdel(KEY, undelivered[0])
+    [_, (undelivered, _), _] = await stream_entries(redis)
+    await redis.xdel(KEY, undelivered)
     assert (await findings(redis))["stream.0.lag"].status == "warn"
 
 
