@@ -19,6 +19,7 @@ from dashboard.freshness import Freshness
 from dashboard.health import readiness
 from dashboard.live.hub import Hub
 from dashboard.live.subscriber_limits import SubscriberLimits
+from dashboard.platform_health import PlatformHealth
 from dashboard.privacy.service import PrivacyService
 from dashboard.questions.live import SOCKET_PATH
 from dashboard.services import Services
@@ -35,11 +36,10 @@ from stream.registry.api_keys import KeySync
 from stream.server.connection import connect
 from stream.server.health import primary
 from telemetry import internal_events as telemetry
-from telemetry import metrics
 from telemetry.connections import ConnectionMetrics
-from telemetry.exposition import publish_build
+from telemetry.exposition import publish_process
 from telemetry.health import Check
-from telemetry.labels import PoolState
+from telemetry.process_facts import measure_process
 from web.credentials import configured_keys
 from web.server.http_server import serve_http
 from web.server.listener import public_listener
@@ -56,7 +56,7 @@ async def serve(settings: Settings) -> None:
     """
     with stop_on_signals() as stop:
         async with open_services(settings) as services:
-            telemetry.process_started(_NAME, publish_build())
+            telemetry.process_started(_NAME, publish_process(settings))
             app = create_app(services, stop)
             # present objects stay until the end: a garbage collection that visits them stops all answers for 80 ms
             gc.freeze()
@@ -73,6 +73,7 @@ async def serve(settings: Settings) -> None:
                 services.freshness.run(stop),
                 services.live.run(stop),
                 *(follow(stop) for follow in services.followers),
+                measure_process(services.checks, stop),
             )
     telemetry.process_stopped(_NAME)
 
@@ -97,8 +98,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             same_statements=True,
         )
         stack.push_async_callback(pool.close)
-        metrics.POOL_CONNECTIONS.labels(PoolState.IDLE).set_function(pool.get_idle_size)
-        metrics.POOL_CONNECTIONS.labels(PoolState.USED).set_function(lambda: pool.get_size() - pool.get_idle_size())
         # a separate pool: the pool of the answers is read-only
         log = await open_pool(
             settings.database_dsn,
@@ -135,7 +134,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             archive=EventArchive(archive),
             freshness=Freshness(sample, utc_now),
             authenticator=Authenticator(keys, tokens, settings.pseudonymizer()),
-            followers=[KeySync(redis, keys).run, *([key_set.run] if key_set else [])],
+            followers=[
+                KeySync(redis, keys).run,
+                *([key_set.run] if key_set else []),
+                PlatformHealth(answers, utc_now).run,
+            ],
             privacy=PrivacyService(settings.database_dsn, redis, partitions, utc_now),
             audit=AuditTrail(partial(append_entries, log, retention=settings.audit_retention)),
             live=Hub(redis),

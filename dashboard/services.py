@@ -58,7 +58,7 @@ class Services:
     freshness: Freshness
     authenticator: Authenticator
     followers: Sequence[Callable[[asyncio.Event], Coroutine[Any, Any, None]]]
-    """Loops that keep the keys of the authenticator current, until an event is set."""
+    """Loops beside the answers, until an event is set: keys of the authenticator, health of the platform."""
     privacy: PrivacyService
     audit: Recorder
     live: Hub

@@ -32,8 +32,9 @@ from stream.server.health import append_only_file, primary
 from stream.server.load import measure_load
 from telemetry import internal_events as telemetry
 from telemetry.connections import ConnectionMetrics
-from telemetry.exposition import publish_build
+from telemetry.exposition import publish_process
 from telemetry.health import Check
+from telemetry.process_facts import measure_process
 from telemetry.roles import Role
 from web.credentials import AccessKeys, configured_keys
 from web.documentation import documentation_routes
@@ -59,7 +60,7 @@ async def serve(settings: Settings) -> None:
         unmapped = open_unmapped(redis)
         app = create_app(settings, redis, stop, gauge, keys, policy, unmapped)
         await gauge.sample()
-        telemetry.process_started(Role.INGEST, publish_build())
+        telemetry.process_started(Role.INGEST, publish_process(settings))
         try:
             await run_together(
                 stop,
@@ -70,6 +71,7 @@ async def serve(settings: Settings) -> None:
                     observer=ConnectionMetrics(),
                 ),
                 gauge.run(stop),
+                measure_process(readiness(settings, redis), stop),
                 unmapped.run(stop),
                 KeySync(redis, keys).run(stop),
                 TombstoneSync(redis, policy.pseudonyms.renew).run(stop),
@@ -77,6 +79,14 @@ async def serve(settings: Settings) -> None:
         finally:
             await redis.aclose()
             telemetry.process_stopped(Role.INGEST)
+
+
+def readiness(settings: Settings, redis: Redis) -> list[Check]:
+    """Return the checks of `/readyz`."""
+    checks = [Check("redis", lambda: primary(redis))]
+    if settings.needs_append_only_file:
+        checks.append(Check("append_only_file", lambda: append_only_file(redis)))
+    return checks
 
 
 def acceptance_policy(settings: Settings) -> AcceptancePolicy:
@@ -132,13 +142,10 @@ def create_app(
     document = openapi()
     telemetry.prepare_ingest_routes({one.path: documented_statuses(document, one.path) for one in routes})
     telemetry.prepare_detectors(VALIDATORS)
-    checks = [Check("redis", lambda: primary(redis))]
-    if settings.needs_append_only_file:
-        checks.append(Check("append_only_file", lambda: append_only_file(redis)))
     return build_application(
         [
             *routes,
-            *status_routes(Role.INGEST, checks, stop=stop, is_counted=False),
+            *status_routes(Role.INGEST, readiness(settings, redis), stop=stop, is_counted=False),
             *documentation_routes(document, is_counted=False),
         ]
     )

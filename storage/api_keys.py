@@ -63,6 +63,15 @@ async def keys_in_force(pool: asyncpg.Pool | Connection) -> list[IssuedKey]:
     return [_key(row) for row in rows]
 
 
+async def next_expiry(pool: asyncpg.Pool) -> datetime | None:
+    """Return when the first of the keys in force expires; None if none does. Raises StorageUnavailable."""
+    with translated_errors():
+        moment: datetime | None = await pool.fetchval(
+            "SELECT min(expires_at) FROM api_keys WHERE revoked_at IS NULL AND expires_at > now()"
+        )
+    return moment
+
+
 def _key(row: asyncpg.Record) -> IssuedKey:
     return IssuedKey(
         key_id=row["key_id"],

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from storage.database.failures import translated_errors
-from storage.database.pool import Connection
+from storage.database.pool import Connection, Pool
 from storage.retention.horizon import fates_insert
 
 _ID: Final = re.compile(r"(\d{1,4}):(\d+-\d+)")
@@ -26,6 +26,8 @@ _SELECTED: Final = """
 """
 
 _COUNT: Final = f"SELECT count(*) FROM dead_letters WHERE {_SELECTED}"
+
+_WAITING: Final = "SELECT reason, count(*) AS letters FROM dead_letters WHERE retried_at IS NULL GROUP BY reason"
 
 _PAGE: Final = f"""
 SELECT {_COLUMNS} FROM dead_letters
@@ -105,6 +107,13 @@ async def count_letters(connection: Connection, selection: Selection) -> int:
     with translated_errors():
         count: int = await connection.fetchval(_COUNT, *selection.arguments())
     return count
+
+
+async def count_waiting(pool: Pool) -> dict[str, int]:
+    """Return the number of letters that were not redriven, by reason. Raises StorageUnavailable."""
+    with translated_errors():
+        rows = await pool.fetch(_WAITING)
+    return {row["reason"]: row["letters"] for row in rows}
 
 
 async def read_letters(

@@ -120,7 +120,7 @@ async def measure_losses(pool: asyncpg.Pool, now: datetime) -> int:
     return recent
 
 
-async def read_losses(connection: Connection) -> list[StreamLoss]:
+async def read_losses(connection: Connection | asyncpg.Pool) -> list[StreamLoss]:
     """Return every detected loss, oldest first. Raises StorageUnavailable."""
     with translated_errors():
         rows = await connection.fetch(

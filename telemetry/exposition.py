@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from runtime.release import release
+from runtime.settings import Settings
 from telemetry import metrics
 
 
@@ -13,7 +14,14 @@ def render(registry: CollectorRegistry) -> tuple[bytes, str]:
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
-def publish_build() -> str:
-    """Set the build metric and return the version."""
+def publish_process(settings: Settings) -> str:
+    """Set the metrics of the version and of the settings that must be equal everywhere; return the version."""
+    metrics.SETTINGS.info(
+        {
+            "partitions": str(settings.stream_partitions),
+            "raw_retention_days": str(settings.raw_retention_days),
+            "event_retention_days": str(settings.event_retention_days),
+        }
+    )
     metrics.BUILD.info({"version": release()})
     return release()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from typing import TypeVar
 
 from prometheus_client.metrics import MetricWrapperBase
 
 from runtime.errors import AnalyticsError, DependencyUnavailable
-from telemetry import logging, metrics
+from telemetry import leader_facts, logging, metrics
 from telemetry.labels import (
     AuthenticationFailure,
     BackpressureReason,
@@ -290,17 +290,6 @@ def retrying(error: DependencyUnavailable, attempt: int, wait: float) -> None:
     )
 
 
-def lag_measured(
-    stream: str, group: str, *, undelivered: int | None, pending: int, seconds: float, length: int
-) -> None:
-    """The lag of a group was measured. `undelivered` is None if Redis does not report it; the metric is then NaN."""
-    metrics.STREAM_LENGTH.labels(stream).set(length)
-    metrics.LAG_KNOWN.labels(stream, group).set(0 if undelivered is None else 1)
-    metrics.LAG_ENTRIES.labels(stream, group).set(math.nan if undelivered is None else undelivered)
-    metrics.PENDING_ENTRIES.labels(stream, group).set(pending)
-    metrics.LAG_SECONDS.labels(stream, group).set(seconds)
-
-
 def event_ids_conflicted(differs: IdDifference, source: str, stored_source: str, count: int) -> None:
     """Events of a service were dropped as duplicates of different events with the same ids."""
     metrics.ID_CONFLICTS.labels(differs).inc(count)
@@ -342,9 +331,25 @@ def stream_went_back(stream: str, missing: int, after: str, before: str) -> None
     _log.error("stream_went_back", stream=stream, missing=missing, after=after, before=before)
 
 
+def prepare_chores(intervals: Mapping[str, timedelta]) -> None:
+    """Set the interval of each chore, and export the series of each, also while they are 0."""
+    leader_facts.TERM.plan(intervals)
+    for chore in intervals:
+        labelled(metrics.CHORE_DURATION, chore)
+        for outcome in ChoreOutcome:
+            labelled(metrics.CHORE_RUNS, chore, outcome)
+
+
 def leadership_changed(*, leads: bool) -> None:
     """The maintenance process became the leader, or ceased to be."""
     metrics.IS_LEADER.set(1 if leads else 0)
+    if leads:
+        leader_facts.TERM.begin()
+        for chore, interval in leader_facts.TERM.intervals.items():
+            leader_facts.CHORE_SUCCESS.set(0, chore)
+            leader_facts.CHORE_INTERVAL.set(interval.total_seconds(), chore)
+    else:
+        leader_facts.TERM.end()
     _log.info("leadership_changed", leads=leads)
 
 
@@ -352,6 +357,7 @@ def chore_done(chore: str, seconds: float, outcome: str) -> None:
     """A maintenance chore ran; `outcome` summarises what it did."""
     metrics.CHORE_RUNS.labels(chore, ChoreOutcome.OK).inc()
     metrics.CHORE_DURATION.labels(chore).observe(seconds)
+    leader_facts.CHORE_SUCCESS.set(time.time(), chore)
     _log.debug("chore_done", chore=chore, outcome=outcome)
 
 

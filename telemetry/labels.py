@@ -141,7 +141,7 @@ class KeyState(StrEnum):
 
 
 class PoolState(StrEnum):
-    """Whether a database connection is in use."""
+    """Whether a connection of a pool is in use."""
 
     IDLE = "idle"
     USED = "used"
@@ -159,3 +159,10 @@ class LiveTransport(StrEnum):
 
     WEBSOCKET = "websocket"
     SSE = "sse"
+
+
+class Server(StrEnum):
+    """A server that all processes share."""
+
+    REDIS = "redis"
+    POSTGRES = "postgres"

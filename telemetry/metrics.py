@@ -1,7 +1,8 @@
 """Every metric, declared once with its kind, unit and meaning.
 
 Series whose label values are known start at zero, so that a rate exists before the first event. `telemetry/roles.py`
-says which process exports which metric.
+says which process exports which metric. The facts that only the leader of maintenance knows are in
+`telemetry/leader_facts.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from telemetry.labels import (
     BatchStage,
     ConnectionRefusal,
     DeadLetterReason,
-    ErasureStore,
     GroupKind,
     IdDifference,
     IngestOutcome,
@@ -36,6 +36,7 @@ from telemetry.labels import (
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _BATCH_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _END_TO_END_SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+_DELAY_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _SIZES: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)
 
 # the client has no types for this function
@@ -47,6 +48,14 @@ registry: Final = REGISTRY
 """Holds every metric. A process exports a part of them."""
 
 BUILD = Info("analytics_build", "Version of this process.")
+SETTINGS = Info("analytics_settings", "Settings that must be equal in every process.")
+READY = Gauge("analytics_ready", "1 if this process is ready, as `/readyz` reports it, else 0.")
+EVENT_LOOP_DELAY = Histogram(
+    "analytics_event_loop_delay_seconds",
+    "By how much the event loop was late to continue a task that was due.",
+    buckets=_DELAY_SECONDS,
+)
+REDIS_POOL_CONNECTIONS = Gauge("analytics_redis_pool_connections", "Redis connections of this process.", ["state"])
 
 INGEST_REQUESTS = Counter(
     "analytics_ingest_requests_total", "Requests answered by ingest, by route template and status.", ["route", "code"]
@@ -86,28 +95,6 @@ PUBLISH_DURATION = Histogram(
 )
 PUBLISH_EVENTS = Histogram("analytics_stream_publish_events", "Events in one append.", buckets=_SIZES)
 
-LAG_ENTRIES = Gauge(
-    "analytics_consumer_lag_entries",
-    "Entries not delivered to a group yet; NaN if Redis does not report them.",
-    ["stream", "consumer_group"],
-)
-LAG_SECONDS = Gauge(
-    "analytics_consumer_lag_seconds",
-    "Age of the oldest entry that a group has not settled.",
-    ["stream", "consumer_group"],
-)
-LAG_KNOWN = Gauge("analytics_consumer_lag_known", "1 if Redis reports the lag, else 0.", ["stream", "consumer_group"])
-PENDING_ENTRIES = Gauge(
-    "analytics_consumer_pending_entries", "Entries delivered to a worker and not settled.", ["stream", "consumer_group"]
-)
-OLDEST_NEEDED = Gauge(
-    "analytics_stream_group_oldest_needed_seconds",
-    "Age of the oldest entry that groups of a kind need.",
-    ["stream", "consumer_group"],
-)
-STREAM_LENGTH = Gauge("analytics_stream_length_entries", "Entries in the stream, including settled ones.", ["stream"])
-STREAM_MEMORY = Gauge("analytics_redis_memory_bytes", "Memory that Redis uses.")
-
 CONSUMED_EVENTS = Counter(
     "analytics_consumed_events_total", "Entries settled by workers, by result.", ["consumer_group", "result"]
 )
@@ -134,20 +121,21 @@ END_TO_END = Histogram(
     buckets=_END_TO_END_SECONDS,
 )
 LAST_COMMIT = Gauge("analytics_last_commit_timestamp_seconds", "Unix time of the last commit.", ["consumer_group"])
-POOL_CONNECTIONS = Gauge("analytics_db_pool_connections", "Postgres connections of this process.", ["state"])
+POOL_CONNECTIONS = Gauge(
+    "analytics_db_pool_connections", "Postgres connections of this process, by pool.", ["pool", "state"]
+)
+POOL_WAIT = Histogram(
+    "analytics_db_pool_wait_seconds",
+    "Time that a call waited for a connection of the pool, including the time to open one.",
+    ["pool"],
+    buckets=_REQUEST_SECONDS,
+)
 
 CHORE_RUNS = Counter("analytics_maintenance_runs_total", "Runs of a maintenance chore.", ["chore", "outcome"])
 CHORE_DURATION = Histogram(
     "analytics_maintenance_duration_seconds", "Duration of a maintenance chore.", ["chore"], buckets=_BATCH_SECONDS
 )
 IS_LEADER = Gauge("analytics_maintenance_leader", "1 in the process that leads maintenance, else 0.")
-PARTITION_WEEKS_AHEAD = Gauge("analytics_partition_weeks_ahead", "Weeks for which raw partitions exist.")
-
-ERASURE_RESIDUE = Gauge(
-    "analytics_erasure_residue_seconds",
-    "Age of the oldest erasure whose bytes remain in the files of a store; 0 if none do.",
-    ["store"],
-)
 
 AUTHENTICATION_FAILURES = Counter(
     "analytics_authentication_failures_total",
@@ -183,6 +171,20 @@ LIVE_BEHIND = Counter(
     "analytics_live_behind_total", "Times a subscriber was so slow that its events had to be read from Redis."
 )
 LIVE_UNREADABLE = Counter("analytics_live_unreadable_messages_total", "Live messages in an unknown form.")
+PLATFORM_REQUESTS = Gauge(
+    "analytics_platform_requests",
+    "Requests to the API of the platform in the current and the previous five minutes, as its services reported them;"
+    " NaN if unknown.",
+)
+PLATFORM_ERROR_RATIO = Gauge(
+    "analytics_platform_error_ratio",
+    "Share of these requests that the platform answered with a status of 500 or above; NaN if unknown or without"
+    " requests.",
+)
+PLATFORM_P95 = Gauge(
+    "analytics_platform_p95_seconds",
+    "95th percentile of the duration of these requests; NaN if unknown or without requests.",
+)
 STALENESS = Gauge("analytics_aggregate_staleness_seconds", "Age of consistent_through at the last sample.")
 
 FAILURES: Final = {
@@ -208,13 +210,12 @@ _start_at_zero(LIVE_SUBSCRIBERS, LiveTransport)
 _start_at_zero(LIVE_FRAMES, LiveTransport)
 _start_at_zero(LIVE_MESSAGES, LiveTransport)
 _start_at_zero(JWKS_KEYS, KeyState)
-_start_at_zero(POOL_CONNECTIONS, PoolState)
+_start_at_zero(REDIS_POOL_CONNECTIONS, PoolState)
 _start_at_zero(CONSUMED_EVENTS, [GroupKind.STORE], StoreResult)
 _start_at_zero(CONSUMED_EVENTS, [GroupKind.LIVE], LiveResult)
 _start_at_zero(END_TO_END, [GroupKind.STORE, GroupKind.LIVE])
 _start_at_zero(BATCH_DURATION, BatchStage)
 _start_at_zero(DEAD_LETTERS, DeadLetterReason)
 _start_at_zero(ID_CONFLICTS, IdDifference)
-_start_at_zero(ERASURE_RESIDUE, ErasureStore)
 for _dependency, _reasons in FAILURES.items():
     _start_at_zero(RETRIES, [_dependency], _reasons)

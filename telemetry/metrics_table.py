@@ -8,6 +8,7 @@ from pathlib import Path
 from prometheus_client.metrics import MetricWrapperBase
 
 from schemas.document_section import replace_section
+from telemetry.leader_gauge import LeaderGauge
 from telemetry.roles import EXPORTED
 
 
@@ -17,22 +18,26 @@ def with_table(document: str) -> str:
 
 
 def _rows() -> str:
-    exporters: dict[MetricWrapperBase, list[str]] = {}
+    exporters: dict[MetricWrapperBase | LeaderGauge, list[str]] = {}
     for role, collectors in EXPORTED.items():
         for collector in collectors:
-            if isinstance(collector, MetricWrapperBase):
+            if isinstance(collector, MetricWrapperBase | LeaderGauge):
                 exporters.setdefault(collector, []).append(role)
     rows = sorted(_row(metric, roles) for metric, roles in exporters.items())
     heads = ("| metric | kind | labels | exported by | meaning |\n", "|---|---|---|---|---|\n")
     return "".join((*heads, *rows))
 
 
-def _row(metric: MetricWrapperBase, roles: list[str]) -> str:
+def _row(metric: MetricWrapperBase | LeaderGauge, roles: list[str]) -> str:
     [described] = metric.describe()
     name = described.name + {"counter": "_total", "info": "_info"}.get(described.type, "")
-    # the client has no public attribute for the names of labels
-    labels = ", ".join(f"`{label}`" for label in metric._labelnames)
-    exported_by = "every process" if len(roles) == len(EXPORTED) else ", ".join(roles)
+    if isinstance(metric, LeaderGauge):
+        names, exported_by = metric.labels, "leader of maintenance"
+    else:
+        # the client has no public attribute for the names of labels
+        names = metric._labelnames
+        exported_by = "every process" if len(roles) == len(EXPORTED) else ", ".join(roles)
+    labels = ", ".join(f"`{label}`" for label in names)
     return f"| `{name}` | {described.type} | {labels} | {exported_by} | {described.documentation} |\n"
 
 

@@ -9,7 +9,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.registry import Collector
 
-from telemetry import metrics
+from telemetry import leader_facts, metrics
+from telemetry.leader_gauge import LeaderGauge
 
 
 class Role(StrEnum):
@@ -22,7 +23,19 @@ class Role(StrEnum):
     DASHBOARD = "dashboard"
 
 
-_EVERY_PROCESS: Final = (metrics.BUILD, metrics.REFUSED_REQUESTS, metrics.RETRIES)
+LEADER_FACTS: Final = tuple(fact for fact in vars(leader_facts).values() if isinstance(fact, LeaderGauge))
+"""Metrics of the process that leads maintenance."""
+
+_EVERY_PROCESS: Final = (
+    metrics.BUILD,
+    metrics.EVENT_LOOP_DELAY,
+    metrics.READY,
+    metrics.REDIS_POOL_CONNECTIONS,
+    metrics.REFUSED_REQUESTS,
+    metrics.RETRIES,
+    metrics.SETTINGS,
+)
+_WITH_DATABASE: Final = (metrics.POOL_CONNECTIONS, metrics.POOL_WAIT)
 _PUBLIC_LISTENERS: Final = (metrics.AUTHENTICATION_FAILURES, metrics.OPEN_CONNECTIONS, metrics.REFUSED_CONNECTIONS)
 _WORKERS: Final = (
     metrics.BATCH_DURATION,
@@ -56,6 +69,7 @@ EXPORTED: Final[Mapping[Role, tuple[Collector, ...]]] = {
     ),
     Role.WORKER: (
         *_EVERY_PROCESS,
+        *_WITH_DATABASE,
         *_WORKERS,
         metrics.DEAD_LETTERS,
         metrics.ID_CONFLICTS,
@@ -64,23 +78,17 @@ EXPORTED: Final[Mapping[Role, tuple[Collector, ...]]] = {
     Role.LIVE_WORKER: (*_EVERY_PROCESS, *_WORKERS),
     Role.MAINTENANCE: (
         *_EVERY_PROCESS,
+        *_WITH_DATABASE,
         metrics.CHORE_DURATION,
         metrics.CHORE_RUNS,
         metrics.CONSUMED_EVENTS,
-        metrics.ERASURE_RESIDUE,
         metrics.IS_LEADER,
-        metrics.LAG_ENTRIES,
-        metrics.LAG_KNOWN,
-        metrics.LAG_SECONDS,
-        metrics.OLDEST_NEEDED,
-        metrics.PARTITION_WEEKS_AHEAD,
-        metrics.PENDING_ENTRIES,
-        metrics.STREAM_LENGTH,
-        metrics.STREAM_MEMORY,
+        *LEADER_FACTS,
         metrics.STREAM_REWINDS,
     ),
     Role.DASHBOARD: (
         *_EVERY_PROCESS,
+        *_WITH_DATABASE,
         *_PUBLIC_LISTENERS,
         metrics.JWKS_KEYS,
         metrics.LIVE_BEHIND,
@@ -89,7 +97,9 @@ EXPORTED: Final[Mapping[Role, tuple[Collector, ...]]] = {
         metrics.LIVE_RESYNCS,
         metrics.LIVE_SUBSCRIBERS,
         metrics.LIVE_UNREADABLE,
-        metrics.POOL_CONNECTIONS,
+        metrics.PLATFORM_ERROR_RATIO,
+        metrics.PLATFORM_P95,
+        metrics.PLATFORM_REQUESTS,
         metrics.READ_DURATION,
         metrics.READ_REQUESTS,
         metrics.STALENESS,

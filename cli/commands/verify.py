@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -13,62 +11,12 @@ import typer
 from cli.database import open_database
 from cli.local.dev_file import DATA_DIR, DataDir, resolve_settings
 from cli.output import Column, Row, coloured, joined, show, show_json, show_table
+from processors.balance import Balance, read_balances
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from storage.batches.verify import Books, TableDrift, read_books, verify_aggregates
-from storage.database.pool import Connection
-from storage.losses import StreamLoss, read_losses
-from stream.entries.books import StreamBooks, read_stream_books
-from stream.server.connection import Redis
+from storage.batches.verify import TableDrift, verify_aggregates
+from storage.losses import StreamLoss
 from stream.server.connection import connect as connect_stream
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """The books of one partition, and the counts of its stream read before and after the books."""
-
-    partition: int
-    before: StreamBooks
-    books: Books
-    after: StreamBooks
-    losses: Sequence[StreamLoss] = ()
-    """Times at which the stream lost entries."""
-
-    @property
-    def appended(self) -> int:
-        """Entries ever appended, including those that the stream lost and no longer counts."""
-        return self.after.appended + sum(loss.missing for loss in self.losses)
-
-    @property
-    def lost(self) -> int:
-        """Entries that the stream lost before they were stored."""
-        return sum(loss.lost for loss in self.losses)
-
-    @property
-    def is_balanced(self) -> bool | None:
-        """Whether the books have exactly one fate for each acknowledged entry; None when Redis cannot report it.
-
-        Traffic continues during the check, so the books may lie anywhere between the two readings of the stream.
-        Without traffic the two readings are equal.
-        """
-        settled = self.books.settled - sum(loss.missing - loss.lost for loss in self.losses)
-        if settled > self.after.appended:
-            return False
-        return None if self.before.settled is None else self.before.settled <= settled
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the JSON object of this partition."""
-        return {
-            "partition": self.partition,
-            "appended": self.appended,
-            "stored": self.books.stored,
-            "duplicate": self.books.duplicate,
-            "suppressed": self.books.suppressed,
-            "dead_lettered": self.books.dead_lettered,
-            "lost": self.lost,
-            "in_flight": self.appended - self.books.settled - self.lost,
-            "balanced": self.is_balanced,
-        }
 
 
 def verify(
@@ -86,7 +34,7 @@ def verify(
                 "clean": clean,
                 "drift": sum(drift.missing + drift.unexpected for drift in drifts),
                 "tables": [render_drift(drift) for drift in drifts],
-                "books": [balance.as_json() for balance in balances],
+                "books": [_balance_as_json(balance) for balance in balances],
                 "losses": [_loss_as_json(loss) for loss in losses],
             }
         )
@@ -120,24 +68,6 @@ def show_drifts(drifts: list[TableDrift]) -> None:
     show_table(columns, rows)
 
 
-async def read_balances(redis: Redis, connection: Connection, partitions: Iterable[int]) -> list[Balance]:
-    """Return the balance of each partition. Raises StreamUnavailable and StorageUnavailable."""
-    before = {partition: await read_stream_books(redis, partition) for partition in partitions}
-    books = await read_books(connection)
-    after = {partition: await read_stream_books(redis, partition) for partition in partitions}
-    losses = await read_losses(connection)
-    return [
-        Balance(
-            partition,
-            before[partition],
-            books.get(partition, Books(0, 0, 0, 0)),
-            after[partition],
-            [loss for loss in losses if loss.partition == partition],
-        )
-        for partition in before
-    ]
-
-
 async def _verify(settings: Settings) -> tuple[list[TableDrift], list[Balance]]:
     async with (
         aclosing(connect_stream(settings)) as redis,
@@ -146,6 +76,10 @@ async def _verify(settings: Settings) -> tuple[list[TableDrift], list[Balance]]:
         drifts = await verify_aggregates(connection, utc_now(), settings.system_metrics_retention)
         balances = await read_balances(redis, connection, range(settings.stream_partitions))
         return drifts, balances
+
+
+def _balance_as_json(balance: Balance) -> dict[str, Any]:
+    return {"partition": balance.partition, **balance.fates(), "balanced": balance.is_balanced}
 
 
 def _loss_as_json(loss: StreamLoss) -> dict[str, Any]:
@@ -167,7 +101,7 @@ def _print(drifts: list[TableDrift], balances: list[Balance], losses: list[Strea
         None: coloured("Redis cannot tell", "yellow"),
     }
     for balance in balances:
-        row = balance.as_json()
+        row = _balance_as_json(balance)
         fates = ["stored", "duplicate", "suppressed", "dead_lettered", *["lost"] * bool(balance.losses), "in_flight"]
         terms = " + ".join(f"{row[fate]:,} {fate.replace('_', ' ')}" for fate in fates)
         line = f"partition {balance.partition}: {row['appended']:,} appended = {terms}: "

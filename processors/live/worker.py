@@ -37,9 +37,10 @@ from stream.server.connection import Redis, connect
 from stream.server.health import primary
 from telemetry import internal_events as telemetry
 from telemetry import logging
-from telemetry.exposition import publish_build
+from telemetry.exposition import publish_process
 from telemetry.health import Check
 from telemetry.labels import LiveResult
+from telemetry.process_facts import measure_process
 from telemetry.roles import Role
 from web.server.http_server import serve_http
 from web.server.listener import status_listener
@@ -184,15 +185,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     try:
         with contextlib.suppress(StreamUnavailable):
             erased.renew(await until_available(partial(known_tombstones, redis), stop))
-        loops = [TombstoneSync(redis, erased.renew).run(stop)]
+        checks = [Check("redis", lambda: primary(redis))]
+        loops = [TombstoneSync(redis, erased.renew).run(stop), measure_process(checks, stop)]
         for partition in range(settings.stream_partitions):
             consumer = Consumer(redis, partition, LIVE_GROUP, name, claim_idle_seconds=CLAIM_IDLE_SECONDS)
             outlet = Publisher(redis, partition, settings.live_history_events, settings.live_timeline_events)
             loops.append(LiveWorker(consumer, outlet, erased).run(stop))
         if settings.metrics_port:
-            status = status_application(Role.LIVE_WORKER, [Check("redis", lambda: primary(redis))], stop=stop)
+            status = status_application(Role.LIVE_WORKER, checks, stop=stop)
             loops.append(serve_http(status, status_listener(settings), stop))
-        telemetry.process_started(Role.LIVE_WORKER, publish_build())
+        telemetry.process_started(Role.LIVE_WORKER, publish_process(settings))
         await run_together(stop, *loops)
     finally:
         await redis.aclose()

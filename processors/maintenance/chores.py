@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
+from processors.maintenance import lag_measurement
 from processors.maintenance.chore import Chore
 from processors.maintenance.erasure_chores import erasure_chores
+from processors.maintenance.lag_measurement import groups_of
 from processors.maintenance.live_chores import live_chores
+from processors.maintenance.measuring_chores import measuring_chores
 from runtime.clock import utc_now
 from runtime.failpoints import Failpoint, reach
 from runtime.settings import Settings
@@ -18,14 +20,13 @@ from storage.batches import id_conflicts
 from storage.database.pool import Pool
 from storage.retention import partitions
 from storage.retention import removal as retention
-from stream.entries import continuity, group_needs, groups, lag, trimmer
-from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
+from stream.entries import continuity, groups, trimmer
+from stream.keys import stream_key
 from stream.registry import api_keys as stream_api_keys
 from stream.server import health
 from stream.server.connection import Redis
 from telemetry import internal_events as telemetry
-from telemetry import metrics
-from telemetry.labels import GroupKind
+from telemetry import leader_facts
 
 IDLE_CONSUMER: Final = timedelta(hours=1)
 """After this idle time, a consumer without pending entries belongs to a process that has ended."""
@@ -38,6 +39,7 @@ def chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         *stream_chores(settings, redis, pool),
         *erasure_chores(settings, redis, pool),
         *live_chores(settings, redis),
+        *measuring_chores(settings, redis, pool),
     ]
 
 
@@ -47,7 +49,7 @@ def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
     async def ensure_partitions() -> str:
         now = utc_now()
         created = await partitions.ensure_partitions(pool, now, settings.raw_retention)
-        metrics.PARTITION_WEEKS_AHEAD.set(await partitions.weeks_ahead(pool, now))
+        leader_facts.PARTITION_WEEKS_AHEAD.set(await partitions.weeks_ahead(pool, now))
         return f"created {created}"
 
     async def drop_expired() -> str:
@@ -123,18 +125,7 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         return f"found {sum(found)} losses"
 
     async def measure_lag() -> str:
-        for stream, group in await groups_of(redis, streams):
-            measured = await lag.measure(redis, stream, group)
-            telemetry.lag_measured(
-                stream_key(stream),
-                group,
-                undelivered=measured.undelivered,
-                pending=measured.pending,
-                seconds=measured.seconds,
-                length=measured.length,
-            )
-        await measure_needs(redis, streams, ignored)
-        metrics.STREAM_MEMORY.set((await health.memory(redis)).used)
+        await lag_measurement.measure(redis, streams, ignored)
         return "measured"
 
     return [
@@ -164,23 +155,3 @@ async def check_stream(redis: Redis, pool: Pool, stream: int) -> bool:
     telemetry.stream_went_back(stream_key(stream), gap.missing, gap.after, gap.before)
     await losses.measure_losses(pool, utc_now())
     return True
-
-
-async def groups_of(redis: Redis, streams: Sequence[int]) -> list[tuple[int, str]]:
-    """Return stream and group of each of our groups; the live group only where it exists. Raises StreamUnavailable."""
-    live = [(stream, LIVE_GROUP) for stream in streams if await groups.has_group(redis, stream, LIVE_GROUP)]
-    return [*((stream, STORE_GROUP) for stream in streams), *live]
-
-
-async def measure_needs(redis: Redis, streams: Sequence[int], ignored: Collection[str]) -> None:
-    """Set the age of the oldest entry that each kind of group needs. Raises StreamUnavailable.
-
-    Names of groups of other systems are unbounded, so they are not used as label values.
-    """
-    for stream in streams:
-        ages = dict.fromkeys(GroupKind, 0.0)
-        for need in await group_needs.read_needs(redis, stream):
-            kind = GroupKind(need.kind(ignored))
-            ages[kind] = max(ages[kind], need.held_seconds)
-        for kind, age in ages.items():
-            metrics.OLDEST_NEEDED.labels(stream_key(stream), kind).set(age)

@@ -14,7 +14,7 @@ from runtime.settings import Settings
 from storage.database.pool import Pool
 from storage.privacy import residue
 from stream.server.connection import Redis
-from telemetry import metrics
+from telemetry import leader_facts
 from telemetry.labels import ErasureStore
 
 
@@ -60,4 +60,4 @@ def publish_residue(left: Sequence[residue.Residue], now: datetime) -> None:
         store = ErasureStore.REDIS if place in residue.PLACES_IN_REDIS else ErasureStore.POSTGRES
         oldest[store] = min(oldest[store], since)
     for store, since in oldest.items():
-        metrics.ERASURE_RESIDUE.labels(store).set((now - since).total_seconds())
+        leader_facts.ERASURE_RESIDUE.set((now - since).total_seconds(), store)

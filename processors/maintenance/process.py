@@ -25,8 +25,9 @@ from storage.database.pool import Pool, open_pool
 from stream.server.connection import connect
 from stream.server.health import primary
 from telemetry import internal_events as telemetry
-from telemetry.exposition import publish_build
+from telemetry.exposition import publish_process
 from telemetry.health import Check
+from telemetry.process_facts import measure_process
 from telemetry.roles import Role
 from web.server.http_server import serve_http
 from web.server.listener import status_listener
@@ -58,11 +59,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     try:
         log = ChoreLog(redis)
         duties = [*chores(settings, redis, pool), log.chore]
-        loops = [_lead_or_stand_by(pool, duties, log, stop)]
+        telemetry.prepare_chores({chore.name: chore.every for chore in duties})
+        loops = [_lead_or_stand_by(pool, duties, log, stop), measure_process(checks, stop)]
         if settings.metrics_port:
             status = status_application(Role.MAINTENANCE, checks, stop=stop)
             loops.append(serve_http(status, status_listener(settings), stop))
-        telemetry.process_started(Role.MAINTENANCE, publish_build())
+        telemetry.process_started(Role.MAINTENANCE, publish_process(settings))
         await run_together(stop, *loops)
     finally:
         await pool.close()

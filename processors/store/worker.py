@@ -42,9 +42,10 @@ from stream.server.connection import connect
 from stream.server.health import primary
 from telemetry import internal_events as telemetry
 from telemetry import logging
-from telemetry.exposition import publish_build
+from telemetry.exposition import publish_process
 from telemetry.health import Check
 from telemetry.labels import BatchStage
+from telemetry.process_facts import measure_process
 from telemetry.roles import Role
 from web.server.http_server import serve_http
 from web.server.listener import status_listener
@@ -205,7 +206,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     )
     checks = [Check("redis", lambda: primary(redis)), Check("postgres", lambda: ping_storage(pool))]
     try:
-        loops = [conflicts.run(stop)]
+        loops = [conflicts.run(stop), measure_process(checks, stop)]
         for partition in range(settings.stream_partitions):
             consumer = Consumer(redis, partition, STORE_GROUP, name, claim_idle_seconds=settings.claim_idle_seconds)
             isolating = PoisonIsolatingWriter(writer, partition, stop, Breaker(limits))
@@ -213,7 +214,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         if settings.metrics_port:
             status = status_application(Role.WORKER, checks, stop=stop)
             loops.append(serve_http(status, status_listener(settings), stop))
-        telemetry.process_started(Role.WORKER, publish_build())
+        telemetry.process_started(Role.WORKER, publish_process(settings))
         await run_together(stop, *loops)
     except* StorageUnavailable:
         # `stop` was set during an outage: the entries stay pending and go to the next worker

@@ -98,6 +98,15 @@ class SystemRecord:
     active_users: int
 
 
+@dataclass(frozen=True, slots=True)
+class RecentRequests:
+    """Requests to the platform's API since a moment."""
+
+    latencies: Mapping[int, int]
+    """Requests by latency bucket."""
+    server_errors: int
+
+
 class Answers:
     """Reads through a read-only pool. Every method raises StorageUnavailable."""
 
@@ -114,6 +123,7 @@ class Answers:
             )
         )
         self._system = (_SQL / "system.sql").read_text(encoding="utf-8")
+        self._recent_requests = (_SQL / "recent_requests.sql").read_text(encoding="utf-8")
 
     async def learner(
         self, pseudonyms: Sequence[bytes], today: date, days: int, now: datetime, session_timeout: timedelta
@@ -155,6 +165,15 @@ class Answers:
             steps=[StepTotals(*totals) for totals in row["steps"] or ()],
             errors=dict(row["errors"] or ()),
             active_users=row["active_users"],
+        )
+
+    async def recent_requests(self, start: datetime) -> RecentRequests:
+        """Return the requests since `start`, which is the start of a bucket."""
+        with translated_errors():
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT.total_seconds()) as connection:
+                rows = await connection.fetch(self._recent_requests, start)
+        return RecentRequests(
+            {row["latency_bucket"]: row["requests"] for row in rows}, sum(row["server_errors"] for row in rows)
         )
 
     async def ping(self) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from storage.batches.rollups import ROLLUPS, Rollup
 from storage.database.failures import translated_errors
-from storage.database.pool import Connection
+from storage.database.pool import Connection, Pool
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ async def verify_aggregates(
             return [await _compare(connection, rollup, cutoff) for rollup in ROLLUPS]
 
 
-async def read_books(connection: Connection) -> dict[int, Books]:
+async def read_books(connection: Connection | Pool) -> dict[int, Books]:
     """Return the books of each stream partition that has any. Raises StorageUnavailable."""
     with translated_errors():
         rows = await connection.fetch(

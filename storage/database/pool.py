@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
 from runtime.settings import STATEMENT_TIMEOUT
 from storage.database.failures import translated_errors
 from storage.database.primary import connect_to_primary, refuses_writes
+from telemetry import metrics
+from telemetry.labels import PoolState
 
 Pool = asyncpg.Pool
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -57,8 +60,9 @@ async def open_pool(
             await connection.reset()
 
     with translated_errors():
-        return await asyncpg.create_pool(
+        pool = _MeasuredPool(
             database_url,
+            name=application_name,
             min_size=0 if lazy else 1,
             max_size=size,
             timeout=CONNECT_TIMEOUT.total_seconds(),
@@ -67,6 +71,44 @@ async def open_pool(
             connect=partial(connect_to_primary, read_only=read_only),
             reset=reset,
         )
+        return await pool
+
+
+class _MeasuredPool(asyncpg.Pool):
+    """Exports its connections, and how long calls wait for one."""
+
+    def __init__(self, database_url: str, *, name: str, **options: Any) -> None:
+        # the defaults of asyncpg.create_pool, which cannot make a subclass
+        super().__init__(
+            database_url,
+            max_queries=50_000,
+            max_inactive_connection_lifetime=300.0,
+            loop=None,
+            connection_class=asyncpg.Connection,
+            record_class=asyncpg.Record,
+            **options,
+        )
+        metrics.POOL_CONNECTIONS.labels(name, PoolState.IDLE).set_function(self.get_idle_size)
+        metrics.POOL_CONNECTIONS.labels(name, PoolState.USED).set_function(
+            lambda: self.get_size() - self.get_idle_size()
+        )
+        self.record_wait = metrics.POOL_WAIT.labels(name).observe
+
+    def acquire(self, *, timeout: float | None = None) -> _MeasuredAcquisition:
+        return _MeasuredAcquisition(self, timeout)
+
+
+class _MeasuredAcquisition(asyncpg.pool.PoolAcquireContext):
+    def __init__(self, pool: _MeasuredPool, timeout: float | None) -> None:
+        super().__init__(pool, timeout)
+        self._record_wait = pool.record_wait
+
+    async def __aenter__(self) -> Any:
+        started = time.perf_counter()
+        try:
+            return await super().__aenter__()
+        finally:
+            self._record_wait(time.perf_counter() - started)
 
 
 def session_settings(application_name: str, limits: Mapping[str, timedelta]) -> dict[str, str]:

@@ -132,6 +132,13 @@ async def open_jobs(pool: asyncpg.Pool) -> list[ErasureJob]:
     return [_job(row) for row in rows]
 
 
+async def open_since(pool: asyncpg.Pool) -> list[datetime]:
+    """Return when each unfinished erasure was requested, oldest first. Raises StorageUnavailable."""
+    with translated_errors():
+        rows = await pool.fetch("SELECT requested_at FROM erasure_jobs WHERE state <> 'done' ORDER BY requested_at")
+    return [row["requested_at"] for row in rows]
+
+
 async def erase_stored(pool: asyncpg.Pool, job: ErasureJob) -> None:
     """Remove the learner from every table in one transaction. Batches wait for it. Raises StorageUnavailable."""
     with translated_errors():

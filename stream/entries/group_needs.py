@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from stream.entries.entry import EntryId
 from stream.entries.groups import read_groups
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
+from stream.server.clock import read_time
 from stream.server.failures import translated_errors
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,9 +55,8 @@ class GroupNeed:
 async def read_needs(redis: Redis, partition: int) -> list[GroupNeed]:
     """Return the need of each group of a stream. Raises StreamUnavailable, or its subclass GroupMissing."""
     key = stream_key(partition)
+    redis_now = await read_time(redis)
     with translated_errors():
-        seconds, microseconds = await redis.time()
-        redis_now = _EPOCH + timedelta(seconds=int(seconds), microseconds=int(microseconds))
         return [await _need(redis, key, group, redis_now) for group in await read_groups(redis, key)]
 
 

@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 
 from stream.entries.groups import read_groups
 from stream.keys import STORE_GROUP, stream_key
+from stream.server.clock import read_time
 from stream.server.failures import is_missing_key, translated_errors
 from stream.server.health import primary
 
@@ -34,13 +35,23 @@ class GroupLag:
     oldest_unsettled_at: datetime | None
     """When the oldest unsettled entry was appended; None if all are settled."""
     redis_now: datetime
+    oldest_pending_at: datetime | None = None
+    """When the oldest pending entry was appended; None if none is pending."""
+    consumers: int = 0
+    """Number of consumers of the group, including those that have gone."""
 
     @property
     def seconds(self) -> float:
         """Age of the oldest unsettled entry, in seconds."""
-        if self.oldest_unsettled_at is None:
-            return 0.0
-        return max(0.0, (self.redis_now - self.oldest_unsettled_at).total_seconds())
+        return self._age(self.oldest_unsettled_at)
+
+    @property
+    def pending_seconds(self) -> float:
+        """Age of the oldest pending entry, in seconds."""
+        return self._age(self.oldest_pending_at)
+
+    def _age(self, appended_at: datetime | None) -> float:
+        return 0.0 if appended_at is None else max(0.0, (self.redis_now - appended_at).total_seconds())
 
 
 async def measure(redis: Redis, partition: int, group: str = STORE_GROUP) -> GroupLag:
@@ -50,20 +61,20 @@ async def measure(redis: Redis, partition: int, group: str = STORE_GROUP) -> Gro
     lag appear slightly larger than it is.
     """
     key = stream_key(partition)
+    redis_now = await read_time(redis)
     with translated_errors():
-        seconds, microseconds = await redis.time()
-        redis_now = _EPOCH + timedelta(seconds=int(seconds), microseconds=int(microseconds))
         facts = await _group(redis, key, group)
         stream = await _stream(redis, key)
         delivered = _text(facts["last-delivered-id"]) if facts else _FIRST
-        oldest = []
+        oldest_pending_at = None
         pending = 0
         if facts:
             summary = await redis.xpending(key, group)
             pending = summary["pending"]
             if pending:
-                oldest.append(_appended_at(_text(summary["min"])))
+                oldest_pending_at = _appended_at(_text(summary["min"]))
         undelivered = await redis.xrange(key, min=f"({delivered}", count=1)
+        oldest = [oldest_pending_at] if oldest_pending_at else []
         if undelivered:
             oldest.append(_appended_at(_text(undelivered[0][0])))
     return GroupLag(
@@ -73,6 +84,8 @@ async def measure(redis: Redis, partition: int, group: str = STORE_GROUP) -> Gro
         pending=pending,
         oldest_unsettled_at=min(oldest, default=None),
         redis_now=redis_now,
+        oldest_pending_at=oldest_pending_at,
+        consumers=facts["consumers"] if facts else 0,
     )
 
 

@@ -14,6 +14,8 @@ from runtime.settings import Settings
 from stream.server.client_names import Role, client_name
 from stream.server.sentinels import primary_pool
 from stream.server.service_connection import EncryptedConnection, PlainConnection, SocketFileConnection
+from telemetry import metrics
+from telemetry.labels import PoolState
 
 CALL_TIMEOUT_SECONDS: Final = 5.0
 LONGEST_BLOCK_SECONDS: Final = 1.0
@@ -49,8 +51,11 @@ def connect(
     }
     url = settings.redis_dsn
     if is_sentinel_url(url):
-        return Redis.from_pool(primary_pool(parse_sentinel_url(url), options))
-    client: Redis = Redis.from_url(url, **options)
+        client = Redis.from_pool(primary_pool(parse_sentinel_url(url), options))
+    else:
+        client = Redis.from_url(url, **options)
+        client.connection_pool.connection_class = _CONNECTION_CLASSES[client.connection_pool.connection_class]
     pool = client.connection_pool
-    pool.connection_class = _CONNECTION_CLASSES[pool.connection_class]
+    metrics.REDIS_POOL_CONNECTIONS.labels(PoolState.IDLE).set_function(lambda: pool.get_connection_count()[0][0])
+    metrics.REDIS_POOL_CONNECTIONS.labels(PoolState.USED).set_function(lambda: pool.get_connection_count()[1][0])
     return client

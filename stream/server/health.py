@@ -47,3 +47,26 @@ async def memory(redis: Redis) -> Memory:
     with translated_errors():
         facts = await redis.info("memory")
     return Memory(int(facts["used_memory"]), int(facts["maxmemory"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Safety:
+    """Whether accepted events are safe in Redis."""
+
+    is_safe: bool
+    """A primary that evicts nothing, with an append-only file whose last write succeeded."""
+    replicas: int
+    """Number of connected replicas."""
+
+
+async def safety(redis: Redis) -> Safety:
+    """Return whether accepted events are safe. Raises StreamUnavailable."""
+    with translated_errors():
+        facts = await redis.info("memory", "persistence", "replication")
+    is_safe = (
+        facts["role"] == "master"
+        and facts["maxmemory_policy"] == "noeviction"
+        and bool(facts["aof_enabled"])
+        and facts["aof_last_write_status"] == "ok"
+    )
+    return Safety(is_safe, int(facts["connected_slaves"]))

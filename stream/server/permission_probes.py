@@ -101,6 +101,6 @@ PROBES: Final[Mapping[tuple[str, ...], frozenset[str]]] = {
     ("PUBLISH", channel("xp_earned"), "a"): _LIVE_WORKER,
     ("BGREWRITEAOF",): _MAINTENANCE,
     ("BGSAVE",): _MAINTENANCE,
-    ("MULTI",): _DASHBOARD,
-    ("EXEC",): _DASHBOARD,
+    ("MULTI",): _MAINTENANCE | _DASHBOARD,
+    ("EXEC",): _MAINTENANCE | _DASHBOARD,
 }

@@ -131,6 +131,8 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "+bgsave",
         "+set",
         "+strlen",
+        "+multi",
+        "+exec",
     ),
     "dashboard": (
         _READ_STREAMS,

@@ -22,7 +22,8 @@ from telemetry import metrics
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 BIN = Path(sys.executable).parent
-ALERTS = DEPLOY / "prometheus" / "alerts.yml"
+ALERTS = sorted((DEPLOY / "prometheus" / "alerts").glob("*.yml"))
+ALERT_TESTS = sorted((DEPLOY / "prometheus" / "tests").glob("*.yml"))
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 
 
@@ -45,7 +46,21 @@ def series() -> set[str]:
     """Return every Prometheus name of the exported metrics."""
     collected: list[Metric] = list(metrics.registry.collect())
     names = {sample.name for metric in collected for sample in metric.samples} | {metric.name for metric in collected}
-    return names | {f"{name}_total" for name in names} | {f"{name}_bucket" for name in names}
+    return names | {f"{name}_{suffix}" for name in names for suffix in ("total", "bucket", "sum", "count")}
+
+
+def read_board(file: Path) -> dict[str, Any]:
+    board: dict[str, Any] = json.loads(file.read_text())
+    return board
+
+
+def panels() -> list[dict[str, Any]]:
+    return [panel for board in map(read_board, DASHBOARDS) for panel in board["panels"]]
+
+
+def alerts() -> list[dict[str, Any]]:
+    groups = [group for file in ALERTS for group in yaml.safe_load(file.read_text())["groups"]]
+    return [rule for group in groups for rule in group["rules"] if "alert" in rule]
 
 
 def test_the_dockerfile_is_what_hadolint_asks_for() -> None:
@@ -137,11 +152,28 @@ def test_prometheus_takes_its_configuration() -> None:
 
 
 @pytest.mark.needs_tool("promtool")
-def test_alerts_fire_when_they_should_and_not_else() -> None:
-    passes("promtool", "test", "rules", DEPLOY / "prometheus" / "alerts_test.yml")
+@pytest.mark.parametrize("file", ALERT_TESTS, ids=lambda path: path.stem)
+def test_alerts_fire_when_they_should_and_not_else(file: Path) -> None:
+    passes("promtool", "test", "rules", file)
 
 
-@pytest.mark.parametrize("file", [ALERTS, *DASHBOARDS], ids=lambda path: path.name)
+def test_every_alert_is_seen_firing_and_silent() -> None:
+    tests = [test for file in ALERT_TESTS for test in yaml.safe_load(file.read_text())["tests"]]
+    checks = [check for test in tests for check in test["alert_rule_test"]]
+    fired = {check["alertname"] for check in checks if check["exp_alerts"]}
+    silent = {check["alertname"] for check in checks if not check["exp_alerts"]}
+    names = {rule["alert"] for rule in alerts()}
+
+    assert fired == names
+    # silent only when Prometheus is
+    assert silent == names - {"AnalyticsWatchdog"}
+
+
+def test_every_file_of_alerts_has_its_tests() -> None:
+    assert [file.name for file in ALERT_TESTS] == [file.name for file in ALERTS]
+
+
+@pytest.mark.parametrize("file", [*ALERTS, *DASHBOARDS], ids=lambda path: path.name)
 def test_every_metric_named_is_one_we_have(file: Path) -> None:
     named = set(re.findall(r"(?<![:\w])analytics_\w+", file.read_text()))
 
@@ -149,9 +181,25 @@ def test_every_metric_named_is_one_we_have(file: Path) -> None:
     assert named - series() == set()
 
 
+@pytest.mark.needs_tool("promtool")
+def test_every_expression_of_a_board_can_be_parsed(tmp_path: Path) -> None:
+    expressions = [target["expr"] for panel in panels() for target in panel["targets"]]
+    rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(expressions)]
+    file = tmp_path / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "boards", "rules": rules}]}))
+
+    assert len(rules) > 80
+    passes("promtool", "check", "rules", file)
+
+
+def test_every_board_lets_the_reader_choose_the_prometheus() -> None:
+    for board in map(read_board, DASHBOARDS):
+        assert [variable["name"] for variable in board["templating"]["list"]] == ["datasource"]
+    assert {panel["datasource"]["uid"] for panel in panels()} == {"${datasource}"}
+
+
 def test_every_alert_has_its_runbook() -> None:
-    rules = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
-    links = [rule["annotations"]["runbook"] for rule in rules if "alert" in rule]
+    links = [rule["annotations"]["runbook"] for rule in alerts()]
 
     assert links
     missing = [
@@ -161,6 +209,16 @@ def test_every_alert_has_its_runbook() -> None:
         for link in [f"{page}#{title}"]
     ]
     assert missing == []
+
+
+def test_every_runbook_has_commands() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    sections = {
+        title.lower().replace(" ", "-"): text for title, text in re.findall(r"^### (.+)\n((?:(?!#).*\n)*)", page, re.M)
+    }
+    runbooks = {rule["annotations"]["runbook"].partition("#")[2] for rule in alerts()} - {"watchdog", "platform-slow"}
+
+    assert {name for name in runbooks if "\n```\n" not in sections[name]} == set()
 
 
 def test_a_vulnerable_dependency_is_told_and_one_nobody_knows_is_not_called_safe() -> None:

@@ -17,14 +17,17 @@ from prometheus_client.metrics import MetricWrapperBase
 from dashboard.live.tally import Transport
 from storage.batches.batch import BatchCounts
 from storage.batches.id_conflicts import Difference
-from telemetry import labels, metrics
+from telemetry import labels, leader_facts, metrics
 from telemetry.exposition import render
-from telemetry.roles import EXPORTED, Role, registry_of
+from telemetry.leader_gauge import LeaderGauge
+from telemetry.roles import EXPORTED, LEADER_FACTS, Role, registry_of
 from web.server.connection_limits import RefusalReason
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("schemas", "runtime", "telemetry", "web", "stream", "storage", "ingest", "processors", "dashboard", "cli")
 INTERNAL_EVENTS = "telemetry.internal_events"
+DECLARING = {"metrics": metrics, "leader_facts": leader_facts}
+KINDS = (MetricWrapperBase, LeaderGauge)
 MAIN = {
     Role.INGEST: "ingest.server",
     Role.WORKER: "processors.store.worker",
@@ -55,7 +58,18 @@ def attributes(tree: ast.AST, owner: str) -> set[str]:
 
 
 def metrics_in(tree: ast.AST) -> set[str]:
-    return {name for name in attributes(tree, "metrics") if isinstance(getattr(metrics, name, None), MetricWrapperBase)}
+    return {
+        name
+        for owner, module in DECLARING.items()
+        for name in attributes(tree, owner)
+        if isinstance(getattr(module, name, None), KINDS)
+    }
+
+
+def declared() -> dict[str, MetricWrapperBase | LeaderGauge]:
+    return {
+        name: value for module in DECLARING.values() for name, value in vars(module).items() if isinstance(value, KINDS)
+    }
 
 
 def internal_events_in(tree: ast.AST) -> Iterator[str]:
@@ -84,13 +98,18 @@ def changeable(role: Role) -> set[str]:
 
 @pytest.mark.parametrize("role", Role)
 def test_a_process_exports_what_its_code_can_change_and_nothing_else(role: Role) -> None:
-    named = {id(value): name for name, value in vars(metrics).items() if isinstance(value, MetricWrapperBase)}
+    named = {id(value): name for name, value in declared().items()}
     assert {named[id(collector)] for collector in EXPORTED[role]} == changeable(role)
 
 
 def test_every_metric_is_exported_by_some_process() -> None:
-    declared = {value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)}
-    assert set().union(*EXPORTED.values()) == declared
+    assert set().union(*EXPORTED.values()) == set(declared().values())
+
+
+def test_every_fact_of_the_leader_is_measured_by_a_chore_there_is() -> None:
+    files = (ROOT / "processors" / "maintenance").glob("*.py")
+    chores = {name for file in files for name in re.findall(r'\bChore\(\s*"(\w+)"', file.read_text(encoding="utf-8"))}
+    assert {fact.chore for fact in LEADER_FACTS} - {None} <= chores
 
 
 @pytest.mark.parametrize("role", Role)

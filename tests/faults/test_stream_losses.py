@@ -12,8 +12,8 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from cli.commands.verify import Balance, read_balances
 from cli.local.embedded.valkey import Valkey
+from processors.balance import Balance, read_balances
 from processors.maintenance.chores import check_stream
 from runtime.settings import Settings
 from storage.batches.verify import verify_aggregates
@@ -88,7 +88,7 @@ async def test_what_was_not_stored_when_redis_was_emptied_is_counted_as_lost(
         assert await check_stream(redis, pool, 0)
 
         found = await balance(redis, database)
-        assert (found.appended, found.lost, found.as_json()["in_flight"]) == (280, 50, 0)
+        assert (found.appended, found.lost, found.fates()["in_flight"]) == (280, 50, 0)
         assert await stored(database) == 230
         assert metrics.STREAM_REWINDS._value.get() == rewinds + 1
         assert check_losses(found.losses, datetime.now(UTC)).status == "warn"

@@ -126,5 +126,5 @@ def test_a_metric_and_an_alert_are_added_as_the_recipe_says(tree: Path) -> None:
         "tests/contract/test_documents.py::test_the_table_of_metrics_is_current_and_explains_each",
         "tests/contract/test_exported_metrics.py",
         "tests/contract/test_deploy.py",
-        "tests/integration/test_redis_memory.py",
+        "tests/integration/test_redis_fragmentation.py",
     )

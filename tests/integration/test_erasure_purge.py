@@ -32,7 +32,7 @@ from storage.privacy.residue import (
 )
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from stream.server.connection import Redis
-from telemetry import metrics
+from telemetry import leader_facts
 from tests.support.archive import archive
 from tests.support.checker import assert_nothing_lost
 from tests.support.entries import append_events
@@ -192,7 +192,7 @@ async def test_an_event_that_comes_late_is_counted_before_it_can_go_and_goes_onc
     [told] = [one for one in findings if one.name == "erasure.residue"]
     assert (told.status, "Redis since" in told.detail) == ("warn", True)
     publish_residue([kept_out], kept_out.since + HOUR)
-    assert metrics.ERASURE_RESIDUE.labels("redis")._value.get() == 3_600
+    assert leader_facts.ERASURE_RESIDUE.facts["redis",].value == 3_600
     # a new process, which did not see the events arrive, notes the residue too
     await pool.execute("DELETE FROM erasure_residue WHERE place = $1", SUPPRESSED)
     assert await LateEvents(redis, pool, WEEK, ()).remove(datetime.now(UTC)) == 0
@@ -262,7 +262,7 @@ async def test_a_partition_in_which_an_event_was_only_tried_is_purged_too(
 
 async def test_how_long_bytes_have_been_there_is_measured(pool: Pool) -> None:
     def measured() -> list[float]:
-        return [metrics.ERASURE_RESIDUE.labels(store)._value.get() for store in ("redis", "postgres")]
+        return [leader_facts.ERASURE_RESIDUE.facts[store,].value for store in ("redis", "postgres")]
 
     now = datetime.now(UTC)
     await pool.executemany(

@@ -11,8 +11,8 @@ import pytest
 from bench.backlog import PSEUDONYM_KEYS
 from bench.fill import fill, known_learners, make_base
 from bench.servers import Servers
-from cli.commands.verify import read_balances
 from cli.local.dev_access import ensure_access
+from processors.balance import read_balances
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.identifiers import is_reserved, milliseconds_of, unix_milliseconds
@@ -50,7 +50,7 @@ async def test_a_filled_database_has_no_drift_and_balanced_books(
     assert all(drift.rows for drift in drifts)
     [balance] = await read_balances(redis, database, [0])
     assert balance.is_balanced
-    assert (balance.appended, balance.books.stored, balance.as_json()["in_flight"]) == (EVENTS, EVENTS, 0)
+    assert (balance.appended, balance.books.stored, balance.fates()["in_flight"]) == (EVENTS, EVENTS, 0)
 
     with pytest.raises(RuntimeError, match="empty"):
         await fill(servers, base, EVENTS)

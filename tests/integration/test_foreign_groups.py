@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from processors.maintenance.chores import measure_needs, stream_chores
+from processors.maintenance.chores import stream_chores
+from processors.maintenance.lag_measurement import measure_needs
 from runtime.diagnosis import Finding
 from runtime.settings import Settings
 from storage.database.pool import open_pool
@@ -17,7 +18,7 @@ from stream.entries.learner_entries import remove_settled
 from stream.entries.trimmer import trim
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from stream.server.connection import Redis
-from telemetry import metrics
+from telemetry import leader_facts
 from tests.support.checker import assert_nothing_lost
 from tests.support.entries import append_events, stream_entries
 from tests.support.events import event
@@ -45,13 +46,11 @@ async def foreign(redis: Redis) -> Finding:
 
 
 def oldest_needed(kind: str) -> float:
-    age: float = metrics.OLDEST_NEEDED.labels(KEY, kind)._value.get()
-    return age
+    return leader_facts.OLDEST_NEEDED.facts[KEY, kind].value
 
 
 def series() -> int:
-    [family] = metrics.OLDEST_NEEDED.collect()
-    return len(family.samples)
+    return len(leader_facts.OLDEST_NEEDED.facts)
 
 
 async def test_a_group_that_nobody_reads_holds_the_trimmer_back_until_it_is_ignored(redis: Redis) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from processors.live.worker import Erased, LiveWorker
-from processors.maintenance.chores import groups_of, stream_chores
+from processors.maintenance.chores import stream_chores
+from processors.maintenance.lag_measurement import groups_of
 from processors.maintenance.live_chores import skip_if_late
 from runtime.clock import utc_now
 from runtime.settings import Settings
@@ -33,7 +34,7 @@ from stream.live.publisher import Publication, Published, Publisher
 from stream.live.timeline import HistoryGone, last_message_id, read_timeline
 from stream.registry.tombstones import publish_tombstones
 from stream.server.connection import Redis
-from telemetry import metrics
+from telemetry import leader_facts, metrics
 from tests.support.entries import append_entry, append_events
 from tests.support.events import event, learner
 from tests.support.live import all_published, history, once, publishing, timeline
@@ -284,8 +285,8 @@ async def test_maintenance_looks_after_the_live_group_too(settings: Settings, re
     labels = (stream_key(0), LIVE_GROUP)
 
     await duties["measure_lag"]()
-    assert metrics.LAG_ENTRIES.labels(*labels)._value.get() == 1
-    assert metrics.PENDING_ENTRIES.labels(*labels)._value.get() == 2
+    assert leader_facts.LAG_ENTRIES.facts[labels].value == 1
+    assert leader_facts.PENDING_ENTRIES.facts[labels].value == 2
     assert await groups_of(redis, [0]) == [(0, STORE_GROUP), (0, LIVE_GROUP)]
     await pool.close()
 

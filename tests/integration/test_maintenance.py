@@ -11,12 +11,13 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from cli.local.embedded.valkey import Valkey
 from processors.maintenance import process as maintenance
 from processors.maintenance.chore import Chore
 from runtime.errors import StorageUnavailable
 from runtime.settings import Settings
 from storage.database.leadership import LEADER_LOCK
-from telemetry import metrics
+from telemetry import leader_facts, metrics
 from tests.support.waiting import eventually
 
 OF_REDIS = (
@@ -61,12 +62,33 @@ def grown(names: tuple[str, ...], outcome: str, before: dict[str, float]) -> boo
     return all(count > before[name] for name, count in turns(names, outcome).items())
 
 
+def exported(name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(name, labels)
+
+
+def last_success(chore: str) -> float | None:
+    return exported("analytics_maintenance_last_success_timestamp_seconds", chore=chore)
+
+
 async def test_an_unreachable_server_fails_one_chore_and_not_the_others(settings: Settings) -> None:
     alone = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1/0")})
     failed, done = turns(OF_REDIS, "failed"), turns(OF_POSTGRES, "ok")
     async with maintained(alone):
         await eventually(lambda: grown(OF_REDIS, "failed", failed) and grown(OF_POSTGRES, "ok", done))
         assert metrics.IS_LEADER._value.get() == 1
+        assert {name for name in OF_REDIS if last_success(name) == 0} == set(OF_REDIS)
+        assert {name for name in OF_POSTGRES if last_success(name) == 0} == set()
+        assert exported("analytics_maintenance_interval_seconds", chore="measure_lag") == 5
+    assert last_success("measure_lag") is None
+
+
+async def test_the_facts_of_a_chore_vanish_when_it_fails(settings: Settings, own_valkey: Valkey) -> None:
+    quick = settings.model_copy(update={"redis_url": SecretStr(own_valkey.url)})
+    async with maintained(quick):
+        await eventually(lambda: exported("analytics_redis_memory_bytes") is not None)
+        leader_facts.TERM.plan({"measure_lag": timedelta(seconds=0.1)})
+        own_valkey.stop()
+        await eventually(lambda: exported("analytics_redis_memory_bytes") is None)
 
 
 async def test_losing_the_lock_ends_leadership_and_another_process_takes_it(

@@ -17,6 +17,7 @@ SERVICES = {
     "live": "processors.live.worker",
     "maintenance": "processors.maintenance.process",
     "ingest": "ingest.server",
+    "dashboard": "dashboard.server",
 }
 
 # The command line refuses to claim from workers that may still be running; here tests prove that it is safe.

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 PAUSE_SECONDS = 0.01
 
 
-async def eventually(holds: Callable[[], object | Awaitable[object]]) -> None:
-    """Return when the condition holds."""
+async def eventually(holds: Callable[[], object | Awaitable[object]], pause_seconds: float = PAUSE_SECONDS) -> None:
+    """Return when the condition holds. A condition that costs much is checked less often."""
     while True:
         answer = holds()
         if await answer if inspect.isawaitable(answer) else answer:
             return
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(pause_seconds)

@@ -119,7 +119,7 @@ async def test_requests_are_counted_by_route_never_by_address(client: httpx.Asyn
     assert {key: counted(*key) - before[key] for key in expected} == expected
     reply = await client.get("/metrics")
     assert reply.headers["Content-Type"].startswith("text/plain")
-    assert 'analytics_db_pool_connections{state="idle"} 1.0' in reply.text
+    assert 'analytics_db_pool_connections{pool="studyin-dashboard",state="idle"} 1.0' in reply.text
     assert "anna" not in reply.text
 
 

@@ -126,7 +126,7 @@ async def test_every_chore_succeeds_with_the_rights_of_maintenance_and_is_publis
 
         async def all_have_run() -> bool:
             records = await read_chores(redis)
-            return bool(records) and all(one.succeeded_at or one.failed_at for one in records)
+            return records is not None and all(one.succeeded_at or one.failed_at for one in records)
 
         await eventually(all_have_run)
         found = {one.name: one for one in await read_chores(redis) or []}

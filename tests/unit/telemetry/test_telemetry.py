@@ -161,25 +161,14 @@ def test_every_known_label_value_is_there_before_the_first_event() -> None:
     assert sample("analytics_end_to_end_seconds_count", consumer_group="store") >= 0
 
 
-def test_the_exposition_has_memory_and_build() -> None:
-    release = exposition.publish_build()
+def test_the_exposition_has_memory_build_and_the_settings_that_must_be_equal() -> None:
+    settings = Settings(environment="dev", stream_partitions=3, raw_retention_days=30, event_retention_days=5)
+    release = exposition.publish_process(settings)
     assert sample("analytics_build_info", version=release) == 1
+    equal = {"partitions": "3", "raw_retention_days": "30", "event_retention_days": "5"}
+    assert sample("analytics_settings_info", **equal) == 1
     assert sample("process_resident_memory_bytes") > 0
     assert exposition.render(metrics.registry)[1].startswith("text/plain")
-
-
-def test_an_unknown_lag_is_not_a_lag_of_zero() -> None:
-    labels = {"stream": "s", "consumer_group": "g"}
-    internal_events.lag_measured("s", "g", undelivered=7, pending=2, seconds=1.5, length=9)
-    assert sample("analytics_consumer_lag_known", **labels) == 1
-    assert sample("analytics_consumer_lag_entries", **labels) == 7
-    assert sample("analytics_consumer_pending_entries", **labels) == 2
-    assert sample("analytics_stream_length_entries", stream="s") == 9
-    internal_events.lag_measured("s", "g", undelivered=None, pending=2, seconds=1.5, length=9)
-    entries = sample("analytics_consumer_lag_entries", **labels)
-    assert sample("analytics_consumer_lag_known", **labels) == 0
-    assert sample("analytics_consumer_lag_seconds", **labels) == 1.5
-    assert entries != entries
 
 
 def test_a_committed_batch_counts_each_fate_once() -> None:

@@ -1,0 +1,93 @@
+"""Measures the Postgres server and the size of its tables, from statistics that every login may read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from storage.database.failures import translated_errors
+
+# without pg_read_all_stats, the transactions of other logins are invisible: the age would be too low
+_SERVER: Final = """
+SELECT (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL) AS connections,
+       current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
+           - coalesce(current_setting('reserved_connections', true)::integer, 0) AS connections_limit,
+       CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN (
+           SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8
+           FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+       ) END AS oldest_transaction,
+       (SELECT max(age(datfrozenxid)) FROM pg_database) / 2147483648.0::float8 AS xid_age_ratio
+"""
+
+# a partition counts for its parent; temporary tables of workers are left out
+_TABLES: Final = """
+SELECT coalesce(nullif(stat.schemaname, 'public') || '.', '') || root.relname AS table,
+       coalesce(sum(pg_total_relation_size(stat.relid)), 0)::bigint AS bytes,
+       coalesce(sum(stat.n_dead_tup) / nullif(sum(stat.n_live_tup + stat.n_dead_tup), 0), 0)::float8 AS dead_ratio
+FROM pg_stat_user_tables AS stat
+JOIN pg_class AS root ON root.oid = coalesce(pg_partition_root(stat.relid), stat.relid)
+WHERE stat.schemaname IN ('public', 'retired')
+GROUP BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUsage:
+    """The Postgres server at one moment."""
+
+    connections: int
+    """Connections of clients, to all databases."""
+    connections_limit: int
+    """Connections that are allowed to logins without special rights."""
+    oldest_transaction: timedelta | None
+    """Age of the oldest open transaction of the database; None if this login may not see those of others."""
+    xid_age_ratio: float
+    """Share of the transaction ids that are used since the last freeze. At 1 the server accepts no writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableUsage:
+    """A table with its indexes and partitions."""
+
+    table: str
+    size_bytes: int
+    dead_ratio: float
+    """Share of dead rows, by the statistics of the server; 0 for an empty table."""
+
+
+async def read_server_usage(pool: asyncpg.Pool) -> ServerUsage:
+    """Return how much of the server is in use. Raises StorageUnavailable."""
+    with translated_errors():
+        row = await pool.fetchrow(_SERVER)
+    assert row is not None
+    oldest = row["oldest_transaction"]
+    return ServerUsage(
+        row["connections"],
+        row["connections_limit"],
+        None if oldest is None else timedelta(seconds=oldest),
+        row["xid_age_ratio"],
+    )
+
+
+async def read_table_usage(pool: asyncpg.Pool) -> list[TableUsage]:
+    """Return the usage of each table. Waits for exclusive locks of tables. Raises StorageUnavailable."""
+    with translated_errors():
+        rows = await pool.fetch(_TABLES)
+    return [TableUsage(*row) for row in rows]
+
+
+async def read_database_size(pool: asyncpg.Pool) -> int:
+    """Return the size of the database on disk, in bytes. Raises StorageUnavailable."""
+    with translated_errors():
+        size: int = await pool.fetchval("SELECT pg_database_size(current_database())")
+    return size
+
+
+async def read_time(pool: asyncpg.Pool) -> datetime:
+    """Return the time of the server. Raises StorageUnavailable."""
+    with translated_errors():
+        now: datetime = await pool.fetchval("SELECT clock_timestamp()")
+    return now
