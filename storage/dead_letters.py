@@ -109,7 +109,7 @@ async def count_letters(connection: Connection, selection: Selection) -> int:
     return count
 
 
-async def count_waiting(pool: Pool) -> dict[str, int]:
+async def count_waiting(pool: Pool | Connection) -> dict[str, int]:
     """Return the number of letters that were not redriven, by reason. Raises StorageUnavailable."""
     with translated_errors():
         rows = await pool.fetch(_WAITING)

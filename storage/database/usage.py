@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 
 from storage.database.failures import translated_errors
+from storage.database.pool import Connection
 
 # without pg_read_all_stats, the transactions of other logins are invisible: the age would be too low
 _SERVER: Final = """
@@ -58,7 +59,7 @@ class TableUsage:
     """Share of dead rows, by the statistics of the server; 0 for an empty table."""
 
 
-async def read_server_usage(pool: asyncpg.Pool) -> ServerUsage:
+async def read_server_usage(pool: asyncpg.Pool | Connection) -> ServerUsage:
     """Return how much of the server is in use. Raises StorageUnavailable."""
     with translated_errors():
         row = await pool.fetchrow(_SERVER)
@@ -86,7 +87,7 @@ async def read_database_size(pool: asyncpg.Pool) -> int:
     return size
 
 
-async def read_time(pool: asyncpg.Pool) -> datetime:
+async def read_time(pool: asyncpg.Pool | Connection) -> datetime:
     """Return the time of the server. Raises StorageUnavailable."""
     with translated_errors():
         now: datetime = await pool.fetchval("SELECT clock_timestamp()")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from runtime.diagnosis import Finding, check
+from runtime.clock import clock_skew
+from runtime.diagnosis import Finding, check_clock
 from runtime.errors import StreamUnavailable
 from runtime.settings import Durability
-from stream.diagnosis.partition import SKEW_SECONDS, check_foreign_groups, diagnose_live, diagnose_partition
+from stream.diagnosis.partition import check_foreign_groups, check_window, diagnose_live, diagnose_partition
 from stream.diagnosis.server import (
     check_confirmations,
     check_files,
@@ -21,11 +24,15 @@ from stream.diagnosis.server import (
     check_server,
 )
 from stream.diagnosis.unmapped import check_unmapped
+from stream.entries.extent import measure_extent
 from stream.entries.group_needs import read_needs
 from stream.entries.lag import measure
 from stream.registry.unmapped import read_unmapped
+from stream.server.clock import read_time
 from stream.server.durability import confirms_early, knows_waitaof
 from stream.server.failures import translated_errors
+
+BACKUP_INTERVAL: Final = timedelta(days=1)
 
 
 async def diagnose(
@@ -35,11 +42,13 @@ async def diagnose(
     claim_idle_seconds: float,
     durability: Durability,
     ignored_groups: Collection[str] = (),
+    backup_interval: timedelta = BACKUP_INTERVAL,
 ) -> list[Finding]:
     """Return findings on the server and on each partition; of a replica, only that it is one.
 
     Raises StreamUnavailable.
     """
+    clock = await _diagnose_clock(redis, now)
     with translated_errors():
         facts = await redis.info()
     role = check_role(facts)
@@ -52,7 +61,7 @@ async def diagnose(
         *check_server(facts, fsync, durability, knows_waitaof=known),
         check_files(facts),
         check_replicas(facts, durability, await _setting(redis, "min-replicas-to-write")),
-        _check_clock((await measure(redis, 0)).redis_now, now),
+        clock,
         check_nodes(await _setting(redis, "stream-node-max-entries")),
     ]
     if known and facts["aof_enabled"] and fsync == "everysec" and durability in ("local", "replica"):
@@ -60,6 +69,8 @@ async def diagnose(
     for partition in range(partitions):
         findings += await diagnose_partition(redis, partition, claim_idle_seconds)
         findings.append(await diagnose_live(redis, partition))
+        extent, lag = await measure_extent(redis, partition), await measure(redis, partition)
+        findings.append(check_window(partition, extent, lag, backup_interval))
         findings.append(check_foreign_groups(partition, await read_needs(redis, partition), ignored_groups))
     return [*findings, check_unmapped(await read_unmapped(redis, now))]
 
@@ -75,12 +86,8 @@ async def _setting(redis: Redis, name: str) -> str | None:
     return str(value) if value is not None else None
 
 
-def _check_clock(redis_now: datetime, now: datetime) -> Finding:
-    skew = abs((redis_now - now).total_seconds())
-    return check(
-        "redis.clock",
-        skew < SKEW_SECONDS,
-        f"{skew:.1f} s apart from this machine",
-        "synchronize both clocks by NTP: retention and lag are measured by the clock of Redis",
-        otherwise="warn",
-    )
+async def _diagnose_clock(redis: Redis, now: datetime) -> Finding:
+    asked = time.monotonic()
+    redis_now = await read_time(redis)
+    skew = clock_skew(redis_now, now, now + timedelta(seconds=time.monotonic() - asked))
+    return check_clock("redis.clock", skew, "retention and lag are measured by the clock of Redis")

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from runtime.diagnosis import Finding, check
+from runtime.diagnosis import MAX_SKEW, Finding, check
 from stream.entries.continuity import find_position
 from stream.entries.entry import EntryId
+from stream.entries.extent import StreamExtent
 from stream.entries.group_needs import GroupNeed, time_of
 from stream.entries.groups import has_group
-from stream.entries.lag import measure
+from stream.entries.lag import GroupLag, measure
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from stream.server.failures import GroupMissing, translated_errors
 
-SKEW_SECONDS: Final = 5.0
 _LATE_SECONDS: Final = 60.0
 """Maximum lag of the live group that counts as healthy."""
 _MAX_LISTED: Final = 20
@@ -69,7 +70,6 @@ async def diagnose_live(redis: Redis, partition: int) -> Finding:
 
 async def diagnose_partition(redis: Redis, partition: int, claim_idle_seconds: float) -> list[Finding]:
     """Return findings on the store group of a stream. Raises StreamUnavailable."""
-    name = f"stream.{partition}"
     lag = await measure(redis, partition)
     newest = EntryId.parse((await find_position(redis, partition)).last_id).milliseconds / 1000
     ahead = max(0.0, newest - lag.redis_now.timestamp())
@@ -78,30 +78,49 @@ async def diagnose_partition(redis: Redis, partition: int, claim_idle_seconds: f
             consumers = await redis.xinfo_consumers(stream_key(partition), STORE_GROUP)
     except (ResponseError, GroupMissing):
         return [
-            Finding(f"{name}.group", "warn", f"no group `{STORE_GROUP}` yet", "start `analytics worker`; it creates it")
+            Finding(f"stream.{partition}.group", "warn", f"no group `{STORE_GROUP}` yet", "start `analytics worker`; it creates it")
         ]
     stuck = [facts for facts in consumers if facts["pending"] and facts["idle"] > claim_idle_seconds * 2000]
     return [
-        Finding(f"{name}.group", "ok", f"{len(consumers)} consumers, {lag.pending} entries in hand"),
+        Finding(f"stream.{partition}.group", "ok", f"{len(consumers)} consumers, {lag.pending} entries in hand"),
         check(
-            f"{name}.lag",
+            f"stream.{partition}.lag",
             lag.undelivered is not None,
             f"{lag.undelivered} entries wait" if lag.undelivered is not None else "Redis does not report the lag",
             "entries were deleted before they were read; the lag is reported again when the group has read past them",
             otherwise="warn",
         ),
         check(
-            f"{name}.clock",
-            ahead < SKEW_SECONDS,
+            f"stream.{partition}.clock",
+            ahead < MAX_SKEW.total_seconds(),
             f"the newest entry is {ahead:.0f} s ahead of the clock of Redis",
             "the clock was set back: until it has caught up, the lag appears shorter and entries are kept longer",
             otherwise="warn",
         ),
         check(
-            f"{name}.stuck",
+            f"stream.{partition}.stuck",
             not stuck,
             f"{len(stuck)} idle consumers hold {sum(facts['pending'] for facts in stuck)} entries",
             "no worker claims them: check that one is running",
             otherwise="warn",
         ),
     ]
+
+
+def check_window(partition: int, extent: StreamExtent, lag: GroupLag, backup_interval: timedelta) -> Finding:
+    """Check that a trimmed stream reaches back to the last backup of Postgres. A stream that is whole is just young."""
+    is_trimmed = lag.appended > lag.length
+    window = extent.window or timedelta(0)
+    return check(
+        f"stream.{partition}.window",
+        not is_trimmed or window >= backup_interval,
+        f"reaches back {_hours(window)}{'' if is_trimmed else ', to its first entry'}; backups are taken every"
+        f" {_hours(backup_interval)}",
+        "raise ANALYTICS_STREAM_MAX_BYTES, back up more often, or archive the WAL of Postgres: a replay after a restore"
+        " reaches back no further. See `Replay window` in docs/operations.md",
+        otherwise="warn",
+    )
+
+
+def _hours(time: timedelta) -> str:
+    return f"{time / timedelta(hours=1):.1f} h"

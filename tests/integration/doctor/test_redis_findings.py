@@ -142,3 +142,22 @@ async def test_entries_of_a_worker_that_is_gone_and_that_nobody_claims_are_found
 
     await eventually(is_found)
     assert (await findings(redis))["stream.0.stuck"].detail == "1 idle consumers hold 1 entries"
+
+
+async def test_a_trimmed_stream_that_does_not_reach_back_to_the_last_backup_is_found(redis: Redis) -> None:
+    hour = timedelta(hours=1)
+    moment = int((utc_now() - 2 * hour).timestamp() * 1000)
+    for number in range(2):
+        await redis.xadd(KEY, {"a": "b"}, id=f"{moment}-{number}")
+
+    async def window(backup_interval: timedelta) -> Finding:
+        found = await diagnose(redis, 1, utc_now(), 120, "server", (), backup_interval)
+        [one] = [one for one in found if one.name == "stream.0.window"]
+        return one
+
+    # nothing was trimmed: the stream is as old as the system
+    assert (await window(24 * hour)).status == "ok"
+    await redis.xtrim(KEY, maxlen=1, approximate=False)
+    assert (await window(1 * hour)).status == "ok"
+    found = await window(24 * hour)
+    assert (found.status, found.detail) == ("warn", "reaches back 2.0 h; backups are taken every 24.0 h")
