@@ -78,7 +78,12 @@ async def diagnose_partition(redis: Redis, partition: int, claim_idle_seconds: f
             consumers = await redis.xinfo_consumers(stream_key(partition), STORE_GROUP)
     except (ResponseError, GroupMissing):
         return [
-            Finding(f"stream.{partition}.group", "warn", f"no group `{STORE_GROUP}` yet", "start `analytics worker`; it creates it")
+            Finding(
+                f"stream.{partition}.group",
+                "warn",
+                f"no group `{STORE_GROUP}` yet",
+                "start `analytics worker`; it creates it",
+            )
         ]
     stuck = [facts for facts in consumers if facts["pending"] and facts["idle"] > claim_idle_seconds * 2000]
     return [
