@@ -35,6 +35,14 @@ GROUP BY 1
 """
 
 
+# names of applications are not hidden from any login
+_APPLICATIONS: Final = """
+SELECT application_name, count(*) AS connections FROM pg_stat_activity
+WHERE datname = current_database() AND usesysid IS NOT NULL AND pid <> pg_backend_pid()
+GROUP BY application_name ORDER BY application_name
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerUsage:
     """The Postgres server at one moment."""
@@ -71,6 +79,13 @@ async def read_server_usage(pool: asyncpg.Pool | Connection) -> ServerUsage:
         None if oldest is None else timedelta(seconds=oldest),
         row["xid_age_ratio"],
     )
+
+
+async def read_applications(pool: asyncpg.Pool | Connection) -> dict[str, int]:
+    """Return the number of connections to the database by the name of their application. Raises StorageUnavailable."""
+    with translated_errors():
+        rows = await pool.fetch(_APPLICATIONS)
+    return {row["application_name"]: row["connections"] for row in rows}
 
 
 async def read_table_usage(pool: asyncpg.Pool) -> list[TableUsage]:

@@ -9,6 +9,7 @@ import asyncpg
 from runtime.diagnosis import Finding, check
 from storage.database.failures import translated_errors
 from storage.database.leadership import LEADER_LOCK
+from storage.database.pool import Connection
 
 _WEEKS_AHEAD: Final = 2
 
@@ -22,7 +23,7 @@ SELECT EXISTS (
 """
 
 
-async def is_led(connection: asyncpg.Connection) -> bool:
+async def is_led(connection: asyncpg.Pool | Connection) -> bool:
     """Return whether a process leads maintenance. Raises StorageUnavailable."""
     with translated_errors():
         led: bool = await connection.fetchval(_IS_LED)

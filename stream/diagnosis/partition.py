@@ -7,17 +7,16 @@ from datetime import timedelta
 from typing import Final
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from runtime.diagnosis import MAX_SKEW, Finding, check
+from stream.entries.consumers import list_consumers
 from stream.entries.continuity import find_position
 from stream.entries.entry import EntryId
 from stream.entries.extent import StreamExtent
 from stream.entries.group_needs import GroupNeed, time_of
 from stream.entries.groups import has_group
 from stream.entries.lag import GroupLag, measure
-from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
-from stream.server.failures import GroupMissing, translated_errors
+from stream.keys import LIVE_GROUP, STORE_GROUP
 
 _LATE_SECONDS: Final = 60.0
 """Maximum lag of the live group that counts as healthy."""
@@ -73,10 +72,8 @@ async def diagnose_partition(redis: Redis, partition: int, claim_idle_seconds: f
     lag = await measure(redis, partition)
     newest = EntryId.parse((await find_position(redis, partition)).last_id).milliseconds / 1000
     ahead = max(0.0, newest - lag.redis_now.timestamp())
-    try:
-        with translated_errors():
-            consumers = await redis.xinfo_consumers(stream_key(partition), STORE_GROUP)
-    except (ResponseError, GroupMissing):
+    consumers = await list_consumers(redis, partition, STORE_GROUP)
+    if consumers is None:
         return [
             Finding(
                 f"stream.{partition}.group",
@@ -85,7 +82,8 @@ async def diagnose_partition(redis: Redis, partition: int, claim_idle_seconds: f
                 "start `analytics worker`; it creates it",
             )
         ]
-    stuck = [facts for facts in consumers if facts["pending"] and facts["idle"] > claim_idle_seconds * 2000]
+    longest_idle = timedelta(seconds=2 * claim_idle_seconds)
+    stuck = [consumer for consumer in consumers if consumer.pending and consumer.idle > longest_idle]
     return [
         Finding(f"stream.{partition}.group", "ok", f"{len(consumers)} consumers, {lag.pending} entries in hand"),
         check(
@@ -105,7 +103,7 @@ async def diagnose_partition(redis: Redis, partition: int, claim_idle_seconds: f
         check(
             f"stream.{partition}.stuck",
             not stuck,
-            f"{len(stuck)} idle consumers hold {sum(facts['pending'] for facts in stuck)} entries",
+            f"{len(stuck)} idle consumers hold {sum(consumer.pending for consumer in stuck)} entries",
             "no worker claims them: check that one is running",
             otherwise="warn",
         ),
