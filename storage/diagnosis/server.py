@@ -69,7 +69,7 @@ def check_usage(used: ServerUsage, pool_size: int, service_connections: int) -> 
             "fleet.connections",
             service_connections <= used.connections_limit,
             f"the running processes may open {service_connections} of {used.connections_limit} connections",
-            "raise max_connections, or run fewer processes. See `Connections` in docs/operations.md",
+            "raise max_connections, or run fewer processes. See `Database connections` in docs/operations.md",
             otherwise="warn",
         ),
         check(

@@ -34,4 +34,9 @@ async def list_consumers(redis: Redis, partition: int, group: str) -> list[Consu
         if is_missing_key(error):
             return None
         raise
-    return [Consumer(one["name"].decode(), one["pending"], timedelta(milliseconds=one["idle"])) for one in facts]
+    return [_consumer(one["name"], one["pending"], one["idle"]) for one in facts]
+
+
+def _consumer(name: bytes, pending: int, idle: int) -> Consumer:
+    # another tool may read our group under any name
+    return Consumer(name.decode(errors="backslashreplace"), pending, timedelta(milliseconds=idle))

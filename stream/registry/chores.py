@@ -43,7 +43,7 @@ _RECORDS: Final = TypeAdapter(list[ChoreRecord])
 async def publish_chores(redis: Redis, records: Sequence[ChoreRecord]) -> None:
     """Replace the published records by these. Raises StreamUnavailable."""
     with translated_errors():
-        await redis.set(CHORES, _RECORDS.dump_json(list(records)), ex=KEPT)
+        await redis.set(CHORES, _RECORDS.dump_json(list(records), exclude_defaults=True), ex=KEPT)
 
 
 async def read_chores(redis: Redis) -> list[ChoreRecord] | None:

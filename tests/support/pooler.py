@@ -23,8 +23,9 @@ _KEPT = {b"user", b"database"}
 class Pooler:
     """Gives its clients one session in turn, a transaction at a time."""
 
-    def __init__(self, url: str) -> None:
-        """`url` is that of the database."""
+    def __init__(self, url: str, *, refuses_settings: bool = False) -> None:
+        """`url` is that of the database. PgBouncer refuses settings that it is not told to ignore."""
+        self._refuses = refuses_settings
         self._place = urlsplit(url)
         self._turn = asyncio.Lock()
         self._server: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -50,13 +51,17 @@ class Pooler:
             async with self._turn:
                 await self._greet(client, to_client)
             await self._take_turns(client, to_client)
-        to_client.transport.abort()
+        to_client.close()
 
     async def _greet(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         startup = await _unnamed(client)
         if struct.unpack("!i", startup[:4])[0] == _SSL_REQUEST:
             to_client.write(b"N")
             startup = await _unnamed(client)
+        if self._refuses:
+            body = b"SFATAL\0C08P01\0Munsupported startup parameter: lock_timeout\0\0"
+            to_client.write(b"E" + struct.pack("!i", len(body) + 4) + body)
+            raise ConnectionAbortedError
         if self._server is not None:
             to_client.write(self._greeting)
             return

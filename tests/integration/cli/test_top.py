@@ -71,8 +71,10 @@ async def test_what_a_worker_has_in_hand_is_shown(settings: Settings, redis: Red
     await append_events(redis, [event("session_start", number=number) for number in range(3)])
     await redis.xgroup_create(stream_key(0), STORE_GROUP, id="0")
     await redis.xreadgroup(STORE_GROUP, "one", {stream_key(0): ">"}, count=2)
+    await redis.xgroup_createconsumer(stream_key(0), STORE_GROUP, b"other \xff")
     shown = await document(settings, tmp_path)
-    [worker] = shown["redis"]["workers"]
+    worker, other = sorted(shown["redis"]["workers"], key=lambda one: -one["pending"])
+    assert other["name"] == "other \\xff"
     assert (worker["name"], worker["group"], worker["pending"]) == ("one", "store", 2)
     [store] = shown["redis"]["groups"]
     assert (store["undelivered"], store["pending"]) == (1, 2)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from runtime.errors import StorageUnavailable
 from runtime.settings import Settings
 from storage.diagnosis.sessions import check_limits, check_pooling, pooling_of, read_sessions
 from tests.support.pooler import Pooler
@@ -21,6 +24,12 @@ async def test_a_pooler_that_gives_sessions_to_others_and_drops_settings_is_foun
     found = check_limits(sessions.limits)
     assert found.status == "fail"
     assert found.detail == "not in force: lock_timeout, statement_timeout, idle_in_transaction_session_timeout"
+
+
+async def test_a_pooler_that_refuses_settings_is_named(settings: Settings) -> None:
+    async with Pooler(settings.database_dsn, refuses_settings=True).running() as pooler:
+        with pytest.raises(StorageUnavailable, match="a pooler may refuse the settings of our connections"):
+            await read_sessions(pooler.url)
 
 
 def test_a_pooler_with_a_session_for_each_connection_is_told_and_accepted() -> None:
