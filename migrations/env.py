@@ -8,7 +8,7 @@ from alembic import context
 from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-MIGRATION_LOCK = 7_205_759_403_792_793_601
+from storage.database.locks import MIGRATION_LOCK
 
 
 def _migrate(connection: Connection) -> None:

@@ -41,6 +41,10 @@ class Failpoint(StrEnum):
     AFTER_APPEND = "after_append"
     BEFORE_TRIM = "before_trim"
     AFTER_TRIM = "after_trim"
+    #: maintenance: the horizon is past a week whose events are still stored
+    AFTER_HORIZON = "after_horizon"
+    #: maintenance: the first events of a week are in `retired`, the others still stored
+    AFTER_CHUNK = "after_chunk"
     #: maintenance: the contribution of a partition is in `retired`; the partition is empty and attached
     AFTER_RETIRE = "after_retire"
     AFTER_DETACH = "after_detach"

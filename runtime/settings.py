@@ -155,6 +155,9 @@ class Settings(BaseSettings):
     summary_refresh_seconds: float = Field(
         60, gt=0, description="Seconds between two refreshes of `hourly_analytics_summary`."
     )
+    verify_hour: int = Field(
+        3, ge=-1, le=23, description="Hour of the day (UTC) from which maintenance verifies the aggregates. -1: never."
+    )
 
     pseudonym_keys: SecretStr | None = Field(
         None, description="Keys of learners' pseudonyms: `version:hex` of at least 32 bytes, comma separated."

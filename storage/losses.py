@@ -14,6 +14,9 @@ from storage.database.pool import Connection
 SETTLING_TIME: Final = timedelta(minutes=10)
 """How long after a loss a worker may still store entries that it had read before."""
 
+_CLOCKS_DIFFER: Final = timedelta(hours=1)
+"""At most: the clock of ingest, which says when an event was received, and that of Redis, which is in the id."""
+
 _PLACE: Final = """
 INSERT INTO stream_positions AS t (stream_partition, appended, last_entry_id, first_entry_id) VALUES ($1, $2, $3, $4)
 ON CONFLICT (stream_partition) DO UPDATE
@@ -25,31 +28,52 @@ _RECORD: Final = """
 INSERT INTO stream_losses (stream_partition, after_entry_id, before_entry_id, missing, lost) VALUES ($1, $2, $3, $4, $4)
 """
 
-# An entry counts for the earliest loss whose range holds it. Ids consist of two numbers and are compared as such.
+# An entry counts for the earliest loss whose range holds it. Ids consist of two numbers and are compared as such. If
+# Redis was emptied, everything that was settled ever lies in the range, but for what came later or lies in an earlier
+# range: the books say how much that is, also of rows that were removed.
 _MEASURE: Final = """
-WITH fates AS (
-    SELECT stream_partition, entry_id FROM analytics_events
-    UNION ALL SELECT stream_partition, entry_id FROM settled_entries
-    UNION ALL SELECT stream_partition, entry_id FROM dead_letters
-), gaps AS (
+WITH gaps AS (
     SELECT *,
         string_to_array(after_entry_id, '-')::bigint[] AS after_id,
-        string_to_array(before_entry_id, '-')::bigint[] AS before_id
+        string_to_array(before_entry_id, '-')::bigint[] AS before_id,
+        after_entry_id = '0-0' AS is_everything
     FROM stream_losses
+), recent AS MATERIALIZED (
+    SELECT * FROM gaps WHERE noticed_at > $1
+), first AS MATERIALIZED (
+    SELECT min(to_timestamp((CASE WHEN is_everything THEN before_id ELSE after_id END)[1] / 1000.0))
+           - $2::interval AS moment
+    FROM recent
+), fates AS (
+    SELECT stream_partition, string_to_array(entry_id, '-')::bigint[] AS id
+    FROM analytics_events WHERE received_at >= (SELECT moment FROM first)
+    UNION ALL
+    SELECT stream_partition, string_to_array(entry_id, '-')::bigint[]
+    FROM settled_entries WHERE settled_at >= (SELECT moment FROM first)
+    UNION ALL
+    SELECT stream_partition, string_to_array(entry_id, '-')::bigint[]
+    FROM dead_letters WHERE parked_at >= (SELECT moment FROM first)
+), counted AS (
+    SELECT gap.stream_partition, gap.noticed_at, gap.is_everything,
+        count(*) FILTER (WHERE fates.id >= gap.before_id) AS later,
+        count(*) FILTER (
+            WHERE fates.id > gap.after_id AND fates.id < gap.before_id AND NOT EXISTS (
+                SELECT FROM gaps AS earlier
+                WHERE earlier.stream_partition = gap.stream_partition AND earlier.noticed_at < gap.noticed_at
+                AND fates.id > earlier.after_id AND fates.id < earlier.before_id
+            )
+        ) AS inside
+    FROM recent AS gap LEFT JOIN fates USING (stream_partition)
+    GROUP BY gap.stream_partition, gap.noticed_at, gap.is_everything
 ), measured AS (
-    SELECT gap.stream_partition, gap.noticed_at, count(fates.entry_id) AS settled
-    FROM gaps AS gap LEFT JOIN fates
-    ON fates.stream_partition = gap.stream_partition
-    AND string_to_array(fates.entry_id, '-')::bigint[] > gap.after_id
-    AND string_to_array(fates.entry_id, '-')::bigint[] < gap.before_id
-    AND NOT EXISTS (
-        SELECT FROM gaps AS earlier
-        WHERE earlier.stream_partition = gap.stream_partition AND earlier.noticed_at < gap.noticed_at
-        AND string_to_array(fates.entry_id, '-')::bigint[] > earlier.after_id
-        AND string_to_array(fates.entry_id, '-')::bigint[] < earlier.before_id
-    )
-    WHERE gap.noticed_at > $1
-    GROUP BY gap.stream_partition, gap.noticed_at
+    SELECT stream_partition, noticed_at, CASE WHEN NOT is_everything THEN inside ELSE
+        (SELECT coalesce(sum(stored + duplicate + suppressed + dead_lettered), 0)::bigint FROM batch_books AS books
+         WHERE books.stream_partition = counted.stream_partition)
+        - (SELECT coalesce(sum(missing - lost), 0)::bigint FROM stream_losses AS earlier
+           WHERE earlier.stream_partition = counted.stream_partition AND earlier.noticed_at < counted.noticed_at)
+        - later
+    END AS settled
+    FROM counted
 )
 UPDATE stream_losses AS t
 SET missing = greatest(t.missing, measured.settled), lost = greatest(t.missing - measured.settled, 0)
@@ -110,13 +134,14 @@ async def measure_losses(pool: asyncpg.Pool, now: datetime) -> int:
     """Count again how many entries recent losses affected; return the number of recent losses.
 
     Settled entries beyond the last known end of the stream show that more entries are missing than was known. Reads
-    every raw event if there are recent losses. Raises StorageUnavailable.
+    the raw events received since an hour before the oldest recent loss. An event from before, which was redriven just
+    before the loss, counts as lost. Raises StorageUnavailable.
     """
     since = now - SETTLING_TIME
     with translated_errors():
         recent: int = await pool.fetchval("SELECT count(*) FROM stream_losses WHERE noticed_at > $1", since)
         if recent:
-            await pool.execute(_MEASURE, since)
+            await pool.execute(_MEASURE, since, _CLOCKS_DIFFER)
     return recent
 
 

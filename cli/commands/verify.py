@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -15,17 +16,29 @@ from processors.balance import Balance, read_balances
 from runtime.clock import utc_now
 from runtime.settings import Settings
 from storage.batches.verify import TableDrift, verify_aggregates
+from storage.batches.verify_parts import verify_due
+from storage.database.pool import open_pool
 from storage.losses import StreamLoss
+from storage.retention.partition_weeks import raw_reach
 from stream.server.connection import connect as connect_stream
+
+_LONGEST_STATEMENT: Final = timedelta(hours=1)
 
 
 def verify(
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all/--new",
+            help="Compare everything in one snapshot, or only what the nightly verification would compare.",
+        ),
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Compare every aggregate with a recomputation, and the books with the stream. Exit code 1 on any difference."""
     settings = resolve_settings(data_dir)
-    drifts, balances = asyncio.run(_verify(settings))
+    drifts, balances = asyncio.run(_verify(settings, everything=everything))
     losses = [loss for balance in balances for loss in balance.losses]
     clean = all(drift.is_clean for drift in drifts) and all(balance.is_balanced is not False for balance in balances)
     if as_json:
@@ -68,14 +81,29 @@ def show_drifts(drifts: list[TableDrift]) -> None:
     show_table(columns, rows)
 
 
-async def _verify(settings: Settings) -> tuple[list[TableDrift], list[Balance]]:
+async def _verify(settings: Settings, *, everything: bool) -> tuple[list[TableDrift], list[Balance]]:
     async with (
         aclosing(connect_stream(settings)) as redis,
         open_database(settings, "analytics-verify") as connection,
     ):
-        drifts = await verify_aggregates(connection, utc_now(), settings.system_metrics_retention)
+        drifts = (
+            await verify_aggregates(connection, utc_now(), settings.system_metrics_retention)
+            if everything
+            else await _verify_new(settings)
+        )
         balances = await read_balances(redis, connection, range(settings.stream_partitions))
         return drifts, balances
+
+
+async def _verify_new(settings: Settings) -> list[TableDrift]:
+    pool = await open_pool(
+        settings.database_dsn, size=1, application_name="analytics-verify", statement_timeout=_LONGEST_STATEMENT
+    )
+    try:
+        now = utc_now()
+        return await verify_due(pool, now, now, raw_reach(settings.raw_retention), settings.system_metrics_retention)
+    finally:
+        await pool.close()
 
 
 def _balance_as_json(balance: Balance) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The chores of maintenance for the database and the streams."""
+"""The chores of maintenance: all of them, and those of the database and the streams that take moments."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from processors.maintenance.chore import Chore
 from processors.maintenance.erasure_chores import erasure_chores
 from processors.maintenance.lag_measurement import groups_of
 from processors.maintenance.live_chores import live_chores
+from processors.maintenance.long_chores import long_chores
 from processors.maintenance.measuring_chores import measuring_chores
 from runtime.clock import utc_now
 from runtime.failpoints import Failpoint, reach
 from runtime.settings import Settings
 from storage import api_keys, losses
 from storage.answers import summary
-from storage.batches import id_conflicts
+from storage.database.leadership import TermPools
 from storage.database.pool import Pool
 from storage.retention import partitions
-from storage.retention import removal as retention
 from stream.entries import continuity, groups, trimmer
 from stream.keys import stream_key
 from stream.registry import api_keys as stream_api_keys
@@ -32,45 +32,26 @@ IDLE_CONSUMER: Final = timedelta(hours=1)
 """After this idle time, a consumer without pending entries belongs to a process that has ended."""
 
 
-def chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
-    """Return every chore of the leading process."""
+def chores(settings: Settings, redis: Redis, pools: TermPools) -> list[Chore]:
+    """Return every chore of the leading process. Those that take long use connections of their own."""
     return [
-        *database_chores(settings, pool),
-        *stream_chores(settings, redis, pool),
-        *erasure_chores(settings, redis, pool),
+        *database_chores(settings, pools.short),
+        *stream_chores(settings, redis, pools.short),
+        *erasure_chores(settings, redis, pools.short),
         *live_chores(settings, redis),
-        *measuring_chores(settings, redis, pool),
+        *measuring_chores(settings, redis, pools.short),
+        *long_chores(settings, pools.long),
     ]
 
 
 def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
-    """Return the chores that need Postgres alone."""
+    """Return the chores that need Postgres alone and take moments."""
 
     async def ensure_partitions() -> str:
         now = utc_now()
         created = await partitions.ensure_partitions(pool, now, settings.raw_retention)
         leader_facts.PARTITION_WEEKS_AHEAD.set(await partitions.weeks_ahead(pool, now))
         return f"created {created}"
-
-    async def drop_expired() -> str:
-        return f"removed {await retention.drop_expired(pool, utc_now(), settings.raw_retention)}"
-
-    async def prune_system_metrics() -> str:
-        removed = await retention.prune_system_metrics(pool, utc_now(), settings.system_metrics_retention)
-        return f"removed {removed}"
-
-    async def prune_ledger() -> str:
-        return f"removed {await retention.prune_ledger(pool, utc_now(), settings.event_retention)}"
-
-    async def prune_dead_letters() -> str:
-        return f"removed {await retention.prune_dead_letters(pool, utc_now(), settings.raw_retention)}"
-
-    async def forget_conflicts() -> str:
-        await id_conflicts.delete_conflicts(pool, utc_now() - settings.raw_retention)
-        return "done"
-
-    async def prune_audit_log() -> str:
-        return f"removed {await retention.prune_audit_log(pool, utc_now())}"
 
     async def refresh_summary() -> str:
         reach(Failpoint.BEFORE_REFRESH)
@@ -80,15 +61,8 @@ def database_chores(settings: Settings, pool: Pool) -> list[Chore]:
     async def measure_losses() -> str:
         return f"measured {await losses.measure_losses(pool, utc_now())}"
 
-    hour = timedelta(hours=1)
     return [
-        Chore("ensure_partitions", hour, ensure_partitions),
-        Chore("drop_expired", hour, drop_expired),
-        Chore("prune_system_metrics", hour, prune_system_metrics),
-        Chore("prune_ledger", hour, prune_ledger),
-        Chore("prune_dead_letters", hour, prune_dead_letters),
-        Chore("forget_conflicts", hour, forget_conflicts),
-        Chore("prune_audit_log", hour, prune_audit_log),
+        Chore("ensure_partitions", timedelta(hours=1), ensure_partitions),
         Chore("refresh_summary", timedelta(seconds=settings.summary_refresh_seconds), refresh_summary),
         Chore("measure_losses", timedelta(minutes=1), measure_losses),
     ]

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from processors.maintenance.stream_sweep import Leg, sweep_stream
 from storage.database.pool import Pool
 from storage.privacy import erasure
+from storage.privacy.erasure import ErasureJob
 from storage.privacy.residue import SUPPRESSED, clear_suppressed_residue, record_residue
-from stream.entries.learner_entries import remove_settled, sweep_learner
+from storage.privacy.sweeps import read_sweeps
+from stream.entries.learner_entries import remove_settled
 from stream.live.live_history import remove_learner_messages
 from stream.server.connection import Redis
 
 
 async def carry_out(redis: Redis, pool: Pool, partitions: Iterable[int], ignored: Collection[str] = ()) -> int:
-    """Advance every open erasure by one step; return how many are done. Raises DependencyUnavailable.
+    """Advance every open erasure as far as possible; return how many are done. Raises DependencyUnavailable.
 
-    An erasure waits for every group to settle its entries, except for the `ignored` groups.
+    An erasure waits for every group to settle its entries, except for the `ignored` groups. Each stream is read once
+    for all erasures. One that is requested meanwhile begins within a leg, and is found by the next pass. A search that
+    was interrupted continues where it ended.
     """
     streams = list(partitions)
-    for job in await erasure.open_jobs(pool):
-        if job.state == "requested":
-            await erasure.erase_stored(pool, job)
-    done = 0
-    for job in await erasure.open_jobs(pool):
-        sweeps = [await sweep_learner(redis, stream, job.user_hashes, ignored) for stream in streams]
-        finished = not any(sweep.waiting for sweep in sweeps)
-        # last: by now live workers have settled every entry of the learner
-        messages = await remove_learner_messages(redis, frozenset(job.user_hashes)) if finished else 0
-        swept = erasure.Swept(sum(sweep.removed for sweep in sweeps), sum(sweep.left for sweep in sweeps), messages)
-        await erasure.record_sweep(pool, job, swept, finished=finished)
-        done += finished
+    done, is_at_end = 0, False
+    while not is_at_end:
+        for job in await erasure.open_jobs(pool):
+            if job.state == "requested":
+                await erasure.erase_stored(pool, job)
+        jobs = await erasure.open_jobs(pool)
+        if not jobs:
+            break
+        legs = [await sweep_stream(redis, stream, jobs, await read_sweeps(pool, stream), ignored) for stream in streams]
+        is_at_end = all(leg.is_at_end for leg in legs)
+        done += sum([await _record(redis, pool, job, legs, may_finish=is_at_end) for job in jobs])
     return done
+
+
+async def _record(redis: Redis, pool: Pool, job: ErasureJob, legs: Sequence[Leg], *, may_finish: bool) -> bool:
+    removals = [leg.removals[job.job_id] for leg in legs]
+    finished = may_finish and not any(removal.waiting for removal in removals)
+    # last: by now live workers have settled every entry of the learner
+    messages = await remove_learner_messages(redis, frozenset(job.user_hashes)) if finished else 0
+    swept = erasure.Swept(sum(one.entries for one in removals), sum(one.left for one in removals), messages)
+    await erasure.record_sweep(pool, job, swept, [leg.sweeps[job.job_id] for leg in legs], finished=finished)
+    return finished
 
 
 class LateRemoval(NamedTuple):
@@ -62,7 +76,7 @@ async def remove_suppressed(
     # published in the seconds before live workers knew of the erasure
     messages = await remove_learner_messages(redis, frozenset(await erasure.read_tombstones(pool, erased_since)))
     swept = erasure.Swept(sum(one.entries for one in removals), sum(one.left for one in removals), messages)
-    waiting = sum(one.waiting for one in removals)
+    waiting = sum(len(one.waiting) for one in removals)
     await erasure.record_swept_residue(pool, swept)
     removed = swept.entries + messages
     if waiting:

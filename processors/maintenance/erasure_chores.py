@@ -1,4 +1,4 @@
-"""The chores that carry out erasures and purge the bytes that erasures leave in files."""
+"""The chores that carry out erasures and purge the bytes that they leave in the files of Redis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from telemetry.labels import ErasureStore
 
 
 def erasure_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
-    """Return the chores of erasure."""
+    """Return the chores of erasure. None keeps a connection to Postgres while it reads or rewrites Redis."""
     streams = range(settings.stream_partitions)
     ignored = settings.trim_ignore_groups
 
@@ -36,9 +36,6 @@ def erasure_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         finished = await purge.purge_redis(redis, pool, settings.erasure_purge, settings.event_retention)
         return f"finished {finished:d}"
 
-    async def purge_postgres() -> str:
-        return f"finished {await purge.purge_postgres(pool, settings.erasure_purge):d}"
-
     async def measure_residue() -> str:
         publish_residue(await residue.read_residue(pool), utc_now())
         return "measured"
@@ -48,7 +45,6 @@ def erasure_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         Chore("remove_suppressed", timedelta(seconds=15), remove_suppressed),
         Chore("publish_tombstones", timedelta(seconds=5), TombstonePublisher(redis, pool).publish),
         Chore("purge_redis", timedelta(seconds=5), purge_redis),
-        Chore("purge_postgres", timedelta(seconds=5), purge_postgres),
         Chore("measure_residue", timedelta(seconds=15), measure_residue),
     ]
 

@@ -1,4 +1,10 @@
-"""The maintenance process: one process leads and runs the chores, the others stand by."""
+"""The maintenance process: one process leads and runs the chores, the others stand by.
+
+Writes to Postgres are fenced: a former leader that wakes up has no connection (`storage/database/leadership.py`).
+Writes to Redis are not, because each may run twice: trimming and pruning remove only entries that every group has
+settled or that are past their retention, a removal of a learner's entries finds nothing the second time, and a stale
+publication of keys or tombstones is replaced by that of the leader within five seconds.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +12,21 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from functools import partial
 from typing import Final
 
 from processors.maintenance.chore import Chore
 from processors.maintenance.chore_log import ChoreLog
 from processors.maintenance.chores import chores
-from processors.retry import until_available
 from runtime.clock import utc_now
 from runtime.errors import DependencyUnavailable, StorageUnavailable
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.polling import poll
 from runtime.settings import Settings
 from storage.database.health import ping as ping_storage
-from storage.database.leadership import Leadership, leadership
-from storage.database.pool import Pool, open_pool
-from stream.server.connection import connect
+from storage.database.leadership import TERM_CONNECTIONS, Leadership, TermPools, leadership, term_pools
+from storage.database.pool import open_pool
+from stream.server.connection import Redis, connect
 from stream.server.health import primary
 from telemetry import internal_events as telemetry
 from telemetry.exposition import publish_process
@@ -34,8 +38,9 @@ from web.server.listener import status_listener
 from web.status import status_application
 
 STAND_BY_SECONDS: Final = 5.0
-POOL_SIZE: Final = 4
-LONGEST_STATEMENT: Final = timedelta(minutes=30)
+"""Between two attempts to lead, and between two confirmations of the leader: a third of the time it has for one."""
+
+_HEALTH_CONNECTIONS: Final = 1
 
 
 class _Over(Exception):
@@ -50,17 +55,17 @@ async def serve(settings: Settings) -> None:
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run maintenance until `stop` is set. A defect in a chore ends the process and is raised."""
-    redis = connect(settings, role="maintenance", database_connections=POOL_SIZE)
-    pool = await _open_pool(settings, stop)
-    if pool is None:
-        await redis.aclose()
-        return
+    redis = connect(settings, role="maintenance", database_connections=TERM_CONNECTIONS + _HEALTH_CONNECTIONS)
+    # of the health check alone: the connections of chores belong to a term of leadership
+    pool = await open_pool(
+        settings.database_dsn, size=_HEALTH_CONNECTIONS, application_name="analytics-maintenance", lazy=True
+    )
     checks = [Check("redis", lambda: primary(redis)), Check("postgres", lambda: ping_storage(pool))]
     try:
-        log = ChoreLog(redis)
-        duties = [*chores(settings, redis, pool), log.chore]
+        # names and intervals alone: each term has its own chores
+        duties = [*chores(settings, redis, TermPools(pool, pool)), ChoreLog(redis).chore]
         telemetry.prepare_chores({chore.name: chore.every for chore in duties})
-        loops = [_lead_or_stand_by(pool, duties, log, stop), measure_process(checks, stop)]
+        loops = [_lead_or_stand_by(settings, redis, stop), measure_process(checks, stop)]
         if settings.metrics_port:
             status = status_application(Role.MAINTENANCE, checks, stop=stop)
             loops.append(serve_http(status, status_listener(settings), stop))
@@ -72,27 +77,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         telemetry.process_stopped(Role.MAINTENANCE)
 
 
-async def _open_pool(settings: Settings, stop: asyncio.Event) -> Pool | None:
-    try:
-        return await until_available(
-            lambda: open_pool(
-                settings.database_dsn,
-                size=POOL_SIZE,
-                application_name="analytics-maintenance",
-                statement_timeout=LONGEST_STATEMENT,
-            ),
-            stop,
-        )
-    except StorageUnavailable:
-        return None
-
-
-async def _lead_or_stand_by(pool: Pool, duties: Sequence[Chore], log: ChoreLog, stop: asyncio.Event) -> None:
+async def _lead_or_stand_by(settings: Settings, redis: Redis, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
-            async with leadership(pool) as term:
+            async with leadership(settings.database_dsn) as term:
                 if term is not None:
-                    await _lead(term, duties, log, stop)
+                    async with term_pools(settings.database_dsn, term.epoch) as pools:
+                        await _lead(term, chores(settings, redis, pools), ChoreLog(redis), stop)
         except StorageUnavailable as error:
             telemetry.chore_failed("leadership", error)
         await wait(stop, STAND_BY_SECONDS)
@@ -100,6 +91,7 @@ async def _lead_or_stand_by(pool: Pool, duties: Sequence[Chore], log: ChoreLog, 
 
 async def _lead(term: Leadership, duties: Sequence[Chore], log: ChoreLog, stop: asyncio.Event) -> None:
     telemetry.leadership_changed(leads=True)
+    duties = [*duties, log.chore]
     log.begin(duties, utc_now())
     over = asyncio.Event()
     try:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from storage.batches.rollups import ROLLUPS, Rollup
-from storage.batches.staged_batch import BATCH_LOCK
 from storage.batches.verify import TableDrift, expiry_cutoff, unexpired, verify_aggregates
 from storage.database.failures import translated_errors
+from storage.database.locks import BATCH_LOCK
 from storage.database.pool import Connection
+from storage.stale_hours import forget_all
 
 
 async def rebuild_aggregates(
@@ -32,6 +33,7 @@ async def rebuild_aggregates(
                 for rollup in ROLLUPS:
                     if rollup.table in drifted:
                         await _recompute(connection, rollup, cutoff)
+                await forget_all(connection)
     return found
 
 

@@ -17,19 +17,10 @@ from typing import Final, NamedTuple
 from schemas.entry import WireEvent
 from schemas.identifiers import RESERVED_FLOOR
 from storage.batches.rollups import ROLLUPS, Rollup
+from storage.database.locks import BATCH_LOCK, MAPPING_LOCK
 
 COLUMNS: Final = (*WireEvent._fields, "stream_partition", "entry_id")
 """Columns of a staged event, in the order of COPY."""
-
-BATCH_LOCK: Final = 7_205_759_403_792_793_602
-"""Advisory lock: shared for batches, exclusive for code that recomputes aggregates or removes raw events."""
-
-MAPPING_LOCK: Final = 7_205_759_403_792_793_605
-"""Advisory lock of batches with mapped ids, while `unscoped_event_ids` has its row.
-
-It is exclusive if one of the events may have come from ingest of the previous release. Otherwise two concurrent batches
-could store one event under both of its ids, which no unique index detects.
-"""
 
 LOCK: Final = f"""
 SELECT to_regprocedure('pg_temp.apply_staged_batch(smallint, text[], text[], uuid[])') IS NOT NULL AS is_prepared,
@@ -118,29 +109,34 @@ WITH other AS (
 INSERT INTO repeated_events (stored_id, {_REPEATED}) SELECT stored_id, {_REPEATED} FROM repeated
 """
 
-# The horizon cannot move before the commit: moving it needs the exclusive batch lock. Events that are still stored are
-# recognised by their rows. Mapped ids carry no time, so the ids of removed events are kept, and a repeat is a
-# duplicate. A UUIDv7 before the horizon may be a repeat or new.
+# The horizon cannot move before the commit: moving it needs the exclusive batch lock. An event before it is never
+# inserted, even if its row is still stored: retention may be removing the row. A stored one is recognised by its row.
+# Mapped ids carry no time, so the ids of removed events are kept, and a repeat is a duplicate. A UUIDv7 before the
+# horizon that is not stored may be a repeat or new.
 _REFUSE: Final = f"""
 WITH gone AS (
     DELETE FROM staged_events AS staged
-    WHERE (
-        event_id < ordered_floor
-        OR (event_id >= '{RESERVED_FLOOR}' AND (
-            occurred_at < mapped_before
-            OR EXISTS (SELECT FROM retired_event_ids AS retired WHERE retired.event_id = staged.event_id)
-        ))
-    ) AND NOT EXISTS (SELECT FROM analytics_events AS raw WHERE raw.event_id = staged.event_id)
-    RETURNING event_id, stream_partition, entry_id
+    WHERE event_id < ordered_floor
+    OR (event_id >= '{RESERVED_FLOOR}' AND (
+        occurred_at < mapped_before
+        OR EXISTS (SELECT FROM retired_event_ids AS retired WHERE retired.event_id = staged.event_id)
+    ))
+    RETURNING event_id, {_REPEATED}
 ), classified AS (
-    SELECT gone.*, EXISTS (SELECT FROM retired_event_ids AS retired WHERE retired.event_id = gone.event_id) AS is_repeat
+    SELECT gone.*, stored.event_id IS NOT NULL AS is_stored,
+           EXISTS (SELECT FROM retired_event_ids AS retired WHERE retired.event_id = gone.event_id) AS is_retired
     FROM gone
+    LEFT JOIN LATERAL (SELECT event_id FROM analytics_events WHERE event_id = gone.event_id LIMIT 1) AS stored ON true
+), noted AS (
+    INSERT INTO repeated_events (stored_id, {_REPEATED}) SELECT event_id, {_REPEATED} FROM classified WHERE is_stored
+    RETURNING 1
 ), settled AS (
     INSERT INTO settled_entries (stream_partition, entry_id, outcome)
-    SELECT stream_partition, entry_id, 'duplicate' FROM classified WHERE is_repeat ORDER BY 1, 2
+    SELECT stream_partition, entry_id, 'duplicate' FROM classified WHERE is_retired AND NOT is_stored ORDER BY 1, 2
     ON CONFLICT DO NOTHING RETURNING 1
 )
-SELECT (SELECT count(*) FROM settled), ARRAY(SELECT entry_id FROM classified WHERE NOT is_repeat)
+SELECT (SELECT count(*) FROM settled), ARRAY(SELECT entry_id FROM classified WHERE NOT is_stored AND NOT is_retired),
+       (SELECT count(*) FROM noted)
 """
 
 # An entry that stored its event before the learner was erased is already booked. Each is looked up separately: a plan
@@ -233,6 +229,7 @@ CREATE FUNCTION pg_temp.apply_staged_batch(
 DECLARE
     repeated_entries bigint;
     under_other_id bigint := 0;
+    before_horizon bigint := 0;
     partition_of_batch smallint;
     first_entry text COLLATE "C";
     last_entry text COLLATE "C";
@@ -260,13 +257,13 @@ BEGIN
     SELECT analytics_uuid_floor(horizon.ordered_before), horizon.mapped_before
     INTO ordered_floor, mapped_before FROM retention_horizon AS horizon;
     IF EXISTS (SELECT FROM staged_events WHERE event_id < ordered_floor OR event_id >= '{RESERVED_FLOOR}') THEN
-        {_REFUSE} INTO duplicate, refused;
+        {_REFUSE} INTO duplicate, refused, before_horizon;
     END IF;
     {insert} INTO stored, repeated_entries;
     IF stored > 0 THEN
         {rolled_up}
     END IF;
-    IF repeated_entries + under_other_id > 0 THEN
+    IF repeated_entries + under_other_id + before_horizon > 0 THEN
         {_SETTLE_DUPLICATES} INTO repeated_entries, conflicts;
         duplicate := duplicate + repeated_entries;
     END IF;

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from storage.batches.rollups import ROLLUPS, Rollup
+from storage.batches.rollups import RAW_EVENTS, ROLLUPS, Rollup
 from storage.database.failures import translated_errors
 from storage.database.pool import Connection, Pool
 
@@ -57,7 +57,7 @@ async def verify_aggregates(
     cutoff = expiry_cutoff(now, system_metrics_retention)
     with translated_errors():
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return [await _compare(connection, rollup, cutoff) for rollup in ROLLUPS]
+            return [await compare(connection, rollup, cutoff) for rollup in ROLLUPS]
 
 
 async def read_books(connection: Connection | Pool) -> dict[int, Books]:
@@ -82,13 +82,23 @@ def unexpired(rollup: Rollup, query: str) -> str:
     return f"SELECT * FROM ({query}) AS rows WHERE {rollup.expires} >= $1"
 
 
-async def _compare(connection: Connection, rollup: Rollup, cutoff: datetime) -> TableDrift:
+async def compare(
+    connection: Connection, rollup: Rollup, cutoff: datetime, *, rows: str = "true", events: str = RAW_EVENTS
+) -> TableDrift:
+    """Compare the rows of a table for which the condition `rows` holds with their recomputation from `events`.
+
+    Call it in a transaction with one snapshot. Raises errors of asyncpg.
+    """
     [row] = await connection.fetch(
-        f"WITH held AS MATERIALIZED ({unexpired(rollup, rollup.merged(rollup.table))}),\n"
-        f"truth AS MATERIALIZED ({unexpired(rollup, rollup.recomputed())})\n"
+        f"WITH held AS MATERIALIZED ({_chosen(rollup, rollup.merged(rollup.table), rows)}),\n"
+        f"truth AS MATERIALIZED ({_chosen(rollup, rollup.recomputed(events), rows)})\n"
         "SELECT (SELECT count(*) FROM truth) AS rows,\n"
         "(SELECT count(*) FROM (SELECT * FROM truth EXCEPT SELECT * FROM held) AS m) AS missing,\n"
         "(SELECT count(*) FROM (SELECT * FROM held EXCEPT SELECT * FROM truth) AS u) AS unexpected",
         *([cutoff] if rollup.expires else []),
     )
     return TableDrift(rollup.table, row["rows"], row["missing"], row["unexpected"])
+
+
+def _chosen(rollup: Rollup, query: str, rows: str) -> str:
+    return f"SELECT * FROM ({unexpired(rollup, query)}) AS chosen WHERE {rows}"

@@ -54,6 +54,9 @@ def translated_errors() -> Iterator[None]:
     except asyncpg.TargetServerAttributeNotMatched as error:
         detail = "no server of DATABASE_URL is a primary that accepts writes"
         raise StorageUnavailable("no_primary", detail) from error
+    except asyncpg.InternalClientError as error:
+        # the driver's error for a session that the server ended between two statements
+        raise StorageUnavailable("connection", type(error).__name__) from error
     except (UnicodeEncodeError, OverflowError) as error:
         raise EventRejected("encoding", type(error).__name__) from error
     except TimeoutError as error:

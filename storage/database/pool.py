@@ -54,13 +54,13 @@ async def open_pool(
         settings["plan_cache_mode"] = "force_generic_plan"
 
     async def reset(connection: asyncpg.Connection) -> None:
-        if not read_only and refuses_writes(connection):
-            connection.terminate()
-        elif not same_statements:
+        if not read_only:
+            end_if_read_only(connection)
+        if not same_statements and not connection.is_closed():
             await connection.reset()
 
     with translated_errors():
-        pool = _MeasuredPool(
+        pool = MeasuredPool(
             database_url,
             name=application_name,
             min_size=0 if lazy else 1,
@@ -74,8 +74,8 @@ async def open_pool(
         return await pool
 
 
-class _MeasuredPool(asyncpg.Pool):
-    """Exports its connections, and how long calls wait for one."""
+class MeasuredPool(asyncpg.Pool):
+    """Exports its connections, and how long calls wait for one. It replaces an earlier pool of its name."""
 
     def __init__(self, database_url: str, *, name: str, **options: Any) -> None:
         # the defaults of asyncpg.create_pool, which cannot make a subclass
@@ -94,12 +94,15 @@ class _MeasuredPool(asyncpg.Pool):
         )
         self.record_wait = metrics.POOL_WAIT.labels(name).observe
 
-    def acquire(self, *, timeout: float | None = None) -> _MeasuredAcquisition:
-        return _MeasuredAcquisition(self, timeout)
+    def acquire(self, *, timeout: float | None = None) -> MeasuredAcquisition:
+        """Return a context that acquires a connection."""
+        return MeasuredAcquisition(self, timeout)
 
 
-class _MeasuredAcquisition(asyncpg.pool.PoolAcquireContext):
-    def __init__(self, pool: _MeasuredPool, timeout: float | None) -> None:
+class MeasuredAcquisition(asyncpg.pool.PoolAcquireContext):
+    """Acquires a connection, and measures how long that takes."""
+
+    def __init__(self, pool: MeasuredPool, timeout: float | None) -> None:
         super().__init__(pool, timeout)
         self._record_wait = pool.record_wait
 
@@ -115,6 +118,12 @@ def session_settings(application_name: str, limits: Mapping[str, timedelta]) -> 
     """Return the settings of a session of a process, with the usual limits and `limits`, by name of the setting."""
     milliseconds = {name: str(limit // timedelta(milliseconds=1)) for name, limit in {**_LIMITS, **limits}.items()}
     return milliseconds | {"application_name": application_name, "timezone": "UTC", "jit": "off"}
+
+
+def end_if_read_only(connection: asyncpg.Connection) -> None:
+    """Close a connection whose server has begun to refuse writes."""
+    if refuses_writes(connection):
+        connection.terminate()
 
 
 async def connect(database_url: str, *, application_name: str) -> asyncpg.Connection:

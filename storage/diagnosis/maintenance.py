@@ -8,7 +8,7 @@ import asyncpg
 
 from runtime.diagnosis import Finding, check
 from storage.database.failures import translated_errors
-from storage.database.leadership import LEADER_LOCK
+from storage.database.locks import LEADER_LOCK
 from storage.database.pool import Connection
 
 _WEEKS_AHEAD: Final = 2

@@ -17,10 +17,12 @@ from uuid import UUID
 import asyncpg
 
 from storage.batches.rollups import RETIRED, ROLLUPS
-from storage.batches.staged_batch import BATCH_LOCK
 from storage.database.failures import translated_errors
+from storage.database.locks import BATCH_LOCK
 from storage.database.pool import Connection
 from storage.privacy.residue import REDIS, STREAM, places_of, record_residue
+from storage.privacy.sweeps import Sweep, forget_sweeps, record_sweeps
+from storage.stale_hours import forget_learners
 
 _STREAM: Final = "stream"
 _LIVE: Final = "live"
@@ -145,6 +147,7 @@ async def erase_stored(pool: asyncpg.Pool, job: ErasureJob) -> None:
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(f"SELECT pg_advisory_xact_lock({BATCH_LOCK})")
             places = await places_of(connection, job.user_hashes)
+            await forget_learners(connection, job.user_hashes)
             removed = await _erase(connection, job.user_hashes)
             # last, to take locks in the order of a purge, which locks the table first
             await record_residue(connection, places)
@@ -155,8 +158,10 @@ async def erase_stored(pool: asyncpg.Pool, job: ErasureJob) -> None:
             )
 
 
-async def record_sweep(pool: asyncpg.Pool, job: ErasureJob, swept: Swept, *, finished: bool) -> None:
-    """Add the removed entries and live messages to the receipt; close the job if `finished`.
+async def record_sweep(
+    pool: asyncpg.Pool, job: ErasureJob, swept: Swept, sweeps: Sequence[Sweep], *, finished: bool
+) -> None:
+    """Add the removed entries and live messages to the receipt; close the job if `finished`, else store its searches.
 
     Raises StorageUnavailable.
     """
@@ -171,6 +176,7 @@ async def record_sweep(pool: asyncpg.Pool, job: ErasureJob, swept: Swept, *, fin
                 json.dumps(removed),
                 finished,
             )
+            await (forget_sweeps(connection, job.job_id) if finished else record_sweeps(connection, sweeps))
             # an earlier sweep may have removed something before it crashed, so the last one is always noted
             await record_swept_residue(connection, swept, always=finished)
 

@@ -1,4 +1,4 @@
-"""The retention horizon: the time before which raw events were removed. It never moves back.
+"""The retention horizon: the time before which raw events were removed, or are being removed. It never moves back.
 
 No event from before it is accepted as new.
 """
@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from storage.database.failures import translated_errors
+from storage.database.locks import BATCH_LOCK
 from storage.database.pool import Connection
 
 # only entries that the stream may deliver again: those from the oldest entry that it last had
@@ -38,8 +39,10 @@ def fates_insert(relation: str, outcome: str) -> str:
 
 
 async def raise_horizon(connection: Connection, end_of_week: datetime) -> None:
-    """Accept no earlier UUIDv7 as new from now on. Call it in the transaction that removes the events."""
-    await connection.execute(_RAISE, end_of_week)
+    """Accept no earlier UUIDv7 as new from now on. Waits for the batches that are being written."""
+    async with connection.transaction():
+        await connection.execute(f"SELECT pg_advisory_xact_lock({BATCH_LOCK})")
+        await connection.execute(_RAISE, end_of_week)
 
 
 async def record_mapped_ids(connection: Connection, relation: str) -> None:
@@ -48,7 +51,10 @@ async def record_mapped_ids(connection: Connection, relation: str) -> None:
 
 
 async def read_horizon(connection: Connection) -> datetime:
-    """Return the end of the last week whose raw events were removed; 1970 if none were. Raises StorageUnavailable."""
+    """Return the end of the last week whose raw events were removed, or are being removed; 1970 if none were.
+
+    Raises StorageUnavailable.
+    """
     with translated_errors():
         moment: datetime = await connection.fetchval("SELECT ordered_before FROM retention_horizon")
     return moment

@@ -16,6 +16,11 @@ WEEK: Final = timedelta(weeks=1)
 _PREFIX: Final = "analytics_events_"
 
 
+def raw_reach(raw_retention: timedelta) -> timedelta:
+    """Return the age of the oldest raw events that are kept."""
+    return raw_retention + GRACE + WEEK
+
+
 def partition_week(name: str) -> datetime | None:
     """Return the Monday on which a weekly partition begins; None for any other table."""
     suffix = name.removeprefix(_PREFIX)

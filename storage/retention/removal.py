@@ -1,8 +1,7 @@
 """Removes data past its retention and keeps its contribution to the aggregates.
 
-Before raw rows are removed, their rollups are added to the twin tables in schema `retired`, in the same transaction. An
-aggregate therefore always equals `retired` merged with a recomputation from the remaining raw events. The same
-transaction records what was removed, so that no event counts twice: see `storage/retention/horizon.py`.
+The transaction that removes raw events adds their rollups to `retired` (`storage/retention/leaving.py`) and records
+what it removed, so that no event counts twice (`storage/retention/horizon.py`).
 """
 
 from __future__ import annotations
@@ -12,29 +11,18 @@ from typing import Final
 
 import asyncpg
 
-from runtime.failpoints import Failpoint, reach
 from storage.batches.rollups import RETIRED, ROLLUPS
-from storage.batches.staged_batch import BATCH_LOCK
 from storage.batches.unscoped_ids import end_search, record_counterparts
 from storage.batches.verify import expiry_cutoff
 from storage.database.failures import translated_errors
-from storage.database.pool import Connection
-from storage.retention.horizon import fates_insert, raise_horizon, record_mapped_ids
-from storage.retention.partition_weeks import expired_end
-from storage.retention.partitions import partition_names
+from storage.database.locks import BATCH_LOCK
+from storage.retention.horizon import fates_insert, record_mapped_ids
+from storage.retention.leaving import LEAVING, keep_contribution, leaving_table
+from storage.retention.retirement import retire_weeks
+from storage.stale_hours import forget_expired
 
 _CHUNK: Final = 5_000
-_SLOT: Final = 0
 _RESERVED: Final = "analytics_events_reserved"
-
-DROP_LOCK: Final = 7_205_759_403_792_793_604
-"""Advisory lock of a session, held while a partition is dropped, which takes several transactions."""
-
-# no row if another process has dropped the partition meanwhile
-_PENDING: Final = """
-SELECT inhdetachpending FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-WHERE inhparent = 'analytics_events'::regclass AND relname = $1
-"""
 
 # settled before the oldest entry of the stream was appended, so the entry itself is no longer in the stream
 _TRIMMED: Final = """settled_at < coalesce((
@@ -57,10 +45,7 @@ async def drop_expired(pool: asyncpg.Pool, now: datetime, raw_retention: timedel
 
     Raises StorageUnavailable.
     """
-    gone = 0
-    for name in await partition_names(pool):
-        if end := expired_end(name, now, raw_retention):
-            gone += await _drop_partition(pool, name, end)
+    gone = await retire_weeks(pool, now, raw_retention)
     while pruned := await _prune_reserved(pool, now - raw_retention):
         gone += pruned
     return gone
@@ -77,6 +62,7 @@ async def prune_system_metrics(pool: asyncpg.Pool, now: datetime, retention: tim
         if rollup.expires is not None:
             for table in (rollup.table, f"{RETIRED}.{rollup.table}"):
                 gone += await _delete_older(pool, table, rollup.expires, cutoff)
+    await forget_expired(pool, cutoff)
     return gone
 
 
@@ -105,61 +91,24 @@ async def prune_audit_log(pool: asyncpg.Pool, now: datetime) -> int:
     return await _delete_older(pool, "audit_log", "keep_until", now)
 
 
-async def _drop_partition(pool: asyncpg.Pool, name: str, end: datetime) -> int:
-    with translated_errors():
-        async with pool.acquire() as connection:
-            # a former leader may still be dropping a partition: leave it to that process or to the next run
-            if not await connection.fetchval(f"SELECT pg_try_advisory_lock({DROP_LOCK})"):
-                return 0
-            try:
-                return await _retire_and_drop(connection, name, end)
-            finally:
-                await connection.fetchval(f"SELECT pg_advisory_unlock({DROP_LOCK})")
-
-
-async def _retire_and_drop(connection: Connection, name: str, end: datetime) -> int:
-    pending = await connection.fetchval(_PENDING, name)
-    if pending is None:
-        return 0
-    async with connection.transaction():
-        await connection.execute(f"SELECT pg_advisory_xact_lock({BATCH_LOCK})")
-        gone: int = await connection.fetchval(f'SELECT count(*) FROM "{name}"')
-        await _retire(connection, f'"{name}"')
-        await raise_horizon(connection, end)
-        await connection.execute(f'TRUNCATE "{name}"')
-    reach(Failpoint.AFTER_RETIRE)
-    # outside a transaction and on an empty table, so that writers of other weeks never wait
-    mode = "FINALIZE" if pending else "CONCURRENTLY"
-    await connection.execute(f'ALTER TABLE analytics_events DETACH PARTITION "{name}" {mode}')
-    reach(Failpoint.AFTER_DETACH)
-    await connection.execute(f'DROP TABLE "{name}"')
-    return gone
-
-
 async def _prune_reserved(pool: asyncpg.Pool, cutoff: datetime) -> int:
     with translated_errors():
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(f"SELECT pg_advisory_xact_lock({BATCH_LOCK})")
-            await connection.execute("CREATE TEMP TABLE leaving (LIKE analytics_events) ON COMMIT DROP")
+            await leaving_table(connection)
             gone: int = await connection.fetchval(
                 f"WITH gone AS (DELETE FROM {_RESERVED} WHERE event_id = ANY (ARRAY("
                 f"SELECT event_id FROM {_RESERVED} WHERE received_at < $1 LIMIT {_CHUNK})) RETURNING *),"
-                " kept AS (INSERT INTO leaving SELECT * FROM gone RETURNING 1) SELECT count(*) FROM kept",
+                f" kept AS (INSERT INTO {LEAVING} SELECT * FROM gone RETURNING 1) SELECT count(*) FROM kept",
                 cutoff,
             )
             if gone:
-                await _retire(connection, "leaving")
-                await record_mapped_ids(connection, "leaving")
-                await record_counterparts(connection, "leaving")
+                await keep_contribution(connection)
+                await record_mapped_ids(connection, LEAVING)
+                await record_counterparts(connection, LEAVING)
             else:
                 await end_search(connection, cutoff)
     return gone
-
-
-async def _retire(connection: Connection, events: str) -> None:
-    for rollup in ROLLUPS:
-        await connection.fetch(rollup.upsert(events, schema=RETIRED), *([_SLOT] if rollup.slotted else []))
-    await connection.execute(fates_insert(events, "retired"))
 
 
 async def _delete_older(pool: asyncpg.Pool, table: str, column: str, cutoff: datetime, condition: str = "true") -> int:

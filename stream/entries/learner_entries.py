@@ -1,4 +1,4 @@
-"""Finds the entries of one learner by reading the whole stream, and removes those that no group needs any more."""
+"""Finds the entries of learners by reading the stream, and removes those that no group needs any more."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from stream.entries.entry import Entry, EntryId
 from stream.entries.trimmer import lowest_needed
 from stream.keys import stream_key
 from stream.server.failures import translated_errors
+
+BEGINNING: Final = "0-0"
+"""Id before every entry."""
 
 _PAGE: Final = 2_000
 _USER_HASH: Final = b"user_hash"
@@ -28,51 +31,46 @@ class Removal(NamedTuple):
     """Removed entries."""
     left: int
     """Removed entries that may share a node with others. Their bytes stay until the other entries are trimmed."""
-    waiting: int
-    """Entries that some group has not settled yet. They can be removed later."""
+    waiting: Sequence[str]
+    """Ids of entries that some group has not settled yet. They can be removed later."""
 
 
-class Sweep(NamedTuple):
-    """Numbers of entries of a learner in one partition."""
+class Page(NamedTuple):
+    """A part of a stream that was searched."""
 
-    removed: int
-    left: int
-    """As in `Removal`."""
-    waiting: int
-    """As in `Removal`."""
+    found: list[tuple[Entry, bytes]]
+    """The entries of the learners, each with the pseudonym."""
+    end: str
+    """Id of the last entry of the part."""
+    is_last: bool
+    """Whether the stream had no later entry."""
 
 
 async def find_learner_entries(
     redis: Redis, partition: int, user_hashes: Sequence[bytes]
 ) -> AsyncIterator[list[Entry]]:
     """Yield the entries of a learner, in pages. Reads the whole stream. Raises StreamUnavailable."""
-    wanted = {one.hex().encode() for one in user_hashes}
-    after = "-"
+    after = BEGINNING
     while True:
-        with translated_errors():
-            page: Any = await redis.xrange(stream_key(partition), after, "+", count=_PAGE)
-        if not page:
+        page = await search_page(redis, partition, user_hashes, after)
+        if page.found:
+            yield [entry for entry, _ in page.found]
+        if page.is_last:
             return
-        found = [Entry(entry_id.decode(), fields) for entry_id, fields in page if fields.get(_USER_HASH) in wanted]
-        if found:
-            yield found
-        after = f"({page[-1][0].decode()}"
+        after = page.end
 
 
-async def sweep_learner(
-    redis: Redis, partition: int, user_hashes: Sequence[bytes], ignored: Collection[str] = ()
-) -> Sweep:
-    """Remove the entries of a learner that every group except the `ignored` ones has settled.
-
-    Raises StreamUnavailable.
-    """
-    removed = left = waiting = 0
-    async for entries in find_learner_entries(redis, partition, user_hashes):
-        removal = await remove_settled(redis, partition, [entry.id for entry in entries], ignored)
-        removed += removal.entries
-        left += removal.left
-        waiting += len(entries) - removal.entries
-    return Sweep(removed, left, waiting)
+async def search_page(redis: Redis, partition: int, user_hashes: Collection[bytes], after: str) -> Page:
+    """Search the part of the stream that follows the id `after` for entries of learners. Raises StreamUnavailable."""
+    wanted = {one.hex().encode(): one for one in user_hashes}
+    with translated_errors():
+        part: Any = await redis.xrange(stream_key(partition), f"({after}", "+", count=_PAGE)
+    found = [
+        (Entry(entry_id.decode(), fields), wanted[text])
+        for entry_id, fields in part
+        if (text := fields.get(_USER_HASH)) in wanted
+    ]
+    return Page(found, part[-1][0].decode() if part else after, len(part) < _PAGE)
 
 
 async def remove_settled(redis: Redis, partition: int, ids: Sequence[str], ignored: Collection[str] = ()) -> Removal:
@@ -81,14 +79,20 @@ async def remove_settled(redis: Redis, partition: int, ids: Sequence[str], ignor
     Deleting an entry that a group has not settled would make the lag of the group unknown, and its consumer would
     report the entry as lost. Raises StreamUnavailable.
     """
+    if not ids:
+        return Removal(0, 0, ())
     key = stream_key(partition)
     with translated_errors():
         floor = await lowest_needed(redis, key, ignored)
         settled = [one for one in ids if floor is not None and EntryId.parse(one) < floor]
+        waiting = [one for one in ids if floor is None or EntryId.parse(one) >= floor]
         script = redis.register_script(_REMOVE)
         removed = nodes = 0
         for start in range(0, len(settled), _MAX_ARGUMENTS):
             entries, freed = await script(keys=[key], args=settled[start : start + _MAX_ARGUMENTS])
             removed += entries
             nodes += freed
-    return Removal(removed, removed - nodes, len(ids) - len(settled))
+        if waiting and not await redis.exists(key):
+            # Redis was emptied
+            waiting = []
+    return Removal(removed, removed - nodes, waiting)

@@ -20,6 +20,7 @@ from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.catalogue import EventType
 from storage.batches.verify import verify_aggregates
+from storage.retention.retirement import CHUNK
 from stream.entries.consumer import Consumer
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from stream.server.connection import Redis
@@ -49,7 +50,13 @@ OF_WORKERS: dict[Failpoint, Sequence[int]] = {
 OF_INGEST: dict[Failpoint, Sequence[int]] = {Failpoint.BEFORE_APPEND: (1, 4), Failpoint.AFTER_APPEND: (1, 4)}
 OF_LIVE_WORKERS: dict[Failpoint, Sequence[int]] = {Failpoint.AFTER_READ: (1, 3), Failpoint.AFTER_PUBLISH: (1, 3)}
 OF_TRIMMING = (Failpoint.BEFORE_TRIM, Failpoint.AFTER_TRIM)
-OF_RETENTION = (Failpoint.AFTER_RETIRE, Failpoint.AFTER_DETACH, Failpoint.BEFORE_REFRESH)
+OF_RETENTION = (
+    Failpoint.AFTER_HORIZON,
+    Failpoint.AFTER_CHUNK,
+    Failpoint.AFTER_RETIRE,
+    Failpoint.AFTER_DETACH,
+    Failpoint.BEFORE_REFRESH,
+)
 
 
 def cells(points: dict[Failpoint, Sequence[int]]) -> list[tuple[Failpoint, int]]:
@@ -184,8 +191,10 @@ async def test_a_killed_retention(
     settings: Settings, redis: Redis, database: asyncpg.Connection, point: Failpoint
 ) -> None:
     old = NOW - timedelta(days=60)
+    # more than one chunk, where it matters
+    retired = CHUNK + 30 if point is Failpoint.AFTER_CHUNK else 30
     events = [
-        *(event("xp_earned", {"xp_amount": 1}, number=number, occurred_at=old) for number in range(30)),
+        *(event("xp_earned", {"xp_amount": 1}, number=number, occurred_at=old) for number in range(retired)),
         *(event("xp_earned", {"xp_amount": 1}, number=number) for number in range(12)),
     ]
     sent = {one.event_id for one in events}
@@ -197,7 +206,7 @@ async def test_a_killed_retention(
     async with maintained(settings.model_copy(update={"raw_retention_days": 30}), "drop_expired", "refresh_summary"):
         pass
     assert await database.fetchval("SELECT count(*) FROM analytics_events") == 12
-    assert await database.fetchval("SELECT total_xp FROM gamification_stats") == 42
+    assert await database.fetchval("SELECT total_xp FROM gamification_stats") == retired + 12
     assert await database.fetchval("SELECT sum(xp_earned)::int FROM hourly_analytics_summary") == 12
     drift = await verify_aggregates(database, datetime.now(UTC), settings.system_metrics_retention)
     assert [table for table in drift if not table.is_clean] == []

@@ -18,7 +18,6 @@ from runtime.errors import StorageUnavailable
 from runtime.settings import Settings
 from storage.database.leadership import leadership
 from storage.database.migrate import upgrade
-from storage.database.pool import open_pool
 from tests.support.assembled import answering
 from tests.support.checker import assert_nothing_lost
 from tests.support.fleet import ingest_with_senders, running
@@ -87,19 +86,16 @@ async def test_an_address_that_moves_is_followed_although_no_connection_is_cut(p
 
 
 async def test_a_leader_whose_server_begins_to_refuse_writes_leads_no_longer(own_postgres: Postgres) -> None:
-    async with (
-        await open_pool(own_postgres.url, size=1, application_name="tests") as pool,
-        leadership(pool) as term,
-    ):
+    await upgrade(own_postgres.url)
+    async with leadership(own_postgres.url) as term:
         assert term is not None
         await term.confirm()
         await refuse_writes(own_postgres)
         with pytest.raises(StorageUnavailable, match="read_only"):
             await eventually(term.confirm)
-    async with await open_pool(own_postgres.url, size=1, application_name="tests", lazy=True) as other:
-        with pytest.raises(StorageUnavailable, match="no_primary"):
-            async with leadership(other):
-                pass
+    with pytest.raises(StorageUnavailable, match="no_primary"):
+        async with leadership(own_postgres.url):
+            pass
 
 
 def stop_at_once(server: Postgres) -> None:

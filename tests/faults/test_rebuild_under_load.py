@@ -15,7 +15,7 @@ import pytest
 from dashboard.server import open_services
 from runtime.settings import Settings
 from storage.batches.rebuild import rebuild_aggregates
-from storage.batches.staged_batch import BATCH_LOCK
+from storage.database.locks import BATCH_LOCK
 from storage.database.pool import connect
 from tests.support.checker import assert_nothing_lost
 from tests.support.fleet import ingest_with_senders, running

@@ -21,6 +21,7 @@ from ingest.server import create_app, open_unmapped
 from processors.maintenance.chores import chores
 from runtime.clock import utc_now
 from runtime.settings import Settings
+from storage.database.leadership import TermPools
 from storage.database.pool import open_pool
 from storage.database.roles import ROLES, Role, login_of, make_logins
 from stream.keys import stream_key
@@ -70,11 +71,22 @@ RIGHTS: Final[dict[Role, dict[str, str]]] = {
         **dict.fromkeys(("event_id_conflicts", "unscoped_event_ids"), "SD"),
         **dict.fromkeys(RETIRED, "SIUD"),
         "settled_entries": "SID",
-        "retention_horizon": "SU",
+        **dict.fromkeys(("retention_horizon", "maintenance_epoch"), "SU"),
         "retired_event_ids": "SI",
         **dict.fromkeys(("stream_positions", "stream_losses"), "SIU"),
         "erasure_jobs": "SU",
-        "erasure_residue": "SIUD",
+        **dict.fromkeys(
+            (
+                "erasure_residue",
+                "erasure_sweeps",
+                "frozen_weeks",
+                "hourly_summary",
+                "verified_parts",
+                "verify_results",
+                "week_removals",
+            ),
+            "SIUD",
+        ),
         **dict.fromkeys(("erased_users", "api_keys", "batch_books", "alembic_version"), "S"),
     },
 }
@@ -266,7 +278,7 @@ async def do_every_chore(settings: Settings) -> None:
     redis = connect(settings)
     pool = await open_pool(settings.database_dsn, size=2, application_name="test")
     await pool.execute("SELECT analytics_ensure_partitions($1, $1)", utc_now() - timedelta(weeks=40))
-    for chore in chores(soon_over, redis, pool):
+    for chore in chores(soon_over, redis, TermPools(pool, pool)):
         assert await chore.run()
     await pool.close()
     await redis.aclose()

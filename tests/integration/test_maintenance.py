@@ -16,7 +16,7 @@ from processors.maintenance import process as maintenance
 from processors.maintenance.chore import Chore
 from runtime.errors import StorageUnavailable
 from runtime.settings import Settings
-from storage.database.leadership import LEADER_LOCK
+from storage.database.locks import LEADER_LOCK
 from telemetry import leader_facts, metrics
 from tests.support.waiting import eventually
 

@@ -17,9 +17,9 @@ from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
 from schemas.identifiers import canonical_event_id
 from storage.batches.batch import ReceivedEvent
-from storage.batches.staged_batch import BATCH_LOCK
 from storage.batches.verify import read_books
 from storage.batches.writer import BatchWriter
+from storage.database.locks import BATCH_LOCK
 from storage.database.pool import Pool, open_pool
 from storage.retention import partitions
 from storage.retention import removal as retention
@@ -227,7 +227,7 @@ async def test_a_batch_that_waits_for_the_retention_sees_where_it_has_moved_the_
         await holder.execute(f"SELECT pg_advisory_xact_lock_shared({BATCH_LOCK})")
         retiring = asyncio.create_task(removed(pool, redis))
         await eventually(lambda: waiting(1))
-        await append_events(redis, ORDERED)
+        await append_events(redis, OTHERS)
         storing = asyncio.create_task(settled(settings, redis))
         await eventually(lambda: waiting(2))
     assert await retiring == 10

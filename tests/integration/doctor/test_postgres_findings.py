@@ -10,7 +10,9 @@ import pytest
 from runtime.clock import utc_now
 from runtime.diagnosis import Finding
 from runtime.settings import Settings
-from storage.database.leadership import LEADER_LOCK
+from storage.batches.verify_parts import verify_due
+from storage.database.locks import LEADER_LOCK
+from storage.database.pool import open_pool
 from storage.database.roles import make_logins
 from storage.database.usage import ServerUsage
 from storage.diagnosis import diagnose, server
@@ -119,6 +121,25 @@ async def test_dead_letters_that_wait_are_counted_by_reason(settings: Settings, 
     )
     found = (await findings(settings.database_dsn))["dead_letters.waiting"]
     assert (found.status, found.detail) == ("warn", "2 invalid_field, 1 x")
+
+
+async def test_aggregates_that_differed_when_maintenance_compared_them_are_found(
+    settings: Settings, database: asyncpg.Connection
+) -> None:
+    async def compare() -> Finding:
+        async with await open_pool(settings.database_dsn, size=1, application_name="tests") as pool:
+            await verify_due(pool, utc_now(), utc_now(), 2 * DAY, 30 * DAY)
+        return (await findings(settings.database_dsn))["verify.drift"]
+
+    assert (await findings(settings.database_dsn))["verify.drift"].detail.endswith("compared last: never")
+    assert (await compare()).status == "ok"
+    await database.execute(
+        "INSERT INTO hourly_event_counts (hour, event_type, slot, events, xp)"
+        " VALUES (date_trunc('hour', now(), 'UTC'), 'session_start', 0, 1, 0)"
+    )
+    found = await compare()
+    assert found.status == "fail"
+    assert found.detail.startswith("1 rows of hourly_event_counts differed; all were compared last: 20")
 
 
 async def test_an_erasure_that_is_open_for_more_than_a_day_is_found(

@@ -1,0 +1,24 @@
+"""Every advisory lock of this system."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MIGRATION_LOCK: Final = 7_205_759_403_792_793_601
+"""Held while the schema is migrated."""
+
+BATCH_LOCK: Final = 7_205_759_403_792_793_602
+"""Shared for batches and for code that relies on their commits; exclusive for code that recomputes aggregates."""
+
+LEADER_LOCK: Final = 7_205_759_403_792_793_603
+"""Held by the session of the leading maintenance process."""
+
+REMOVAL_LOCK: Final = 7_205_759_403_792_793_604
+"""Held by a session while a partition is removed, which takes several transactions."""
+
+MAPPING_LOCK: Final = 7_205_759_403_792_793_605
+"""Held by batches with mapped ids, while `unscoped_event_ids` has its row.
+
+It is exclusive if one of the events may have come from ingest of the previous release. Otherwise two concurrent batches
+could store one event under both of its ids, which no unique index detects.
+"""
