@@ -103,6 +103,18 @@ BOOKS_IMBALANCE = _gauge(
     ["stream"],
 )
 
+VERIFY_DRIFT = _gauge(
+    "measure_database",
+    "analytics_verify_drift_rows",
+    "Rows of an aggregate that differed from the raw events when they were compared last.",
+    ["table"],
+)
+VERIFY_SUCCESS = _gauge(
+    "measure_database",
+    "analytics_verify_last_success_timestamp_seconds",
+    "Unix time at which everything that was due was compared. No series before the first time.",
+)
+
 DEAD_LETTERS_WAITING = _gauge(
     "measure_database", "analytics_dead_letters_waiting", "Dead letters that were not retried, by reason.", ["reason"]
 )

@@ -10,6 +10,16 @@ INSERT INTO maintenance_epoch (epoch, began_at) VALUES (0, now());
 
 GRANT SELECT, UPDATE ON maintenance_epoch TO analytics_maintenance;
 
+-- Without it, maintenance cannot see the transactions of other logins. Who migrates may lack the right to give it away.
+DO $$
+BEGIN
+    GRANT pg_read_all_stats TO analytics_maintenance;
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RAISE NOTICE 'analytics_maintenance may not read all statistics: the age of the oldest transaction is unknown';
+END
+$$;
+
 -- Weeks of raw events that are being removed in chunks. Maintenance of the release before removes a week at once.
 CREATE TABLE week_removals (
     partition      text PRIMARY KEY COLLATE "C",

@@ -10,6 +10,7 @@ from processors.maintenance.chore import Chore
 from runtime.clock import clock_skew, utc_now
 from runtime.settings import Settings
 from storage import api_keys, dead_letters
+from storage.batches import verify_parts
 from storage.database import usage
 from storage.database.pool import Pool
 from storage.privacy.erasure import open_since
@@ -98,6 +99,11 @@ async def measure_database(pool: Pool, now: datetime) -> str:
     expiry = await api_keys.next_expiry(pool)
     if expiry is not None:
         leader_facts.API_KEY_EXPIRY.set(expiry.timestamp())
+    for table, rows in (await verify_parts.read_drift(pool)).items():
+        leader_facts.VERIFY_DRIFT.set(rows, table)
+    verified = await verify_parts.last_success(pool)
+    if verified is not None:
+        leader_facts.VERIFY_SUCCESS.set(verified.timestamp())
     server = await usage.read_server_usage(pool)
     leader_facts.DATABASE_CONNECTIONS.set(server.connections)
     leader_facts.DATABASE_CONNECTIONS_LIMIT.set(server.connections_limit)

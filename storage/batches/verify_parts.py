@@ -133,6 +133,12 @@ async def last_success(pool: asyncpg.Pool | Connection) -> datetime | None:
     return moment
 
 
+async def read_drift(pool: asyncpg.Pool) -> dict[str, int]:
+    """Return the rows of each table that differed when they were compared last. Raises StorageUnavailable."""
+    with translated_errors():
+        return {name: rows for name, rows in await pool.fetch("SELECT table_name, drift_rows FROM verify_results")}
+
+
 async def verify_part(connection: Connection, part: Part, cutoff: datetime) -> list[TableDrift]:
     """Compare the rows of a part in one snapshot. Rows before `cutoff` may have expired. Raises errors of asyncpg."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):

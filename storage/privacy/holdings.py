@@ -69,6 +69,8 @@ async def read_holdings(connection: Connection, retentions: Retentions, now: dat
         ("erased_users", "the erased", None, None, None),
         ("erasure_jobs", "the erased", None, None, None),
         ("erasure_residue", "the platform", None, None, None),
+        ("erasure_sweeps", "the erased", None, None, None),
+        ("hourly_summary", "the platform", None, None, None),
     ]
     holdings = []
     with translated_errors():

@@ -21,7 +21,7 @@ from ingest.server import create_app, open_unmapped
 from processors.maintenance.chores import chores
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from storage.database.leadership import TermPools
+from storage.database.leadership import TermPools, leadership, term_pools
 from storage.database.pool import open_pool
 from storage.database.roles import ROLES, Role, login_of, make_logins
 from stream.keys import stream_key
@@ -282,6 +282,23 @@ async def do_every_chore(settings: Settings) -> None:
         assert await chore.run()
     await pool.close()
     await redis.aclose()
+
+
+async def test_a_leader_ends_the_sessions_of_the_one_before_under_its_login(
+    database: asyncpg.Connection, logins: Mapping[Role, str]
+) -> None:
+    url = logins["maintenance"]
+    async with leadership(url) as former:
+        assert former is not None
+        async with term_pools(url, former.epoch) as pools, pools.long.acquire() as held:
+            await database.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name = 'analytics-maintenance'"
+            )
+            async with leadership(url) as leader:
+                assert leader is not None
+                with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+                    await held.execute("SELECT 1")
 
 
 def test_the_compose_file_gives_each_service_its_own_login() -> None:

@@ -185,12 +185,16 @@ async def test_the_connections_and_the_oldest_transaction_of_the_server_are_meas
     assert fact(leader_facts.DATABASE_OLDEST_TRANSACTION) == 0
 
 
-async def test_a_login_that_cannot_see_the_transactions_of_others_measures_none(settings: Settings) -> None:
+async def test_a_login_that_cannot_see_the_transactions_of_others_measures_none(settings: Settings, pool: Pool) -> None:
     logins = await make_logins(settings.database_dsn, {"maintenance": "secret-of-the-tests"})
-    pool = await open_pool(logins["maintenance"], size=1, application_name="measuring")
-    await measuring.measure_database(pool, datetime.now(UTC))
-    await measuring.measure_tables(pool)
-    await pool.close()
+    await pool.execute("REVOKE pg_read_all_stats FROM analytics_maintenance")
+    limited = await open_pool(logins["maintenance"], size=1, application_name="measuring")
+    try:
+        await measuring.measure_database(limited, datetime.now(UTC))
+        await measuring.measure_tables(limited)
+    finally:
+        await limited.close()
+        await pool.execute("GRANT pg_read_all_stats TO analytics_maintenance")
     assert fact(leader_facts.DATABASE_CONNECTIONS) >= 1
     assert fact(leader_facts.DATABASE_BYTES) > 0
     assert leader_facts.DATABASE_OLDEST_TRANSACTION.facts == {}
@@ -255,3 +259,15 @@ async def test_calls_that_wait_for_a_connection_are_measured_by_pool(settings: S
     assert sample("analytics_db_pool_wait_seconds_count") == before + 2
     assert sample("analytics_db_pool_connections", state="idle") == 1
     await pool.close()
+
+
+async def test_the_result_of_the_last_verification_is_measured(pool: Pool, database: asyncpg.Connection) -> None:
+    await measuring.measure_database(pool, datetime.now(UTC))
+    assert leader_facts.VERIFY_DRIFT.facts == leader_facts.VERIFY_SUCCESS.facts == {}
+    moment = datetime(2026, 11, 1, 3, tzinfo=UTC)
+    results = [("learning_sessions", 2, moment), ("system_errors", 0, moment)]
+    await database.executemany("INSERT INTO verify_results VALUES ($1, $2, $3)", results)
+    await measuring.measure_database(pool, datetime.now(UTC))
+    assert fact(leader_facts.VERIFY_DRIFT, "learning_sessions") == 2
+    assert fact(leader_facts.VERIFY_DRIFT, "system_errors") == 0
+    assert fact(leader_facts.VERIFY_SUCCESS) == moment.timestamp()
