@@ -119,13 +119,6 @@ async def verify_due(
     return _by_table(found)
 
 
-async def last_drifts(pool: asyncpg.Pool | Connection) -> dict[str, int]:
-    """Return by table how many of its rows differed when their parts were compared last. Raises StorageUnavailable."""
-    with translated_errors():
-        rows = await pool.fetch("SELECT table_name, drift_rows FROM verify_results ORDER BY table_name")
-    return {row["table_name"]: row["drift_rows"] for row in rows}
-
-
 async def last_success(pool: asyncpg.Pool | Connection) -> datetime | None:
     """Return when everything that was due was compared last; None if never. Raises StorageUnavailable."""
     with translated_errors():
@@ -133,7 +126,7 @@ async def last_success(pool: asyncpg.Pool | Connection) -> datetime | None:
     return moment
 
 
-async def read_drift(pool: asyncpg.Pool) -> dict[str, int]:
+async def read_drift(pool: asyncpg.Pool | Connection) -> dict[str, int]:
     """Return the rows of each table that differed when they were compared last. Raises StorageUnavailable."""
     with translated_errors():
         return {name: rows for name, rows in await pool.fetch("SELECT table_name, drift_rows FROM verify_results")}

@@ -11,7 +11,7 @@ from runtime.clock import clock_skew
 from runtime.diagnosis import Finding, check_clock
 from storage import api_keys, dead_letters
 from storage.batches.id_conflicts import read_conflicts
-from storage.batches.verify_parts import last_drifts, last_success
+from storage.batches.verify_parts import last_success, read_drift
 from storage.database import usage
 from storage.database.failures import translated_errors
 from storage.database.pool import connect
@@ -86,7 +86,7 @@ async def _diagnose_contents(connection: asyncpg.Connection, now: datetime, raw_
         check_partitions_ahead(await weeks_ahead(connection, now)),
         check_losses(await read_losses(connection), now),
         check_horizon(await read_horizon(connection), now, raw_retention),
-        check_drift(await last_drifts(connection), await last_success(connection)),
+        check_drift(await read_drift(connection), await last_success(connection)),
         check_dead_letters(await dead_letters.count_waiting(connection)),
         check_conflicts(await read_conflicts(connection, (now - RECENT).date())),
         check_erasures(await open_since(connection), now),
