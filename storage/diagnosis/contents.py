@@ -97,7 +97,8 @@ def check_drift(drifts: Mapping[str, int], compared_at: datetime | None) -> Find
         "verify.drift",
         not differing,
         f"{', '.join(differing) or 'no row'} differed; all were compared last: {compared}",
-        "run `analytics verify`, then `analytics rebuild` and `analytics verify --new`. See `Drift` in docs/operations.md",
+        "run `analytics verify`, then `analytics rebuild` and `analytics verify --new`. See `Drift` in"
+        " docs/operations.md",
     )
 
 
