@@ -45,6 +45,7 @@ class Ingest:
             **ensure_access(data_dir / dev_file.ACCESS_NAME, {}).environment(),
             "ANALYTICS_ENVIRONMENT": "dev",
             "ANALYTICS_LOG_LEVEL": "error",
+            "ANALYTICS_DRAIN_SECONDS": "0",
             "ANALYTICS_INGEST_PORT": str(self._port),
             "REDIS_URL": where.redis_url,
         }

@@ -48,6 +48,7 @@ class Servers:
             "ANALYTICS_ENVIRONMENT": "dev",
             "ANALYTICS_LOG_LEVEL": "warning",
             "ANALYTICS_LOG_FORMAT": "json",
+            "ANALYTICS_DRAIN_SECONDS": "0",
         }
 
     def client(self) -> Redis:

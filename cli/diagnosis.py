@@ -11,6 +11,7 @@ from cli.local.dev_file import DevFile
 from runtime.diagnosis import Finding, check
 from runtime.errors import ConfigurationError
 from runtime.settings import Settings
+from web.server.certificate import expiry_of
 
 _MIN_DISK_BYTES: Final = 2 * 1024**3
 _EXPIRES_SOON: Final = timedelta(days=14)
@@ -79,7 +80,7 @@ def check_certificate(settings: Settings, now: datetime) -> Finding:
     if settings.tls_cert_file is None:
         return Finding(name, "ok", "none is set")
     try:
-        expires_at = read_expiry(Path(settings.tls_cert_file))
+        expires_at = expiry_of(Path(settings.tls_cert_file).read_bytes())
     except (OSError, ValueError) as error:
         return Finding(name, "fail", f"not readable: {error}", "correct ANALYTICS_TLS_CERT_FILE")
     return check(
@@ -89,14 +90,6 @@ def check_certificate(settings: Settings, now: datetime) -> Finding:
         "renew the files of ANALYTICS_TLS_CERT_FILE and ANALYTICS_TLS_KEY_FILE",
         otherwise="fail" if expires_at <= now else "warn",
     )
-
-
-def read_expiry(certificate: Path) -> datetime:
-    """Return when a certificate (PEM) expires. Raises OSError and ValueError."""
-    # imported here: it takes 11 MB
-    from cryptography.x509 import load_pem_x509_certificate
-
-    return load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
 
 
 def check_disk(data_dir: Path) -> Finding:

@@ -50,13 +50,13 @@ _MALFORMED_ORIGIN: Final = Refusal(
 _log = logging.get("dashboard")
 
 
-def create_app(services: Services, stop: asyncio.Event) -> ASGIApp:
-    """Return the read service. Its readiness ends when `stop` is set. Raises ConfigurationError."""
+def create_app(services: Services, drain: asyncio.Event) -> ASGIApp:
+    """Return the read service. Its readiness ends when `drain` is set. Raises ConfigurationError."""
     document = openapi()
     routes = [
         *(question_route(question, services) for question in QUESTIONS),
         Route(SOCKET_PATH, ("GET",), require_upgrade),
-        *status_routes(Role.DASHBOARD, services.checks, stop=stop),
+        *status_routes(Role.DASHBOARD, services.checks, drain=drain),
         *documentation_routes(document),
         *(_page_routes() if services.shows_page else ()),
     ]

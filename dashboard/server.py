@@ -24,7 +24,7 @@ from dashboard.privacy.service import PrivacyService
 from dashboard.questions.live import SOCKET_PATH
 from dashboard.services import Services
 from runtime.clock import utc_now
-from runtime.lifecycle import run_together, stop_on_signals
+from runtime.lifecycle import drain_on_signals, run_together
 from runtime.settings import Settings
 from storage.answers.aggregates import Answers
 from storage.answers.event_search import STATEMENT_TIMEOUT, EventArchive
@@ -50,14 +50,15 @@ _AUDIT_WRITERS: Final = 1
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then finish requests in flight.
+    """Serve until SIGTERM or SIGINT, drain, then finish requests in flight.
 
     Raises ConfigurationError or StorageUnavailable.
     """
-    with stop_on_signals() as stop:
+    with drain_on_signals(settings.drain_seconds) as shutdown:
+        stop = shutdown.stop
         async with open_services(settings) as services:
             telemetry.process_started(_NAME, publish_process(settings))
-            app = create_app(services, stop)
+            app = create_app(services, shutdown.drain)
             # present objects stay until the end: a garbage collection that visits them stops all answers for 80 ms
             gc.freeze()
             await run_together(
@@ -66,14 +67,16 @@ async def serve(settings: Settings) -> None:
                     app,
                     public_listener(settings, settings.dashboard_host, settings.dashboard_port),
                     stop,
+                    drain=shutdown.drain,
                     websocket_path=SOCKET_PATH,
                     observer=ConnectionMetrics(),
                 ),
                 # if one of these fails the process ends: answers would become stale, or revoked keys would stay valid
                 services.freshness.run(stop),
                 services.live.run(stop),
+                services.live.drain(shutdown),
                 *(follow(stop) for follow in services.followers),
-                measure_process(services.checks, stop),
+                measure_process(services.checks, stop, shutdown.drain),
             )
     telemetry.process_stopped(_NAME)
 

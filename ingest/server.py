@@ -21,7 +21,7 @@ from ingest.segment.mapping import read_mapping
 from ingest.segment.routes import SegmentRoutes
 from ingest.segment.unmapped import UnmappedNames
 from runtime.clock import utc_now
-from runtime.lifecycle import run_together, stop_on_signals
+from runtime.lifecycle import drain_on_signals, run_together
 from runtime.settings import Durability, Settings
 from stream.entries.producer import Producer
 from stream.registry.api_keys import KeySync
@@ -51,14 +51,15 @@ CONFIRMING_LANES: Final = 8
 
 
 async def serve(settings: Settings) -> None:
-    """Serve ingest until SIGTERM or SIGINT, then finish the requests in flight. Raises ConfigurationError."""
-    with stop_on_signals() as stop:
+    """Serve ingest until SIGTERM or SIGINT, drain, then finish the requests in flight. Raises ConfigurationError."""
+    with drain_on_signals(settings.drain_seconds) as shutdown:
+        stop = shutdown.stop
         redis = connect(settings, role="ingest")
         gauge = open_gauge(settings, redis)
         keys = configured_keys(settings)
         policy = acceptance_policy(settings)
         unmapped = open_unmapped(redis)
-        app = create_app(settings, redis, stop, gauge, keys, policy, unmapped)
+        app = create_app(settings, redis, shutdown.drain, gauge, keys, policy, unmapped)
         await gauge.sample()
         telemetry.process_started(Role.INGEST, publish_process(settings))
         try:
@@ -68,10 +69,11 @@ async def serve(settings: Settings) -> None:
                     app,
                     public_listener(settings, settings.ingest_host, settings.ingest_port),
                     stop,
+                    drain=shutdown.drain,
                     observer=ConnectionMetrics(),
                 ),
                 gauge.run(stop),
-                measure_process(readiness(settings, redis), stop),
+                measure_process(readiness(settings, redis), stop, shutdown.drain),
                 unmapped.run(stop),
                 KeySync(redis, keys).run(stop),
                 TombstoneSync(redis, policy.pseudonyms.renew).run(stop),
@@ -116,16 +118,16 @@ def open_unmapped(redis: Redis) -> UnmappedNames:
 def create_app(
     settings: Settings,
     redis: Redis,
-    stop: asyncio.Event,
+    drain: asyncio.Event,
     gauge: PressureGauge | None = None,
     keys: AccessKeys | None = None,
     policy: AcceptancePolicy | None = None,
     unmapped: UnmappedNames | None = None,
 ) -> ASGIApp:
-    """Return the application. Sends nothing to Redis yet. Raises ConfigurationError.
+    """Return the application. Its readiness ends when `drain` is set. Sends nothing to Redis yet.
 
     The caller samples `gauge`, keeps `keys` and `policy` current, and writes `unmapped`. Defaults: a gauge without
-    samples, the keys and the policy of the settings, and names that are never written.
+    samples, the keys and the policy of the settings, and names that are never written. Raises ConfigurationError.
     """
     changed_key = settings.pseudonymizer().changed_key
     producer = Producer(redis, settings.stream_partitions, settings.durability, changed_key=changed_key)
@@ -145,7 +147,7 @@ def create_app(
     return build_application(
         [
             *routes,
-            *status_routes(Role.INGEST, readiness(settings, redis), stop=stop, is_counted=False),
+            *status_routes(Role.INGEST, readiness(settings, redis), drain=drain, is_counted=False),
             *documentation_routes(document, is_counted=False),
         ]
     )

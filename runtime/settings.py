@@ -190,7 +190,8 @@ class Settings(BaseSettings):
     )
 
     tls_cert_file: str | None = Field(
-        None, description="Certificate (PEM) of ingest, read service and metrics. Not set: no TLS."
+        None,
+        description="Certificate (PEM) of ingest, read service and metrics; read again every minute. Not set: no TLS.",
     )
     tls_key_file: str | None = Field(None, description="Private key (PEM) of the certificate.")
     trusted_proxies: Annotated[tuple[str, ...], AfterValidator(validate_proxies)] = Field(
@@ -217,6 +218,14 @@ class Settings(BaseSettings):
         ge=0,
         description="Maximum open connections from one network address (IPv6: /64), except trusted proxies. Not set: "
         "half of all. 0: no limit.",
+    )
+
+    drain_seconds: float = Field(
+        5,
+        ge=0,
+        le=300,
+        description="Seconds that ingest and the read service still answer after SIGTERM while `/readyz` fails, so "
+        "that a load balancer notices. 0: they stop at once.",
     )
 
     ingest_host: str = Field("127.0.0.1", description="Address that ingest listens on.")

@@ -65,6 +65,13 @@ class ConnectionRefusal(StrEnum):
     DESCRIPTORS = "descriptors"
 
 
+class CertificateLoad(StrEnum):
+    """Whether the files of the certificate could be used."""
+
+    LOADED = "loaded"
+    REFUSED = "refused"
+
+
 class GroupKind(StrEnum):
     """Kind of a consumer group."""
 

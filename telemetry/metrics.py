@@ -7,11 +7,12 @@ says which process exports which metric. The facts that only the leader of maint
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from itertools import product
 from typing import Final
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info, disable_created_metrics
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info, Metric, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
 from schemas.catalogue import EventType
@@ -19,6 +20,7 @@ from telemetry.labels import (
     AuthenticationFailure,
     BackpressureReason,
     BatchStage,
+    CertificateLoad,
     ConnectionRefusal,
     DeadLetterReason,
     GroupKind,
@@ -46,6 +48,21 @@ _disable_created()
 
 registry: Final = REGISTRY
 """Holds every metric. A process exports a part of them."""
+
+
+class LateGauge(Gauge):
+    """A gauge without a sample until it is set: 0 would be a statement."""
+
+    def __init__(self, name: str, documentation: str) -> None:
+        super().__init__(name, documentation)
+        self.set(math.nan)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the family, with its sample once it is set."""
+        [family] = super().collect()
+        family.samples = [sample for sample in family.samples if not math.isnan(sample.value)]
+        return [family]
+
 
 BUILD = Info("analytics_build", "Version of this process.")
 SETTINGS = Info("analytics_settings", "Settings that must be equal in every process.")
@@ -147,6 +164,15 @@ REFUSED_REQUESTS = Counter(
     "analytics_refused_requests_total", "Requests refused before they reached the application, by code.", ["code"]
 )
 
+CERTIFICATE_EXPIRY = LateGauge(
+    "analytics_tls_certificate_expiry_timestamp_seconds",
+    "Unix time at which the served certificate expires. No series without TLS.",
+)
+CERTIFICATE_LOADS = Counter(
+    "analytics_tls_certificate_loads_total",
+    "Times the files of the certificate were read at the start or after a change, by whether they could be used.",
+    ["result"],
+)
 JWKS_KEYS = Gauge("analytics_jwks_keys", "Keys of the current JWKS, by whether they can be used.", ["state"])
 READ_REQUESTS = Counter(
     "analytics_read_requests_total", "Requests answered by the read service, by route and status.", ["route", "code"]
@@ -206,6 +232,7 @@ _start_at_zero(INGEST_BACKPRESSURE, BackpressureReason)
 _start_at_zero(SEGMENT_EVENTS, SegmentOutcome)
 _start_at_zero(AUTHENTICATION_FAILURES, AuthenticationFailure)
 _start_at_zero(REFUSED_CONNECTIONS, ConnectionRefusal)
+_start_at_zero(CERTIFICATE_LOADS, CertificateLoad)
 _start_at_zero(LIVE_SUBSCRIBERS, LiveTransport)
 _start_at_zero(LIVE_FRAMES, LiveTransport)
 _start_at_zero(LIVE_MESSAGES, LiveTransport)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from runtime.lifecycle import wait
+from runtime.lifecycle import run_until_stopped, wait
 from runtime.polling import poll
 from telemetry import metrics
 from telemetry.health import Check, Readiness
@@ -17,23 +17,25 @@ READINESS_INTERVAL: Final = timedelta(seconds=5)
 _SAMPLE_SECONDS: Final = 0.5
 
 
-async def measure_process(checks: Sequence[Check], stop: asyncio.Event) -> None:
-    """Export the readiness of this process and the delay of its event loop until `stop` is set."""
-    readiness = Readiness(checks)
+async def measure_process(checks: Sequence[Check], stop: asyncio.Event, drain: asyncio.Event | None = None) -> None:
+    """Export the readiness of this process and the delay of its event loop until `stop` is set.
 
-    async def is_ready() -> bool:
-        return (await readiness.report()).ok
-
-    await asyncio.gather(_measure_readiness(is_ready, stop), _measure_delay(stop))
+    A process that drains is not ready.
+    """
+    await asyncio.gather(_measure_readiness(Readiness(checks), stop, drain or stop), _measure_delay(stop))
 
 
-async def _measure_readiness(is_ready: Callable[[], Awaitable[bool]], stop: asyncio.Event) -> None:
+async def _measure_readiness(readiness: Readiness, stop: asyncio.Event, drain: asyncio.Event) -> None:
     async def measure() -> None:
-        metrics.READY.set(await is_ready())
+        is_ready = (await readiness.report()).ok
+        metrics.READY.set(is_ready and not (drain.is_set() or stop.is_set()))
+
+    async def end() -> None:
+        await run_until_stopped(drain.wait(), stop)
+        metrics.READY.set(0)
 
     # not at a scrape: during an outage a check takes seconds, and the other metrics would be late or missing
-    await poll(measure, READINESS_INTERVAL, stop)
-    metrics.READY.set(0)
+    await asyncio.gather(poll(measure, READINESS_INTERVAL, stop), end())
 
 
 async def _measure_delay(stop: asyncio.Event) -> None:

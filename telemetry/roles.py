@@ -28,6 +28,8 @@ LEADER_FACTS: Final = tuple(fact for fact in vars(leader_facts).values() if isin
 
 _EVERY_PROCESS: Final = (
     metrics.BUILD,
+    metrics.CERTIFICATE_EXPIRY,
+    metrics.CERTIFICATE_LOADS,
     metrics.EVENT_LOOP_DELAY,
     metrics.READY,
     metrics.REDIS_POOL_CONNECTIONS,

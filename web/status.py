@@ -20,8 +20,8 @@ from web.routing import READ, Route, Router
 _NO_STORE: Final = {"cache-control": "no-store"}
 
 
-def status_routes(role: Role, checks: Sequence[Check], *, stop: asyncio.Event, is_counted: bool = True) -> list[Route]:
-    """Return the three routes. A process is ready when each check has passed once and `stop` is not set."""
+def status_routes(role: Role, checks: Sequence[Check], *, drain: asyncio.Event, is_counted: bool = True) -> list[Route]:
+    """Return the three routes. A process is ready when each check has passed once and `drain` is not set."""
     readiness = Readiness(checks)
     registry = registry_of(role)
 
@@ -30,11 +30,10 @@ def status_routes(role: Role, checks: Sequence[Check], *, stop: asyncio.Event, i
         return _reply(HealthReport(ok=True, checks=[CheckResult(name="loop", ok=True, detail="turning")]))
 
     async def readyz(_request: Request) -> Reply:
-        report = await readiness.report()
-        if stop.is_set():
-            report.checks.append(CheckResult(name="lifecycle", ok=False, detail="draining"))
-            report.ok = False
-        return _reply(report)
+        if drain.is_set():
+            # at once, whatever the dependencies do: the load balancer has only until the end of the drain
+            return _reply(HealthReport(ok=False, checks=[CheckResult(name="lifecycle", ok=False, detail="draining")]))
+        return _reply(await readiness.report())
 
     async def metrics(_request: Request) -> Reply:
         # in a thread: rendering takes milliseconds of CPU
@@ -47,7 +46,7 @@ def status_routes(role: Role, checks: Sequence[Check], *, stop: asyncio.Event, i
 
 def status_application(role: Role, checks: Sequence[Check], *, stop: asyncio.Event) -> ASGIApp:
     """Return an application with the status routes only, for processes that serve nothing else."""
-    router = Router(status_routes(role, checks, stop=stop, is_counted=False))
+    router = Router(status_routes(role, checks, drain=stop, is_counted=False))
     return RequestContextMiddleware(router, {"x-content-type-options": "nosniff"}, _count_nothing)
 
 

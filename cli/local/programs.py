@@ -64,6 +64,8 @@ class Programs:
         self._shared = {
             "ANALYTICS_ENVIRONMENT": os.environ.get("ANALYTICS_ENVIRONMENT", "dev"),
             "ANALYTICS_LOG_FORMAT": os.environ.get("ANALYTICS_LOG_FORMAT", "json"),
+            # no load balancer has to notice, and Ctrl-C must be fast
+            "ANALYTICS_DRAIN_SECONDS": "0",
         }
 
     def ingest(self) -> Program:

@@ -19,7 +19,7 @@ from dashboard.live.ring import Ring, RingMessage, Selection, select
 from dashboard.live.tally import Tally
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
-from runtime.lifecycle import run_together, wait
+from runtime.lifecycle import Shutdown, run_together, run_until_stopped, wait
 from schemas.live import head_of
 from stream.live.timeline import HistoryGone, TimelineMessage, TimelinePage, last_message_id, read_timeline
 from stream.server.connection import Redis
@@ -34,6 +34,8 @@ RECENT: Final = timedelta(seconds=30)
 _PAGE: Final = 2_000
 _CATCH_UP_PAGE: Final = 150
 """Messages of about one frame."""
+_DRAIN_STEP_SECONDS: Final = 0.1
+"""Between two groups of subscribers that leave while the service drains."""
 _PAGES_AT_ONCE: Final = 8
 """Maximum concurrent reads of subscribers that catch up from Redis."""
 
@@ -52,8 +54,8 @@ class Hub:
         self.tally = Tally()
         self.epoch = 0
         """Increases when messages were lost and no subscriber can continue."""
-        self.is_over = False
-        """Whether the service is stopping."""
+        self.leaving = 0.0
+        """Share of the subscribers whose sessions end: 0 to 1. It grows while the service drains."""
         self._redis = redis
         self._capacity = capacity
         self._clock = clock
@@ -121,8 +123,17 @@ class Hub:
         try:
             await run_together(stop, self._read_timeline(stop), self._take_turns(stop))
         finally:
-            self.is_over = True
-            self._turn()
+            self._dismiss(1.0)
+
+    async def drain(self, shutdown: Shutdown) -> None:
+        """Wait for the drain, and end the subscribers one after the other in its second half.
+
+        Each returns at once: not all at the same moment, and not to this process, since the load balancer had the first
+        half to notice.
+        """
+        await run_until_stopped(shutdown.drain.wait(), shutdown.stop)
+        while not await wait(shutdown.stop, _DRAIN_STEP_SECONDS):
+            self._dismiss(max(0.0, 2 * shutdown.progress() - 1))
 
     async def _read_timeline(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -201,6 +212,10 @@ class Hub:
         for _ in range(2):
             await asyncio.sleep(0)
         return loop.time() - started
+
+    def _dismiss(self, share: float) -> None:
+        self.leaving = share
+        self._turn()
 
     def _turn(self) -> None:
         turned, self._turned = self._turned, asyncio.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -52,6 +53,8 @@ class Session:
         self._epoch = hub.epoch
         self._was_covered = False
         self._has_left = False
+        # sessions end in a random order when the service drains
+        self._turn_to_leave = random.random()
         self.end: End | None = None
         """Why the frames ended; None before that."""
 
@@ -87,7 +90,7 @@ class Session:
     def _check_end(self) -> End | None:
         if self._has_left:
             return End.GONE
-        if self._hub.is_over:
+        if self._turn_to_leave < self._hub.leaving:
             return End.RESTART
         return None if self._is_still_good() else End.CREDENTIALS_ENDED
 

@@ -54,6 +54,9 @@ def primary_pool(url: SentinelUrl, options: Mapping[str, Any]) -> ConnectionPool
         url.sentinels,
         sentinel_kwargs={**options, **patience, **login, **certificates, "ssl": is_encrypted},
     )
+    if is_encrypted:
+        for sentinel in sentinels.sentinels:
+            sentinel.connection_pool.connection_class = EncryptedConnection
     pool: ConnectionPool = _make_pool(
         url.service,
         sentinels,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ssl import SSLCertVerificationError
 from typing import Any
 
 import hiredis
@@ -29,7 +30,17 @@ class PlainConnection(_ServiceConnection, Connection):
 
 
 class EncryptedConnection(_ServiceConnection, SSLConnection):
-    """A connection with TLS."""
+    """A connection with TLS. The file of authorities is read again after a certificate was not trusted."""
+
+    async def _connect(self) -> None:
+        # the client has no types for this method
+        connect: Any = super()._connect
+        try:
+            await connect()
+        except SSLCertVerificationError:
+            # redis-py would keep the authorities that it has read
+            self.ssl_context.context = None
+            raise
 
 
 class SocketFileConnection(_ServiceConnection, UnixDomainSocketConnection):

@@ -173,6 +173,14 @@ def test_every_file_of_alerts_has_its_tests() -> None:
     assert [file.name for file in ALERT_TESTS] == [file.name for file in ALERTS]
 
 
+@pytest.mark.needs_tool("haproxy")
+def test_haproxy_takes_its_configuration() -> None:
+    file = DEPLOY / "haproxy" / "haproxy.cfg"
+    names = set(re.findall(r"\$\{([A-Z_0-9]+)\}", file.read_text()))
+    addresses = {name: f"127.0.0.1:{port}" for port, name in enumerate(sorted(names), 7001)}
+    passes("env", *(f"{name}={place}" for name, place in addresses.items()), "haproxy", "-c", "-f", file)
+
+
 @pytest.mark.parametrize("file", [*ALERTS, *DASHBOARDS], ids=lambda path: path.name)
 def test_every_metric_named_is_one_we_have(file: Path) -> None:
     named = set(re.findall(r"(?<![:\w])analytics_\w+", file.read_text()))

@@ -92,6 +92,7 @@ async def running_ingest(server: Valkey, log: Path, **more: str) -> AsyncIterato
         "ANALYTICS_API_KEYS": json.dumps([*json.loads(API_KEYS), LIMITED]),
         "ANALYTICS_INGEST_PORT": str(port),
         "ANALYTICS_LOG_FORMAT": "json",
+        "ANALYTICS_DRAIN_SECONDS": "0",
     }
     limits = httpx.Limits(max_connections=None)
     async with (

@@ -63,6 +63,7 @@ def environment(redis_url: str, database_url: str, port: int, **more: str) -> di
         "ANALYTICS_JWT_SECRET": access.JWT_SECRET,
         "ANALYTICS_DASHBOARD_PORT": str(port),
         "ANALYTICS_LOG_LEVEL": "debug",
+        "ANALYTICS_DRAIN_SECONDS": "0",
         "PYTHONWARNINGS": "error",
         **more,
     }

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from cli.local.embedded import ports
 from ingest.routes import TRACK
 from ingest.server import acceptance_policy, serve
+from runtime.lifecycle import Shutdown
 from runtime.setting_values.pseudonym_keys import parse_keys
 from runtime.settings import Settings
 from schemas.entry import decode
@@ -89,8 +90,8 @@ async def test_who_was_erased_by_the_release_before_stays_erased(
 async def test_ingest_loads_tombstones_even_without_a_key_rotation(
     settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop = asyncio.Event()
-    monkeypatch.setattr("ingest.server.stop_on_signals", lambda: nullcontext(stop))
+    shutdown = Shutdown(0)
+    monkeypatch.setattr("ingest.server.drain_on_signals", lambda _seconds: nullcontext(shutdown))
     await publish_tombstones(redis, [as_it_was_sent(APART)])
     port = ports.any_free()
     serving = asyncio.create_task(serve(Settings.model_validate(settings.model_dump() | {"ingest_port": port})))
@@ -106,7 +107,7 @@ async def test_ingest_loads_tombstones_even_without_a_key_rotation(
         return as_it_was_sent(APART) in hashes
 
     await eventually(is_known)
-    stop.set()
+    shutdown.begin()
     await serving
 
 

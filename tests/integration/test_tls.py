@@ -34,7 +34,7 @@ from tests.support.access import WRITE_KEY
 from tests.support.reading import OVERVIEW, READER, bearer
 from tests.support.scripted_sentinel import sentinel_that_names
 from tests.support.serving import served
-from tests.support.tls_front import tls_front
+from tests.support.tls_front import at, tls_front
 from tests.support.waiting import eventually
 from tests.support.working import working
 from web.server.http_server import serve_http
@@ -181,15 +181,6 @@ def test_an_address_of_postgres_that_does_not_encrypt_is_refused(url: str) -> No
     settings = Settings.model_validate({"require_tls": True, "database_url": url})
     with pytest.raises(ConfigurationError, match="verify-full"):
         _ = settings.database_dsn
-
-
-def at(url: str, place: str, options: str = "", scheme: str | None = None) -> str:
-    """Return the URL with another address, options or scheme."""
-    address = urlsplit(url)
-    login = address.netloc.rpartition("@")[0]
-    return address._replace(
-        scheme=scheme or address.scheme, netloc=f"{login}@{place}" if login else place, query=options
-    ).geturl()
 
 
 async def test_the_whole_way_of_an_event_is_encrypted(settings: Settings, authority: Authority) -> None:

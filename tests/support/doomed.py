@@ -62,6 +62,7 @@ class Doomed:
                 "ANALYTICS_LOG_LEVEL": "warning",
                 "ANALYTICS_PSEUDONYM_KEYS": access.PSEUDONYM_KEYS,
                 "ANALYTICS_API_KEYS": access.API_KEYS,
+                "ANALYTICS_DRAIN_SECONDS": "0",
                 "REDIS_URL": settings.redis_dsn,
                 "DATABASE_URL": settings.database_dsn,
                 "ANALYTICS_DURABILITY": settings.durability,

@@ -9,22 +9,26 @@ from typing import Any
 
 from cli.local.embedded import ports
 from dashboard.questions.live import SOCKET_PATH
+from runtime.lifecycle import Shutdown
 from tests.support.waiting import eventually
 from web.server.http_server import serve_http
 from web.server.listener import Listener
 
 
 @asynccontextmanager
-async def served(app: Any, *, live: asyncio.Event | None = None, **options: Any) -> AsyncIterator[str]:
+async def served(
+    app: Any, *, live: asyncio.Event | None = None, shutdown: Shutdown | None = None, **options: Any
+) -> AsyncIterator[str]:
     """Serve an application for the block. Yields its address without the scheme.
 
-    With `live` it also serves the WebSocket of live events, and stops when that is set.
+    With `live` it also serves the WebSocket of live events, and stops when that is set. `shutdown` drains and stops it.
     """
-    stop, port = live or asyncio.Event(), ports.any_free()
+    shutdown = shutdown or Shutdown(0)
+    stop, port = live or shutdown.stop, ports.any_free()
     listener = Listener(ports.LOOPBACK, port, **options)
     listener.check()
     path = SOCKET_PATH if live else None
-    serving = asyncio.create_task(serve_http(app, listener, stop, websocket_path=path))
+    serving = asyncio.create_task(serve_http(app, listener, stop, drain=shutdown.drain, websocket_path=path))
 
     async def accepts() -> bool:
         try:

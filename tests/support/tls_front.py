@@ -49,6 +49,15 @@ async def tls_front(url: str, context: ssl.SSLContext, *, postgres: bool = False
         await asyncio.gather(*connections, return_exceptions=True)
 
 
+def at(url: str, place: str, options: str = "", scheme: str | None = None) -> str:
+    """Return the URL with another address, options or scheme."""
+    address = urlsplit(url)
+    login = address.netloc.rpartition("@")[0]
+    return address._replace(
+        scheme=scheme or address.scheme, netloc=f"{login}@{place}" if login else place, query=options
+    ).geturl()
+
+
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while data := await reader.read(65_536):

@@ -8,7 +8,6 @@ import logging
 import os
 import resource
 import socket
-import ssl
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 from web.problems import Refusal
 from web.request_id import new_request_id
+from web.server.certificate import Certificate
 from web.server.connection_limits import ConnectionLimits, ConnectionSlot
 from web.server.protocol_errors import render_refusal
 
@@ -53,12 +53,12 @@ class Acceptor:
         listening: socket.socket,
         limits: ConnectionLimits,
         protocol: Callable[[ConnectionSlot], asyncio.Protocol],
-        tls: ssl.SSLContext | None,
+        certificate: Certificate | None,
     ) -> None:
         self._socket = listening
         self._limits = limits
         self._protocol = protocol
-        self._tls = tls
+        self._certificate = certificate
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[bool]] = set()
         self._refused: set[_Refused] = set()
@@ -116,7 +116,7 @@ class Acceptor:
 
     def _refuse(self, accepted: socket.socket, refusal: Refusal) -> None:
         # an answer is not worth the cost of a TLS handshake
-        if self._tls is not None or len(self._refused) >= _MAX_PENDING_REFUSALS:
+        if self._certificate is not None or len(self._refused) >= _MAX_PENDING_REFUSALS:
             accepted.close()
             return
         protocol = _Refused(refusal, self._refused)
@@ -137,10 +137,10 @@ class Acceptor:
         task.add_done_callback(is_over)
 
     async def _connect(self, accepted: socket.socket, slot: ConnectionSlot) -> bool:
-        seconds = None if self._tls is None else _HANDSHAKE_SECONDS
+        context, seconds = (self._certificate.context, _HANDSHAKE_SECONDS) if self._certificate else (None, None)
         try:
             await self._loop.connect_accepted_socket(
-                lambda: self._protocol(slot), accepted, ssl=self._tls, ssl_handshake_timeout=seconds
+                lambda: self._protocol(slot), accepted, ssl=context, ssl_handshake_timeout=seconds
             )
         except OSError:
             # the client disconnected, or does not speak TLS

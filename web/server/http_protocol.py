@@ -82,6 +82,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     websocket_path: str | None = None
     """Path of the WebSocket; None: there is none."""
     refusal_log: RefusalLog
+    is_draining = False
+    """Whether connections close after their next answer. An attribute of the class: of all connections of a server."""
 
     def __init__(self, *arguments: Any, slot: ConnectionSlot, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -136,6 +138,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._watchdog.end()
         if self._running is not None and self._running.response_complete and not self.pipeline:
             self._slot.idle()
+
+    def drain(self) -> None:
+        """Close the connection after the running request, if its answer can still say so and no other request waits."""
+        running = self._running
+        if running is not None and not (running.response_started or self.pipeline):
+            running.keep_alive = False
 
     def shutdown(self) -> None:
         """Close an idle connection, within a second even if its client does not answer the TLS close."""
@@ -226,6 +234,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        if self.is_draining and not self.pipeline:
+            cycle.keep_alive = False
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:

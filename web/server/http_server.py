@@ -1,4 +1,8 @@
-"""Serves an ASGI application until it is told to stop, then finishes the requests in flight."""
+"""Serves an ASGI application until it is told to stop, then finishes the requests in flight.
+
+While it drains it accepts and answers as before, and asks every client to use another connection. Idle connections stay
+open until the stop, so that no request meets a closed one.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,10 @@ from typing import Any, Final
 import uvicorn
 
 from runtime.errors import ConfigurationError
+from runtime.lifecycle import run_until_stopped
 from telemetry.internal_events import prepare_refusal_codes, request_refused
 from web.server.acceptor import Acceptor, affordable_connections
+from web.server.certificate import Certificate
 from web.server.connection_limits import ConnectionLimits, ConnectionObserver, ConnectionSlot
 from web.server.http_protocol import BoundedHttpProtocol
 from web.server.listener import EncryptedOnly, Listener
@@ -31,25 +37,38 @@ SEND_BUFFER_BYTES: Final = 256 * 1024
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, limits: ConnectionLimits) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        limits: ConnectionLimits,
+        protocol: type[BoundedHttpProtocol],
+        certificate: Certificate | None,
+    ) -> None:
         super().__init__(config)
+        self._certificate = certificate
         self._limits = limits
+        self._protocol_class = protocol
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         # as uvicorn's, with our acceptor
         await self.lifespan.startup()
-        servers = [Acceptor(one, self._limits, self._protocol, self.config.ssl) for one in sockets or ()]
+        servers = [Acceptor(one, self._limits, self._protocol, self._certificate) for one in sockets or ()]
         for server in servers:
             server.start(self.config.backlog)
         self.servers: list[Any] = servers
         self.started = True
 
+    async def drain_after(self, drain: asyncio.Event) -> None:
+        await drain.wait()
+        self._protocol_class.is_draining = True
+        for connection in self.server_state.connections:
+            if isinstance(connection, BoundedHttpProtocol):
+                connection.drain()
+
     def _protocol(self, slot: ConnectionSlot) -> asyncio.Protocol:
-        protocol: Any = self.config.http_protocol_class
-        made: asyncio.Protocol = protocol(
+        return self._protocol_class(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state, slot=slot
         )
-        return made
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -62,24 +81,29 @@ async def serve_http(
     listener: Listener,
     stop: asyncio.Event,
     *,
+    drain: asyncio.Event | None = None,
     websocket_path: str | None = None,
     observer: ConnectionObserver | None = None,
 ) -> None:
     """Serve `app` until `stop` is set, then finish the requests in flight. `websocket_path` accepts WebSockets.
+
+    Once `drain` is set, each connection closes after its next answer, which says so.
 
     Requests that are refused before `app` sees them are counted and logged. `observer` counts connections.
 
     Raises ConfigurationError for a port in use, or a certificate that cannot be used.
     """
     prepare_refusal_codes(refusal.code for refusal in REFUSALS)
+    certificate = None
+    if listener.certificate is not None:
+        certificate = Certificate(listener.certificate, listener.key or listener.certificate)
     refusal_log = RefusalLog(request_refused)
+    protocol = _protocol(websocket_path, refusal_log)
     config = uvicorn.Config(
         EncryptedOnly(app, requires_tls=listener.requires_tls),
         # uvicorn would take a callable that is no coroutine function for an older interface
         interface="asgi3",
-        http=_protocol(websocket_path, refusal_log),
-        ssl_certfile=listener.certificate,
-        ssl_keyfile=listener.key,
+        http=protocol,
         proxy_headers=bool(listener.trusted_proxies),
         forwarded_allow_ips=list(listener.trusted_proxies),
         access_log=False,
@@ -96,26 +120,23 @@ async def serve_http(
         ws_per_message_deflate=False,
         backlog=4096,
     )
-    try:
-        config.load()
-    except OSError as error:
-        # includes errors of ssl
-        raise ConfigurationError(f"ANALYTICS_TLS_CERT_FILE or ANALYTICS_TLS_KEY_FILE cannot be used: {error}") from None
     total = affordable_connections(listener.max_connections)
     limits = ConnectionLimits(total, listener.per_address(total), listener.trusted_proxies, observer)
-    server = _Server(config, limits)
+    server = _Server(config, limits, protocol, certificate)
     endpoint = _listen(listener.host, listener.port)
     # connections inherit the option
     endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     serving = asyncio.create_task(server.serve(sockets=[endpoint]), name="http-server")
-    stopping = asyncio.create_task(stop.wait(), name="http-stop")
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    stopping.cancel()
+    draining = asyncio.create_task(server.drain_after(drain or stop), name="http-drain")
     try:
-        await serving
+        await run_until_stopped(certificate.run(stop) if certificate else stop.wait(), stop, [serving])
     finally:
-        refusal_log.close()
+        server.should_exit = True
+        draining.cancel()
+        try:
+            await serving
+        finally:
+            refusal_log.close()
 
 
 def _protocol(path: str | None, log: RefusalLog) -> type[BoundedHttpProtocol]:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from cli.local.embedded.ports import LOOPBACK, any_free
 from dashboard.live.hub import MEMORY
 from runtime.clock import utc_now
+from runtime.lifecycle import Shutdown
 from runtime.settings import Settings
 from stream.server.connection import Redis
 from telemetry import metrics
@@ -62,6 +64,48 @@ async def test_a_shutdown_ends_every_stream_at_once(settings: Settings, caplog: 
             pass
     # the process neither failed nor waited for the grace time
     assert caplog.records == []
+
+
+class _Drain(Shutdown):
+    """A drain at the share that the test says."""
+
+    share = 0.0
+    asked = 0
+
+    def progress(self) -> float:
+        self.asked += 1
+        return self.share
+
+    async def at(self, share: float) -> None:
+        """Wait until the share was seen, and what it changes was done."""
+        self.share, seen = share, self.asked
+        await eventually(lambda: self.asked > seen + 1)
+
+
+async def test_subscribers_leave_in_the_second_half_of_a_drain_and_the_others_are_served(
+    settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = iter([0.1, 0.9, 0.6])
+    monkeypatch.setattr("dashboard.live.session.random", SimpleNamespace(random=lambda: next(order)))
+    async with following(settings) as service, service.socket() as first, service.socket() as last:
+        async with service.events() as stream:
+            drain = _Drain(3600)
+            draining = asyncio.create_task(service.hub.drain(drain))
+            drain.begin()
+            await drain.at(0.5)
+            published = await publish(redis, [about(settings, "anna", 1)])
+            assert await received(first, 1) == await received(last, 1) == published
+            await drain.at(0.75)
+            assert await closed(first) == 1012
+            published = await publish(redis, [about(settings, "anna", 2)])
+            assert await received(last, 1) == published
+            await drain.at(0.9)
+            while await stream.next():
+                pass
+        await drain.at(1.0)
+        assert await closed(last) == 1012
+        drain.stop.set()
+        await draining
 
 
 async def _stuck(service: Service, settings: Settings, redis: Redis) -> None:

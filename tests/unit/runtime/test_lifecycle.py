@@ -3,10 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import pytest
 
-from runtime.lifecycle import run_together, run_until_stopped, wait
+from runtime.lifecycle import Shutdown, drain_on_signals, run_together, run_until_stopped, stop_on_signals, wait
+
+
+async def test_a_signal_begins_the_drain_and_the_stop_follows_it() -> None:
+    with drain_on_signals(0.05) as shutdown:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await shutdown.drain.wait()
+        assert not shutdown.stop.is_set()
+        await shutdown.stop.wait()
+
+
+async def test_without_a_drain_the_stop_is_immediate() -> None:
+    shutdown = Shutdown(0)
+    shutdown.begin()
+    assert shutdown.drain.is_set()
+    assert shutdown.stop.is_set()
+    with stop_on_signals() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        await stop.wait()
+
+
+async def test_the_progress_of_a_drain_is_a_share() -> None:
+    shutdown = Shutdown(1000)
+    assert shutdown.progress() == 0
+    shutdown.begin()
+    assert 0 <= shutdown.progress() < 0.5
+    shutdown.stop.set()
+    assert shutdown.progress() == 1
 
 
 async def test_the_failure_of_one_ends_the_others_in_their_own_time() -> None:

@@ -33,6 +33,17 @@ async def test_a_process_is_ready_while_its_checks_pass_and_not_when_it_stops() 
     assert sample("analytics_ready") == 0
 
 
+async def test_a_process_that_drains_is_not_ready() -> None:
+    stop, drain = asyncio.Event(), asyncio.Event()
+    measuring = asyncio.create_task(measure_process([Check("redis", passes)], stop, drain))
+    await eventually(lambda: sample("analytics_ready") == 1)
+    drain.set()
+    await eventually(lambda: sample("analytics_ready") == 0)
+    assert not measuring.done()
+    stop.set()
+    await measuring
+
+
 async def test_a_process_whose_check_fails_is_not_ready() -> None:
     metrics.READY.set(1)
     stop = asyncio.Event()

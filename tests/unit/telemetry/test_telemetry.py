@@ -302,7 +302,7 @@ async def test_readiness_requires_checks_that_have_passed_and_no_shutdown() -> N
         stop.set()
         draining = await client.get("/readyz")
         assert draining.status_code == 503
-        assert {"name": "lifecycle", "ok": False, "detail": "draining"} in draining.json()["checks"]
+        assert draining.json()["checks"] == [{"name": "lifecycle", "ok": False, "detail": "draining"}]
         assert (await client.get("/livez")).status_code == 200
 
 
@@ -317,3 +317,13 @@ async def test_metrics_are_served_beside_health() -> None:
     assert answer.headers["content-type"].startswith("text/plain")
     assert "analytics_consumed_events_total" in answer.text
     assert "analytics_ingest_events_total" not in answer.text
+
+
+def test_a_late_gauge_has_no_sample_until_it_is_set() -> None:
+    gauge = metrics.LateGauge("analytics_tests_late", "Of this test.")
+    try:
+        assert metrics.registry.get_sample_value("analytics_tests_late") is None
+        gauge.set(7)
+        assert metrics.registry.get_sample_value("analytics_tests_late") == 7
+    finally:
+        metrics.registry.unregister(gauge)
