@@ -12,7 +12,7 @@ from runtime.errors import DependencyUnavailable
 from stream.registry.chores import ChoreRecord, publish_chores
 from stream.server.connection import Redis
 
-PUBLISH_INTERVAL: Final = timedelta(seconds=5)
+PUBLISH_INTERVAL: Final = timedelta(seconds=10)
 
 
 class ChoreLog:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import socket
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Literal
 
 from redis.asyncio import Redis
@@ -39,7 +41,7 @@ class Process:
     database_connections: int
     """Maximum number of its connections to Postgres."""
     process: str
-    """Host and process id."""
+    """Host, process id and a random part."""
     connections: int
     """Number of its connections to Redis."""
 
@@ -67,10 +69,16 @@ def client_name(role: Role, *, partitions: int, database_connections: int = 0) -
         "release": release(),
         "partitions": partitions,
         "database": database_connections,
-        "process": f"{socket.gethostname()}-{os.getpid()}",
+        "process": _process_name(),
     }
     # Redis refuses spaces and characters outside of ASCII
     return "/".join([PREFIX, *(f"{name}={_UNSAFE.sub('-', str(value))}" for name, value in facts.items())])
+
+
+@cache
+def _process_name() -> str:
+    # processes of two containers may have the same host name and process id
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
 async def read_fleet(redis: Redis) -> Fleet | None:

@@ -52,6 +52,15 @@ async def test_a_process_is_known_by_its_connections(settings: Settings, redis: 
     assert (worker.partitions, worker.database_connections, worker.release) == (2, 3, release())
 
 
+async def test_processes_with_one_host_name_and_process_id_are_two(settings: Settings, redis: Redis) -> None:
+    async with connected(settings, "ingest"), connected(settings, "ingest"):
+        assert len((await fleet_of(redis)).services) == 1
+        # as in the containers of two replicas
+        client_names._process_name.cache_clear()
+        async with connected(settings, "ingest"):
+            assert sorted(one.connections for one in (await fleet_of(redis)).services) == [1, 2]
+
+
 async def test_a_process_with_another_number_of_partitions_is_found(settings: Settings, redis: Redis) -> None:
     async with connected(settings, "ingest"):
         found = check_partitions(await read_fleet(redis), 1, beyond=False)
