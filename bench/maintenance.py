@@ -1,9 +1,10 @@
 """Measures the chores of maintenance on a filled database, and what they cost a worker.
 
-`python -m bench.maintenance [--events N]`
+`python -m bench.maintenance [--events N] [--rate R]`
 
 A worker stores events all the time. Each chore runs while it does; the ratio is its throughput during the chore to that
-in the seconds before and after it.
+in the seconds before and after it. With a rate, events arrive at that rate: below 1, the worker does not keep up. With
+rate 0 events wait all the time, and a chore takes what it uses of the processors from the worker.
 """
 
 from __future__ import annotations
@@ -40,8 +41,14 @@ from stream.entries.producer import Producer
 from stream.server.connection import Redis
 
 _EVENTS: Final = 10_000_000
+_RATE: Final = 2_000
 _DISTINCT: Final = 50_000
 _CALL: Final = 1_000
+"""Events of one append without a rate."""
+
+_CALLS_PER_SECOND: Final = 20
+"""Appends with a rate."""
+
 _MOST_WAITING: Final = 20_000
 _POLL_SECONDS: Final = 0.02
 _ALONE_SECONDS: Final = 5.0
@@ -150,12 +157,12 @@ def _told(drifts: Sequence[TableDrift]) -> str:
     return f"{sum(drift.rows for drift in drifts):,} rows"
 
 
-async def run(events: int, console: Console) -> list[Measured]:
+async def run(events: int, rate: int, console: Console) -> list[Measured]:
     """Fill a database and measure each chore on it. Raises RuntimeError when a chore finds a difference."""
     async with fresh_servers() as servers:
         seconds = await fill(servers, make_base(events), events)
         console.print(f"filled {events:,} events in {seconds:,.0f} s", highlight=False)
-        async with _busy(servers) as bench:
+        async with _busy(servers, rate) as bench:
             return await _measure(bench, console)
 
 
@@ -181,8 +188,8 @@ async def _measure(bench: Bench, console: Console) -> list[Measured]:
 
 
 @asynccontextmanager
-async def _busy(servers: Servers) -> AsyncIterator[Bench]:
-    """Run a worker with a backlog that never ends for the block."""
+async def _busy(servers: Servers, rate: int) -> AsyncIterator[Bench]:
+    """Run a worker for the block, with events at the rate per second; 0: with a backlog that never ends."""
     settings = Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS})
     events = list(backlog(_DISTINCT, settings, days=1))
     redis = servers.client()
@@ -190,7 +197,7 @@ async def _busy(servers: Servers) -> AsyncIterator[Bench]:
         servers.database_url, size=3, application_name="bench-maintenance", statement_timeout=_LONGEST
     )
     async with worker(servers):
-        feeding = asyncio.create_task(_feed(redis, events))
+        feeding = asyncio.create_task(_feed(redis, events, rate))
         try:
             while not await pool.fetchval(f"SELECT count(*) FROM ({_STORED}) AS books"):
                 await asyncio.sleep(_POLL_SECONDS)
@@ -202,13 +209,23 @@ async def _busy(servers: Servers) -> AsyncIterator[Bench]:
             await redis.aclose()
 
 
-async def _feed(redis: Redis, events: Sequence[WireEvent]) -> None:
+async def _feed(redis: Redis, events: Sequence[WireEvent], rate: int) -> None:
     producer = Producer(redis, 1)
     numbers = itertools.count()
-    for start in itertools.cycle(range(0, len(events) - _CALL + 1, _CALL)):
-        while ((lag := await measure_lag(redis, _PARTITION)).undelivered or 0) + lag.pending > _MOST_WAITING:
-            await asyncio.sleep(_POLL_SECONDS)
-        await producer.append([_again(event, next(numbers)) for event in events[start : start + _CALL]])
+    size = rate // _CALLS_PER_SECOND if rate else _CALL
+    due = time.perf_counter()
+    for start in itertools.cycle(range(0, len(events) - size + 1, size)):
+        due += 1 / _CALLS_PER_SECOND
+        if rate:
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        else:
+            await _until_few_wait(redis)
+        await producer.append([_again(event, next(numbers)) for event in events[start : start + size]])
+
+
+async def _until_few_wait(redis: Redis) -> None:
+    while ((lag := await measure_lag(redis, _PARTITION)).undelivered or 0) + lag.pending > _MOST_WAITING:
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 def _again(event: WireEvent, number: int) -> WireEvent:
@@ -234,9 +251,10 @@ def main() -> None:
     """Measure, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=_EVENTS, help="stored events before the chores run")
+    parser.add_argument("--rate", type=int, default=_RATE, help="events per second meanwhile; 0: as many as are stored")
     given = parser.parse_args()
     console = Console(width=110)
-    show(asyncio.run(run(given.events, console)), console)
+    show(asyncio.run(run(given.events, given.rate, console)), console)
 
 
 if __name__ == "__main__":
