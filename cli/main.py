@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "dashboard": "cli.commands.services:dashboard",
     "maintenance": "cli.commands.services:maintenance",
     "doctor": "cli.commands.doctor:doctor",
+    "top": "cli.commands.top:top",
     "send": "cli.commands.send:send",
     "events": "cli.commands.events:events",
     "tail": "cli.commands.tail:tail",

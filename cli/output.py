@@ -10,14 +10,16 @@ import errno
 import json
 import os
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -100,6 +102,10 @@ def show_table(columns: Sequence[Column], rows: Iterable[Row], *, width: int | N
 
     A table with a width may exceed a narrow terminal: the terminal then wraps its lines, and no cell is cut off.
     """
+    _console(width).print(_table(columns, rows))
+
+
+def _table(columns: Sequence[Column], rows: Iterable[Row]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in columns:
         table.add_column(
@@ -109,7 +115,56 @@ def show_table(columns: Sequence[Column], rows: Iterable[Row], *, width: int | N
         )
     for row in rows:
         table.add_row(*map(joined, row.cells), style=row.style)
-    _console(width).print(table)
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a view: lines, then a table."""
+
+    lines: Sequence[Line] = ()
+    columns: Sequence[Column] = ()
+    rows: Sequence[Row] = ()
+
+
+class View:
+    """Shows sections in place of the ones before, or below them if standard output is no terminal."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def show(self, sections: Sequence[Section]) -> None:
+        """Show these sections. Lines and cells that are too long for the terminal are cut off."""
+        if self._live.console.is_terminal:
+            self._live.update(_rendered(sections), refresh=True)
+        else:
+            self._live.console.print(_rendered(sections))
+
+
+@contextmanager
+def live_view() -> Iterator[View]:
+    """Yield a view that fills the terminal during the block."""
+    console = _Console(highlight=False, markup=False, emoji=False)
+    with Live(console=console, screen=console.is_terminal, auto_refresh=False, redirect_stderr=False) as live:
+        yield View(live)
+
+
+def show_sections(sections: Sequence[Section], *, width: int | None = None) -> None:
+    """Write sections to standard output. `width` is in columns; the default is the width of the terminal."""
+    _Console(highlight=False, markup=False, emoji=False, width=width).print(_rendered(sections))
+
+
+def _rendered(sections: Sequence[Section]) -> Group:
+    parts: list[RenderableType] = []
+    for section in sections:
+        lines = [joined(line) for line in section.lines]
+        for line in lines:
+            line.no_wrap, line.overflow = True, "ellipsis"
+        parts += lines
+        if section.columns:
+            parts.append(_table(section.columns, section.rows))
+        parts.append(Text())
+    return Group(*parts[:-1])
 
 
 def ask(question: str) -> None:

@@ -46,6 +46,7 @@ from web.server.listener import public_listener
 
 _NAME: Final = "dashboard"
 _SEARCHES_AT_ONCE: Final = 2
+_AUDIT_WRITERS: Final = 1
 
 
 async def serve(settings: Settings) -> None:
@@ -87,7 +88,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     tokens, key_set = await _token_verifier(settings)
     partitions = range(settings.stream_partitions)
     async with AsyncExitStack() as stack:
-        redis = connect(settings)
+        redis = connect(
+            settings, role="dashboard", database_connections=settings.db_pool_size + _AUDIT_WRITERS + _SEARCHES_AT_ONCE
+        )
         stack.push_async_callback(redis.aclose)
         pool = await open_pool(
             settings.database_dsn,
@@ -101,7 +104,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         # a separate pool: the pool of the answers is read-only
         log = await open_pool(
             settings.database_dsn,
-            size=1,
+            size=_AUDIT_WRITERS,
             application_name="studyin-dashboard-audit",
             lazy=True,
             same_statements=True,

@@ -54,7 +54,7 @@ async def serve(settings: Settings) -> None:
     """Serve ingest until SIGTERM or SIGINT, drain, then finish the requests in flight. Raises ConfigurationError."""
     with drain_on_signals(settings.drain_seconds) as shutdown:
         stop = shutdown.stop
-        redis = connect(settings)
+        redis = connect(settings, role="ingest")
         gauge = open_gauge(settings, redis)
         keys = configured_keys(settings)
         policy = acceptance_policy(settings)

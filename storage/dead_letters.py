@@ -109,11 +109,20 @@ async def count_letters(connection: Connection, selection: Selection) -> int:
     return count
 
 
-async def count_waiting(pool: Pool) -> dict[str, int]:
+async def count_waiting(pool: Pool | Connection) -> dict[str, int]:
     """Return the number of letters that were not redriven, by reason. Raises StorageUnavailable."""
     with translated_errors():
         rows = await pool.fetch(_WAITING)
     return {row["reason"]: row["letters"] for row in rows}
+
+
+async def last_parked_at(pool: Pool | Connection) -> datetime | None:
+    """Return when the newest letter was parked that was not redriven; None without one. Raises StorageUnavailable."""
+    with translated_errors():
+        moment: datetime | None = await pool.fetchval(
+            "SELECT max(parked_at) FROM dead_letters WHERE retried_at IS NULL"
+        )
+    return moment
 
 
 async def read_letters(

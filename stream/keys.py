@@ -31,6 +31,9 @@ KEY_CHANGES: Final = "analytics:pseudonym_keys"
 UNMAPPED: Final = "analytics:segment:unmapped"
 """Hash by unmapped event name of Segment clients: the count and the Unix time of the last use."""
 
+CHORES: Final = "analytics:chores"
+"""The chores of the leading maintenance process with their last runs, as one JSON document that expires."""
+
 PROBE: Final = "analytics:probe"
 """Key that `analytics doctor` writes to test confirmations; it expires."""
 

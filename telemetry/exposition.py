@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from runtime.release import release
 from runtime.settings import Settings
 from telemetry import metrics
 
@@ -24,9 +23,5 @@ def publish_process(settings: Settings) -> str:
             "event_retention_days": str(settings.event_retention_days),
         }
     )
-    try:
-        release = version("studyin-analytics")
-    except PackageNotFoundError:
-        release = "unknown"
-    metrics.BUILD.info({"version": release})
-    return release
+    metrics.BUILD.info({"version": release()})
+    return release()

@@ -180,7 +180,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run a live worker until `stop` is set. A defect in one of its loops ends all of them and is raised."""
     name = consumer_name()
     logging.bind(consumer=name)
-    redis = connect(settings, blocking=True)
+    redis = connect(settings, blocking=True, role="live")
     erased = Erased()
     try:
         with contextlib.suppress(StreamUnavailable):

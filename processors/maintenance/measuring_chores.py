@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from processors.balance import Balance, read_balances
 from processors.maintenance.chore import Chore
-from runtime.clock import utc_now
+from runtime.clock import clock_skew, utc_now
 from runtime.settings import Settings
 from storage import api_keys, dead_letters
 from storage.batches import verify_parts
@@ -70,16 +70,6 @@ async def measure_clocks(redis: Redis, pool: Pool) -> str:
         answer = await read()
         leader_facts.CLOCK_SKEW.set(clock_skew(answer, asked, utc_now()).total_seconds(), server)
     return "measured"
-
-
-def clock_skew(server: datetime, asked: datetime, answered: datetime) -> timedelta:
-    """Return by how much a server's clock is ahead (negative: behind), at least. Pure.
-
-    It was read between `asked` and `answered`; a slow answer is no skew.
-    """
-    if server > answered:
-        return server - answered
-    return min(server - asked, timedelta(0))
 
 
 async def measure_books(redis: Redis, pool: Pool, streams: Sequence[int]) -> str:

@@ -16,13 +16,15 @@ from functools import partial
 from typing import Final
 
 from processors.maintenance.chore import Chore
+from processors.maintenance.chore_log import ChoreLog
 from processors.maintenance.chores import chores
+from runtime.clock import utc_now
 from runtime.errors import DependencyUnavailable, StorageUnavailable
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.polling import poll
 from runtime.settings import Settings
 from storage.database.health import ping as ping_storage
-from storage.database.leadership import Leadership, TermPools, leadership, term_pools
+from storage.database.leadership import TERM_CONNECTIONS, Leadership, TermPools, leadership, term_pools
 from storage.database.pool import open_pool
 from stream.server.connection import Redis, connect
 from stream.server.health import primary
@@ -38,6 +40,8 @@ from web.status import status_application
 STAND_BY_SECONDS: Final = 5.0
 """Between two attempts to lead, and between two confirmations of the leader: a third of the time it has for one."""
 
+_HEALTH_CONNECTIONS: Final = 1
+
 
 class _Over(Exception):
     """Ends the tasks of a term: leadership was lost, or the process must stop."""
@@ -51,13 +55,15 @@ async def serve(settings: Settings) -> None:
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run maintenance until `stop` is set. A defect in a chore ends the process and is raised."""
-    redis = connect(settings)
+    redis = connect(settings, role="maintenance", database_connections=TERM_CONNECTIONS + _HEALTH_CONNECTIONS)
     # of the health check alone: the connections of chores belong to a term of leadership
-    pool = await open_pool(settings.database_dsn, size=1, application_name="analytics-maintenance", lazy=True)
+    pool = await open_pool(
+        settings.database_dsn, size=_HEALTH_CONNECTIONS, application_name="analytics-maintenance", lazy=True
+    )
     checks = [Check("redis", lambda: primary(redis)), Check("postgres", lambda: ping_storage(pool))]
     try:
         # names and intervals alone: each term has its own chores
-        duties = chores(settings, redis, TermPools(pool, pool))
+        duties = [*chores(settings, redis, TermPools(pool, pool)), ChoreLog(redis).chore]
         telemetry.prepare_chores({chore.name: chore.every for chore in duties})
         loops = [_lead_or_stand_by(settings, redis, stop), measure_process(checks, stop)]
         if settings.metrics_port:
@@ -77,20 +83,22 @@ async def _lead_or_stand_by(settings: Settings, redis: Redis, stop: asyncio.Even
             async with leadership(settings.database_dsn) as term:
                 if term is not None:
                     async with term_pools(settings.database_dsn, term.epoch) as pools:
-                        await _lead(term, chores(settings, redis, pools), stop)
+                        await _lead(term, chores(settings, redis, pools), ChoreLog(redis), stop)
         except StorageUnavailable as error:
             telemetry.chore_failed("leadership", error)
         await wait(stop, STAND_BY_SECONDS)
 
 
-async def _lead(term: Leadership, duties: Sequence[Chore], stop: asyncio.Event) -> None:
+async def _lead(term: Leadership, duties: Sequence[Chore], log: ChoreLog, stop: asyncio.Event) -> None:
     telemetry.leadership_changed(leads=True)
+    duties = [*duties, log.chore]
+    log.begin(duties, utc_now())
     over = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_guard(term, stop, over), name="guard")
             for chore in duties:
-                tasks.create_task(_repeat(chore, over), name=chore.name)
+                tasks.create_task(_repeat(chore, log, over), name=chore.name)
     except* _Over:
         pass
     finally:
@@ -107,18 +115,20 @@ async def _guard(term: Leadership, stop: asyncio.Event, over: asyncio.Event) -> 
         raise _Over
 
 
-async def _repeat(chore: Chore, over: asyncio.Event) -> None:
+async def _repeat(chore: Chore, log: ChoreLog, over: asyncio.Event) -> None:
     with _ending(over):
-        await poll(partial(_take_turn, chore), chore.every, over)
+        await poll(partial(_take_turn, chore, log), chore.every, over)
 
 
-async def _take_turn(chore: Chore) -> None:
+async def _take_turn(chore: Chore, log: ChoreLog) -> None:
     started = time.monotonic()
     try:
         outcome = await chore.run()
     except DependencyUnavailable as error:
+        log.failed(chore.name, error)
         telemetry.chore_failed(chore.name, error)
     else:
+        log.succeeded(chore.name)
         telemetry.chore_done(chore.name, time.monotonic() - started, outcome)
 
 

@@ -182,12 +182,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Run a store worker until `stop` is set. A defect in one of its loops ends all of them and is raised."""
     name = consumer_name()
     logging.bind(consumer=name)
-    redis = connect(settings, blocking=True)
+    # each partition writes one batch at a time; one more counts conflicts
+    pool_size = settings.stream_partitions + 1
+    redis = connect(settings, blocking=True, role="worker", database_connections=pool_size)
     try:
         pool = await until_available(
             lambda: open_pool(
                 settings.database_dsn,
-                size=settings.stream_partitions + 1,
+                size=pool_size,
                 application_name="analytics-worker",
                 same_statements=True,
             ),

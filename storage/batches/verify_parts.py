@@ -119,14 +119,14 @@ async def verify_due(
     return _by_table(found)
 
 
-async def last_success(pool: asyncpg.Pool) -> datetime | None:
+async def last_success(pool: asyncpg.Pool | Connection) -> datetime | None:
     """Return when everything that was due was compared last; None if never. Raises StorageUnavailable."""
     with translated_errors():
         moment: datetime | None = await pool.fetchval("SELECT min(last_success_at) FROM verify_results")
     return moment
 
 
-async def read_drift(pool: asyncpg.Pool) -> dict[str, int]:
+async def read_drift(pool: asyncpg.Pool | Connection) -> dict[str, int]:
     """Return the rows of each table that differed when they were compared last. Raises StorageUnavailable."""
     with translated_errors():
         return {name: rows for name, rows in await pool.fetch("SELECT table_name, drift_rows FROM verify_results")}

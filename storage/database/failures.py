@@ -28,6 +28,7 @@ _RETRIED: Final = (
 )
 _PARKED: Final = ("22", "23", "54")  # data, constraints, limits such as the depth of JSON
 _FIXES: Final = {
+    "08P01": "a pooler may refuse the settings of our connections: let it pass them on, or connect to the server",
     "25006": "Postgres accepts no writes now: default_transaction_read_only is on, or it is a standby",
     "28": "Postgres refuses the login: check user and password in DATABASE_URL, and pg_hba.conf",
     "3D000": "Postgres has no database of the name in DATABASE_URL",

@@ -32,6 +32,9 @@ _END_SECONDS: Final = 5.0
 
 SHORT_CONNECTIONS: Final = 3
 LONG_CONNECTIONS: Final = 4
+TERM_CONNECTIONS: Final = 1 + SHORT_CONNECTIONS + LONG_CONNECTIONS
+"""Maximum connections of a term, with the one that holds the lock."""
+
 _SHORT_STATEMENT: Final = timedelta(minutes=5)
 _LONG_STATEMENT: Final = timedelta(minutes=30)
 _SHORT_WAIT: Final = timedelta(seconds=30)

@@ -18,7 +18,7 @@ import asyncpg
 _HEAD_START_SECONDS: Final = 0.5
 """Time a server has to answer before the next one is tried as well."""
 
-_HOST: Final = re.compile(r"\[?(?P<name>[^\[\]]+?)\]?(?::(?P<port>[0-9]+))?")
+_HOST: Final = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<name>[^\[\]:]+))(?::(?P<port>[0-9]+))?")
 
 Attempt = Callable[[], Coroutine[Any, Any, asyncpg.Connection]]
 
@@ -50,7 +50,7 @@ def _hosts(database_url: str) -> list[tuple[str | None, int | None]]:
     if not places:
         return [(None, None)]
     found = [match for place in places.split(",") if (match := _HOST.fullmatch(place))]
-    return [(unquote(match["name"]), int(match["port"]) if match["port"] else None) for match in found]
+    return [(unquote(match["ipv6"] or match["name"]), int(match["port"]) if match["port"] else None) for match in found]
 
 
 async def _first_of(attempts: Sequence[Attempt]) -> asyncpg.Connection:

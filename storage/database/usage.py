@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 
 from storage.database.failures import translated_errors
+from storage.database.pool import Connection
 
 # without pg_read_all_stats, the transactions of other logins are invisible: the age would be too low
 _SERVER: Final = """
@@ -31,6 +32,14 @@ FROM pg_stat_user_tables AS stat
 JOIN pg_class AS root ON root.oid = coalesce(pg_partition_root(stat.relid), stat.relid)
 WHERE stat.schemaname IN ('public', 'retired')
 GROUP BY 1
+"""
+
+
+# names of applications are not hidden from any login
+_APPLICATIONS: Final = """
+SELECT application_name, count(*) AS connections FROM pg_stat_activity
+WHERE datname = current_database() AND usesysid IS NOT NULL AND pid <> pg_backend_pid()
+GROUP BY application_name ORDER BY application_name
 """
 
 
@@ -58,7 +67,7 @@ class TableUsage:
     """Share of dead rows, by the statistics of the server; 0 for an empty table."""
 
 
-async def read_server_usage(pool: asyncpg.Pool) -> ServerUsage:
+async def read_server_usage(pool: asyncpg.Pool | Connection) -> ServerUsage:
     """Return how much of the server is in use. Raises StorageUnavailable."""
     with translated_errors():
         row = await pool.fetchrow(_SERVER)
@@ -70,6 +79,13 @@ async def read_server_usage(pool: asyncpg.Pool) -> ServerUsage:
         None if oldest is None else timedelta(seconds=oldest),
         row["xid_age_ratio"],
     )
+
+
+async def read_applications(pool: asyncpg.Pool | Connection) -> dict[str, int]:
+    """Return the number of connections to the database by the name of their application. Raises StorageUnavailable."""
+    with translated_errors():
+        rows = await pool.fetch(_APPLICATIONS)
+    return {row["application_name"]: row["connections"] for row in rows}
 
 
 async def read_table_usage(pool: asyncpg.Pool) -> list[TableUsage]:
@@ -86,7 +102,7 @@ async def read_database_size(pool: asyncpg.Pool) -> int:
     return size
 
 
-async def read_time(pool: asyncpg.Pool) -> datetime:
+async def read_time(pool: asyncpg.Pool | Connection) -> datetime:
     """Return the time of the server. Raises StorageUnavailable."""
     with translated_errors():
         now: datetime = await pool.fetchval("SELECT clock_timestamp()")

@@ -134,7 +134,7 @@ async def open_jobs(pool: asyncpg.Pool) -> list[ErasureJob]:
     return [_job(row) for row in rows]
 
 
-async def open_since(pool: asyncpg.Pool) -> list[datetime]:
+async def open_since(pool: asyncpg.Pool | Connection) -> list[datetime]:
     """Return when each unfinished erasure was requested, oldest first. Raises StorageUnavailable."""
     with translated_errors():
         rows = await pool.fetch("SELECT requested_at FROM erasure_jobs WHERE state <> 'done' ORDER BY requested_at")

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from storage.database.failures import translated_errors
+from storage.database.pool import Connection
 from storage.retention.partition_weeks import AHEAD, GRACE, WEEK, partition_week
 
 
@@ -22,13 +23,13 @@ async def ensure_partitions(pool: asyncpg.Pool, now: datetime, raw_retention: ti
     return created
 
 
-async def weeks_ahead(pool: asyncpg.Pool, now: datetime) -> float:
+async def weeks_ahead(pool: asyncpg.Pool | Connection, now: datetime) -> float:
     """Return the number of weeks from `now` for which partitions exist. Raises StorageUnavailable."""
     weeks = [week for name in await partition_names(pool) if (week := partition_week(name))]
     return (max(weeks) + WEEK - now) / WEEK if weeks else 0.0
 
 
-async def partition_names(pool: asyncpg.Pool) -> list[str]:
+async def partition_names(pool: asyncpg.Pool | Connection) -> list[str]:
     """Return the names of all partitions of raw events, including partly detached ones. Raises StorageUnavailable."""
     with translated_errors():
         rows = await pool.fetch(

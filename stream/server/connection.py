@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 
 from runtime.setting_values.sentinel_url import is_sentinel_url, parse_sentinel_url
 from runtime.settings import Settings
+from stream.server.client_names import Role, client_name
 from stream.server.sentinels import primary_pool
 from stream.server.service_connection import EncryptedConnection, PlainConnection, SocketFileConnection
 from telemetry import metrics
@@ -27,8 +28,12 @@ _CONNECTION_CLASSES: Final[dict[type[AbstractConnection], type[AbstractConnectio
 }
 
 
-def connect(settings: Settings, *, blocking: bool = False) -> Redis:
+def connect(
+    settings: Settings, *, blocking: bool = False, role: Role = "command", database_connections: int = 0
+) -> Redis:
     """Return a client; does not connect. The timeout of a `blocking` client allows for reads that wait for entries.
+
+    Redis knows each connection by the role of this process and the maximum number of its connections to Postgres.
 
     The client never retries by itself: a retried append is a duplicate, and a retried read looks empty although its
     entries are pending for this consumer. Replies have the form of protocol 2; with it, the client also checks each
@@ -40,7 +45,9 @@ def connect(settings: Settings, *, blocking: bool = False) -> Redis:
         "socket_timeout": CALL_TIMEOUT_SECONDS + (LONGEST_BLOCK_SECONDS if blocking else 0),
         "socket_connect_timeout": CALL_TIMEOUT_SECONDS,
         "health_check_interval": 30,
-        "client_name": "studyin-analytics",
+        "client_name": client_name(
+            role, partitions=settings.stream_partitions, database_connections=database_connections
+        ),
     }
     url = settings.redis_dsn
     if is_sentinel_url(url):

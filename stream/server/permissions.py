@@ -11,6 +11,7 @@ from typing import Final
 
 from stream.keys import (
     API_KEYS,
+    CHORES,
     KEY_CHANGES,
     LIVE_EVENTS,
     LIVE_STATE,
@@ -106,6 +107,7 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         *_LIVE,
         _WRITE_API_KEYS,
         _WRITE_TOMBSTONES,
+        f"%W~{CHORES}",
         *_CONNECT,
         *_SCRIPTS,
         *_LOOK,
@@ -135,6 +137,7 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
     "dashboard": (
         _READ_STREAMS,
         _READ_API_KEYS,
+        f"%R~{CHORES}",
         *_READ_LIVE,
         *_CONNECT,
         *_LOOK,

@@ -110,7 +110,7 @@ async def has_its_own_login(where: DevFile) -> None:
     assert {row["usename"] for row in rows} == {login_of(role) for role in ROLES}, rows
     async with Redis.from_url(where.redis_url) as redis:
         clients = await redis.client_list()
-    ours = {client["user"] for client in clients if client["name"] == "studyin-analytics"}
+    ours = {client["user"] for client in clients if client["name"].startswith("studyin-analytics/")}
     assert ours == {"ingest", "worker", "live", "maintenance", "dashboard"}
 
 

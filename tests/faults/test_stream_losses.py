@@ -18,7 +18,7 @@ from processors.maintenance.chores import check_stream
 from runtime.settings import Settings
 from storage.batches.verify import verify_aggregates
 from storage.database.pool import Pool, open_pool
-from storage.diagnosis import check_losses
+from storage.diagnosis.contents import check_losses
 from stream.entries.continuity import find_position
 from stream.entries.lag import measure
 from stream.keys import stream_key

@@ -23,8 +23,7 @@ from schemas.catalogue import EventType
 from schemas.entry import encode
 from schemas.live import LiveEvent, message_tail, parse_message
 from storage.database.pool import open_pool
-from stream import diagnosis
-from stream.diagnosis import diagnose
+from stream.diagnosis import diagnose, partition
 from stream.entries.consumer import Consumer
 from stream.entries.lag import measure
 from stream.entries.trimmer import trim
@@ -299,10 +298,10 @@ async def test_doctor_reports_the_lag_of_live_events(
         [one] = [one for one in await diagnose(redis, 1, utc_now(), 120, "server") if one.name == "stream.0.live"]
         return one.status, one.detail
 
-    monkeypatch.setattr(diagnosis, "_LATE_SECONDS", 0.0)
+    monkeypatch.setattr(partition, "_LATE_SECONDS", 0.0)
     await append_events(redis, xp(range(3)))
     assert await found() == ("ok", "no live worker has run")
     await delivered(redis, 1)
     assert (await found())[0] == "warn"
-    monkeypatch.setattr(diagnosis, "_LATE_SECONDS", 60.0)
+    monkeypatch.setattr(partition, "_LATE_SECONDS", 60.0)
     assert (await found())[0] == "ok"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Set
 from typing import Any, Final
 
 import pytest
@@ -14,17 +14,12 @@ from runtime.clock import utc_now
 from runtime.settings import Settings
 from stream.keys import (
     API_KEYS,
-    KEY_CHANGES,
-    LIVE_STATE,
-    TIMELINE,
-    TOMBSTONES,
     UNMAPPED,
-    channel,
-    history_key,
     stream_key,
 )
 from stream.registry.unmapped import read_unmapped
 from stream.server.connection import connect
+from stream.server.permission_probes import PROBES
 from stream.server.permissions import RULES
 from tests.support.redis_users import as_user, redis_users
 
@@ -37,52 +32,28 @@ async def users(redis: Redis) -> AsyncIterator[Mapping[str, str]]:
 
 KEY: Final = stream_key(0)
 # command: the users that may run it
-COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
-    ("XADD", KEY, "*", "a", "b"): {"ingest"},
-    ("XADD", "other", "*", "a", "b"): set(),
-    ("XRANGE", KEY, "-", "+"): {"worker", "maintenance", "dashboard"},
+COMMANDS: Final[Mapping[tuple[str, ...], Set[str]]] = {
+    **PROBES,
     ("XREADGROUP", "GROUP", "live", "me", "STREAMS", KEY, ">"): {"worker", "live"},
+    ("HSET", KEY, "a", "b"): {"live", "maintenance"},
+    ("SET", KEY, "x"): {"maintenance"},
+    ("XADD", "other", "*", "a", "b"): set(),
     ("XRANGE", "other", "-", "+"): set(),
-    ("XREADGROUP", "GROUP", "store", "me", "STREAMS", KEY, ">"): {"worker", "live"},
-    ("INFO", "replication"): set(RULES),
-    ("WAITAOF", "1", "0", "0"): {"ingest"},
-    ("WAIT", "1", "0"): {"ingest"},
     ("XREAD", "STREAMS", KEY, "0"): set(),
-    ("XACK", KEY, "store", "1-1"): {"worker", "live", "maintenance"},
-    ("XAUTOCLAIM", KEY, "store", "me", "0", "0"): {"worker", "live"},
-    ("XGROUP", "CREATE", KEY, "store", "0"): {"worker", "live"},
     ("XGROUP", "DESTROY", KEY, "store"): set(),
-    ("XGROUP", "SETID", KEY, "store", "$"): {"maintenance"},
-    ("XGROUP", "DELCONSUMER", KEY, "store", "me"): {"maintenance"},
-    ("XTRIM", KEY, "MAXLEN", "0"): {"maintenance"},
-    ("XDEL", KEY, "1-1"): {"maintenance"},
     ("XSETID", KEY, "1-1"): set(),
     ("DEL", KEY): set(),
     ("UNLINK", KEY): set(),
     ("RENAME", KEY, "other"): set(),
     ("EXPIRE", KEY, "1"): set(),
     ("DUMP", KEY): set(),
-    ("GET", API_KEYS): {"ingest", "dashboard"},
-    ("SET", API_KEYS, "[]"): {"maintenance"},
-    ("GET", TOMBSTONES): {"ingest", "live", "maintenance"},
-    ("SET", TOMBSTONES, "x"): {"maintenance"},
-    ("STRLEN", TOMBSTONES): {"ingest", "live", "maintenance"},
-    ("HSET", UNMAPPED, "a", "1 1"): {"ingest"},
-    ("HGETALL", UNMAPPED): {"ingest"},
-    ("HSETNX", KEY_CHANGES, "2", "1"): {"ingest"},
     ("HSETNX", UNMAPPED, "2", "1"): set(),
-    ("HVALS", KEY_CHANGES): {"worker"},
     ("HVALS", UNMAPPED): set(),
-    ("HDEL", UNMAPPED, "a"): {"ingest"},
-    ("EXPIRE", UNMAPPED, "1"): {"ingest"},
-    ("EVAL", "return 1", "1", UNMAPPED): {"ingest"},
     ("DEL", UNMAPPED): set(),
     ("GET", UNMAPPED): set(),
     ("XADD", UNMAPPED, "*", "a", "b"): set(),
-    ("HSET", KEY, "a", "b"): {"live", "maintenance"},
     ("HGETALL", KEY): set(),
     ("EXPIRE", API_KEYS, "1"): set(),
-    ("SET", KEY, "x"): {"maintenance"},
     ("SET", "other", "x"): set(),
     ("GET", "other"): set(),
     ("KEYS", "*"): set(),
@@ -96,8 +67,6 @@ COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("DEBUG", "SLEEP", "0"): set(),
     ("SHUTDOWN",): set(),
     ("SAVE",): set(),
-    ("BGSAVE",): {"maintenance"},
-    ("BGREWRITEAOF",): {"maintenance"},
     ("MONITOR",): set(),
     ("CLIENT", "LIST"): set(),
     ("CLIENT", "KILL", "ID", "1"): set(),
@@ -105,20 +74,7 @@ COMMANDS: Final[dict[tuple[str, ...], set[str]]] = {
     ("SCRIPT", "FLUSH"): set(),
     ("FUNCTION", "LIST"): set(),
     ("PUBLISH", "channel", "x"): set(),
-    ("PUBLISH", channel("xp_earned"), "x"): {"live"},
-    ("ZADD", TIMELINE, "1", "x"): {"live"},
-    ("ZRANGEBYSCORE", TIMELINE, "0", "1"): {"maintenance", "dashboard"},
-    ("ZREM", TIMELINE, "x"): {"maintenance"},
-    ("LPUSH", history_key("xp_earned"), "x"): {"live"},
-    ("LRANGE", history_key("xp_earned"), "0", "1"): {"maintenance", "dashboard"},
-    ("LREM", history_key("xp_earned"), "0", "x"): {"maintenance"},
-    ("HSET", LIVE_STATE, "last", "1"): {"live", "maintenance"},
-    ("HGET", LIVE_STATE, "last"): {"live", "maintenance", "dashboard"},
-    ("HMGET", LIVE_STATE, "last", "floor"): {"dashboard"},
     ("HGET", "other", "last"): set(),
-    ("ZREMRANGEBYRANK", TIMELINE, "0", "1"): {"live"},
-    ("MULTI",): {"dashboard", "maintenance"},
-    ("EXEC",): {"dashboard", "maintenance"},
     ("SUBSCRIBE", "channel"): set(),
 }
 

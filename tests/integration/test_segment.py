@@ -26,7 +26,7 @@ from runtime.errors import ConfigurationError
 from runtime.settings import Settings
 from schemas.entry import decode
 from schemas.identifiers import canonical_event_id
-from stream.diagnosis import check_unmapped
+from stream.diagnosis.unmapped import check_unmapped
 from stream.keys import UNMAPPED
 from stream.registry.unmapped import KEPT, MAX_NAMES, OTHER, add_unmapped, read_unmapped
 from stream.server.connection import connect

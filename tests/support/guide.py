@@ -15,12 +15,13 @@ COMMANDS = "sh"
 
 RUN_UNTIL_STOPPED = {
     r".* haproxy -f deploy/haproxy/haproxy.cfg": "tests/faults/test_rolling_restart.py",
+    r"analytics top": "tests/integration/cli/test_top.py",
     r"analytics up": "tests/acceptance/test_up.py",
     r"analytics worker --group live": "tests/faults/test_runbook_commands.py",
 }
 """Pattern of each command that does not end by itself, and the test that runs it."""
 
-NAMES = {"analytics dlq", "analytics dlq retry", "analytics keys create", "analytics privacy"}
+NAMES = {"analytics dlq", "analytics dlq retry", "analytics keys create", "analytics privacy", "analytics worker"}
 """Mentions that name a command without its arguments."""
 
 NOT_RUN = "docker compose ps"

@@ -18,6 +18,8 @@ ANSWERS: Final[list[Answer]] = [
     Answer(r"cp deploy/.env.example ", r"^$"),
     Answer(r".* analytics migrate logins$", r"analytics_writer_login can log in"),
     Answer(r"analytics doctor$", r"ok +redis.reachable +answers"),
+    Answer(r"analytics top --once$", r"store"),
+    Answer(r"analytics top --once --json$", r"^\{"),
     Answer(r"analytics keys create ", r"\nsia_"),
     Answer(r"analytics keys list$", r"importer +events:write"),
     Answer(r"analytics keys revoke KEY_ID$", r"is revoked"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,14 @@ from telemetry.certificate import certificate_loaded, certificate_refused
 
 CHECK_INTERVAL: Final = timedelta(minutes=1)
 """Interval at which the files are read."""
+
+
+def expiry_of(chain: bytes) -> datetime:
+    """Return when the first certificate of a chain (PEM) expires. Raises ValueError."""
+    # imported with the first certificate: it takes 11 MB
+    from cryptography.x509 import load_pem_x509_certificate
+
+    return load_pem_x509_certificate(chain).not_valid_after_utc
 
 
 class Certificate:
@@ -47,9 +55,6 @@ class Certificate:
             certificate_refused(error)
 
     def _load_if_changed(self) -> None:
-        # imported with the first certificate: it takes 11 MB
-        from cryptography.x509 import load_pem_x509_certificate
-
         chain = Path(self._chain_file).read_bytes()
         digest = hashlib.sha256(chain + Path(self._key_file).read_bytes()).digest()
         if digest == self._digest:
@@ -57,6 +62,6 @@ class Certificate:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         # an encrypted key is refused: without a password OpenSSL would ask for one on the terminal
         context.load_cert_chain(self._chain_file, self._key_file, password="")
-        expires_at = load_pem_x509_certificate(chain).not_valid_after_utc
+        expires_at = expiry_of(chain)
         self.context, self._digest = context, digest
         certificate_loaded(expires_at)

@@ -28,7 +28,16 @@ WRONG_USAGE = [
     "tail --url nowhere --key k",
     "demo --rate fast",
 ]
-SERVERS_AWAY = ["migrate status", "migrate up", "migrate down base --yes", "verify", "events", "dlq list", "doctor"]
+SERVERS_AWAY = [
+    "migrate status",
+    "migrate up",
+    "migrate down base --yes",
+    "verify",
+    "events",
+    "dlq list",
+    "doctor",
+    "top --once",
+]
 
 
 def run(command: str, place: Path, **environment: str) -> tuple[int, str]:
@@ -72,6 +81,7 @@ EVERY_COMMAND = [
     "maintenance",
     "migrate status",
     "doctor",
+    "top --once",
     "verify",
     "events",
     "dlq list",

@@ -33,6 +33,8 @@ SHOWN = [
     ("privacy", "log", "--json"),
     ("doctor",),
     ("doctor", "--json"),
+    ("top", "--once", "--interval", "0.1"),
+    ("top", "--once", "--json", "--interval", "0.1"),
     ("verify",),
 ]
 

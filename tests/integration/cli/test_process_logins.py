@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-from cli.commands.doctor import check_logins
+from cli.diagnosis import check_logins
 from cli.local.dev_file import DevFile
 from cli.local.process_logins import create_database_logins, find_missing_passwords, resolve_redis_urls
 from runtime.settings import Settings

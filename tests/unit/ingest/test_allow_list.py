@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cli.commands.doctor import check_allowed_ids
+from cli.diagnosis import check_allowed_ids
 from ingest.privacy.firewall import Firewall, allow_list
 from ingest.rejection import Rejection
 from ingest.server import acceptance_policy

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from processors.balance import Balance
-from processors.maintenance.measuring_chores import clock_skew
+from runtime.clock import clock_skew
 from storage.batches.verify import Books
 from storage.losses import StreamLoss
 from stream.entries.books import StreamBooks

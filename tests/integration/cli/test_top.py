@@ -1,0 +1,192 @@
+"""`analytics top` on real servers: what it shows, what a login with few rights sees, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pty
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from runtime.settings import Settings
+from storage.database.roles import make_logins
+from stream.keys import STORE_GROUP, stream_key
+from stream.server.connection import Redis
+from tests.support.entries import append_events
+from tests.support.events import event
+from tests.support.fleet import running
+from tests.support.proxy import Fault, Proxy
+from tests.support.redis_users import as_user, redis_users
+from tests.support.terminal import Operator
+from tests.support.waiting import eventually
+
+QUICK = ("--interval", "0.1")
+
+
+async def document(settings: Settings, data_dir: Path) -> dict[str, Any]:
+    ended = await Operator(settings, data_dir).run("top", "--once", "--json", *QUICK)
+    assert ended.code == 0, ended.err
+    shown: dict[str, Any] = json.loads(ended.out)
+    return shown
+
+
+async def test_one_document_has_the_facts_of_a_running_system(
+    settings: Settings, redis: Redis, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    await append_events(redis, [event("session_start", number=number) for number in range(3)])
+    await database.execute(
+        "INSERT INTO dead_letters (stream_partition, entry_id, reason, detail, payload)"
+        " VALUES (0, '1-1', 'invalid_field', '', '{}')"
+    )
+    async with running(settings, ["worker", "maintenance"]):
+
+        async def is_settled() -> bool:
+            shown = await document(settings, tmp_path)
+            return bool(shown["redis"]["groups"][0]["settled"] == 3 and shown["redis"]["chores"])
+
+        await eventually(is_settled)
+        shown = await document(settings, tmp_path)
+    [store] = shown["redis"]["groups"]
+    assert (store["appended"], store["undelivered"], store["pending"]) == (3, 0, 0)
+    assert store["appended_per_second"] == 0
+    assert [one["role"] for one in shown["redis"]["processes"]] == ["maintenance", "worker"]
+    assert "trim_streams" in {one["name"] for one in shown["redis"]["chores"]}
+    assert [one["streams"] for one in shown["redis"]["workers"]] == [1]
+    assert shown["postgres"]["leader"] is True
+    assert shown["postgres"]["dead_letters"] == {"invalid_field": 1}
+    assert shown["postgres"]["applications"]["analytics-worker"] >= 1
+
+
+async def test_what_a_worker_has_in_hand_is_shown(settings: Settings, redis: Redis, tmp_path: Path) -> None:
+    await append_events(redis, [event("session_start", number=number) for number in range(3)])
+    await redis.xgroup_create(stream_key(0), STORE_GROUP, id="0")
+    await redis.xreadgroup(STORE_GROUP, "one", {stream_key(0): ">"}, count=2)
+    await redis.xgroup_createconsumer(stream_key(0), STORE_GROUP, b"other \xff")
+    shown = await document(settings, tmp_path)
+    worker, other = sorted(shown["redis"]["workers"], key=lambda one: -one["pending"])
+    assert other["name"] == "other \\xff"
+    assert (worker["name"], worker["group"], worker["pending"]) == ("one", "store", 2)
+    [store] = shown["redis"]["groups"]
+    assert (store["undelivered"], store["pending"]) == (1, 2)
+    assert 0 < store["oldest_pending_seconds"] <= store["lag_seconds"]
+
+
+async def test_logins_that_may_only_read_see_all_but_the_processes(
+    settings: Settings, redis: Redis, tmp_path: Path
+) -> None:
+    logins = await make_logins(settings.database_dsn, {"reader": "secret-of-the-tests"})
+    await append_events(redis, [event("session_start")])
+    async with redis_users(redis) as users:
+        shown = await document(as_user(settings, "dashboard", users, logins["reader"]), tmp_path)
+    assert shown["redis"]["processes"] is None
+    assert shown["redis"]["groups"][0]["undelivered"] == 1
+    assert shown["postgres"]["dead_letters"] == {}
+    assert shown["postgres"]["oldest_transaction_seconds"] is None
+
+
+async def test_a_frame_without_one_of_the_servers_is_3(settings: Settings, tmp_path: Path) -> None:
+    alone = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:9")})
+    ended = await Operator(alone, tmp_path).run("top", "--once", *QUICK)
+    assert ended.code == 3
+    assert "Redis  stream unavailable (connection)" in ended.out
+    assert "Dead letters  none" in ended.out
+
+
+async def test_a_database_that_was_never_migrated_is_shown_as_such(
+    settings: Settings, empty_database_url: str, tmp_path: Path
+) -> None:
+    empty = settings.model_copy(update={"database_url": SecretStr(empty_database_url)})
+    ended = await Operator(empty, tmp_path).run("top", "--once", *QUICK)
+    assert (ended.code, ended.err) == (3, "")
+    assert "Redis  memory" in ended.out
+    assert "run `analytics migrate up`" in ended.out
+
+
+async def test_json_of_a_view_that_goes_on_is_wrong_usage(settings: Settings, tmp_path: Path) -> None:
+    ended = await Operator(settings, tmp_path).run("top", "--json")
+    assert (ended.code, "--json needs --once" in ended.err) == (2, True)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    servers = {"REDIS_URL": settings.redis_dsn, "DATABASE_URL": settings.database_dsn}
+    return servers | {"ANALYTICS_ENVIRONMENT": "dev", "COLUMNS": "120"}
+
+
+@asynccontextmanager
+async def following(settings: Settings, data_dir: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, Path]]:
+    """Run `top` with its output in a file, for the block. Yields the process and the file."""
+    log = data_dir / "top.txt"
+    with log.open("wb") as stream:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "cli.main", "top", *QUICK, "--data-dir", str(data_dir)),
+            env=environment_of(settings),
+            stdout=stream,
+        )
+    try:
+        yield process, log
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_the_view_goes_on_until_a_signal_and_ends_with_0(
+    settings: Settings, tmp_path: Path, number: signal.Signals
+) -> None:
+    async with following(settings, tmp_path) as (process, log):
+        await eventually(lambda: log.read_text().count("analytics top") >= 3)
+        process.send_signal(number)
+        assert await process.wait() == 0
+    assert "Traceback" not in log.read_text()
+
+
+async def test_a_redis_that_is_lost_is_shown_and_the_view_goes_on(
+    settings: Settings, redis_url: str, tmp_path: Path
+) -> None:
+    async with Proxy(redis_url).running() as proxy:
+        through = settings.model_copy(update={"redis_url": SecretStr(proxy.url)})
+        async with following(through, tmp_path) as (process, log):
+            await eventually(lambda: "Redis  memory" in log.read_text())
+            proxy.break_down(Fault.CUT)
+            await eventually(lambda: "Redis  stream unavailable" in log.read_text())
+            await eventually(lambda: "Postgres  " in log.read_text().partition("Redis  stream unavailable")[2])
+            proxy.heal()
+            shown = log.read_text().count("Redis  memory")
+            await eventually(lambda: log.read_text().count("Redis  memory") > shown)
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 0
+
+
+async def test_a_terminal_shows_one_frame_in_place_of_the_other(settings: Settings, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli.main", "top", *QUICK, "--data-dir", str(tmp_path)),
+        env=environment_of(settings) | {"TERM": "xterm"},
+        stdout=theirs,
+    )
+    os.close(theirs)
+    os.set_blocking(ours, False)
+    shown = b""
+
+    def shows(*words: bytes) -> bool:
+        nonlocal shown
+        with contextlib.suppress(OSError):
+            shown += os.read(ours, 65_536)
+        return all(word in shown for word in words)
+
+    await eventually(lambda: shows(b"\x1b[?1049h", b"Dead letters"))
+    process.send_signal(signal.SIGINT)
+    await eventually(lambda: shows(b"\x1b[?1049l"))
+    assert await process.wait() == 0
+    os.close(ours)
