@@ -37,6 +37,8 @@ _SETTINGS = {
     "wal_recycle": "off",
     # slow statements are logged without their values
     "log_parameter_max_length": "0",
+    # an error is logged without its detail, which may be the row that was refused
+    "log_error_verbosity": "terse",
     "random_page_cost": "1.1",
     "jit": "off",
     "timezone": "UTC",
