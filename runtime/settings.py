@@ -153,7 +153,7 @@ class Settings(BaseSettings):
         11, ge=1, description="Minimum group size. Figures about fewer learners are suppressed."
     )
     summary_refresh_seconds: float = Field(
-        60, gt=0, description="Seconds between two refreshes of `hourly_analytics_summary`."
+        60, gt=0, le=86_400, description="Seconds between two refreshes of `hourly_analytics_summary`."
     )
     verify_hour: int = Field(
         3, ge=-1, le=23, description="Hour of the day (UTC) from which maintenance verifies the aggregates. -1: never."

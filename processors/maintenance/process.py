@@ -23,6 +23,7 @@ from runtime.errors import DependencyUnavailable, StorageUnavailable
 from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.polling import poll
 from runtime.settings import Settings
+from storage.database.failures import confined_refusals
 from storage.database.health import ping as ping_storage
 from storage.database.leadership import TERM_CONNECTIONS, Leadership, TermPools, leadership, term_pools
 from storage.database.pool import open_pool
@@ -111,6 +112,7 @@ async def _guard(term: Leadership, stop: asyncio.Event, over: asyncio.Event) -> 
             while not (over.is_set() or await wait(stop, STAND_BY_SECONDS)):
                 await term.confirm()
         except StorageUnavailable as error:
+            telemetry.chore_failed("leadership", error)
             raise _Over from error
         raise _Over
 
@@ -123,7 +125,8 @@ async def _repeat(chore: Chore, log: ChoreLog, over: asyncio.Event) -> None:
 async def _take_turn(chore: Chore, log: ChoreLog) -> None:
     started = time.monotonic()
     try:
-        outcome = await chore.run()
+        with confined_refusals():
+            outcome = await chore.run()
     except DependencyUnavailable as error:
         log.failed(chore.name, error)
         telemetry.chore_failed(chore.name, error)

@@ -55,6 +55,10 @@ SET {", ".join(f"{name} = EXCLUDED.{name}" for name in (*_COUNTS, "active_users"
 
 _PUBLISH: Final = "REFRESH MATERIALIZED VIEW CONCURRENTLY hourly_analytics_summary"
 
+# a view without content, as an operator may leave it, cannot be refreshed concurrently
+_IS_FILLED: Final = "SELECT relispopulated FROM pg_class WHERE oid = 'hourly_analytics_summary'::regclass"
+_FILL: Final = "REFRESH MATERIALIZED VIEW hourly_analytics_summary"
+
 
 async def refresh(pool: asyncpg.Pool) -> None:
     """Bring `hourly_analytics_summary` up to date. Readers see the old rows until it is done.
@@ -66,4 +70,4 @@ async def refresh(pool: asyncpg.Pool) -> None:
             # an erasure must not remove active users between the snapshot of this statement and its commit
             await connection.execute(f"SELECT pg_advisory_xact_lock_shared({BATCH_LOCK})")
             await connection.execute(_REFRESH)
-        await pool.execute(_PUBLISH)
+        await pool.execute(_PUBLISH if await pool.fetchval(_IS_FILLED) else _FILL)

@@ -25,6 +25,7 @@ SHARES: Final = 32
 
 _DAY: Final = timedelta(days=1)
 _OPEN_DAYS: Final = 2
+_LONGEST_RUN: Final = _DAY
 
 
 class Part(NamedTuple):
@@ -105,7 +106,8 @@ async def verify_due(
     `raw_reach` is the age of the oldest raw events. An interrupted run continues with the next call. Reads the raw
     events of the parts. Raises StorageUnavailable.
     """
-    cutoff = expiry_cutoff(now, system_metrics_retention)
+    # rows that expire before the run ends may be removed meanwhile
+    cutoff = expiry_cutoff(now + _LONGEST_RUN, system_metrics_retention)
     first, today = (now - raw_reach).date(), now.date()
     found: list[TableDrift] = []
     with translated_errors():
@@ -124,6 +126,13 @@ async def last_success(pool: asyncpg.Pool | Connection) -> datetime | None:
     with translated_errors():
         moment: datetime | None = await pool.fetchval("SELECT min(last_success_at) FROM verify_results")
     return moment
+
+
+async def has_begun(pool: asyncpg.Pool) -> bool:
+    """Return whether any part was ever compared. Raises StorageUnavailable."""
+    with translated_errors():
+        begun: bool = await pool.fetchval("SELECT EXISTS (SELECT FROM verified_parts)")
+    return begun
 
 
 async def read_drift(pool: asyncpg.Pool | Connection) -> dict[str, int]:

@@ -66,6 +66,20 @@ def translated_errors() -> Iterator[None]:
         raise StorageUnavailable("connection", f"Postgres cannot be reached at DATABASE_URL ({cause})") from error
 
 
+@contextlib.contextmanager
+def confined_refusals() -> Iterator[None]:
+    """Raise StorageUnavailable for every error with which Postgres refuses a statement of the block, listed or not.
+
+    For work whose failure must not stop the other work of its process.
+    """
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        raise StorageUnavailable("refused", f"{_word(error)} ({error.sqlstate})") from error
+    except EventRejected as error:
+        raise StorageUnavailable("refused", f"{error.detail} ({error.code})") from error
+
+
 def _translated(error: asyncpg.PostgresError) -> Exception:
     state = error.sqlstate or ""
     if state == _CHECK_VIOLATION and error.constraint_name is None:

@@ -13,13 +13,14 @@ from alembic.util import CommandError
 
 import migrations
 from runtime.errors import ConfigurationError
+from storage.database.pool import CONNECT_TIMEOUT
 from storage.database.primary import connect_to_primary
 
 
 def _config(database_url: str) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    config.attributes["connect"] = partial(connect_to_primary, database_url)
+    config.attributes["connect"] = partial(connect_to_primary, database_url, timeout=CONNECT_TIMEOUT.total_seconds())
     return config
 
 

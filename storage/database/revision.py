@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import migrations
-from storage.database.pool import Connection
+from storage.database.pool import CONNECT_TIMEOUT, Connection
 from storage.database.primary import connect_to_primary
 
 
@@ -17,7 +17,7 @@ def head_revision() -> str:
 
 async def current_revision(database_url: str) -> str | None:
     """Return the revision of the database; None if it was never migrated. Raises errors of asyncpg."""
-    connection = await connect_to_primary(database_url)
+    connection = await connect_to_primary(database_url, timeout=CONNECT_TIMEOUT.total_seconds())
     try:
         return await revision_of(connection)
     finally:

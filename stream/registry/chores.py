@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 from redis.asyncio import Redis
 
 from stream.keys import CHORES
@@ -23,12 +23,12 @@ class ChoreRecord(BaseModel):
     """The last runs of a chore."""
 
     name: str
-    every: timedelta
+    every: timedelta = Field(le=timedelta(days=1))
     """Time between the end of a run and the next one."""
-    since: datetime
+    since: AwareDatetime
     """When this process began to lead."""
-    succeeded_at: datetime | None = None
-    failed_at: datetime | None = None
+    succeeded_at: AwareDatetime | None = None
+    failed_at: AwareDatetime | None = None
     error: str = ""
     """Reason of the last failure."""
 

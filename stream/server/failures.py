@@ -29,6 +29,7 @@ _WORDS: Final = {
     "UNBLOCKED": "unblocked",
 }
 _NO_GROUP: Final = "NOGROUP"
+_NO_DATABASE: Final = "DB index is out of range"
 
 
 class GroupMissing(StreamUnavailable):
@@ -52,6 +53,8 @@ def translated_errors() -> Iterator[None]:
         cause = type(error).__name__
         detail = cause if _reason(error) else f"Redis cannot be reached at REDIS_URL ({cause})"
         raise StreamUnavailable(_reason(error) or "connection", detail) from error
+    except exceptions.InvalidResponse as error:
+        raise StreamUnavailable("not_redis", "what answers at REDIS_URL is not Redis") from error
     except exceptions.ResponseError as error:
         translated = _refusal(error)
         if translated is None:
@@ -84,6 +87,8 @@ def is_rewrite_in_progress(error: exceptions.ResponseError) -> bool:
 def _refusal(error: exceptions.ResponseError) -> StreamUnavailable | None:
     if str(error).startswith(_NO_GROUP):
         return GroupMissing("no_group")
+    if _NO_DATABASE in str(error):
+        return StreamUnavailable("no_database", "Redis has no database of the number in REDIS_URL")
     reason = _reason(error)
     return StreamUnavailable(reason) if reason else None
 

@@ -19,6 +19,7 @@ from cli.local.embedded.binaries import find_postgres
 from cli.local.embedded.postgres import Postgres
 from processors.maintenance.erasure import carry_out
 from processors.maintenance.tombstones import TombstonePublisher
+from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from storage.database.migrate import upgrade
@@ -152,7 +153,7 @@ async def test_a_lost_cluster_comes_back_whole_from_copy_archive_and_stream(clus
     await store(cluster.settings, redis, LATEST, COPIED + ARCHIVED)
 
     cluster.lose()
-    cluster.run(PUT_BACK)
+    cluster.run(PUT_BACK, DAY=f"{utc_now():%Y-%m-%d}")
     cluster.start()
     assert ids(COPIED + ARCHIVED) <= await stored(cluster.settings) < ids(TRAFFIC)
 
@@ -177,7 +178,7 @@ async def test_a_mistake_is_undone_and_an_erasure_after_the_moment_is_repeated(c
     await archive(cluster.settings)
 
     cluster.lose()
-    cluster.run(PUT_BACK)
+    cluster.run(PUT_BACK, DAY=f"{utc_now():%Y-%m-%d}")
     cluster.run(TO_A_MOMENT, MOMENT=moment.isoformat(sep=" "))
     cluster.start()
     await store(cluster.settings, redis, LATEST, COPIED + ARCHIVED)

@@ -137,3 +137,10 @@ async def test_the_view_is_refreshed_by_the_release_before_until_this_one_fills_
     assert await active(pool) == [3]
     await hourly_summary.refresh(pool)
     assert await summary(pool) == shown
+
+
+async def test_a_view_without_content_is_filled_again(pool: Pool) -> None:
+    await store(pool, activity(0, 5, 3))
+    await pool.execute("REFRESH MATERIALIZED VIEW hourly_analytics_summary WITH NO DATA")
+    await hourly_summary.refresh(pool)
+    assert await active(pool) == [3]

@@ -128,11 +128,26 @@ async def test_a_chore_that_fails_instead_of_being_cancelled_does_not_keep_the_p
         await started.wait()
 
 
-async def test_a_defect_ends_the_process_and_frees_the_lock(settings: Settings, database: asyncpg.Connection) -> None:
+async def test_a_statement_that_postgres_refuses_fails_one_chore_and_not_the_others(
+    settings: Settings, database: asyncpg.Connection
+) -> None:
     await database.execute("ALTER TABLE settled_entries RENAME COLUMN settled_at TO renamed")
+    refused, others = ("prune_ledger",), tuple(name for name in OF_POSTGRES if name != "prune_ledger")
+    failed, done = turns(refused, "failed"), turns(others, "ok")
+    async with maintained(settings):
+        await eventually(lambda: grown(refused, "failed", failed) and grown(others, "ok", done))
+
+
+async def test_a_defect_ends_the_process_and_frees_the_lock(
+    settings: Settings, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(maintenance, "chores", lambda *_: [Chore("trim_streams", timedelta(hours=1), broken)])
     with pytest.raises(ExceptionGroup) as ended:
         await maintenance.run(settings, asyncio.Event())
-    assert ended.group_contains(asyncpg.UndefinedColumnError)
+    assert ended.group_contains(ZeroDivisionError)
     await eventually(lambda: _is_free(database))
 
 

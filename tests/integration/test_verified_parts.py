@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -21,7 +22,7 @@ from storage.batches.verify import TableDrift, expiry_cutoff, verify_aggregates
 from storage.batches.verify_parts import SHARES, Part, day_part, learners_part, verify_due, verify_part
 from storage.batches.writer import BatchWriter
 from storage.database.pool import Pool, open_pool
-from storage.retention.removal import drop_expired
+from storage.retention.removal import drop_expired, prune_system_metrics
 from tests.support.events import COMPLETE, NOW, event, learner
 from tests.support.terminal import Operator
 
@@ -147,3 +148,22 @@ async def test_the_command_compares_everything_unless_it_is_asked_for_what_is_ne
         found[choice] = (await operator.run("verify", choice, "--json")).document()["drift"]
     assert found["--new"] == 0
     assert found["--json"] == found["--all"] > 0
+
+
+async def test_rows_that_expire_during_a_run_are_no_drift(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = NOW.replace(minute=40)
+    hour = now.replace(minute=0) - MONTH
+    expiring = []
+    for minute in range(5, 50, 5):
+        moment = hour + timedelta(minutes=minute)
+        one = event("api_request", COMPLETE["api_request"], number=9_000 + minute, occurred_at=moment)
+        expiring.append(ReceivedEvent(f"9{minute}-0", encode(one)))
+    await BatchWriter(pool, 0).write(0, expiring, [])
+    compare_part = verify_parts.verify_part
+
+    async def compare_after_pruning(*arguments: Any) -> list[TableDrift]:
+        await prune_system_metrics(pool, now + timedelta(minutes=25), MONTH)
+        return await compare_part(*arguments)
+
+    monkeypatch.setattr(verify_parts, "verify_part", compare_after_pruning)
+    assert all(drift.is_clean for drift in await verify_due(pool, now, now, QUARTER, MONTH))

@@ -33,6 +33,11 @@ def test_it_is_due_once_a_night(last: datetime | None, now: datetime, hour: int,
     assert due_since(last, now, hour) == expected
 
 
+def test_a_first_one_that_was_interrupted_is_due_until_it_has_succeeded() -> None:
+    assert due_since(None, NIGHT + 9 * HOUR, 3, begun=True) == NIGHT
+    assert due_since(None, NIGHT + 9 * HOUR, -1, begun=True) is None
+
+
 def names(verified: dict[str, Verified], since: datetime = NIGHT) -> list[str]:
     return [part.name for part in due_parts(verified, FIRST, NIGHT.date(), since)]
 

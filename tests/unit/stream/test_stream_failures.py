@@ -53,6 +53,8 @@ def translated(error: Exception) -> StreamUnavailable:
         (exceptions.AuthenticationError("invalid username-password pair"), "not_authenticated"),
         (exceptions.TimeoutError("Timeout reading from socket"), "timeout"),
         (exceptions.ConnectionError("Connection closed by server."), "connection"),
+        (exceptions.InvalidResponse("Protocol error, got 'H' as reply type byte"), "not_redis"),
+        (exceptions.ResponseError("DB index is out of range"), "no_database"),
         (MasterNotFoundError("No master found for 'mymaster'"), "no_primary"),
         (ConnectionResetError(), "connection"),
     ],
