@@ -101,7 +101,7 @@ async def test_a_difference_is_found_in_its_part_and_is_gone_after_a_rebuild(
     await database.execute(
         "UPDATE daily_activity_summary SET xp_earned = xp_earned + 1 WHERE activity_date = $1", NOW.date() - 5 * DAY
     )
-    await database.execute("DELETE FROM hourly_event_counts WHERE hour >= $1", NOW - timedelta(minutes=59))
+    await database.execute("DELETE FROM hourly_event_counts WHERE hour = $1", NOW.replace(minute=0, second=0))
     later = datetime.now(UTC)
     assert await verified(pool, later) == ["hourly_event_counts"]
     assert await results(pool) == {"hourly_event_counts": 1}
