@@ -56,7 +56,7 @@ def create_app(services: Services, drain: asyncio.Event) -> ASGIApp:
     routes = [
         *(question_route(question, services) for question in QUESTIONS),
         Route(SOCKET_PATH, ("GET",), require_upgrade),
-        *status_routes(Role.DASHBOARD, services.checks, drain=drain),
+        *status_routes(Role.DASHBOARD, services.readiness, drain=drain),
         *documentation_routes(document),
         *(_page_routes() if services.shows_page else ()),
     ]

@@ -10,7 +10,7 @@ from stream.entries.lag import GroupLag
 from telemetry.health import Check
 
 
-def readiness(
+def readiness_checks(
     answers: Answers,
     head_revision: str,
     ping: Callable[[], Awaitable[str]],

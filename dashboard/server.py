@@ -16,7 +16,7 @@ from dashboard.answers.levels import LevelCurve
 from dashboard.app import create_app
 from dashboard.audit import AuditTrail
 from dashboard.freshness import Freshness
-from dashboard.health import readiness
+from dashboard.health import readiness_checks
 from dashboard.live.hub import Hub
 from dashboard.live.subscriber_limits import SubscriberLimits
 from dashboard.platform_health import PlatformHealth
@@ -38,7 +38,7 @@ from stream.server.health import primary
 from telemetry import internal_events as telemetry
 from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_process
-from telemetry.health import Check
+from telemetry.health import Check, Readiness
 from telemetry.process_facts import measure_process
 from web.credentials import configured_keys
 from web.server.http_server import serve_http
@@ -76,7 +76,7 @@ async def serve(settings: Settings) -> None:
                 services.live.run(stop),
                 services.live.drain(shutdown),
                 *(follow(stop) for follow in services.followers),
-                measure_process(services.checks, stop, shutdown.drain),
+                measure_process(services.readiness, stop, shutdown.drain),
             )
     telemetry.process_stopped(_NAME)
 
@@ -154,10 +154,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             session_timeout=timedelta(minutes=settings.session_timeout_minutes),
             system_metrics_retention=settings.system_metrics_retention,
             min_group_size=settings.min_group_size,
-            checks=[
-                *readiness(answers, head_revision(), ping_redis, lags),
-                *([Check("learner_keys", key_set.check)] if key_set else []),
-            ],
+            readiness=Readiness(
+                [
+                    *readiness_checks(answers, head_revision(), ping_redis, lags),
+                    *([Check("learner_keys", key_set.check)] if key_set else []),
+                ]
+            ),
             clock=utc_now,
             cors_origins=settings.cors_origins,
             shows_page=settings.environment == "dev",

@@ -20,7 +20,7 @@ from schemas.accepted import AcceptedEvent
 from storage.answers.aggregates import LearnerRecord, SystemRecord
 from storage.answers.event_search import EventPosition, EventSearch
 from storage.privacy.audit import AuditEntry
-from telemetry.health import Check
+from telemetry.health import Readiness
 
 
 class Aggregates(Protocol):
@@ -70,8 +70,8 @@ class Services:
     """Retention of API health."""
     min_group_size: int
     """Minimum group size. Figures about fewer learners are suppressed."""
-    checks: Sequence[Check]
-    """Checks of `/readyz`."""
+    readiness: Readiness
+    """Answers `/readyz`."""
     clock: Callable[[], datetime]
     cors_origins: Sequence[str]
     """Origins whose pages may read answers."""

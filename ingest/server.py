@@ -33,7 +33,7 @@ from stream.server.load import measure_load
 from telemetry import internal_events as telemetry
 from telemetry.connections import ConnectionMetrics
 from telemetry.exposition import publish_process
-from telemetry.health import Check
+from telemetry.health import Check, Readiness
 from telemetry.process_facts import measure_process
 from telemetry.roles import Role
 from web.credentials import AccessKeys, configured_keys
@@ -59,7 +59,8 @@ async def serve(settings: Settings) -> None:
         keys = configured_keys(settings)
         policy = acceptance_policy(settings)
         unmapped = open_unmapped(redis)
-        app = create_app(settings, redis, shutdown.drain, gauge, keys, policy, unmapped)
+        readiness = open_readiness(settings, redis)
+        app = create_app(settings, redis, shutdown.drain, gauge, keys, policy, unmapped, readiness)
         await gauge.sample()
         telemetry.process_started(Role.INGEST, publish_process(settings))
         try:
@@ -73,7 +74,7 @@ async def serve(settings: Settings) -> None:
                     observer=ConnectionMetrics(),
                 ),
                 gauge.run(stop),
-                measure_process(readiness(settings, redis), stop, shutdown.drain),
+                measure_process(readiness, stop, shutdown.drain),
                 unmapped.run(stop),
                 KeySync(redis, keys).run(stop),
                 TombstoneSync(redis, policy.pseudonyms.renew).run(stop),
@@ -83,12 +84,12 @@ async def serve(settings: Settings) -> None:
             telemetry.process_stopped(Role.INGEST)
 
 
-def readiness(settings: Settings, redis: Redis) -> list[Check]:
-    """Return the checks of `/readyz`."""
+def open_readiness(settings: Settings, redis: Redis) -> Readiness:
+    """Return the readiness of ingest, with no check passed yet."""
     checks = [Check("redis", lambda: primary(redis))]
     if settings.needs_append_only_file:
         checks.append(Check("append_only_file", lambda: append_only_file(redis)))
-    return checks
+    return Readiness(checks)
 
 
 def acceptance_policy(settings: Settings) -> AcceptancePolicy:
@@ -123,6 +124,7 @@ def create_app(
     keys: AccessKeys | None = None,
     policy: AcceptancePolicy | None = None,
     unmapped: UnmappedNames | None = None,
+    readiness: Readiness | None = None,
 ) -> ASGIApp:
     """Return the application. Its readiness ends when `drain` is set. Sends nothing to Redis yet.
 
@@ -147,7 +149,7 @@ def create_app(
     return build_application(
         [
             *routes,
-            *status_routes(Role.INGEST, readiness(settings, redis), drain=drain, is_counted=False),
+            *status_routes(Role.INGEST, readiness or open_readiness(settings, redis), drain=drain, is_counted=False),
             *documentation_routes(document, is_counted=False),
         ]
     )

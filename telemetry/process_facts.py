@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 from runtime.lifecycle import run_until_stopped, wait
 from runtime.polling import poll
 from telemetry import metrics
-from telemetry.health import Check, Readiness
+from telemetry.health import Readiness
 
 READINESS_INTERVAL: Final = timedelta(seconds=5)
 _SAMPLE_SECONDS: Final = 0.5
 
 
-async def measure_process(checks: Sequence[Check], stop: asyncio.Event, drain: asyncio.Event | None = None) -> None:
+async def measure_process(readiness: Readiness, stop: asyncio.Event, drain: asyncio.Event | None = None) -> None:
     """Export the readiness of this process and the delay of its event loop until `stop` is set.
 
     A process that drains is not ready.
     """
-    await asyncio.gather(_measure_readiness(Readiness(checks), stop, drain or stop), _measure_delay(stop))
+    await asyncio.gather(_measure_readiness(readiness, stop, drain or stop), _measure_delay(stop))
 
 
 async def _measure_readiness(readiness: Readiness, stop: asyncio.Event, drain: asyncio.Event) -> None:

@@ -15,6 +15,7 @@ import redis
 from cli.local.embedded.postgres import Postgres
 from cli.local.embedded.valkey import Valkey
 from runtime.settings import Settings
+from storage.database.pool import Pool, open_pool
 from stream.server.connection import Redis, connect
 from tests.cases.case import REPORTED
 from tests.support import access, databases, services, tools
@@ -133,6 +134,14 @@ async def database(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(settings.database_dsn)
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+async def pool(settings: Settings) -> AsyncIterator[Pool]:
+    """A pool of this test's database, opened as our processes do."""
+    pool = await open_pool(settings.database_dsn, size=4, application_name="tests")
+    yield pool
+    await pool.close()
 
 
 @pytest.fixture

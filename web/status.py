@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -11,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from telemetry.exposition import render
-from telemetry.health import Check, CheckResult, HealthReport, Readiness
+from telemetry.health import CheckResult, HealthReport, Readiness
 from telemetry.roles import Role, registry_of
 from web.middleware import RequestContextMiddleware
 from web.reply import Reply
@@ -20,9 +19,8 @@ from web.routing import READ, Route, Router
 _NO_STORE: Final = {"cache-control": "no-store"}
 
 
-def status_routes(role: Role, checks: Sequence[Check], *, drain: asyncio.Event, is_counted: bool = True) -> list[Route]:
-    """Return the three routes. A process is ready when each check has passed once and `drain` is not set."""
-    readiness = Readiness(checks)
+def status_routes(role: Role, readiness: Readiness, *, drain: asyncio.Event, is_counted: bool = True) -> list[Route]:
+    """Return the three routes. A process is ready when each of its checks has passed once and `drain` is not set."""
     registry = registry_of(role)
 
     async def livez(_request: Request) -> Reply:
@@ -44,9 +42,9 @@ def status_routes(role: Role, checks: Sequence[Check], *, drain: asyncio.Event, 
     return [Route(path, READ, endpoint, is_counted=is_counted) for path, endpoint in endpoints.items()]
 
 
-def status_application(role: Role, checks: Sequence[Check], *, stop: asyncio.Event) -> ASGIApp:
+def status_application(role: Role, readiness: Readiness, *, stop: asyncio.Event) -> ASGIApp:
     """Return an application with the status routes only, for processes that serve nothing else."""
-    router = Router(status_routes(role, checks, drain=stop, is_counted=False))
+    router = Router(status_routes(role, readiness, drain=stop, is_counted=False))
     return RequestContextMiddleware(router, {"x-content-type-options": "nosniff"}, _count_nothing)
 
 

@@ -38,7 +38,7 @@ from stream.server.health import primary
 from telemetry import internal_events as telemetry
 from telemetry import logging
 from telemetry.exposition import publish_process
-from telemetry.health import Check
+from telemetry.health import Check, Readiness
 from telemetry.labels import LiveResult
 from telemetry.process_facts import measure_process
 from telemetry.roles import Role
@@ -185,14 +185,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     try:
         with contextlib.suppress(StreamUnavailable):
             erased.renew(await until_available(partial(known_tombstones, redis), stop))
-        checks = [Check("redis", lambda: primary(redis))]
-        loops = [TombstoneSync(redis, erased.renew).run(stop), measure_process(checks, stop)]
+        readiness = Readiness([Check("redis", lambda: primary(redis))])
+        loops = [TombstoneSync(redis, erased.renew).run(stop), measure_process(readiness, stop)]
         for partition in range(settings.stream_partitions):
             consumer = Consumer(redis, partition, LIVE_GROUP, name, claim_idle_seconds=CLAIM_IDLE_SECONDS)
             outlet = Publisher(redis, partition, settings.live_history_events, settings.live_timeline_events)
             loops.append(LiveWorker(consumer, outlet, erased).run(stop))
         if settings.metrics_port:
-            status = status_application(Role.LIVE_WORKER, checks, stop=stop)
+            status = status_application(Role.LIVE_WORKER, readiness, stop=stop)
             loops.append(serve_http(status, status_listener(settings), stop))
         telemetry.process_started(Role.LIVE_WORKER, publish_process(settings))
         await run_together(stop, *loops)

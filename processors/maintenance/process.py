@@ -31,7 +31,7 @@ from stream.server.connection import Redis, connect
 from stream.server.health import primary
 from telemetry import internal_events as telemetry
 from telemetry.exposition import publish_process
-from telemetry.health import Check
+from telemetry.health import Check, Readiness
 from telemetry.process_facts import measure_process
 from telemetry.roles import Role
 from web.server.http_server import serve_http
@@ -61,14 +61,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     pool = await open_pool(
         settings.database_dsn, size=_HEALTH_CONNECTIONS, application_name="analytics-maintenance", lazy=True
     )
-    checks = [Check("redis", lambda: primary(redis)), Check("postgres", lambda: ping_storage(pool))]
+    readiness = Readiness([Check("redis", lambda: primary(redis)), Check("postgres", lambda: ping_storage(pool))])
     try:
         # names and intervals alone: each term has its own chores
         duties = [*chores(settings, redis, TermPools(pool, pool)), ChoreLog(redis).chore]
         telemetry.prepare_chores({chore.name: chore.every for chore in duties})
-        loops = [_lead_or_stand_by(settings, redis, stop), measure_process(checks, stop)]
+        loops = [_lead_or_stand_by(settings, redis, stop), measure_process(readiness, stop)]
         if settings.metrics_port:
-            status = status_application(Role.MAINTENANCE, checks, stop=stop)
+            status = status_application(Role.MAINTENANCE, readiness, stop=stop)
             loops.append(serve_http(status, status_listener(settings), stop))
         telemetry.process_started(Role.MAINTENANCE, publish_process(settings))
         await run_together(stop, *loops)

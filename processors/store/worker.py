@@ -43,7 +43,7 @@ from stream.server.health import primary
 from telemetry import internal_events as telemetry
 from telemetry import logging
 from telemetry.exposition import publish_process
-from telemetry.health import Check
+from telemetry.health import Check, Readiness
 from telemetry.labels import BatchStage
 from telemetry.process_facts import measure_process
 from telemetry.roles import Role
@@ -204,15 +204,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     limits = BreakerPolicy(
         settings.dead_letter_max_ratio, settings.dead_letter_max_consecutive, settings.dead_letter_window
     )
-    checks = [Check("redis", lambda: primary(redis)), Check("postgres", lambda: ping_storage(pool))]
+    readiness = Readiness([Check("redis", lambda: primary(redis)), Check("postgres", lambda: ping_storage(pool))])
     try:
-        loops = [conflicts.run(stop), measure_process(checks, stop)]
+        loops = [conflicts.run(stop), measure_process(readiness, stop)]
         for partition in range(settings.stream_partitions):
             consumer = Consumer(redis, partition, STORE_GROUP, name, claim_idle_seconds=settings.claim_idle_seconds)
             isolating = PoisonIsolatingWriter(writer, partition, stop, Breaker(limits))
             loops.append(PartitionWorker(consumer, isolating, policy, settings.raw_retention).run(stop))
         if settings.metrics_port:
-            status = status_application(Role.WORKER, checks, stop=stop)
+            status = status_application(Role.WORKER, readiness, stop=stop)
             loops.append(serve_http(status, status_listener(settings), stop))
         telemetry.process_started(Role.WORKER, publish_process(settings))
         await run_together(stop, *loops)

@@ -19,7 +19,7 @@ import asyncpg
 from runtime.errors import StorageUnavailable
 from storage.database.failures import translated_errors
 from storage.database.fenced_pool import FencedPool
-from storage.database.locks import LEADER_LOCK
+from storage.database.locks import LEADER_LOCK, LEADER_LOCK_ROW
 from storage.database.pool import CONNECT_TIMEOUT, Connection, session_settings
 from storage.database.primary import connect_to_primary, refuses_writes
 
@@ -41,10 +41,7 @@ _SHORT_WAIT: Final = timedelta(seconds=30)
 
 # behind a pooler that gives each transaction another session, the lock would belong to a session of other clients
 _HOLDS: Final = f"""
-SELECT count(*) > 0 FROM pg_locks
-WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
-AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-AND (classid::bigint << 32 | objid::bigint) = {LEADER_LOCK} AND objsubid = 1
+SELECT EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND {LEADER_LOCK_ROW})
 """
 
 _BEGIN: Final = "UPDATE maintenance_epoch SET epoch = epoch + 1, began_at = now() RETURNING epoch"

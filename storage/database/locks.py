@@ -13,6 +13,13 @@ BATCH_LOCK: Final = 7_205_759_403_792_793_602
 LEADER_LOCK: Final = 7_205_759_403_792_793_603
 """Held by the session of the leading maintenance process."""
 
+LEADER_LOCK_ROW: Final = f"""
+locktype = 'advisory' AND granted AND objsubid = 1
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND (classid::bigint << 32 | objid::bigint) = {LEADER_LOCK}
+"""
+"""SQL condition for the row of `pg_locks` of the session that holds it."""
+
 REMOVAL_LOCK: Final = 7_205_759_403_792_793_604
 """Held by a session while a partition is removed, which takes several transactions."""
 

@@ -8,19 +8,12 @@ import asyncpg
 
 from runtime.diagnosis import Finding, check
 from storage.database.failures import translated_errors
-from storage.database.locks import LEADER_LOCK
+from storage.database.locks import LEADER_LOCK_ROW
 from storage.database.pool import Connection
 
 _WEEKS_AHEAD: Final = 2
 
-_IS_LED: Final = f"""
-SELECT EXISTS (
-    SELECT FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND objsubid = 1
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND (classid::bigint << 32 | objid::bigint) = {LEADER_LOCK}
-)
-"""
+_IS_LED: Final = f"SELECT EXISTS (SELECT FROM pg_locks WHERE {LEADER_LOCK_ROW})"
 
 
 async def is_led(connection: asyncpg.Pool | Connection) -> bool:

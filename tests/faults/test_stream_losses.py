@@ -17,7 +17,7 @@ from processors.balance import Balance, read_balances
 from processors.maintenance.chores import check_stream
 from runtime.settings import Settings
 from storage.batches.verify import verify_aggregates
-from storage.database.pool import Pool, open_pool
+from storage.database.pool import Pool
 from storage.diagnosis.contents import check_losses
 from stream.entries.continuity import find_position
 from stream.entries.lag import measure
@@ -29,13 +29,6 @@ from tests.support.events import NOW, event
 from tests.support.replication import follow, pair
 from tests.support.waiting import eventually
 from tests.support.working import working
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.database_dsn, size=2, application_name="tests")
-    yield pool
-    await pool.close()
 
 
 @asynccontextmanager

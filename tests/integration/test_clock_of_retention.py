@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,18 +12,11 @@ from runtime.settings import Settings
 from schemas.entry import encode
 from storage.batches.batch import ReceivedEvent
 from storage.batches.writer import BatchWriter
-from storage.database.pool import Pool, open_pool
+from storage.database.pool import Pool
 from storage.retention.horizon import read_horizon
 from tests.support.events import event
 
 AHEAD = timedelta(days=150)
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.database_dsn, size=2, application_name="tests")
-    yield pool
-    await pool.close()
 
 
 async def test_a_clock_that_is_ahead_removes_no_event(

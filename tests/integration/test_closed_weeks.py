@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import asyncpg
-import pytest
 
-from runtime.settings import Settings
 from schemas.entry import encode
 from storage.batches.batch import ReceivedEvent
 from storage.batches.rollups import RETIRED, ROLLUPS
 from storage.batches.writer import BatchWriter
-from storage.database.pool import Pool, open_pool
+from storage.database.pool import Pool
 from storage.retention.closed_weeks import freeze_closed_weeks
 from storage.retention.partitions import ensure_partitions
 from storage.retention.removal import drop_expired
@@ -24,13 +21,6 @@ MONTH = timedelta(days=30)
 
 OPTIONS = "SELECT reloptions FROM pg_class WHERE oid = $1::text::regclass"
 PARTITION = "SELECT tableoid::regclass::text FROM analytics_events WHERE event_id = $1"
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.database_dsn, size=2, application_name="tests")
-    yield pool
-    await pool.close()
 
 
 async def test_hot_tables_are_vacuumed_early_and_fast(database: asyncpg.Connection) -> None:

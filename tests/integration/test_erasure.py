@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
-import pytest
 
 from processors.maintenance.erasure import carry_out, remove_suppressed
 from runtime.failpoints import Failpoint
@@ -16,12 +15,13 @@ from schemas.accepted import AcceptedEvent
 from storage.answers.aggregates import Answers
 from storage.batches.rebuild import rebuild_aggregates
 from storage.batches.rollups import RETIRED, ROLLUPS
-from storage.database.pool import Pool, open_pool
+from storage.database.pool import Pool
 from storage.privacy.erasure import ErasureJob, read_job, request_erasure
 from storage.retention import removal as retention
 from stream.entries.consumer import Consumer
 from stream.keys import LIVE_GROUP, STORE_GROUP, TIMELINE, history_key
 from stream.server.connection import Redis
+from tests.support.assembled import settled
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import killed_at
 from tests.support.entries import append_entry, append_events, stream_entries
@@ -31,13 +31,6 @@ from tests.support.traffic import demo_traffic
 from tests.support.working import working
 
 EVENTS = 600
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.database_dsn, size=2, application_name="tests")
-    yield pool
-    await pool.close()
 
 
 async def stored(settings: Settings, redis: Redis, events: Sequence[AcceptedEvent]) -> None:
@@ -165,6 +158,8 @@ async def test_live_messages_go_too_at_once_and_those_that_were_on_their_way_at_
     await append_events(redis, [event("xp_earned", {"xp_amount": 1}, user_hash=who)])
     async with working(settings), publishing(settings):
         await all_published(redis, EVENTS + 1)
+        # what the worker has not read yet stays in the stream
+        await settled(settings)
     assert history_key("xp_earned") in await mentions(database, redis, who)
     await remove_suppressed(redis, pool, datetime.now(UTC) - timedelta(days=1))
     assert (await mentions(database, redis, who)).keys() == REMAINS

@@ -17,7 +17,7 @@ from processors.maintenance.late_events import LateEvents
 from processors.maintenance.purge import purge_postgres, purge_redis
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
-from storage.database.pool import Pool, open_pool
+from storage.database.pool import Pool
 from storage.diagnosis import diagnose
 from storage.privacy.erasure import request_erasure
 from storage.privacy.residue import (
@@ -45,13 +45,6 @@ HOUR: Final = timedelta(hours=1)
 AT_ONCE: Final = timedelta(0)
 WEEK: Final = timedelta(days=7)
 WHO: Final = learner(5)
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.database_dsn, size=3, application_name="tests")
-    yield pool
-    await pool.close()
 
 
 async def places(pool: Pool) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 
 import asyncpg
@@ -12,7 +12,7 @@ from processors.maintenance import stream_sweep
 from processors.maintenance.erasure import carry_out
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
-from storage.database.pool import Pool, open_pool
+from storage.database.pool import Pool
 from storage.privacy.erasure import read_job, request_erasure
 from stream.entries import learner_entries
 from stream.entries.consumer import Consumer
@@ -26,13 +26,6 @@ from tests.support.working import working
 
 EVENTS, LEARNERS, PAGE_SIZE = 200, 5, 10
 WHOLE_STREAM = EVENTS // PAGE_SIZE + 1
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.database_dsn, size=2, application_name="tests")
-    yield pool
-    await pool.close()
 
 
 @pytest.fixture(autouse=True)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from processors.maintenance.erasure import carry_out
 from processors.maintenance.tombstones import TombstonePublisher
 from runtime.settings import Settings
-from storage.database.pool import Pool, open_pool
+from storage.database.pool import Pool
 from storage.privacy.erasure import read_tombstones, request_erasure
 from stream.registry.tombstones import read_tombstones as read_published
 from stream.server.connection import Redis
@@ -17,13 +13,6 @@ from tests.support.entries import append_events
 from tests.support.events import event, learner
 from tests.support.waiting import eventually
 from tests.support.working import working
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.database_dsn, size=2, application_name="tests")
-    yield pool
-    await pool.close()
 
 
 async def rows_of(pool: Pool, user_hash: bytes) -> int:

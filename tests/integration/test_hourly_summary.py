@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import asyncpg
-import pytest
 
-from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
 from storage.answers import summary as hourly_summary
 from storage.batches.batch import ReceivedEvent
 from storage.batches.rebuild import rebuild_aggregates
 from storage.batches.writer import BatchWriter
-from storage.database.pool import Pool, open_pool
+from storage.database.pool import Pool
 from storage.privacy.erasure import erase_stored, open_jobs, request_erasure
 from storage.retention.removal import prune_system_metrics
 from tests.support.events import COMPLETE, NOW, event, learner
@@ -23,13 +20,6 @@ from tests.support.events import COMPLETE, NOW, event, learner
 HOUR = timedelta(hours=1)
 YEAR = timedelta(days=365)
 TYPES = list(COMPLETE)
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.database_dsn, size=3, application_name="tests")
-    yield pool
-    await pool.close()
 
 
 async def store(pool: Pool, events: list[AcceptedEvent]) -> None:

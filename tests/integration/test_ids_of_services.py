@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
 from schemas.identifiers import canonical_event_id, uuid8
@@ -25,13 +24,6 @@ from tests.support.events import NOW, event, learner
 
 QUARTER = timedelta(days=90)
 WAYS = list(itertools.permutations(["before", "today"]))
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.database_dsn, size=4, application_name="tests")
-    yield pool
-    await pool.close()
 
 
 def id_of(release: str, text: str, source: str) -> UUID:

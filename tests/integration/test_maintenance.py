@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import asyncpg
@@ -16,8 +14,9 @@ from processors.maintenance import process as maintenance
 from processors.maintenance.chore import Chore
 from runtime.errors import StorageUnavailable
 from runtime.settings import Settings
-from storage.database.locks import LEADER_LOCK
+from storage.database.locks import LEADER_LOCK_ROW
 from telemetry import leader_facts, metrics
+from tests.support.loops import looping
 from tests.support.waiting import eventually
 
 OF_REDIS = (
@@ -36,22 +35,7 @@ OF_POSTGRES = (
     "measure_losses",
 )
 
-HOLDER = f"""
-SELECT pid FROM pg_locks
-WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND (classid::bigint << 32 | objid::bigint) = {LEADER_LOCK}
-"""
-
-
-@contextlib.asynccontextmanager
-async def maintained(settings: Settings) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(maintenance.run(settings, stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await task
+HOLDER = f"SELECT pid FROM pg_locks WHERE {LEADER_LOCK_ROW}"
 
 
 def turns(names: tuple[str, ...], outcome: str) -> dict[str, float]:
@@ -73,7 +57,7 @@ def last_success(chore: str) -> float | None:
 async def test_an_unreachable_server_fails_one_chore_and_not_the_others(settings: Settings) -> None:
     alone = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1/0")})
     failed, done = turns(OF_REDIS, "failed"), turns(OF_POSTGRES, "ok")
-    async with maintained(alone):
+    async with looping(maintenance.run, alone):
         await eventually(lambda: grown(OF_REDIS, "failed", failed) and grown(OF_POSTGRES, "ok", done))
         assert metrics.IS_LEADER._value.get() == 1
         assert {name for name in OF_REDIS if last_success(name) == 0} == set(OF_REDIS)
@@ -84,7 +68,7 @@ async def test_an_unreachable_server_fails_one_chore_and_not_the_others(settings
 
 async def test_the_facts_of_a_chore_vanish_when_it_fails(settings: Settings, own_valkey: Valkey) -> None:
     quick = settings.model_copy(update={"redis_url": SecretStr(own_valkey.url)})
-    async with maintained(quick):
+    async with looping(maintenance.run, quick):
         await eventually(lambda: exported("analytics_redis_memory_bytes") is not None)
         leader_facts.TERM.plan({"measure_lag": timedelta(seconds=0.1)})
         own_valkey.stop()
@@ -95,7 +79,7 @@ async def test_losing_the_lock_ends_leadership_and_another_process_takes_it(
     settings: Settings, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(maintenance, "STAND_BY_SECONDS", 0.05)
-    async with maintained(settings), maintained(settings):
+    async with looping(maintenance.run, settings), looping(maintenance.run, settings):
         await eventually(lambda: database.fetchval(HOLDER))
         first = await database.fetchval(HOLDER)
         done = turns(OF_POSTGRES, "ok")
@@ -124,7 +108,7 @@ async def test_a_chore_that_fails_instead_of_being_cancelled_does_not_keep_the_p
 
     stubborn = Chore("trim_streams", timedelta(hours=1), lose_the_connection_when_cancelled)
     monkeypatch.setattr(maintenance, "chores", lambda *_: [stubborn])
-    async with maintained(settings):
+    async with looping(maintenance.run, settings):
         await started.wait()
 
 
@@ -134,7 +118,7 @@ async def test_a_statement_that_postgres_refuses_fails_one_chore_and_not_the_oth
     await database.execute("ALTER TABLE settled_entries RENAME COLUMN settled_at TO renamed")
     refused, others = ("prune_ledger",), tuple(name for name in OF_POSTGRES if name != "prune_ledger")
     failed, done = turns(refused, "failed"), turns(others, "ok")
-    async with maintained(settings):
+    async with looping(maintenance.run, settings):
         await eventually(lambda: grown(refused, "failed", failed) and grown(others, "ok", done))
 
 

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import asyncpg
-import pytest
 
-from runtime.settings import Settings
 from schemas.entry import encode
 from schemas.identifiers import unix_milliseconds
 from storage.batches.batch import DeadLetter, ReceivedEvent
 from storage.batches.writer import BatchWriter
-from storage.database.pool import Pool, open_pool
+from storage.database.pool import Pool
 from storage.losses import measure_losses, read_losses, record_loss
 from tests.support.events import NOW, event
 
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.database_dsn, size=2, application_name="tests")
-    yield pool
-    await pool.close()
 
 
 def entry(minutes: int, number: int = 0) -> str:

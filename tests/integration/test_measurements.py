@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -37,13 +36,6 @@ def forgotten() -> None:
     for gauge in vars(leader_facts).values():
         if isinstance(gauge, LeaderGauge):
             gauge.facts.clear()
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.database_dsn, size=2, application_name="measuring")
-    yield pool
-    await pool.close()
 
 
 def fact(gauge: LeaderGauge, *labels: str) -> float:

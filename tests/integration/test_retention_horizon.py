@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from storage.batches.batch import ReceivedEvent
 from storage.batches.verify import read_books
 from storage.batches.writer import BatchWriter
 from storage.database.locks import BATCH_LOCK
-from storage.database.pool import Pool, open_pool
+from storage.database.pool import Pool
 from storage.retention import partitions
 from storage.retention import removal as retention
 from storage.retention.partition_weeks import GRACE
@@ -38,13 +38,6 @@ MONTH = timedelta(days=30)
 """A raw retention that, with the grace time of partitions, is below the age of the old events."""
 QUARTER = timedelta(days=90)
 LETTERS = "SELECT reason FROM dead_letters ORDER BY entry_id"
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.database_dsn, size=4, application_name="tests")
-    yield pool
-    await pool.close()
 
 
 @pytest.fixture

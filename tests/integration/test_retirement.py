@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import asyncpg
 import pytest
 
-from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
 from storage.batches.batch import ReceivedEvent
@@ -18,7 +16,7 @@ from storage.batches.rollups import ROLLUPS
 from storage.batches.verify import verify_aggregates
 from storage.batches.writer import BatchWriter
 from storage.database.locks import BATCH_LOCK
-from storage.database.pool import Connection, Pool, open_pool
+from storage.database.pool import Connection, Pool
 from storage.privacy.erasure import erase_stored, open_jobs, request_erasure
 from storage.retention import partitions, retirement
 from storage.retention import removal as retention
@@ -55,13 +53,6 @@ def old_events(count: int = EVENTS) -> list[AcceptedEvent]:
         )
         for number in range(count)
     ]
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.database_dsn, size=4, application_name="tests")
-    yield pool
-    await pool.close()
 
 
 @pytest.fixture(autouse=True)

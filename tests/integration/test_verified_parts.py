@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from storage.batches.rebuild import rebuild_aggregates
 from storage.batches.verify import TableDrift, expiry_cutoff, verify_aggregates
 from storage.batches.verify_parts import SHARES, Part, day_part, learners_part, verify_due, verify_part
 from storage.batches.writer import BatchWriter
-from storage.database.pool import Pool, open_pool
+from storage.database.pool import Pool
 from storage.retention.removal import drop_expired, prune_system_metrics
 from tests.support.events import COMPLETE, NOW, event, learner
 from tests.support.terminal import Operator
@@ -30,13 +29,6 @@ DAY = timedelta(days=1)
 MONTH, QUARTER = timedelta(days=30), timedelta(days=90)
 TYPES = list(COMPLETE)
 DAYS = 80
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_pool(settings.database_dsn, size=2, application_name="tests")
-    yield pool
-    await pool.close()
 
 
 def events() -> list[AcceptedEvent]:

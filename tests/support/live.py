@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,19 +13,15 @@ from schemas.live import LiveEvent, parse_message
 from stream.entries.lag import measure
 from stream.keys import LIVE_GROUP, TIMELINE, history_key
 from stream.server.connection import Redis
+from tests.support.loops import looping
 from tests.support.waiting import eventually
 
 
 @asynccontextmanager
 async def publishing(settings: Settings) -> AsyncIterator[None]:
     """Run a live worker for the block."""
-    stop = asyncio.Event()
-    running = asyncio.create_task(live.run(settings, stop))
-    try:
+    async with looping(live.run, settings):
         yield
-    finally:
-        stop.set()
-        await running
 
 
 def once(events: Sequence[AcceptedEvent]) -> list[AcceptedEvent]:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from processors.store import worker
 from runtime.settings import Settings
+from tests.support.loops import looping
 
 
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[None]:
     """Run a worker for the block. At the end it has stored the entries it had read."""
-    stop = asyncio.Event()
-    running = asyncio.create_task(worker.run(settings, stop))
-    try:
+    async with looping(worker.run, settings):
         yield
-    finally:
-        stop.set()
-        await running

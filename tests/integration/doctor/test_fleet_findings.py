@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -22,6 +21,7 @@ from stream.registry.chores import ChoreRecord, publish_chores, read_chores
 from stream.server import client_names
 from stream.server.client_names import Fleet, Role, read_fleet
 from stream.server.connection import connect
+from tests.support.loops import looping
 from tests.support.redis_users import as_user, redis_users
 from tests.support.waiting import eventually
 from tests.support.working import working
@@ -115,23 +115,15 @@ async def test_a_login_that_may_not_list_clients_finds_nothing(settings: Setting
     assert check_releases(fleet, release()).detail == "unknown: this login may not list the clients of Redis"
 
 
-@asynccontextmanager
-async def maintained(settings: Settings) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(maintenance.run(settings, stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await task
-
-
 async def test_every_chore_succeeds_with_the_rights_of_maintenance_and_is_published(
     settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chore_log, "PUBLISH_INTERVAL", timedelta(milliseconds=50))
     assert check_chores(await read_chores(redis), utc_now()).detail == "no process reports its chores"
-    async with redis_users(redis) as users, maintained(as_user(settings, "maintenance", users, settings.database_dsn)):
+    async with (
+        redis_users(redis) as users,
+        looping(maintenance.run, as_user(settings, "maintenance", users, settings.database_dsn)),
+    ):
 
         async def all_have_run() -> bool:
             records = await read_chores(redis)

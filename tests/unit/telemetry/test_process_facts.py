@@ -7,7 +7,7 @@ import time
 
 from runtime.errors import StreamUnavailable
 from telemetry import metrics
-from telemetry.health import Check
+from telemetry.health import Check, Readiness
 from telemetry.process_facts import measure_process
 from tests.support.waiting import eventually
 
@@ -26,7 +26,7 @@ async def fails() -> str:
 
 async def test_a_process_is_ready_while_its_checks_pass_and_not_when_it_stops() -> None:
     stop = asyncio.Event()
-    measuring = asyncio.create_task(measure_process([Check("redis", passes)], stop))
+    measuring = asyncio.create_task(measure_process(Readiness([Check("redis", passes)]), stop))
     await eventually(lambda: sample("analytics_ready") == 1)
     stop.set()
     await measuring
@@ -35,7 +35,7 @@ async def test_a_process_is_ready_while_its_checks_pass_and_not_when_it_stops() 
 
 async def test_a_process_that_drains_is_not_ready() -> None:
     stop, drain = asyncio.Event(), asyncio.Event()
-    measuring = asyncio.create_task(measure_process([Check("redis", passes)], stop, drain))
+    measuring = asyncio.create_task(measure_process(Readiness([Check("redis", passes)]), stop, drain))
     await eventually(lambda: sample("analytics_ready") == 1)
     drain.set()
     await eventually(lambda: sample("analytics_ready") == 0)
@@ -47,7 +47,8 @@ async def test_a_process_that_drains_is_not_ready() -> None:
 async def test_a_process_whose_check_fails_is_not_ready() -> None:
     metrics.READY.set(1)
     stop = asyncio.Event()
-    measuring = asyncio.create_task(measure_process([Check("redis", passes), Check("postgres", fails)], stop))
+    readiness = Readiness([Check("redis", passes), Check("postgres", fails)])
+    measuring = asyncio.create_task(measure_process(readiness, stop))
     await eventually(lambda: sample("analytics_ready") == 0)
     stop.set()
     await measuring
@@ -61,7 +62,7 @@ async def test_a_loop_that_stands_still_is_seen() -> None:
     metrics.READY.set(0)
     stop = asyncio.Event()
     before = slow()
-    measuring = asyncio.create_task(measure_process([], stop))
+    measuring = asyncio.create_task(measure_process(Readiness([]), stop))
     await eventually(lambda: sample("analytics_ready") == 1)
     time.sleep(0.8)  # noqa: ASYNC251 - the loop must stand still
     await eventually(lambda: slow() > before)

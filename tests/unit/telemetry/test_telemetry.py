@@ -278,7 +278,7 @@ async def test_a_defect_in_a_check_is_no_outage() -> None:
 
 
 def asked(checks: list[Check], stop: asyncio.Event) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(status_application(Role.WORKER, checks, stop=stop))
+    transport = httpx.ASGITransport(status_application(Role.WORKER, Readiness(checks), stop=stop))
     return httpx.AsyncClient(transport=transport, base_url="http://status")
 
 
