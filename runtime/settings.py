@@ -45,6 +45,11 @@ class Settings(BaseSettings):
     environment: Literal["dev", "production"] = Field(
         "production", description="`production`, or `dev`, in which the read service serves its page."
     )
+    build_commit: str = Field(
+        "unknown",
+        pattern=r"^([0-9a-f]{7,64}|unknown)$",
+        description="Commit that the process was built from, shown by `analytics_build_info`. The image sets it.",
+    )
 
     redis_url: RedisUrl | None = Field(
         None,

@@ -140,6 +140,13 @@ DATABASE_OLDEST_TRANSACTION = _gauge(
     "analytics_database_oldest_transaction_seconds",
     "Age of the oldest open transaction of the database; 0 if there is none. No series without pg_read_all_stats.",
 )
+DATABASE_REPLICA_LAG = _gauge(
+    "measure_database",
+    "analytics_database_replica_lag_seconds",
+    "Age of the newest change that a connected replica of Postgres has not replayed. No series without"
+    " pg_read_all_stats.",
+    ["replica"],
+)
 DATABASE_XID_AGE = _gauge(
     "measure_database",
     "analytics_database_xid_age_ratio",

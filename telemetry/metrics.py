@@ -64,7 +64,7 @@ class LateGauge(Gauge):
         return [family]
 
 
-BUILD = Info("analytics_build", "Version of this process.")
+BUILD = Info("analytics_build", "Version of this process, and the commit that it was built from.")
 SETTINGS = Info("analytics_settings", "Settings that must be equal in every process.")
 READY = Gauge("analytics_ready", "1 if this process is ready, as `/readyz` reports it, else 0.")
 EVENT_LOOP_DELAY = Histogram(

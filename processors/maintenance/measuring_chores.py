@@ -110,6 +110,8 @@ async def measure_database(pool: Pool, now: datetime) -> str:
     leader_facts.DATABASE_XID_AGE.set(server.xid_age_ratio)
     if server.oldest_transaction is not None:
         leader_facts.DATABASE_OLDEST_TRANSACTION.set(server.oldest_transaction.total_seconds())
+    for replica, lag in (await usage.read_replica_lags(pool)).items():
+        leader_facts.DATABASE_REPLICA_LAG.set(lag.total_seconds(), replica)
     return "measured"
 
 

@@ -35,6 +35,16 @@ GROUP BY 1
 """
 
 
+# the server keeps the last lag of a replica that has replayed everything; without pg_read_all_stats there are no states
+_REPLICAS: Final = """
+SELECT application_name AS replica,
+       max(CASE WHEN replay_lsn = pg_current_wal_lsn() THEN 0
+                ELSE coalesce(extract(epoch FROM replay_lag), 0) END)::float8 AS lag
+FROM pg_stat_replication
+WHERE state = 'streaming'
+GROUP BY application_name
+"""
+
 # names of applications are not hidden from any login
 _APPLICATIONS: Final = """
 SELECT application_name, count(*) AS connections FROM pg_stat_activity
@@ -86,6 +96,16 @@ async def read_applications(pool: asyncpg.Pool | Connection) -> dict[str, int]:
     with translated_errors():
         rows = await pool.fetch(_APPLICATIONS)
     return {row["application_name"]: row["connections"] for row in rows}
+
+
+async def read_replica_lags(pool: asyncpg.Pool) -> dict[str, timedelta]:
+    """Return by name how far each connected replica is behind; empty for a login without pg_read_all_stats.
+
+    Of replicas with the same name, the one that is most behind counts. Raises StorageUnavailable.
+    """
+    with translated_errors():
+        rows = await pool.fetch(_REPLICAS)
+    return {row["replica"]: timedelta(seconds=row["lag"]) for row in rows}
 
 
 async def read_table_usage(pool: asyncpg.Pool) -> list[TableUsage]:

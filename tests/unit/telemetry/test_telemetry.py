@@ -162,9 +162,11 @@ def test_every_known_label_value_is_there_before_the_first_event() -> None:
 
 
 def test_the_exposition_has_memory_build_and_the_settings_that_must_be_equal() -> None:
-    settings = Settings(environment="dev", stream_partitions=3, raw_retention_days=30, event_retention_days=5)
+    settings = Settings(
+        environment="dev", build_commit="abc1234", stream_partitions=3, raw_retention_days=30, event_retention_days=5
+    )
     release = exposition.publish_process(settings)
-    assert sample("analytics_build_info", version=release) == 1
+    assert sample("analytics_build_info", version=release, commit="abc1234") == 1
     equal = {"partitions": "3", "raw_retention_days": "30", "event_retention_days": "5"}
     assert sample("analytics_settings_info", **equal) == 1
     assert sample("process_resident_memory_bytes") > 0
