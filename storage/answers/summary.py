@@ -13,7 +13,7 @@ import asyncpg
 from schemas.catalogue import COUNTERS, LEARNER_EVENTS, EventType
 from storage.batches.catalogue_sql import type_condition
 from storage.database.failures import translated_errors
-from storage.database.locks import BATCH_LOCK
+from storage.database.locks import SUMMARY_LOCK
 
 _TYPES: Final = {
     "learner_events": LEARNER_EVENTS,
@@ -63,11 +63,12 @@ _FILL: Final = "REFRESH MATERIALIZED VIEW hourly_analytics_summary"
 async def refresh(pool: asyncpg.Pool) -> None:
     """Bring `hourly_analytics_summary` up to date. Readers see the old rows until it is done.
 
-    Reads the counts of 30 days, and the active users of the hours that have changed. Raises StorageUnavailable.
+    Reads the counts of 30 days, and the active users of the hours that have changed. Erasures and rebuilds wait for it,
+    batches never do. Raises StorageUnavailable.
     """
     with translated_errors():
         async with pool.acquire() as connection, connection.transaction():
             # an erasure must not remove active users between the snapshot of this statement and its commit
-            await connection.execute(f"SELECT pg_advisory_xact_lock_shared({BATCH_LOCK})")
+            await connection.execute(f"SELECT pg_advisory_xact_lock({SUMMARY_LOCK})")
             await connection.execute(_REFRESH)
         await pool.execute(_PUBLISH if await pool.fetchval(_IS_FILLED) else _FILL)

@@ -13,7 +13,7 @@ from storage.batches.verify import TableDrift, expiry_cutoff, unexpired, verify_
 from storage.database.failures import translated_errors
 from storage.database.locks import BATCH_LOCK
 from storage.database.pool import Connection
-from storage.stale_hours import forget_all
+from storage.stale_hours import forget_all, keep_from_refreshing
 
 
 async def rebuild_aggregates(
@@ -29,6 +29,7 @@ async def rebuild_aggregates(
         cutoff = expiry_cutoff(now, system_metrics_retention)
         with translated_errors():
             async with connection.transaction():
+                await keep_from_refreshing(connection)
                 await connection.execute(f"SELECT pg_advisory_xact_lock({BATCH_LOCK})")
                 for rollup in ROLLUPS:
                     if rollup.table in drifted:

@@ -1,6 +1,7 @@
 """Verifies the aggregates part by part: a day of the tables that have days, a share of the learners of the others.
 
-Closed days are compared once, the last two days and one share of the learners every night, whatever differed again. The
+The last three days, one share of the learners and one of the closed days are compared every night, whatever differed
+again. So what late events, erasures and retention change in a closed day is compared too, if not the same night. The
 comparison of a part is as exact as that of everything. A part is chosen by a condition on the key of its rows, which
 follows from the event alone, so the events that contribute to its rows are known. Both are read in one snapshot, and a
 batch changes both in one transaction. Parts do not overlap, so each may have a snapshot of its own: none lasts for
@@ -9,6 +10,7 @@ long, and vacuum continues.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
@@ -21,10 +23,11 @@ from storage.database.failures import translated_errors
 from storage.database.pool import Connection
 
 SHARES: Final = 32
-"""Shares of the learners, by the first bits of the pseudonym: all are compared within this number of nights."""
+"""Shares of the learners, by the first bits of the pseudonym, and of the days: all are compared within these nights."""
 
 _DAY: Final = timedelta(days=1)
-_OPEN_DAYS: Final = 2
+# the day before yesterday too: west of Greenwich, yesterday may last until noon (UTC)
+_OPEN_DAYS: Final = 3
 _LONGEST_RUN: Final = _DAY
 
 
@@ -61,7 +64,7 @@ def day_part(day: date) -> Part:
         else:
             rows[rollup.table] = f"{column} >= '{begin}' AND {column} < '{begin + _DAY}'"
             events[rollup.table] = _occurred(begin, begin + _DAY)
-    return Part(f"day {day}", _OF_DAYS, rows, events)
+    return Part(_name_of(day), _OF_DAYS, rows, events)
 
 
 def learners_part(share: int) -> Part:
@@ -87,7 +90,9 @@ def due_parts(verified: Mapping[str, Verified], first: date, today: date, since:
         return last is None or ((nightly or last.drift > 0) and last.at < since)
 
     days = [first + number * _DAY for number in range((today - first).days + 1)]
-    due = [part for day in days if is_due(part := day_part(day), nightly=(today - day).days < _OPEN_DAYS)]
+    again = _days_again(verified, [day for day in days if (today - day).days >= _OPEN_DAYS], since)
+    nightly = {*again, *days[-_OPEN_DAYS:]}
+    due = [part for day in days if is_due(part := day_part(day), nightly=day in nightly)]
     shares = sorted(
         map(learners_part, range(SHARES)),
         key=lambda part: (part.name in verified, verified[part.name].at if part.name in verified else since),
@@ -96,6 +101,14 @@ def due_parts(verified: Mapping[str, Verified], first: date, today: date, since:
     if all(last.at < since for name, last in verified.items() if name.startswith("learners")):
         due.append(shares[0])
     return [*due, *(part for part in differed if part not in due)]
+
+
+def _days_again(verified: Mapping[str, Verified], closed: Sequence[date], since: datetime) -> list[date]:
+    """Return the closed days to compare again: those that were compared longest ago, a share less those since then."""
+    moments = {day: verified[name].at for day in closed if (name := _name_of(day)) in verified}
+    earlier = sorted((day for day, at in moments.items() if at < since), key=moments.__getitem__)
+    compared = len(moments) - len(earlier)
+    return earlier[: max(0, math.ceil(len(closed) / SHARES) - compared)]
 
 
 async def verify_due(
@@ -117,7 +130,7 @@ async def verify_due(
                 drifts = await verify_part(connection, part, cutoff)
                 await _record(connection, part, drifts)
             found += drifts
-        await pool.execute(_SUCCEED, [rollup.table for rollup in ROLLUPS], f"day {first}")
+        await pool.execute(_SUCCEED, [rollup.table for rollup in ROLLUPS], _name_of(first))
     return _by_table(found)
 
 
@@ -154,6 +167,10 @@ async def verify_part(connection: Connection, part: Part, cutoff: datetime) -> l
             )
             for rollup in part.rollups
         ]
+
+
+def _name_of(day: date) -> str:
+    return f"day {day}"
 
 
 def _day_column(rollup: Rollup) -> str | None:

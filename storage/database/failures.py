@@ -35,6 +35,7 @@ _FIXES: Final = {
     "42P01": "a table is missing: run `analytics migrate up`",
     "42501": "the login of DATABASE_URL has no right to do this",
     "53300": "Postgres has no connection left",
+    "55P03": "another session holds a lock, or an older transaction is still open",
 }
 _CHECK_VIOLATION: Final = "23514"
 

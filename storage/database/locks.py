@@ -10,6 +10,12 @@ MIGRATION_LOCK: Final = 7_205_759_403_792_793_601
 BATCH_LOCK: Final = 7_205_759_403_792_793_602
 """Shared for batches and for code that relies on their commits; exclusive for code that recomputes aggregates."""
 
+SUMMARY_LOCK: Final = 7_205_759_403_792_793_606
+"""Held while the hourly summary is refreshed, and by code that removes active users of its hours.
+
+Take it before the batch lock: workers wait behind whoever waits for that one, and a refresh may take minutes.
+"""
+
 LEADER_LOCK: Final = 7_205_759_403_792_793_603
 """Held by the session of the leading maintenance process."""
 

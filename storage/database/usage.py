@@ -23,17 +23,22 @@ SELECT (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND usesys
        (SELECT max(age(datfrozenxid)) FROM pg_database) / 2147483648.0::float8 AS xid_age_ratio
 """
 
-# a partition counts for its parent; temporary tables of workers are left out
+# A partition counts for its parent, also while it is being detached; temporary tables of workers are left out. A size
+# waits for an exclusive lock of any partition, so a table with one is left out as a whole: a part of it would be wrong.
 _TABLES: Final = """
 SELECT coalesce(nullif(stat.schemaname, 'public') || '.', '') || root.relname AS table,
        coalesce(sum(pg_total_relation_size(stat.relid)), 0)::bigint AS bytes,
        coalesce(sum(stat.n_dead_tup) / nullif(sum(stat.n_live_tup + stat.n_dead_tup), 0), 0)::float8 AS dead_ratio
 FROM pg_stat_user_tables AS stat
-JOIN pg_class AS root ON root.oid = coalesce(pg_partition_root(stat.relid), stat.relid)
-WHERE stat.schemaname IN ('public', 'retired')
+LEFT JOIN pg_inherits ON inhrelid = stat.relid
+JOIN pg_class AS root ON root.oid = coalesce(inhparent, stat.relid)
+WHERE stat.schemaname IN ('public', 'retired') AND root.oid NOT IN (
+    SELECT coalesce(inhparent, relation) FROM pg_locks LEFT JOIN pg_inherits ON inhrelid = relation
+    WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock'
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
 GROUP BY 1
 """
-
 
 # the server keeps the last lag of a replica that has replayed everything; without pg_read_all_stats there are no states
 _REPLICAS: Final = """
@@ -109,7 +114,10 @@ async def read_replica_lags(pool: asyncpg.Pool) -> dict[str, timedelta]:
 
 
 async def read_table_usage(pool: asyncpg.Pool) -> list[TableUsage]:
-    """Return the usage of each table. Waits for exclusive locks of tables. Raises StorageUnavailable."""
+    """Return the usage of each table on which nobody holds, or waits for, an exclusive lock.
+
+    Waits for a lock that is taken meanwhile. Raises StorageUnavailable.
+    """
     with translated_errors():
         rows = await pool.fetch(_TABLES)
     return [TableUsage(*row) for row in rows]

@@ -22,7 +22,7 @@ from storage.database.locks import BATCH_LOCK
 from storage.database.pool import Connection
 from storage.privacy.residue import REDIS, STREAM, places_of, record_residue
 from storage.privacy.sweeps import Sweep, forget_sweeps, record_sweeps
-from storage.stale_hours import forget_learners
+from storage.stale_hours import forget_learners, keep_from_refreshing
 
 _STREAM: Final = "stream"
 _LIVE: Final = "live"
@@ -145,6 +145,7 @@ async def erase_stored(pool: asyncpg.Pool, job: ErasureJob) -> None:
     """Remove the learner from every table in one transaction. Batches wait for it. Raises StorageUnavailable."""
     with translated_errors():
         async with pool.acquire() as connection, connection.transaction():
+            await keep_from_refreshing(connection)
             await connection.execute(f"SELECT pg_advisory_xact_lock({BATCH_LOCK})")
             places = await places_of(connection, job.user_hashes)
             await forget_learners(connection, job.user_hashes)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import asyncpg
+import pytest
 
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
@@ -16,6 +18,7 @@ from storage.database.pool import Pool
 from storage.privacy.erasure import erase_stored, open_jobs, request_erasure
 from storage.retention.removal import prune_system_metrics
 from tests.support.events import COMPLETE, NOW, event, learner
+from tests.support.waiting import eventually
 
 HOUR = timedelta(hours=1)
 YEAR = timedelta(days=365)
@@ -93,6 +96,42 @@ async def test_an_erasure_is_seen_in_the_hours_of_the_learner_and_in_no_other(
     assert await database.fetchval("SELECT count(*) FROM hourly_summary") == 1
     await hourly_summary.refresh(pool)
     assert await active(pool) == [2, 2]
+    assert await summary(pool) == await as_before(pool)
+
+
+@pytest.mark.parametrize("change", ["erasure", "rebuild"])
+async def test_workers_store_while_a_change_of_active_users_waits_for_a_long_refresh(
+    pool: Pool, database: asyncpg.Connection, change: str
+) -> None:
+    await store(pool, [*activity(0, 5, 3), *activity(100, 2, 2)])
+    await pool.execute("DELETE FROM active_users_hourly WHERE user_hash = $1", learner(0))
+    await request_erasure(pool, [learner(1)], "tests")
+    [job] = await open_jobs(pool)
+
+    async def rebuild() -> None:
+        async with pool.acquire() as connection:
+            await rebuild_aggregates(connection, NOW, YEAR)
+
+    async def waits_for(kind: str) -> bool:
+        waiting: bool = await pool.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database AS this ON this.oid = database"
+            " WHERE datname = current_database() AND locktype = $1 AND NOT granted)",
+            kind,
+        )
+        return waiting
+
+    async with database.transaction():
+        # the refresh stops where it writes what it has counted
+        await database.execute("LOCK TABLE hourly_summary IN EXCLUSIVE MODE")
+        refreshing = asyncio.create_task(hourly_summary.refresh(pool))
+        await eventually(lambda: waits_for("relation"))
+        changing = asyncio.create_task(erase_stored(pool, job) if change == "erasure" else rebuild())
+        await eventually(lambda: waits_for("advisory"))
+        await store(pool, activity(200, 1, 2))
+    await refreshing
+    await changing
+    await hourly_summary.refresh(pool)
+    assert await active(pool) == ([1, 2, 2] if change == "erasure" else [3, 2, 2])
     assert await summary(pool) == await as_before(pool)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import asyncpg
 import pytest
 
+from runtime.errors import StorageUnavailable
 from schemas.accepted import AcceptedEvent
 from schemas.entry import encode
 from storage.batches.batch import ReceivedEvent
@@ -17,6 +18,7 @@ from storage.batches.verify import verify_aggregates
 from storage.batches.writer import BatchWriter
 from storage.database.locks import BATCH_LOCK
 from storage.database.pool import Connection, Pool
+from storage.database.usage import read_table_usage
 from storage.privacy.erasure import erase_stored, open_jobs, request_erasure
 from storage.retention import partitions, retirement
 from storage.retention import removal as retention
@@ -193,6 +195,23 @@ async def test_a_partition_that_an_operator_detached_is_not_dropped(pool: Pool, 
     await database.execute(f"ALTER TABLE analytics_events DETACH PARTITION {NAME}")
     await retention.drop_expired(pool, NOW, MONTH)
     assert await database.fetchval(f"SELECT count(*) FROM {NAME}") == 10
+
+
+async def test_a_week_that_an_open_transaction_keeps_is_detached_by_the_next_run(
+    pool: Pool, database: asyncpg.Connection
+) -> None:
+    await store(pool, old_events(10))
+    async with database.transaction():
+        assert await database.fetchval("SELECT count(*) FROM analytics_events") == 10
+        with pytest.raises(StorageUnavailable, match="older transaction"):
+            await retention.drop_expired(pool, NOW, MONTH)
+        assert await pool.fetchval("SELECT count(*) FROM pg_inherits WHERE inhdetachpending") == 1
+        # half detached, the week still counts for its table
+        measured = {usage.table for usage in await read_table_usage(pool)}
+        assert [table for table in measured if table.startswith("analytics_events")] == ["analytics_events"]
+    assert await retention.drop_expired(pool, NOW, MONTH) == 10
+    assert await database.fetchval("SELECT to_regclass($1)", NAME) is None
+    assert await drift(database) == []
 
 
 async def test_a_table_whose_drop_was_interrupted_is_dropped_by_the_next_run(

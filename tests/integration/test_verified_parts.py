@@ -69,6 +69,15 @@ async def results(pool: Pool) -> dict[str, int]:
     return {row["table_name"]: row["drift_rows"] for row in rows}
 
 
+async def change_closed_day(database: asyncpg.Connection) -> None:
+    changed = await database.execute(
+        "UPDATE daily_activity_summary SET xp_earned = xp_earned + 1 WHERE activity_date = ("
+        " SELECT max(activity_date) FROM daily_activity_summary WHERE activity_date <= $1)",
+        NOW.date() - 5 * DAY,
+    )
+    assert changed != "UPDATE 0"
+
+
 async def verified(pool: Pool, since: datetime) -> list[str]:
     found = await verify_due(pool, NOW, since, DAYS * DAY, QUARTER)
     return [drift.table for drift in found if not drift.is_clean]
@@ -89,10 +98,8 @@ async def test_a_difference_is_found_in_its_part_and_is_gone_after_a_rebuild(
 ) -> None:
     assert await verified(pool, NOW - DAY) == []
     assert await results(pool) == {}
-    # a closed day is not compared again, the last two days are
-    await database.execute(
-        "UPDATE daily_activity_summary SET xp_earned = xp_earned + 1 WHERE activity_date = $1", NOW.date() - 5 * DAY
-    )
+    # a closed day is not compared again in the next night, the last days are
+    await change_closed_day(database)
     await database.execute("DELETE FROM hourly_event_counts WHERE hour = $1", NOW.replace(minute=0, second=0))
     later = datetime.now(UTC)
     assert await verified(pool, later) == ["hourly_event_counts"]
@@ -114,6 +121,21 @@ async def test_all_shares_of_the_learners_are_compared_one_a_night(
     assert await results(pool) == {"gamification_stats": 2 * wrong}
 
 
+async def test_a_closed_day_that_late_events_changed_is_compared_again(
+    pool: Pool, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify_parts, "SHARES", 4)
+    await verified(pool, datetime.now(UTC))
+    moment = NOW - 5 * DAY
+    late = event("xp_earned", COMPLETE["xp_earned"], number=9_000, occurred_at=moment, user_hash=learner(9_000))
+    assert (await BatchWriter(pool, 0).write(0, [ReceivedEvent("9000-0", encode(late))], [])).stored == 1
+    # as if the event had not been counted
+    await database.execute("DELETE FROM daily_activity_summary WHERE user_hash = $1", learner(9_000))
+    found = [await verified(pool, datetime.now(UTC)) for _ in range(4)]
+    assert ["daily_activity_summary"] in found
+    assert await results(pool) == {"daily_activity_summary": 1}
+
+
 async def test_the_nightly_verification_runs_at_its_hour_and_says_when_it_succeeded(
     pool: Pool, database: asyncpg.Connection, settings: Settings
 ) -> None:
@@ -132,9 +154,7 @@ async def test_the_command_compares_everything_unless_it_is_asked_for_what_is_ne
 ) -> None:
     operator = Operator(settings, tmp_path)
     assert await verified(pool, NOW - DAY) == []
-    await database.execute(
-        "UPDATE daily_activity_summary SET xp_earned = xp_earned + 1 WHERE activity_date = $1", NOW.date() - 5 * DAY
-    )
+    await change_closed_day(database)
     found = {}
     for choice in ("--new", "--all", "--json"):
         found[choice] = (await operator.run("verify", choice, "--json")).document()["drift"]

@@ -13,6 +13,7 @@ from storage.batches.verify_parts import SHARES, Verified, day_part, due_parts, 
 NIGHT = datetime(2026, 5, 14, 3, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FIRST = (NIGHT - 10 * DAY).date()
+OPEN = ["day 2026-05-12", "day 2026-05-13", "day 2026-05-14"]
 
 
 @pytest.mark.parametrize(
@@ -51,25 +52,37 @@ def test_the_first_night_compares_every_day_and_a_share_of_the_learners() -> Non
     assert names({}) == [*(f"day {FIRST + number * DAY}" for number in range(11)), "learners 00"]
 
 
-def test_later_nights_compare_the_last_two_days_and_the_share_that_was_compared_longest_ago() -> None:
+def test_later_nights_compare_the_last_days_and_what_was_compared_longest_ago() -> None:
     verified = everything(NIGHT - DAY)
-    verified["learners 07"] = Verified(NIGHT - 9 * DAY, 0)
-    assert names(verified) == ["day 2026-05-13", "day 2026-05-14", "learners 07"]
+    verified["learners 07"] = verified["day 2026-05-09"] = Verified(NIGHT - 9 * DAY, 0)
+    assert names(verified) == ["day 2026-05-09", *OPEN, "learners 07"]
 
 
 def test_a_part_that_differed_is_compared_until_it_does_not() -> None:
     verified = everything(NIGHT - DAY)
-    verified[f"day {FIRST}"] = Verified(NIGHT - DAY, 3)
+    verified["day 2026-05-08"] = Verified(NIGHT - DAY, 3)
     verified["learners 09"] = Verified(NIGHT - HOUR, 1)
-    assert names(verified) == [f"day {FIRST}", "day 2026-05-13", "day 2026-05-14", "learners 00", "learners 09"]
+    assert names(verified) == [f"day {FIRST}", "day 2026-05-08", *OPEN, "learners 00", "learners 09"]
 
 
 def test_a_run_that_was_interrupted_compares_what_is_left() -> None:
     verified = everything(NIGHT - DAY)
-    verified["day 2026-05-13"] = Verified(NIGHT + HOUR, 0)
-    assert names(verified) == ["day 2026-05-14", "learners 00"]
-    verified["day 2026-05-14"] = verified["learners 00"] = Verified(NIGHT + HOUR, 0)
+    verified[f"day {FIRST}"] = verified["day 2026-05-12"] = Verified(NIGHT + HOUR, 0)
+    assert names(verified) == ["day 2026-05-13", "day 2026-05-14", "learners 00"]
+    verified |= dict.fromkeys([*OPEN, "learners 00"], Verified(NIGHT + HOUR, 0))
     assert names(verified) == []
+
+
+def test_every_closed_day_is_compared_again_within_as_many_nights_as_there_are_shares() -> None:
+    first, verified = (NIGHT - 100 * DAY).date(), everything(NIGHT - DAY)
+    verified |= {day_part(first + number * DAY).name: Verified(NIGHT - DAY, 0) for number in range(101)}
+    for night in range(SHARES):
+        since = NIGHT + night * DAY
+        due = due_parts(verified, first + night * DAY, since.date(), since)
+        assert len(due) == 4 + 3 + 1
+        verified |= {part.name: Verified(since + HOUR, 0) for part in due}
+    left = first + (SHARES - 1) * DAY
+    assert [name for name, last in verified.items() if name >= f"day {left}" and last.at < NIGHT] == []
 
 
 def test_each_table_is_in_days_or_in_shares_of_learners() -> None:
