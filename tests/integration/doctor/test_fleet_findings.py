@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from processors.maintenance import chore_log
@@ -19,7 +21,7 @@ from stream.diagnosis.fleet import check_partitions, check_releases, has_stream_
 from stream.keys import CHORES, stream_key
 from stream.registry.chores import ChoreRecord, publish_chores, read_chores
 from stream.server import client_names
-from stream.server.client_names import Fleet, Role, read_fleet
+from stream.server.client_names import Fleet, Role, database_of, read_fleet
 from stream.server.connection import connect
 from tests.support.loops import looping
 from tests.support.redis_users import as_user, redis_users
@@ -96,6 +98,49 @@ async def test_a_release_that_does_not_name_its_processes_is_found(settings: Set
         await old.ping()
         found = check_releases(await read_fleet(redis), release())
     assert (found.status, found.detail) == ("warn", "an earlier release has 1 connections")
+
+
+async def test_processes_of_another_database_of_the_server_belong_to_another_system(
+    settings: Settings, redis: Redis
+) -> None:
+    elsewhere = of_database(settings, 1).model_copy(update={"stream_partitions": 4})
+    async with (
+        connected(settings, "ingest"),
+        connected(elsewhere, "worker"),
+        Redis.from_url(elsewhere.redis_dsn, client_name="studyin-analytics") as old,
+    ):
+        await old.ping()
+        here = await fleet_of(redis)
+        other = connect(elsewhere)
+        there = await fleet_of(other)
+        await other.aclose()
+    assert [one.role for one in here.services] == ["ingest"]
+    assert check_partitions(here, 1, beyond=False).status == "ok"
+    assert check_releases(here, release()).status == "ok"
+    assert ([one.role for one in there.services], there.unnamed_connections) == (["worker"], 1)
+    assert here.clients >= 4
+
+
+def of_database(settings: Settings, number: int) -> Settings:
+    address = urlsplit(settings.redis_dsn)._replace(path=f"/{number}").geturl()
+    return settings.model_copy(update={"redis_url": SecretStr(address)})
+
+
+@pytest.mark.parametrize(
+    ("url", "number"),
+    [
+        ("redis://h", 0),
+        ("redis://h/3", 3),
+        ("redis://h?db=3", 3),
+        ("rediss://h/3", 3),
+        ("unix:///run/redis.sock", 0),
+        ("unix:///run/redis.sock?db=3", 3),
+        ("redis+sentinel://h:26379/mymaster", 0),
+        ("redis+sentinel://h:26379/mymaster/3", 3),
+    ],
+)
+def test_the_database_is_that_of_the_url(url: str, number: int) -> None:
+    assert database_of(connect(Settings.model_validate({"environment": "dev", "redis_url": url}))) == number
 
 
 async def test_a_command_is_no_process_of_the_fleet(settings: Settings, redis: Redis) -> None:
