@@ -21,7 +21,7 @@ from redis.exceptions import ResponseError
 
 from runtime.errors import StreamUnavailable
 from runtime.release import release
-from stream.server.failures import translated_errors
+from stream.server.failures import NOT_PERMITTED, translated_errors
 
 Role = Literal["ingest", "worker", "live", "maintenance", "dashboard", "command"]
 
@@ -94,7 +94,7 @@ async def read_fleet(redis: Redis) -> Fleet | None:
         # a managed server without the command
         return None
     except StreamUnavailable as error:
-        if error.reason != "not_permitted":
+        if error.reason != NOT_PERMITTED:
             raise
         return None
     return fleet_of(clients, database_of(redis))

@@ -157,7 +157,9 @@ async def test_a_login_that_may_not_list_clients_finds_nothing(settings: Setting
         fleet = await read_fleet(client)
         await client.aclose()
     assert fleet is None
-    assert check_releases(fleet, release()).detail == "unknown: this login may not list the clients of Redis"
+    assert (
+        check_releases(fleet, release()).detail == "unknown: this login lacks the right to CLIENT LIST (+client|list)"
+    )
 
 
 async def test_every_chore_succeeds_with_the_rights_of_maintenance_and_is_published(
@@ -192,6 +194,17 @@ async def test_a_chore_that_does_not_succeed_is_overdue_after_some_runs(redis: R
     assert (found.status, found.detail) == ("warn", "trim_streams: no success yet, away")
     failing.succeeded_at = now + minute
     assert check_chores([failing], now + 9 * minute).status == "ok"
+
+
+async def test_a_chore_that_ran_in_the_future_is_found() -> None:
+    now, minute = utc_now(), timedelta(minutes=1)
+    record = ChoreRecord(name="trim_streams", every=minute, since=now, succeeded_at=now + timedelta(seconds=4))
+    assert check_chores([record], now).status == "ok"
+    record.succeeded_at = now + minute
+    found = check_chores([record], now)
+    assert found.status == "fail"
+    assert found.detail.startswith("ran in the future: trim_streams: last success 20")
+    assert check_chores([ChoreRecord(name="x", every=minute, since=now + minute)], now).status == "fail"
 
 
 async def test_records_of_another_release_are_no_records(redis: Redis) -> None:
