@@ -9,13 +9,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
-from typing import Any, Final, NoReturn
+from typing import IO, Any, Final, NoReturn
 
 import typer
 from rich.console import Console, Group, RenderableType
@@ -36,6 +37,10 @@ from rich.text import Text
 from schemas.text.visible_text import visible, visible_json
 
 _WHOLE: Final = TableColumn(no_wrap=True)
+_UNLIMITED: Final = 1_000_000
+"""Width of what is no terminal: programs such as grep need whole lines."""
+_NO_CURSOR: Final = ("", "dumb", "unknown")
+"""Values of TERM of terminals that print one line below the other."""
 
 Line = str | Text
 """Plain text, or a result of `coloured` or `joined`."""
@@ -100,9 +105,10 @@ class Row:
 def show_table(columns: Sequence[Column], rows: Iterable[Row], *, width: int | None = None) -> None:
     """Write a table to standard output. `width` is in columns; the default is the width of the terminal.
 
-    A table with a width may exceed a narrow terminal: the terminal then wraps its lines, and no cell is cut off.
+    A table with a width may exceed a narrow terminal: the terminal then wraps its lines, and no cell is cut off. Each
+    row is one line, of any length, if standard output is no terminal.
     """
-    _console(width).print(_table(columns, rows))
+    _console(width if _is_terminal(sys.stdout) else None).print(_table(columns, rows))
 
 
 def _table(columns: Sequence[Column], rows: Iterable[Row]) -> Table:
@@ -128,30 +134,38 @@ class Section:
 
 
 class View:
-    """Shows sections in place of the ones before, or below them if standard output is no terminal."""
+    """Shows sections in place of the ones before, or below them where the cursor cannot move."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, console: Console, live: Live | None = None) -> None:
+        self._console = console
         self._live = live
 
     def show(self, sections: Sequence[Section]) -> None:
         """Show these sections. Lines and cells that are too long for the terminal are cut off."""
-        if self._live.console.is_terminal:
+        if self._live:
             self._live.update(_rendered(sections), refresh=True)
         else:
-            self._live.console.print(_rendered(sections))
+            self._console.print(_rendered(sections))
+            self._console.print()
 
 
 @contextmanager
 def live_view() -> Iterator[View]:
-    """Yield a view that fills the terminal during the block."""
-    console = _Console(highlight=False, markup=False, emoji=False)
-    with Live(console=console, screen=console.is_terminal, auto_refresh=False, redirect_stderr=False) as live:
-        yield View(live)
+    """Yield a view for the block. It fills the terminal, if standard output is one that can move the cursor."""
+    console = _Console()
+    if not console.moves_cursor:
+        yield View(console)
+        return
+    with Live(console=console, screen=True, auto_refresh=False, redirect_stderr=False) as live:
+        yield View(console, live)
 
 
 def show_sections(sections: Sequence[Section], *, width: int | None = None) -> None:
-    """Write sections to standard output. `width` is in columns; the default is the width of the terminal."""
-    _Console(highlight=False, markup=False, emoji=False, width=width).print(_rendered(sections))
+    """Write sections to standard output. Lines and cells that are too long for `width` are cut off.
+
+    `width` is in columns; the default is the width of the terminal.
+    """
+    _Console(width=width).print(_rendered(sections))
 
 
 def _rendered(sections: Sequence[Section]) -> Group:
@@ -200,17 +214,32 @@ def show_traceback(kind: type[BaseException], error: BaseException, trace: Trace
 
 
 class _Console(Console):
-    """Leaves a closed pipe to output_streams.py."""
+    """Fits a terminal; everything else gets whole lines. Leaves a closed pipe to output_streams.py."""
+
+    def __init__(self, *, width: int | None = None, soft_wrap: bool = False, stderr: bool = False) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, soft_wrap=soft_wrap, width=width, stderr=stderr)
+        if width is None and not _is_terminal(self.file):
+            self.width = _UNLIMITED
+
+    @property
+    def moves_cursor(self) -> bool:
+        """Whether this is a terminal on which a text can take the place of another."""
+        return _is_terminal(self.file) and os.environ.get("TERM", "").lower() not in _NO_CURSOR
 
     def on_broken_pipe(self) -> NoReturn:
         """Raise BrokenPipeError."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
+def _is_terminal(stream: IO[str] | None) -> bool:
+    # not Console.is_terminal, which FORCE_COLOR makes true for a pipe
+    return stream is not None and stream.isatty()
+
+
 @cache
 def _console(width: int | None = None) -> Console:
-    return _Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+    return _Console(width=width, soft_wrap=True)
 
 
 def _messages() -> Console:
-    return _Console(highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=True)
+    return _Console(soft_wrap=True, stderr=True)

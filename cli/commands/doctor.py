@@ -21,6 +21,7 @@ from runtime.diagnosis import Finding
 from runtime.errors import ConfigurationError, DependencyUnavailable
 from runtime.release import release
 from runtime.settings import Settings
+from storage.database.failures import NO_RIGHT
 from stream.diagnosis import BACKUP_INTERVAL
 from stream.diagnosis.chores import check_chores
 from stream.diagnosis.fleet import check_partitions, check_releases, has_stream_beyond
@@ -28,6 +29,7 @@ from stream.diagnosis.permissions import diagnose_permissions
 from stream.registry.chores import read_chores
 from stream.server.client_names import Fleet, read_fleet
 from stream.server.connection import connect
+from stream.server.failures import NOT_PERMITTED
 
 UNHEALTHY = 3
 BAD_SETTINGS = 2
@@ -96,7 +98,12 @@ async def _diagnose_redis(settings: Settings, backup_interval: timedelta) -> tup
             check_chores(await read_chores(redis), utc_now()),
         ]
     except DependencyUnavailable as error:
-        fix = "check that Redis runs and that REDIS_URL is correct"
+        fix = (
+            "run it with REDIS_URL of the default user, or grant this command (ACL SETUSER). See `Logins` under"
+            " `Deploy` in docs/operations.md"
+            if error.reason == NOT_PERMITTED
+            else "check that Redis runs and that REDIS_URL is correct"
+        )
         return None, [Finding("redis.reachable", "fail", str(error), fix)]
     finally:
         await redis.aclose()
@@ -117,7 +124,12 @@ async def _diagnose_postgres(settings: Settings, fleet: Fleet | None) -> list[Fi
     except ConfigurationError as error:
         return [Finding(name, "fail", str(error), "correct DATABASE_URL; every process except ingest needs it")]
     except DependencyUnavailable as error:
-        return [Finding(name, "fail", str(error), "check that Postgres runs and that DATABASE_URL is correct")]
+        fix = (
+            "run it with DATABASE_URL of the owner. See `Logins` under `Deploy` in docs/operations.md"
+            if error.reason == NO_RIGHT
+            else "check that Postgres runs and that DATABASE_URL is correct"
+        )
+        return [Finding(name, "fail", str(error), fix)]
     return [Finding(name, "ok", "answers"), *findings]
 
 

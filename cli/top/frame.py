@@ -112,7 +112,7 @@ def _workers(facts: RedisFacts) -> Section:
 
 def _processes(facts: RedisFacts) -> Section:
     if facts.fleet is None:
-        return Section([joined(_title("Processes"), "  this login may not list the clients of Redis")])
+        return Section([joined(_title("Processes"), "  this login lacks the right to CLIENT LIST (+client|list)")])
     roles = sorted({(one.role, one.release) for one in facts.fleet.services})
     counts = [
         f"{sum((one.role, one.release) == kind for one in facts.fleet.services)} {kind[0]} {kind[1]}" for kind in roles

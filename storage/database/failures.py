@@ -33,11 +33,14 @@ _FIXES: Final = {
     "28": "Postgres refuses the login: check user and password in DATABASE_URL, and pg_hba.conf",
     "3D000": "Postgres has no database of the name in DATABASE_URL",
     "42P01": "a table is missing: run `analytics migrate up`",
-    "42501": "the login of DATABASE_URL has no right to do this",
+    "42501": "give the login of DATABASE_URL its rights by `analytics migrate up` and `analytics migrate logins`",
     "53300": "Postgres has no connection left",
     "55P03": "another session holds a lock, or an older transaction is still open",
 }
 _CHECK_VIOLATION: Final = "23514"
+_NO_RIGHT_STATE: Final = "42501"
+NO_RIGHT: Final = "InsufficientPrivilege"
+"""Reason of a call for which the login lacks a right."""
 
 
 @contextlib.contextmanager
@@ -88,7 +91,9 @@ def _translated(error: asyncpg.PostgresError) -> Exception:
         # valid and maintenance is late.
         return StorageUnavailable("missing_partition", "is the maintenance process running?")
     if state.startswith(_RETRIED):
-        return StorageUnavailable(_word(error), _detail(state))
+        detail = _detail(state)
+        # the message of a missing right names a table or function, and no value
+        return StorageUnavailable(_word(error), f"{error}: {detail}" if state == _NO_RIGHT_STATE else detail)
     if state.startswith(_PARKED):
         # only the name of the error: the server's text may quote the value
         return EventRejected(state, _word(error))

@@ -30,10 +30,11 @@ from storage.diagnosis.contents import (
 from storage.diagnosis.maintenance import check_leader, check_partitions_ahead, is_led
 from storage.diagnosis.server import check_schema, check_server, check_usage, read_facts
 from storage.diagnosis.sessions import check_limits, check_pooling, read_sessions
+from storage.diagnosis.times import check_times, read_times_ahead
 from storage.losses import read_losses
 from storage.privacy.erasure import open_since
 from storage.privacy.residue import read_residue
-from storage.retention.horizon import read_horizon
+from storage.retention.horizon import has_removed, read_horizon
 from storage.retention.partitions import weeks_ahead
 
 
@@ -85,7 +86,8 @@ async def _diagnose_contents(connection: asyncpg.Connection, now: datetime, raw_
     return [
         check_partitions_ahead(await weeks_ahead(connection, now)),
         check_losses(await read_losses(connection), now),
-        check_horizon(await read_horizon(connection), now, raw_retention),
+        check_horizon(await read_horizon(connection), now, raw_retention, removed=await has_removed(connection)),
+        check_times(await read_times_ahead(connection)),
         check_drift(await read_drift(connection), await last_success(connection)),
         check_dead_letters(await dead_letters.count_waiting(connection)),
         check_conflicts(await read_conflicts(connection, (now - RECENT).date())),

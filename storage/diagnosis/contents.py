@@ -33,14 +33,18 @@ def check_losses(losses: Sequence[StreamLoss], now: datetime) -> Finding:
     )
 
 
-def check_horizon(horizon: datetime, now: datetime, raw_retention: timedelta) -> Finding:
-    """Check whether ingest accepts events from before the retention horizon."""
+def check_horizon(horizon: datetime, now: datetime, raw_retention: timedelta, *, removed: bool) -> Finding:
+    """Check whether ingest accepts events from before the retention horizon.
+
+    `removed`: whether raw events from before it were removed, and not only empty weeks.
+    """
+    too_old = f"; events from before {horizon:%Y-%m-%d} are too old" if horizon > _NEVER else ""
     return check(
         "retention.horizon",
         horizon <= now - raw_retention,
-        f"raw events before {horizon:%Y-%m-%d} were removed" if horizon > _NEVER else "no raw events were removed yet",
-        "ANALYTICS_RAW_RETENTION_DAYS was raised: events with ids from before this time are accepted, then parked as"
-        " before_retention_horizon",
+        f"raw events before {horizon:%Y-%m-%d} were removed" if removed else f"no raw events were removed yet{too_old}",
+        "events with ids from before this time are accepted, then parked as before_retention_horizon:"
+        " ANALYTICS_RAW_RETENTION_DAYS was raised. Lower it until these weeks have passed, or accept this",
         otherwise="warn",
     )
 

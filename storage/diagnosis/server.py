@@ -75,7 +75,7 @@ def check_usage(used: ServerUsage, pool_size: int, service_connections: int) -> 
         check(
             "postgres.transactions",
             oldest is None or oldest < _LONG_TRANSACTION,
-            "this login may not see the transactions of others"
+            "this login may not see the transactions of others: it lacks pg_read_all_stats"
             if oldest is None
             else f"the oldest is {oldest.total_seconds():.0f} s old",
             "end it (pg_terminate_backend): it prevents vacuum",

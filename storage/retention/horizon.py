@@ -28,6 +28,11 @@ _RECORD_IDS: Final = """
 INSERT INTO retired_event_ids SELECT event_id FROM {relation} ORDER BY event_id ON CONFLICT DO NOTHING
 """
 
+# an empty week that expires moves the horizon too; every removed event is counted by its hour
+_HAS_REMOVED: Final = """
+SELECT EXISTS (SELECT FROM retired.hourly_event_counts, retention_horizon WHERE hour < ordered_before)
+"""
+
 
 def fates_insert(relation: str, outcome: str) -> str:
     """Return the statement that stores the fate of the entries of `relation`, whose rows will be removed.
@@ -51,10 +56,17 @@ async def record_mapped_ids(connection: Connection, relation: str) -> None:
 
 
 async def read_horizon(connection: Connection) -> datetime:
-    """Return the end of the last week whose raw events were removed, or are being removed; 1970 if none were.
+    """Return the end of the last week that was removed, or is being removed, even if it was empty; 1970 if none was.
 
     Raises StorageUnavailable.
     """
     with translated_errors():
         moment: datetime = await connection.fetchval("SELECT ordered_before FROM retention_horizon")
     return moment
+
+
+async def has_removed(connection: Connection) -> bool:
+    """Return whether any raw event from before the horizon was removed. Raises StorageUnavailable."""
+    with translated_errors():
+        removed: bool = await connection.fetchval(_HAS_REMOVED)
+    return removed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from runtime.diagnosis import Finding, check
+from runtime.diagnosis import MAX_SKEW, Finding, check
 from stream.registry.chores import ChoreRecord
 
 
@@ -14,6 +14,14 @@ def check_chores(records: Sequence[ChoreRecord] | None, now: datetime) -> Findin
     name = "maintenance.chores"
     if records is None:
         return Finding(name, "warn", "no process reports its chores", "start `analytics maintenance`")
+    ahead = [record for record in records if max(record.since, record.succeeded_at or record.since) > now + MAX_SKEW]
+    if ahead:
+        return Finding(
+            name,
+            "fail",
+            f"ran in the future: {'; '.join(map(_describe, ahead))}",
+            "correct the clocks by NTP, then restart `analytics maintenance`: until then no chore looks overdue",
+        )
     overdue = [record for record in records if record.is_overdue(now)]
     return check(
         name,

@@ -69,5 +69,5 @@ def _by(fleet: Fleet | None, key: Callable[[Process], str], expected: str) -> di
 
 def _count(fleet: Fleet | None) -> str:
     if fleet is None:
-        return "unknown: this login may not list the clients of Redis"
+        return "unknown: this login lacks the right to CLIENT LIST (+client|list)"
     return f"{len(fleet.services)} processes, all of this release"

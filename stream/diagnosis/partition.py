@@ -97,8 +97,8 @@ async def diagnose_partition(redis: Redis, partition: int, claim_idle_seconds: f
             f"stream.{partition}.clock",
             ahead < MAX_SKEW.total_seconds(),
             f"the newest entry is {ahead:.0f} s ahead of the clock of Redis",
-            "the clock was set back: until it has caught up, the lag appears shorter and entries are kept longer",
-            otherwise="warn",
+            "the clock was set back: until it has caught up, the lag appears shorter and entries are kept longer. See"
+            " `Times in the future` in docs/operations.md",
         ),
         check(
             f"stream.{partition}.stuck",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from runtime.diagnosis import Finding, check
 from runtime.errors import StreamUnavailable
-from stream.server.failures import translated_errors
+from stream.server.failures import NOT_PERMITTED, translated_errors
 from stream.server.permission_probes import PROBES
 from stream.server.permissions import RULES
 
@@ -25,9 +26,9 @@ async def diagnose_permissions(redis: Redis) -> Finding:
     except ResponseError:
         return Finding(_NAME, "ok", "this server cannot test rights")
     except StreamUnavailable as error:
-        if error.reason != "not_permitted":
+        if error.reason != NOT_PERMITTED:
             raise
-        return Finding(_NAME, "ok", "not readable by this login")
+        return Finding(_NAME, "ok", "not readable by this login: it lacks the right to ACL USERS and ACL DRYRUN (+acl)")
     return check_permissions(missing)
 
 
@@ -63,5 +64,9 @@ def check_permissions(missing: Mapping[str, Sequence[str]]) -> Finding:
         _NAME,
         not lacking,
         f"missing for {'; '.join(listed)}" if lacking else f"complete for {', '.join(missing) or 'no user'}",
-        "give these users the rules of stream/server/permissions.py (ACL SETUSER, or the file of aclfile)",
+        f"run at Redis: {'; '.join(map(_grant, lacking))}. Then ACL SAVE, or add the rules to the file of aclfile",
     )
+
+
+def _grant(user: str) -> str:
+    return f"ACL SETUSER {user} {' '.join(map(shlex.quote, RULES[user]))}"

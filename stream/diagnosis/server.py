@@ -56,7 +56,7 @@ def check_server(
         check(
             "redis.fsync",
             fsync in (None, "always") or (confirms and fsync != "no"),
-            f"appendfsync is {fsync or 'not readable here'}",
+            f"appendfsync is {fsync or 'not readable by this login (+config|get)'}",
             "set appendfsync to always, or everysec and ANALYTICS_DURABILITY to local: else a power cut loses a second",
             otherwise="warn",
         ),
@@ -68,7 +68,7 @@ def check_nodes(entries: str | None) -> Finding:
     return check(
         "redis.stream_nodes",
         entries in (None, "1"),
-        f"stream-node-max-entries is {entries or 'not readable here'}",
+        f"stream-node-max-entries is {entries or 'not readable by this login (+config|get)'}",
         "set stream-node-max-entries to 1: else entries of erased learners stay in memory and files until all entries"
         " of their node are trimmed",
         otherwise="warn",

@@ -11,6 +11,7 @@ import re
 import secrets
 import socket
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Literal
@@ -20,7 +21,7 @@ from redis.exceptions import ResponseError
 
 from runtime.errors import StreamUnavailable
 from runtime.release import release
-from stream.server.failures import translated_errors
+from stream.server.failures import NOT_PERMITTED, translated_errors
 
 Role = Literal["ingest", "worker", "live", "maintenance", "dashboard", "command"]
 
@@ -48,13 +49,13 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """All processes of this system that are connected to Redis."""
+    """All processes of this system that are connected to Redis: those with the same number of a database."""
 
     processes: tuple[Process, ...]
     unnamed_connections: int
     """Connections of releases that do not name their processes."""
     clients: int
-    """Connections of all clients, also of other systems."""
+    """Connections of all clients, also of other systems and databases."""
 
     @property
     def services(self) -> tuple[Process, ...]:
@@ -82,7 +83,7 @@ def _process_name() -> str:
 
 
 async def read_fleet(redis: Redis) -> Fleet | None:
-    """Return the processes that are connected to Redis; None if this login may not list clients.
+    """Return the processes that are connected to the database of `redis`; None if this login may not list clients.
 
     Raises StreamUnavailable.
     """
@@ -93,20 +94,27 @@ async def read_fleet(redis: Redis) -> Fleet | None:
         # a managed server without the command
         return None
     except StreamUnavailable as error:
-        if error.reason != "not_permitted":
+        if error.reason != NOT_PERMITTED:
             raise
         return None
-    return fleet_of([str(client.get("name", "")) for client in clients])
+    return fleet_of(clients, database_of(redis))
 
 
-def fleet_of(names: list[str]) -> Fleet:
-    """Return the processes behind the names of all connections. Pure."""
+def database_of(redis: Redis) -> int:
+    """Return the number of the database that the connections of a client select."""
+    # the server would tell only logins with one more right (CLIENT INFO)
+    return int(redis.connection_pool.connection_kwargs.get("db") or 0)
+
+
+def fleet_of(clients: Sequence[Mapping[str, Any]], database: int) -> Fleet:
+    """Return the processes behind the connections to a database, from the reply of CLIENT LIST. Pure."""
+    names = [str(client.get("name", "")) for client in clients if int(client.get("db", database)) == database]
     ours = Counter(name for name in names if name.partition("/")[0] == PREFIX)
     found = {name: _process(name, count) for name, count in ours.items()}
     return Fleet(
         tuple(sorted((one for one in found.values() if one), key=lambda one: (one.role, one.process))),
         sum(ours[name] for name, process in found.items() if process is None),
-        len(names),
+        len(clients),
     )
 
 

@@ -11,6 +11,9 @@ from redis.asyncio.sentinel import MasterNotFoundError
 
 from runtime.errors import StreamUnavailable
 
+NOT_PERMITTED: Final = "not_permitted"
+"""Reason of a call for which the login lacks a right."""
+
 # error codes after which the same call may succeed later; redis-py moves some of them into `status_code`
 _WORDS: Final = {
     "OOM": "out_of_memory",
@@ -23,7 +26,7 @@ _WORDS: Final = {
     "TRYAGAIN": "try_again",
     "NOSCRIPT": "try_again",
     "BUSY": "busy",
-    "NOPERM": "not_permitted",
+    "NOPERM": NOT_PERMITTED,
     "NOAUTH": "not_authenticated",
     "WRONGPASS": "not_authenticated",
     "UNBLOCKED": "unblocked",
@@ -90,7 +93,8 @@ def _refusal(error: exceptions.ResponseError) -> StreamUnavailable | None:
     if _NO_DATABASE in str(error):
         return StreamUnavailable("no_database", "Redis has no database of the number in REDIS_URL")
     reason = _reason(error)
-    return StreamUnavailable(reason) if reason else None
+    # the message of a missing right names a user and a command, and no value
+    return StreamUnavailable(reason, str(error) if reason == NOT_PERMITTED else "") if reason else None
 
 
 def _reason(error: exceptions.RedisError) -> str | None:

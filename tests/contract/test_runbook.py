@@ -73,7 +73,7 @@ def test_every_alert_has_three_commands() -> None:
 
 
 def test_every_block_says_whether_it_holds_commands() -> None:
-    assert {block.language for block in blocks(PAGE)} == {COMMANDS, "ini", "json", "text"}
+    assert {block.language for block in blocks(PAGE)} == {COMMANDS, "ini", "json", "sql", "text"}
 
 
 def test_prose_wraps_at_100() -> None:

@@ -121,4 +121,4 @@ async def test_a_redis_whose_clock_was_ahead_keeps_everything_and_the_doctor_say
         await assert_nothing_lost(settings, accepted=sent, sent=sent, parked=0)
     assert (await trim(redis, 0, settings.event_retention, 10**9)).removed == 0
     found = await diagnose(redis, 1, datetime.now(UTC), settings.claim_idle_seconds, settings.durability)
-    assert [one.status for one in found if one.name == "stream.0.clock"] == ["warn"]
+    assert [one.status for one in found if one.name == "stream.0.clock"] == ["fail"]

@@ -9,7 +9,7 @@ import os
 import pty
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -168,25 +168,56 @@ async def test_a_redis_that_is_lost_is_shown_and_the_view_goes_on(
             assert await process.wait() == 0
 
 
-async def test_a_terminal_shows_one_frame_in_place_of_the_other(settings: Settings, tmp_path: Path) -> None:
+@asynccontextmanager
+async def at_a_terminal(
+    settings: Settings, data_dir: Path, kind: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, Callable[[], bytes]]]:
+    """Run `top` at a terminal of a kind. Yields the process, and what it has shown so far."""
     ours, theirs = pty.openpty()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli.main", "top", *QUICK, "--data-dir", str(tmp_path)),
-        env=environment_of(settings) | {"TERM": "xterm"},
+        *(sys.executable, "-m", "cli.main", "top", *QUICK, "--data-dir", str(data_dir)),
+        env=environment_of(settings) | {"TERM": kind},
         stdout=theirs,
     )
     os.close(theirs)
     os.set_blocking(ours, False)
-    shown = b""
+    seen = b""
 
-    def shows(*words: bytes) -> bool:
-        nonlocal shown
+    def shown() -> bytes:
+        nonlocal seen
         with contextlib.suppress(OSError):
-            shown += os.read(ours, 65_536)
-        return all(word in shown for word in words)
+            seen += os.read(ours, 65_536)
+        return seen
 
-    await eventually(lambda: shows(b"\x1b[?1049h", b"Dead letters"))
-    process.send_signal(signal.SIGINT)
-    await eventually(lambda: shows(b"\x1b[?1049l"))
-    assert await process.wait() == 0
-    os.close(ours)
+    try:
+        yield process, shown
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        os.close(ours)
+
+
+async def test_a_terminal_shows_one_frame_in_place_of_the_other(settings: Settings, tmp_path: Path) -> None:
+    async with at_a_terminal(settings, tmp_path, "xterm") as (process, shown):
+        await eventually(lambda: b"\x1b[?1049h" in shown() and b"Dead letters" in shown())
+        process.send_signal(signal.SIGINT)
+        await eventually(lambda: b"\x1b[?1049l" in shown())
+        assert await process.wait() == 0
+
+
+async def test_a_terminal_that_cannot_move_the_cursor_shows_one_frame_below_the_other(
+    settings: Settings, tmp_path: Path
+) -> None:
+    async with at_a_terminal(settings, tmp_path, "dumb") as (process, shown):
+        await eventually(lambda: shown().count(b"analytics top") >= 3 and shown().count(b"Dead letters") >= 2)
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+        assert b"\x1b" not in shown()
+
+
+async def test_a_pipe_gets_whole_lines(settings: Settings, tmp_path: Path) -> None:
+    frame = await Operator(settings, tmp_path).run("top", "--once", *QUICK, COLUMNS="20", FORCE_COLOR="1")
+    assert "nobody leads" in frame.out
+    assert "none has read a stream" in frame.out
+    assert "\N{HORIZONTAL ELLIPSIS}" not in frame.out

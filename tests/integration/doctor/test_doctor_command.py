@@ -9,8 +9,10 @@ from typing import Any
 import asyncpg
 
 from runtime.settings import Settings
+from storage.database.roles import make_logins
 from stream.server.connection import Redis
 from tests.support.fleet import running
+from tests.support.redis_users import as_user, redis_users
 from tests.support.terminal import Operator
 from tests.support.waiting import eventually
 
@@ -53,3 +55,19 @@ async def test_a_failed_check_is_3_and_the_interval_of_backups_is_an_option(
     assert code == 3
     assert failed(found) == {"postgres.schema"}
     assert found["stream.0.window"]["detail"].endswith("backups are taken every 6.0 h")
+
+
+async def test_logins_that_lack_a_right_are_told_which_and_what_to_do(
+    settings: Settings, redis: Redis, tmp_path: Path
+) -> None:
+    logins = await make_logins(settings.database_dsn, {"writer": "secret-of-the-tests"})
+    async with redis_users(redis) as users:
+        code, found = await checks(as_user(settings, "ingest", users, logins["writer"]), tmp_path)
+    assert code == 3
+    for name, right, fix in [
+        ("redis.reachable", "'time'", "of the default user"),
+        ("postgres.reachable", "permission denied for ", "of the owner"),
+    ]:
+        assert found[name]["status"] == "fail"
+        assert right in found[name]["detail"]
+        assert fix in found[name]["fix"]

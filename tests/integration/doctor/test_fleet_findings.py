@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from processors.maintenance import chore_log
@@ -19,7 +21,7 @@ from stream.diagnosis.fleet import check_partitions, check_releases, has_stream_
 from stream.keys import CHORES, stream_key
 from stream.registry.chores import ChoreRecord, publish_chores, read_chores
 from stream.server import client_names
-from stream.server.client_names import Fleet, Role, read_fleet
+from stream.server.client_names import Fleet, Role, database_of, read_fleet
 from stream.server.connection import connect
 from tests.support.loops import looping
 from tests.support.redis_users import as_user, redis_users
@@ -98,6 +100,49 @@ async def test_a_release_that_does_not_name_its_processes_is_found(settings: Set
     assert (found.status, found.detail) == ("warn", "an earlier release has 1 connections")
 
 
+async def test_processes_of_another_database_of_the_server_belong_to_another_system(
+    settings: Settings, redis: Redis
+) -> None:
+    elsewhere = of_database(settings, 1).model_copy(update={"stream_partitions": 4})
+    async with (
+        connected(settings, "ingest"),
+        connected(elsewhere, "worker"),
+        Redis.from_url(elsewhere.redis_dsn, client_name="studyin-analytics") as old,
+    ):
+        await old.ping()
+        here = await fleet_of(redis)
+        other = connect(elsewhere)
+        there = await fleet_of(other)
+        await other.aclose()
+    assert [one.role for one in here.services] == ["ingest"]
+    assert check_partitions(here, 1, beyond=False).status == "ok"
+    assert check_releases(here, release()).status == "ok"
+    assert ([one.role for one in there.services], there.unnamed_connections) == (["worker"], 1)
+    assert here.clients >= 4
+
+
+def of_database(settings: Settings, number: int) -> Settings:
+    address = urlsplit(settings.redis_dsn)._replace(path=f"/{number}").geturl()
+    return settings.model_copy(update={"redis_url": SecretStr(address)})
+
+
+@pytest.mark.parametrize(
+    ("url", "number"),
+    [
+        ("redis://h", 0),
+        ("redis://h/3", 3),
+        ("redis://h?db=3", 3),
+        ("rediss://h/3", 3),
+        ("unix:///run/redis.sock", 0),
+        ("unix:///run/redis.sock?db=3", 3),
+        ("redis+sentinel://h:26379/mymaster", 0),
+        ("redis+sentinel://h:26379/mymaster/3", 3),
+    ],
+)
+def test_the_database_is_that_of_the_url(url: str, number: int) -> None:
+    assert database_of(connect(Settings.model_validate({"environment": "dev", "redis_url": url}))) == number
+
+
 async def test_a_command_is_no_process_of_the_fleet(settings: Settings, redis: Redis) -> None:
     async with connected(settings.model_copy(update={"stream_partitions": 4}), "command"):
         fleet = await fleet_of(redis)
@@ -112,7 +157,9 @@ async def test_a_login_that_may_not_list_clients_finds_nothing(settings: Setting
         fleet = await read_fleet(client)
         await client.aclose()
     assert fleet is None
-    assert check_releases(fleet, release()).detail == "unknown: this login may not list the clients of Redis"
+    assert (
+        check_releases(fleet, release()).detail == "unknown: this login lacks the right to CLIENT LIST (+client|list)"
+    )
 
 
 async def test_every_chore_succeeds_with_the_rights_of_maintenance_and_is_published(
@@ -147,6 +194,17 @@ async def test_a_chore_that_does_not_succeed_is_overdue_after_some_runs(redis: R
     assert (found.status, found.detail) == ("warn", "trim_streams: no success yet, away")
     failing.succeeded_at = now + minute
     assert check_chores([failing], now + 9 * minute).status == "ok"
+
+
+async def test_a_chore_that_ran_in_the_future_is_found() -> None:
+    now, minute = utc_now(), timedelta(minutes=1)
+    record = ChoreRecord(name="trim_streams", every=minute, since=now, succeeded_at=now + timedelta(seconds=4))
+    assert check_chores([record], now).status == "ok"
+    record.succeeded_at = now + minute
+    found = check_chores([record], now)
+    assert found.status == "fail"
+    assert found.detail.startswith("ran in the future: trim_streams: last success 20")
+    assert check_chores([ChoreRecord(name="x", every=minute, since=now + minute)], now).status == "fail"
 
 
 async def test_records_of_another_release_are_no_records(redis: Redis) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -44,6 +45,18 @@ async def test_every_rule_that_is_missing_is_found(redis: Redis, user: str) -> N
     assert unnoticed == ["+hello"]
 
 
+@pytest.mark.parametrize("user", RULES)
+@pytest.mark.usefixtures("users")
+async def test_the_printed_command_gives_what_is_missing(redis: Redis, user: str) -> None:
+    acl: Any = redis.execute_command
+    await acl("ACL", "SETUSER", user, "reset", "on")
+    found = await diagnose_permissions(redis)
+    assert found.status == "fail"
+    assert f"missing for {user}: " in found.detail
+    await acl(*shlex.split(found.fix.removeprefix("run at Redis: ").split(". Then ACL SAVE")[0]))
+    assert (await diagnose_permissions(redis)).status == "ok"
+
+
 def test_what_is_missing_is_listed_by_user() -> None:
     found = check_permissions({"ingest": ["XADD a"], "live": [], "worker": [f"X{number}" for number in range(11)]})
     assert found.status == "fail"
@@ -56,4 +69,7 @@ async def test_a_login_without_the_right_to_see_rights_finds_nothing(
     client = connect(as_user(settings, "worker", users))
     found = await diagnose_permissions(client)
     await client.aclose()
-    assert (found.status, found.detail) == ("ok", "not readable by this login")
+    assert (found.status, found.detail) == (
+        "ok",
+        "not readable by this login: it lacks the right to ACL USERS and ACL DRYRUN (+acl)",
+    )

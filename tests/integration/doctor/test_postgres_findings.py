@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -10,9 +11,12 @@ import pytest
 from runtime.clock import utc_now
 from runtime.diagnosis import Finding
 from runtime.settings import Settings
+from schemas.entry import encode
+from storage.batches.batch import ReceivedEvent
 from storage.batches.verify_parts import verify_due
+from storage.batches.writer import BatchWriter
 from storage.database.locks import LEADER_LOCK
-from storage.database.pool import open_pool
+from storage.database.pool import Pool, open_pool
 from storage.database.usage import ServerUsage
 from storage.diagnosis import diagnose, server
 from storage.diagnosis.maintenance import check_leader
@@ -20,7 +24,10 @@ from storage.diagnosis.server import check_usage
 from storage.privacy.erasure import request_erasure
 from storage.retention.partition_weeks import partition_week
 from storage.retention.partitions import partition_names
+from storage.retention.removal import drop_expired
+from tests.support.events import event
 
+GUIDE = Path(__file__).parents[3] / "docs/operations.md"
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
@@ -78,7 +85,10 @@ async def test_a_transaction_that_is_open_for_long_is_found(
 
 def test_a_login_that_cannot_see_transactions_says_so() -> None:
     [found] = [one for one in check_usage(ServerUsage(1, 97, None, 0.1), 1, 1) if one.name == "postgres.transactions"]
-    assert (found.status, found.detail) == ("ok", "this login may not see the transactions of others")
+    assert (found.status, found.detail) == (
+        "ok",
+        "this login may not see the transactions of others: it lacks pg_read_all_stats",
+    )
 
 
 async def test_processes_that_may_open_more_connections_than_there_are_are_found(settings: Settings) -> None:
@@ -167,3 +177,41 @@ async def test_an_issued_key_that_expires_soon_is_named(settings: Settings, data
     found = (await findings(settings.database_dsn))["keys.expiry"]
     assert found.status == "warn"
     assert found.detail == f"soon expire soon of lessons at {now + 13 * DAY:%Y-%m-%d %H:%M} UTC"
+
+
+async def test_a_system_that_is_new_has_removed_nothing(settings: Settings, pool: Pool) -> None:
+    # the weeks of a new database that are past the retention are empty
+    await drop_expired(pool, utc_now(), 30 * DAY)
+    found = (await findings(settings.database_dsn))["retention.horizon"]
+    assert found.detail.startswith("no raw events were removed yet; events from before 20")
+    old = event("xp_earned", occurred_at=utc_now() - 40 * DAY, number=1)
+    await BatchWriter(pool, 0).write(0, [ReceivedEvent("1-0", encode(old))], [])
+    await drop_expired(pool, utc_now(), DAY)
+    found = (await findings(settings.database_dsn))["retention.horizon"]
+    assert found.detail.startswith("raw events before 20")
+
+
+TIMES = {
+    "the retention horizon": "UPDATE retention_horizon SET ordered_before = now() + $1::interval",
+    "a verification": "INSERT INTO verify_results VALUES ('hourly_event_counts', 0, now() + $1::interval)",
+    "an open erasure": "INSERT INTO erasure_jobs (user_hashes, requested_by, requested_at)"
+    " VALUES ('{}', 'tests', now() + $1::interval)",
+    "bytes of erased learners": "INSERT INTO erasure_residue (place, since) VALUES ('redis', now() + $1::interval)"
+    " ON CONFLICT (place) DO UPDATE SET since = EXCLUDED.since",
+    "a loss of Redis": "INSERT INTO stream_losses (stream_partition, noticed_at, after_entry_id, before_entry_id,"
+    " missing, lost) VALUES (0, now() + $1::interval, '1-0', '2-0', 0, 0)",
+}
+
+
+@pytest.mark.parametrize("what", TIMES)
+async def test_a_stored_time_in_the_future_is_found_and_the_guide_corrects_it(
+    settings: Settings, database: asyncpg.Connection, what: str
+) -> None:
+    assert (await findings(settings.database_dsn))["postgres.times"].status == "ok"
+    await database.execute(TIMES[what], HOUR)
+    found = (await findings(settings.database_dsn))["postgres.times"]
+    assert found.status == "fail"
+    assert found.detail.startswith(f"in the future: {what} is of 20")
+    section = GUIDE.read_text().split("\n### Times in the future\n")[1].split("\n### ")[0]
+    await database.execute(section.split("```sql\n")[1].split("```")[0])
+    assert (await findings(settings.database_dsn))["postgres.times"].status == "ok"

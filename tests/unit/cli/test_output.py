@@ -23,6 +23,25 @@ def run(redirection: str = "", **environment: str) -> subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, check=False, env=environment)
 
 
+LONG = "word " * 100
+TABLE = f"""
+from cli.output import Column, Row, Section, coloured, show, show_sections, show_table
+columns, rows = [Column("name"), Column("text")], [Row(["a", {LONG!r} + "end"])]
+show(coloured({LONG!r} + "end"))
+show_table(columns, rows)
+show_table(columns, rows, width=90)
+show_sections([Section([{LONG!r} + "end"], columns, rows)])
+"""
+
+
+@pytest.mark.parametrize("environment", [{}, {"COLUMNS": "40"}, {"FORCE_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_pipe_gets_each_row_and_line_whole(environment: dict[str, str]) -> None:
+    ended = subprocess.run([sys.executable, "-c", TABLE], capture_output=True, check=True, env=environment)
+    whole = [line for line in ended.stdout.decode().splitlines() if LONG + "end" in line]
+    assert len(whole) == 5
+    assert len(ended.stdout.splitlines()) == 8
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1", "utf-8", "cp437", "utf-16", "ascii:strict"])
 def test_every_encoding_takes_every_character(encoding: str) -> None:
     ended = run(PYTHONIOENCODING=encoding)

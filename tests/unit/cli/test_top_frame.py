@@ -196,7 +196,7 @@ def test_what_a_login_may_not_see_is_unknown(capsys: pytest.CaptureFixture[str])
     usage = replace(POSTGRES, is_led=False, dead_letters={}, last_parked_at=None, erasures_open_since=[])
     sample = Sample(NOON, blind, replace(usage, usage=replace(POSTGRES.usage, oldest_transaction=None)))
     shown = text(None, sample, 120, capsys)
-    assert "Processes  this login may not list the clients of Redis" in shown
+    assert "Processes  this login lacks the right to CLIENT LIST (+client|list)" in shown
     assert "Chores  no process reports them" in shown
     assert "Workers  none has read a stream" in shown
     assert "Maintenance  nobody leads\n" in shown
