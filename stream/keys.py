@@ -51,3 +51,8 @@ def channel(event_type: str) -> str:
 def stream_key(partition: int) -> str:
     """Return the key of the stream of a partition. The braces are the hash tag for a Redis cluster."""
     return f"analytics:events:{{{partition}}}"
+
+
+def removals_key(partition: int) -> str:
+    """Return the key of the hash that tells erased entries of a partition from trimmed ones (`remove_entries.lua`)."""
+    return f"{stream_key(partition)}:removals"

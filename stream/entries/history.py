@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from stream.entries.entry import Entry
-from stream.keys import stream_key
+from stream.entries.entry import Entry, EntryId
+from stream.entries.group_needs import time_of
+from stream.keys import removals_key, stream_key
 from stream.server.failures import translated_errors
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,17 +35,27 @@ async def read_history(
 
 
 async def trimmed_through(redis: Redis, partition: int) -> datetime | None:
-    """Return when the newest removed entry of the stream was appended; None if none was removed.
+    """Return a time before which every trimmed entry of the stream was appended; None if none was trimmed.
 
-    Raises StreamUnavailable.
+    Entries of erased learners were not trimmed, unless a release before this one removed them. Raises
+    StreamUnavailable.
     """
     with translated_errors():
         if not await redis.exists(stream_key(partition)):
             return None
+        # before the stream: an erasure in between must look like a trim, not hide one
+        record = [await _recorded(redis, partition, name) for name in ("erased", "trimmed", "before")]
         facts: Any = await redis.xinfo_stream(stream_key(partition))
-        if facts["entries-added"] == facts["length"]:
-            return None
-        # XTRIM leaves no trace, but it removed only entries older than the oldest that is left
-        oldest = facts["first-entry"]
-        newest_gone = oldest[0] if oldest else facts["last-generated-id"]
-    return _EPOCH + int(newest_gone.decode().partition("-")[0]) * _MILLISECOND
+    erased, trimmed_then, before = int(record[0]), int(record[1]), record[2]
+    trimmed = facts["entries-added"] - facts["length"] - erased
+    if trimmed == 0:
+        return None
+    # XTRIM leaves no trace, but it removed only entries older than the oldest that is left
+    oldest = facts["first-entry"]
+    above = oldest[0] if oldest else facts["last-generated-id"]
+    return time_of(EntryId.parse(before if trimmed == trimmed_then else above))
+
+
+async def _recorded(redis: Redis, partition: int, name: str) -> bytes:
+    value: Any = await redis.hget(removals_key(partition), name)
+    return bytes(value or b"0")

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from stream.entries.entry import Entry, EntryId
 from stream.entries.trimmer import lowest_needed
-from stream.keys import stream_key
+from stream.keys import removals_key, stream_key
 from stream.server.failures import translated_errors
 
 BEGINNING: Final = "0-0"
@@ -82,6 +82,7 @@ async def remove_settled(redis: Redis, partition: int, ids: Sequence[str], ignor
     if not ids:
         return Removal(0, 0, ())
     key = stream_key(partition)
+    keys = [key, removals_key(partition)]
     with translated_errors():
         floor = await lowest_needed(redis, key, ignored)
         settled = [one for one in ids if floor is not None and EntryId.parse(one) < floor]
@@ -89,7 +90,7 @@ async def remove_settled(redis: Redis, partition: int, ids: Sequence[str], ignor
         script = redis.register_script(_REMOVE)
         removed = nodes = 0
         for start in range(0, len(settled), _MAX_ARGUMENTS):
-            entries, freed = await script(keys=[key], args=settled[start : start + _MAX_ARGUMENTS])
+            entries, freed = await script(keys=keys, args=settled[start : start + _MAX_ARGUMENTS])
             removed += entries
             nodes += freed
         if waiting and not await redis.exists(key):

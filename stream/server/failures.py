@@ -82,6 +82,11 @@ def is_unknown_command(error: exceptions.ResponseError) -> bool:
     return "unknown command" in str(error)
 
 
+def is_refusal_of_replica(error: exceptions.ResponseError) -> bool:
+    """Whether the reply says that the server is a replica, which neither accepts a write nor confirms one."""
+    return isinstance(error, exceptions.ReadOnlyError) or "cannot be used with replica instances" in str(error)
+
+
 def is_rewrite_in_progress(error: exceptions.ResponseError) -> bool:
     """Whether the reply says that a file is being rewritten."""
     return "in progress" in str(error)

@@ -1,4 +1,4 @@
-"""Connections to Redis: commands are packed in C, and a server that refuses writes as a replica is left."""
+"""Connections to Redis: commands are packed in C, and a server that refuses as a replica is left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
-from redis.exceptions import ConnectionError, ReadOnlyError
+from redis.exceptions import ConnectionError, ResponseError
+
+from stream.server.failures import is_refusal_of_replica
 
 
 class _ServiceConnection(AbstractConnection):
@@ -20,7 +22,9 @@ class _ServiceConnection(AbstractConnection):
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
         try:
             return await super().read_response(*arguments, **options)
-        except ReadOnlyError as error:
+        except ResponseError as error:
+            if not is_refusal_of_replica(error):
+                raise
             # the client drops a connection that failed; after a failover a new one reaches the new primary
             raise ConnectionError(f"READONLY {error}") from error
 

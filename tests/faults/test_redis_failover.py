@@ -18,7 +18,7 @@ from cli.local.embedded.valkey import Valkey
 from ingest.routes import TRACK
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
-from runtime.settings import Settings
+from runtime.settings import Durability, Settings
 from schemas.entry import encode
 from stream.entries.lag import consistent_through
 from stream.entries.producer import Producer
@@ -78,8 +78,11 @@ async def redis(address: Address, settings: Settings) -> AsyncIterator[Redis]:
     await client.aclose()
 
 
-async def test_after_one_refused_append_the_next_one_reaches_the_new_primary(address: Address, redis: Redis) -> None:
-    producer = Producer(redis, 1)
+@pytest.mark.parametrize("durability", ["server", "local", "replica"])
+async def test_after_one_refused_append_the_next_one_reaches_the_new_primary(
+    address: Address, redis: Redis, durability: Durability
+) -> None:
+    producer = Producer(redis, 1, durability)
     before, after = (encode(event("xp_earned", number=number)) for number in (1, 2))
     await producer.append([before])
     await address.fail_over()

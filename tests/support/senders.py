@@ -37,18 +37,16 @@ class Senders:
 
     @contextlib.asynccontextmanager
     async def sending(self) -> AsyncIterator[None]:
-        """Send during the block. At its end wait until the last request of each client is accepted."""
+        """Send during the block. At its end wait until the last request of each client is accepted.
+
+        An answer that no sender may get ends the block at once.
+        """
         headers = {"Authorization": f"Bearer {WRITE_KEY}"}
-        async with httpx.AsyncClient(headers=headers, timeout=30) as client:
-            tasks = [asyncio.create_task(self._send(client)) for _ in range(CLIENTS)]
-            try:
-                yield
-                self._over = True
-                await asyncio.gather(*tasks)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+        async with httpx.AsyncClient(headers=headers, timeout=30) as client, asyncio.TaskGroup() as group:
+            for _ in range(CLIENTS):
+                group.create_task(self._send(client))
+            yield
+            self._over = True
 
     async def accepted_more(self, events: int) -> None:
         """Wait until `events` more events are accepted."""

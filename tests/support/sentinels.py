@@ -22,6 +22,7 @@ from tests.support.waiting import eventually
 
 SERVICE = "mymaster"
 DOWN_AFTER_MILLISECONDS = 1_000
+HOLD_MILLISECONDS = 600_000
 
 
 class Sentinels:
@@ -62,6 +63,12 @@ class Sentinels:
             return int(named[1]) == server.port
 
         await self._wait_for_each(names_it)
+
+    async def hold(self) -> None:
+        """Fail over no more: a primary that is slow for a moment stays the primary."""
+        for port in self.ports:
+            async with self.client_of(port) as sentinel:
+                await sentinel.sentinel_set(SERVICE, "down-after-milliseconds", HOLD_MILLISECONDS)
 
     def client_of(self, port: int) -> Redis:
         """Return a client of one sentinel, with all rights."""

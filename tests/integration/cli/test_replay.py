@@ -15,13 +15,23 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from processors.maintenance.erasure import carry_out
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from storage.batches.rollups import ROLLUPS
-from stream.keys import stream_key
+from storage.database.pool import Pool
+from storage.privacy.erasure import request_erasure
+from stream.entries.entry import EntryId
+from stream.entries.group_needs import time_of
+from stream.entries.history import trimmed_through
+from stream.entries.learner_entries import remove_settled
+from stream.keys import STORE_GROUP, stream_key
 from stream.server.connection import Redis
+from tests.support.assembled import settled
 from tests.support.checker import assert_nothing_lost
 from tests.support.databases import url_of
+from tests.support.entries import append_events, stream_entries
+from tests.support.events import event, learner
 from tests.support.traffic import append_with_poison, demo_traffic
 from tests.support.working import working
 
@@ -139,6 +149,55 @@ async def test_what_was_trimmed_is_said_to_be_missing(settings: Settings, redis:
     assert [gap["partition"] for gap in said["gaps"]] == [0]
     assert "may be missing" in err
     assert said["entries"] == 100
+
+
+async def oldest_erased(settings: Settings, redis: Redis, pool: Pool, count: int = 5) -> None:
+    """Append the events of a learner, then those of others, and erase the learner."""
+    oldest = [event("xp_earned", user_hash=learner(77), number=1_000 + number) for number in range(count)]
+    await append_events(redis, [*oldest, *FIRST])
+    async with working(settings):
+        await settled(settings)
+    await request_erasure(pool, [learner(77)], "tests")
+    assert await carry_out(redis, pool, [0]) == 1
+    assert await redis.xlen(stream_key(0)) == len(FIRST)
+
+
+async def test_what_was_erased_is_not_missing(settings: Settings, redis: Redis, pool: Pool) -> None:
+    await oldest_erased(settings, redis, pool)
+    code, said, err = await replay(settings, "--from", "1h")
+    assert (code, said["gaps"], said["entries"]) == (0, [], len(FIRST)), err
+
+
+@pytest.mark.parametrize("left", [50, 0])
+async def test_what_was_trimmed_after_an_erasure_is_missing(
+    settings: Settings, redis: Redis, pool: Pool, left: int
+) -> None:
+    await oldest_erased(settings, redis, pool)
+    await redis.xtrim(stream_key(0), maxlen=left, approximate=False)
+    code, said, _ = await replay(settings, "--from", "1h")
+    assert (code, len(said["gaps"]), said["entries"]) == (1, 1, left)
+
+
+async def test_an_erasure_moves_nothing_that_was_trimmed_before(redis: Redis) -> None:
+    ids = [f"{second}000-0" for second in range(1, 7)]
+    for one in ids:
+        await redis.xadd(stream_key(0), {"a": "b"}, id=one)
+    await redis.xgroup_create(stream_key(0), STORE_GROUP, id="$")
+    await redis.xtrim(stream_key(0), minid=ids[1], approximate=False)
+    trimmed = await trimmed_through(redis, 0)
+    assert trimmed == time_of(EntryId.parse(ids[1]))
+    for one in (ids[1], ids[2]):
+        assert (await remove_settled(redis, 0, [one])).entries == 1
+        assert await trimmed_through(redis, 0) == trimmed
+    await redis.xtrim(stream_key(0), minid=ids[-1], approximate=False)
+    assert await trimmed_through(redis, 0) == time_of(EntryId.parse(ids[-1]))
+
+
+async def test_an_erasure_by_the_release_before_counts_as_a_trim(redis: Redis) -> None:
+    await append_events(redis, FIRST)
+    [(oldest, _), *_] = await stream_entries(redis)
+    await redis.xdel(stream_key(0), oldest)
+    assert await trimmed_through(redis, 0) is not None
 
 
 @pytest.mark.parametrize("arguments", [["--from", "91d"], ["--from", "91d", "--dry-run"]])

@@ -13,6 +13,7 @@ from stream.server.failures import (
     GroupMissing,
     is_existing_group,
     is_missing_key,
+    is_refusal_of_replica,
     is_rewrite_in_progress,
     is_unknown_command,
     translated_errors,
@@ -91,6 +92,7 @@ REPLIES: dict[Callable[[exceptions.ResponseError], bool], str] = {
     is_missing_key: "no such key",
     is_existing_group: "BUSYGROUP Consumer Group name already exists",
     is_unknown_command: "unknown command 'WAITAOF', with args beginning with: '0'",
+    is_refusal_of_replica: "WAITAOF cannot be used with replica instances. Please also note that writes are local",
     is_rewrite_in_progress: "Background append only file rewriting already in progress",
 }
 
