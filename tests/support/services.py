@@ -12,7 +12,7 @@ from cli.local.embedded.binaries import find_postgres, find_valkey
 from cli.local.embedded.postgres import Postgres
 from cli.local.embedded.valkey import Valkey
 from runtime.errors import AnalyticsError
-from tests.support.places import reachable_directory
+from tests.support.places import parent_for_many_files, reachable_directory
 
 Choice = Literal["auto", "environment", "embedded", "docker", "local"]
 CHOICES: tuple[Choice, ...] = ("auto", "environment", "embedded", "docker", "local")
@@ -69,7 +69,7 @@ def _from_environment(variable: str) -> Source:
 
 
 def _place(stack: ExitStack) -> Path:
-    return stack.enter_context(reachable_directory())
+    return stack.enter_context(reachable_directory(parent_for_many_files()))
 
 
 def _valkey(stack: ExitStack, *, wheel: bool) -> str:
