@@ -96,11 +96,13 @@ def check_dead_letters(waiting: Mapping[str, int]) -> Finding:
 def check_drift(drifts: Mapping[str, int], compared_at: datetime | None) -> Finding:
     """Check the last comparison of the aggregates with raw events; `drifts` has the rows that differed by table."""
     differing = [f"{rows} rows of {table}" for table, rows in sorted(drifts.items()) if rows]
-    compared = f"{compared_at:%Y-%m-%d %H:%M} UTC" if compared_at else "never"
+    compared = (
+        f"all were compared last: {compared_at:%Y-%m-%d %H:%M} UTC" if compared_at else "not all were compared yet"
+    )
     return check(
         "verify.drift",
         not differing,
-        f"{', '.join(differing) or 'no row'} differed; all were compared last: {compared}",
+        f"{', '.join(differing) or 'no row'} differed; {compared}",
         "run `analytics verify`, then `analytics rebuild` and `analytics verify --new`. See `Drift` in"
         " docs/operations.md",
     )
