@@ -46,8 +46,8 @@ class Settings(BaseSettings):
         "production", description="`production`, or `dev`, in which the read service serves its page."
     )
     build_commit: str = Field(
-        "unknown",
-        pattern=r"^([0-9a-f]{7,64}|unknown)$",
+        "",
+        pattern=r"^[A-Za-z0-9._+-]{0,64}$",
         description="Commit that the process was built from, shown by `analytics_build_info`. The image sets it.",
     )
 

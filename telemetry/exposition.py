@@ -23,5 +23,5 @@ def publish_process(settings: Settings) -> str:
             "event_retention_days": str(settings.event_retention_days),
         }
     )
-    metrics.BUILD.info({"version": release(), "commit": settings.build_commit})
+    metrics.BUILD.info({"version": release(), "commit": settings.build_commit or "unknown"})
     return release()

@@ -73,6 +73,8 @@ def replay(
     logging.configure(settings)
     now = utc_now()
     since, until = parse_time("--from", start, now), now if end is None else parse_time("--to", end, now)
+    if since >= until:
+        raise ConfigurationError("--from must be before --to, which is now unless it is given")
     if partition is not None and partition >= settings.stream_partitions:
         raise ConfigurationError(
             f"--partition is {partition}; the stream has partitions 0 to {settings.stream_partitions - 1}"

@@ -33,7 +33,7 @@ _FIXES: Final = {
     "28": "Postgres refuses the login: check user and password in DATABASE_URL, and pg_hba.conf",
     "3D000": "Postgres has no database of the name in DATABASE_URL",
     "42P01": "a table is missing: run `analytics migrate up`",
-    "42501": "give the login of DATABASE_URL its rights by `analytics migrate up` and `analytics migrate logins`",
+    "42501": "the login of DATABASE_URL lacks this right: see `Logins` under `Deploy` in docs/operations.md",
     "53300": "Postgres has no connection left",
     "55P03": "another session holds a lock, or an older transaction is still open",
 }

@@ -208,6 +208,13 @@ async def test_what_lies_before_the_raw_retention_is_refused(settings: Settings,
     assert "ANALYTICS_RAW_RETENTION_DAYS" in err
 
 
+@pytest.mark.parametrize("arguments", [["--from", "2999-01-01"], ["--from", "1h", "--to", "2h"]])
+async def test_a_span_that_ends_before_it_begins_is_refused(settings: Settings, arguments: list[str]) -> None:
+    code, _, err = await replay(settings, *arguments)
+    assert code == 2
+    assert "--from must be before --to" in err
+
+
 async def test_of_a_new_database_nothing_is_said_to_have_been_removed(settings: Settings) -> None:
     code, _, err = await replay(settings, "--from", "400d")
     assert (code, "removed" in err) == (2, False)

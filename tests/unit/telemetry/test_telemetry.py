@@ -173,6 +173,11 @@ def test_the_exposition_has_memory_build_and_the_settings_that_must_be_equal() -
     assert exposition.render(metrics.registry)[1].startswith("text/plain")
 
 
+def test_a_build_without_a_commit_says_so() -> None:
+    release = exposition.publish_process(Settings(environment="dev", build_commit=""))
+    assert sample("analytics_build_info", version=release, commit="unknown") == 1
+
+
 def test_a_committed_batch_counts_each_fate_once() -> None:
     before = samples()
     counts = {"stored": 5, "duplicate": 2, "suppressed": 1, "dead_lettered": 1, "redelivered": 3}
