@@ -18,7 +18,7 @@ def _rows() -> str:
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         variable = field.alias or f"ANALYTICS_{name.upper()}"
-        default = "" if field.default in (None, ()) else f"`{field.default}`"
+        default = "" if field.default in (None, (), "") else f"`{field.default}`"
         lines.append(f"| `{variable}` | {default} | {field.description} |")
     return "".join(f"{line}\n" for line in lines)
 

@@ -28,6 +28,11 @@ _RECORD: Final = """
 INSERT INTO stream_losses (stream_partition, after_entry_id, before_entry_id, missing, lost) VALUES ($1, $2, $3, $4, $4)
 """
 
+_LOST_BEFORE: Final = """
+SELECT before_entry_id FROM stream_losses WHERE stream_partition = $1
+ORDER BY string_to_array(before_entry_id, '-')::bigint[] DESC LIMIT 1
+"""
+
 # An entry counts for the earliest loss whose range holds it. Ids consist of two numbers and are compared as such. If
 # Redis was emptied, everything that was settled ever lies in the range, but for what came later or lies in an earlier
 # range: the books say how much that is, also of rows that were removed.
@@ -104,6 +109,16 @@ async def last_position(pool: asyncpg.Pool, partition: int) -> tuple[int, str] |
             "SELECT appended, last_entry_id FROM stream_positions WHERE stream_partition = $1", partition
         )
     return (row[0], row[1]) if row else None
+
+
+async def lost_before(pool: asyncpg.Pool, partition: int) -> str | None:
+    """Return an id before which every recorded lost entry of the stream was; None if no loss is recorded.
+
+    Raises StorageUnavailable.
+    """
+    with translated_errors():
+        found: str | None = await pool.fetchval(_LOST_BEFORE, partition)
+    return found
 
 
 async def record_position(pool: asyncpg.Pool, partition: int, appended: int, last_id: str, first_id: str) -> None:

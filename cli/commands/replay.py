@@ -23,8 +23,12 @@ from runtime.lifecycle import stop_on_signals
 from runtime.settings import Settings
 from storage.batches.batch import BatchCounts
 from storage.batches.writer import BatchWriter
-from storage.database.pool import open_pool
+from storage.database.pool import Pool, open_pool
+from storage.losses import last_position, lost_before
 from storage.retention.horizon import read_horizon
+from stream.entries.continuity import Position, find_gap
+from stream.entries.entry import EntryId
+from stream.entries.group_needs import time_of
 from stream.entries.history import read_history, trimmed_through
 from stream.server.connection import Redis, connect
 from telemetry import logging
@@ -47,7 +51,7 @@ class Outcome:
     entries: int = 0
     counts: BatchCounts = _NOTHING
     gaps: dict[int, datetime] = field(default_factory=dict)
-    """Partitions that were trimmed within the span, and the time up to which entries may be missing."""
+    """Partitions that lack entries of the span, and the time up to which entries may be missing."""
     interrupted: bool = False
 
     def as_json(self) -> dict[str, Any]:
@@ -66,7 +70,7 @@ def replay(
 ) -> None:
     """Store the events of a time span again from the stream. Events that the database has already change nothing.
 
-    Exit code 1 when the replay was interrupted, or when the stream no longer reaches back to --from. Exit code 2 when
+    Exit code 1 when the replay was interrupted, or when the stream lacks entries since --from. Exit code 2 when
     raw events of the span were removed: they cannot be told from events that were never stored.
     """
     settings = resolve_settings(data_dir)
@@ -106,9 +110,9 @@ async def _replay(settings: Settings, spans: list[Span], now: datetime, *, dry_r
         writer = BatchWriter(pool, _WRITER_SLOT)
         bar = stack.enter_context(counting_bar())
         for span in spans:
-            trimmed = await trimmed_through(redis, span.partition)
-            if trimmed is not None and trimmed > span.start:
-                outcome.gaps[span.partition] = trimmed
+            gone = await _gone_through(redis, pool, span.partition)
+            if gone is not None and gone > span.start:
+                outcome.gaps[span.partition] = gone
             total = await _count(redis, span)
             if dry_run:
                 outcome.entries += total
@@ -139,6 +143,17 @@ def require_after_horizon(spans: list[Span], removed_before: datetime, expired_b
     )
 
 
+async def _gone_through(redis: Redis, pool: Pool, partition: int) -> datetime | None:
+    """Return a time before which every entry that was trimmed or lost was appended; None if none was."""
+    known = await last_position(pool, partition)
+    # maintenance may not have noticed the loss yet, or is stopped for a restore
+    gap = await find_gap(redis, partition, Position(*known)) if known else None
+    lost = [entry_id for entry_id in (gap.before if gap else None, await lost_before(pool, partition)) if entry_id]
+    times = [time_of(EntryId.parse(entry_id)) for entry_id in lost]
+    trimmed = await trimmed_through(redis, partition)
+    return max([*times, trimmed] if trimmed else times, default=None)
+
+
 async def _count(redis: Redis, span: Span) -> int:
     pages = read_history(redis, span.partition, span.start, span.end, 10 * span.batch_size)
     return sum([len(page) async for page in pages])
@@ -146,7 +161,8 @@ async def _count(redis: Redis, span: Span) -> int:
 
 def _print_outcome(outcome: Outcome, *, as_json: bool, dry_run: bool) -> None:
     for number, at in outcome.gaps.items():
-        say(f"partition {number} was trimmed: entries appended before {at:%Y-%m-%d %H:%M:%S} UTC may be missing")
+        when = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+        say(f"partition {number} was trimmed, or has lost entries: those appended before {when} may be missing")
     if outcome.interrupted:
         say("interrupted; run the same command again: it starts over, and no event counts twice")
     if as_json:

@@ -44,18 +44,13 @@ async def trimmed_through(redis: Redis, partition: int) -> datetime | None:
         if not await redis.exists(stream_key(partition)):
             return None
         # before the stream: an erasure in between must look like a trim, not hide one
-        record = [await _recorded(redis, partition, name) for name in ("erased", "trimmed", "before")]
+        record: Any = await redis.hmget(removals_key(partition), ("erased", "trimmed", "before"))
         facts: Any = await redis.xinfo_stream(stream_key(partition))
-    erased, trimmed_then, before = int(record[0]), int(record[1]), record[2]
-    trimmed = facts["entries-added"] - facts["length"] - erased
+    erased, trimmed_then, before = record
+    trimmed = facts["entries-added"] - facts["length"] - int(erased or 0)
     if trimmed == 0:
         return None
     # XTRIM leaves no trace, but it removed only entries older than the oldest that is left
     oldest = facts["first-entry"]
     above = oldest[0] if oldest else facts["last-generated-id"]
-    return time_of(EntryId.parse(before if trimmed == trimmed_then else above))
-
-
-async def _recorded(redis: Redis, partition: int, name: str) -> bytes:
-    value: Any = await redis.hget(removals_key(partition), name)
-    return bytes(value or b"0")
+    return time_of(EntryId.parse(before if trimmed == int(trimmed_then or 0) else above))

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +16,14 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from processors.maintenance.chores import check_stream
 from processors.maintenance.erasure import carry_out
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
+from schemas.identifiers import unix_milliseconds
 from storage.batches.rollups import ROLLUPS
 from storage.database.pool import Pool
+from storage.losses import record_loss
 from storage.privacy.erasure import request_erasure
 from stream.entries.entry import EntryId
 from stream.entries.group_needs import time_of
@@ -176,6 +180,28 @@ async def test_what_was_trimmed_after_an_erasure_is_missing(
     await redis.xtrim(stream_key(0), maxlen=left, approximate=False)
     code, said, _ = await replay(settings, "--from", "1h")
     assert (code, len(said["gaps"]), said["entries"]) == (1, 1, left)
+
+
+async def test_what_redis_lost_is_missing_before_maintenance_notices_it_and_after(
+    settings: Settings, redis: Redis, pool: Pool
+) -> None:
+    await append_events(redis, FIRST)
+    assert not await check_stream(redis, pool, 0)
+    await redis.flushall()
+    code, said, err = await replay(settings, "--from", "1h")
+    assert (code, len(said["gaps"]), said["entries"]) == (1, 1, 0)
+    assert "lost entries" in err
+    await append_events(redis, FIRST[:2])
+    assert await check_stream(redis, pool, 0)
+    code, said, _ = await replay(settings, "--from", "1h")
+    assert (code, len(said["gaps"]), said["entries"]) == (1, 1, 2)
+
+
+async def test_a_loss_from_before_the_span_leaves_it_whole(settings: Settings, redis: Redis, pool: Pool) -> None:
+    lost_at = datetime.now(UTC) - timedelta(minutes=30)
+    before = f"{unix_milliseconds(lost_at)}-0"
+    await record_loss(pool, 0, 1, after="0-0", before=before, appended=0, last_id=before, first_id=before)
+    assert [(await replay(settings, "--from", start))[0] for start in ("40m", "20m")] == [1, 0]
 
 
 async def test_an_erasure_moves_nothing_that_was_trimmed_before(redis: Redis) -> None:

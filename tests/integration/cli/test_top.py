@@ -12,7 +12,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import asyncpg
 import pytest
@@ -123,21 +123,30 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def following(settings: Settings, data_dir: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, Path]]:
-    """Run `top` with its output in a file, for the block. Yields the process and the file."""
-    log = data_dir / "top.txt"
-    with log.open("wb") as stream:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli.main", "top", *QUICK, "--data-dir", str(data_dir)),
-            env=environment_of(settings),
-            stdout=stream,
-        )
+async def running_top(
+    settings: Settings, data_dir: Path, output: IO[bytes] | int, **environment: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run `top` for the block, with its output in a file or descriptor."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli.main", "top", *QUICK, "--data-dir", str(data_dir)),
+        env=environment_of(settings) | environment,
+        stdout=output,
+    )
     try:
-        yield process, log
+        yield process
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+@asynccontextmanager
+async def following(settings: Settings, data_dir: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, Path]]:
+    """Run `top` with its output in a file, for the block. Yields the process and the file."""
+    log = data_dir / "top.txt"
+    with log.open("wb") as stream:
+        async with running_top(settings, data_dir, stream) as process:
+            yield process, log
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -174,12 +183,6 @@ async def at_a_terminal(
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, Callable[[], bytes]]]:
     """Run `top` at a terminal of a kind. Yields the process, and what it has shown so far."""
     ours, theirs = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli.main", "top", *QUICK, "--data-dir", str(data_dir)),
-        env=environment_of(settings) | {"TERM": kind},
-        stdout=theirs,
-    )
-    os.close(theirs)
     os.set_blocking(ours, False)
     seen = b""
 
@@ -190,11 +193,10 @@ async def at_a_terminal(
         return seen
 
     try:
-        yield process, shown
+        async with running_top(settings, data_dir, theirs, TERM=kind) as process:
+            os.close(theirs)
+            yield process, shown
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
         os.close(ours)
 
 
