@@ -49,29 +49,25 @@ async def test_the_very_first_messages_of_a_system_arrive(service: Service, sett
 async def test_over_reconnects_everything_comes_in_order_and_once(
     service: Service, settings: Settings, redis: Redis
 ) -> None:
-    published: list[str] = []
-    is_published = asyncio.Event()
     dice = random.Random(1)
+    sizes = [dice.randint(1, 30) for _ in range(60)]
+    published: list[str] = []
 
     async def publishing() -> None:
-        for number in range(60):
-            group = [about(settings, "anna", number * 100 + one) for one in range(dice.randint(1, 30))]
+        for number, size in enumerate(sizes):
+            group = [about(settings, "anna", number * 100 + one) for one in range(size)]
             published.extend(await publish(redis, group))
             await asyncio.sleep(0)
-        is_published.set()
 
     got: list[str] = []
     cursor = (await publish(redis, [about(settings, "anna", 99_999)]))[-1]
-    sending = asyncio.create_task(publishing())
-    while not is_published.is_set() or len(got) < len(published):
-        async with service.socket(last_id=cursor) as socket:
-            # disconnects at any point, with an unknown number of frames in transit
-            got += await received(socket, 1)
-        cursor = got[-1]
-        if is_published.is_set():
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(publishing())
+        while missing := sum(sizes) - len(got):
             async with service.socket(last_id=cursor) as socket:
-                got += await received(socket, len(published) - len(got)) if len(got) < len(published) else []
-    await sending
+                # disconnects at any point, with an unknown number of frames in transit
+                got += await received(socket, dice.randint(1, min(40, missing)))
+            cursor = got[-1]
     assert got == published
 
 
