@@ -43,7 +43,7 @@ from schemas import identifiers
 from schemas.text import compatibility, joiners, placeholders, printed_values, visible_text
 from web.problems import Refusal
 
-BASE: Final = 2_000
+BASE: Final = 1_000
 TIMES: Final = 16
 MAX_GROWTH: Final = 64.0
 """Maximum growth of the time for a text that is TIMES as long: 16 is linear, 256 is quadratic."""

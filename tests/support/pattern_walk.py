@@ -107,7 +107,9 @@ def _inside(value: Any, depth: int) -> Iterator[tuple[re.Pattern[Any], str | Non
         yield value.__self__, _SCANNING.get(value.__name__, value.__name__)
     elif depth:
         for part in _parts(value):
-            yield from _inside(part, depth - 1)
+            # most parts are words of lists
+            if not isinstance(part, str):
+                yield from _inside(part, depth - 1)
 
 
 def _parts(value: Any) -> Iterator[Any]:
