@@ -22,7 +22,7 @@ run: $(RUNTIME) ## start everything with demo traffic; Ctrl-C stops it
 install: $(TOOLS) ## install everything into .venv: what runs, embedded servers, tools
 
 test: check ## run all checks, then the tests, on every processor; the 20 slowest are listed
-	$(BIN)/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 5 --dist loadfile \
+	$(BIN)/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 3)) --maxprocesses 8 --dist loadfile \
 		--durations 20 $(ARGS)
 
 test-fast: $(TOOLS) ## run the unit and contract tests only, in less than a minute
