@@ -6,16 +6,17 @@ import argparse
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
-from bench import append, end_to_end, growth, read, scale_out, store
+from bench import append, cost, end_to_end, growth, read, scale_out, store
 from bench.figures import Figure, Run, show
 from bench.machine import describe
 from bench.peer import beside as peer
-from bench.size import FULL, LONG, QUICK, Size
+from bench.size import SIZES, Size
 
 Stage = Callable[[Size], Awaitable[list[Figure]]]
 
@@ -23,14 +24,15 @@ STAGES: Final[dict[str, Stage]] = {
     "append": append.measure,
     "store": store.measure,
     "end-to-end": end_to_end.measure,
+    "cost": cost.measure,
     "peer": peer.measure,
     "read": read.measure,
     "growth": growth.measure,
     "scale-out": scale_out.measure,
 }
 
-_SIZES: Final = {"quick": QUICK, "full": FULL, "long": LONG}
 _WIDTH: Final = 130
+_RESULTS: Final = "bench-results.json"
 
 
 async def run(names: Sequence[str], size: Size, console: Console) -> tuple[Figure, ...]:
@@ -54,14 +56,18 @@ def main() -> None:
     size.add_argument("--long", dest="size", action="store_const", const="long", help="up to 10,000,000 stored events")
     parser.set_defaults(size="full")
     parser.add_argument("--only", help=f"comma-separated list of {', '.join(STAGES)}")
-    parser.add_argument("--json", type=Path, default=Path("bench-results.json"), help="file for the figures")
+    parser.add_argument("--rate", type=float, help="events per second of the stage cost")
+    parser.add_argument("--json", type=Path, default=Path(_RESULTS), help="file for the figures")
     given = parser.parse_args()
     names = given.only.split(",") if given.only else list(STAGES)
     if unknown := set(names) - set(STAGES):
         parser.error(f"unknown stage: {', '.join(sorted(unknown))}")
     console = Console(width=_WIDTH)
+    measured = SIZES[given.size]
+    if given.rate is not None:
+        measured = replace(measured, cost_rate=given.rate)
     machine = describe() | {"size": given.size}
-    found = Run(machine, asyncio.run(run(names, _SIZES[given.size], console)))
+    found = Run(machine, asyncio.run(run(names, measured, console)))
     given.json.write_text(found.to_json())
     show(found, console)
 
