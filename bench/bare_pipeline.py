@@ -58,6 +58,12 @@ class Bare:
         """The sum of the parts."""
         return self.redis + self.postgres + self.client
 
+    def mean(self, other: Bare) -> Bare:
+        """Return the mean of two runs."""
+        return Bare(
+            (self.redis + other.redis) / 2, (self.postgres + other.postgres) / 2, (self.client + other.client) / 2
+        )
+
 
 async def measure(events: int) -> Bare:
     """Run the bare way with `events` events on fresh servers. A warm-up of one batch is not measured."""

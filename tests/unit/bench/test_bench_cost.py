@@ -36,3 +36,7 @@ def test_where_processor_time_is_unknown_there_is_no_figure() -> None:
 
 def test_the_parts_of_the_bare_way_are_told() -> None:
     assert [round(figure.value) for figure in of_bare("held", BARE)] == [20, 15, 15]
+
+
+def test_two_runs_of_the_bare_way_count_alike() -> None:
+    assert Bare(1.0, 2.0, 3.0).mean(Bare(3.0, 6.0, 9.0)) == Bare(2.0, 4.0, 6.0)
