@@ -56,6 +56,7 @@ def compare(root: Path, plan: Plan, console: Console) -> None:
                 measuring.round(number)
                 plan.results.write_text(to_json(sides, measuring.samples, machine))
         finally:
+            console.print()
             show(measuring.samples, console)
 
 
