@@ -42,7 +42,7 @@ def compare(root: Path, plan: Plan, console: Console) -> None:
     Raises Refused if that is impossible, and RuntimeError with its output when a run fails. What was measured before a
     failure or an interruption is shown. No process and no worktree is left.
     """
-    with interruptible(), both_sides(root, plan.revision) as sides:
+    with interruptible(), both_sides(root, plan.revision, console.print) as sides:
         require_stages(sides["before"], [stage for stage in plan.stages if stage not in FROM_OUTSIDE])
         machine = describe() | {"size": plan.size}
         for name, value in machine.items():

@@ -38,7 +38,7 @@ def table(pairs: Iterable[Pair]) -> Table:
         if not name.startswith(f"{figure} / "):
             figure = name
         shown.add_row(
-            name if name == figure else f"  {name.removeprefix(figure)}",
+            name if name == figure else f" {name.removeprefix(figure)}",
             f"{number(pair.before)} {unit}",
             f"{number(pair.now)} {unit}",
             f"{pair.ratio:.2f}",

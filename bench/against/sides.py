@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,14 +44,18 @@ class Side:
 
 
 @contextmanager
-def both_sides(root: Path, revision: str) -> Iterator[dict[Name, Side]]:
-    """Prepare both trees for the block. Raises Refused, and RuntimeError if a tree does not run its own code."""
+def both_sides(root: Path, revision: str, say: Callable[[str], None]) -> Iterator[dict[Name, Side]]:
+    """Prepare both trees for the block. Raises Refused, and RuntimeError if a tree does not run its own code.
+
+    `say` receives a message before an installation, which takes minutes.
+    """
     commit = resolve(root, revision)
     with checked_out(root, commit) as place:
         logs = place.parent
         if _has_same_requirements(root, place):
             tree, environment = Tree(place), "this environment: the requirements are the same"
         else:
+            say(f"{revision} has other requirements: make install ...")
             tree, environment = _installed(place, logs), "its own environment, by its `make install`"
         yield {
             "before": _side("before", tree, environment, logs),

@@ -100,6 +100,7 @@ def test_a_commit_with_other_requirements_has_its_own_environment(history: Small
 
     shown = _compare(history, tmp_path / "results.json")
 
+    assert shown[0] == "HEAD~1 has other requirements: make install ..."
     assert _line(shown, "before").endswith("(its own environment, by its `make install`)")
     assert "events 2,000 /s 3,000 /s 1.50 1.50..1.50 2" in shown
 
