@@ -16,11 +16,13 @@ import uvloop
 from bench.backlog import typed
 from schemas.entry import WireEvent
 
-_COLUMNS: Final = (*WireEvent._fields, "stream_partition", "entry_id")
-_COLUMN_LIST: Final = ", ".join(_COLUMNS)
-_STAGE: Final = "CREATE TEMP TABLE stage (LIKE analytics_events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+COLUMNS: Final = (*WireEvent._fields, "stream_partition", "entry_id")
+"""Columns of a row, in the order of COPY."""
+
+_COLUMN_LIST: Final = ", ".join(COLUMNS)
+STAGE: Final = "CREATE TEMP TABLE stage (LIKE analytics_events INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
 # in the order of the key: otherwise clients with the same event would deadlock
-_INSERT: Final = (
+INSERT: Final = (
     f"INSERT INTO analytics_events ({_COLUMN_LIST}) SELECT {_COLUMN_LIST} FROM stage ORDER BY event_id, entry_id"
     " ON CONFLICT (event_id) DO NOTHING"
 )
@@ -51,13 +53,13 @@ def _client(database_url: str, batches: Sequence[Sequence[Row]], together: Barri
 
 async def _copy(database_url: str, batches: Sequence[Sequence[Row]], together: Barrier) -> tuple[float, float]:
     connection = await asyncpg.connect(database_url)
-    await connection.execute(_STAGE)
+    await connection.execute(STAGE)
     together.wait()
     begun = time.monotonic()
     for batch in batches:
         async with connection.transaction():
-            await connection.copy_records_to_table("stage", records=batch, columns=_COLUMNS)
-            await connection.execute(_INSERT)
+            await connection.copy_records_to_table("stage", records=batch, columns=COLUMNS)
+            await connection.execute(INSERT)
     ended = time.monotonic()
     await connection.close()
     return begun, ended

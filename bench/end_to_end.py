@@ -16,8 +16,10 @@ from typing import Final
 
 import asyncpg
 
-from bench import requests
+from bench import bare_pipeline, requests
+from bench.bare_pipeline import Bare
 from bench.bare_way import ways
+from bench.cost import of_bare, of_processor
 from bench.figures import Figure, Floor, Target
 from bench.live_latency import listen, result_of
 from bench.load import Order, Sent, send
@@ -51,9 +53,10 @@ _REMEMBERING: Final = ("ingest", "worker")
 
 async def measure(size: Size) -> list[Figure]:
     """Measure the latency once, and the sustained rate with each number of store workers."""
+    bare = await bare_pipeline.measure(size.pool_events)
     made = requests.events(size.pool_events)
     small, large = requests.batches(made, 10), requests.batches(made, 100)
-    figures: list[Figure] = []
+    figures = of_bare("end-to-end", bare)
     first_probe = size.first_probe
     for workers in size.workers:
         with fresh_directory() as data_dir:
@@ -63,7 +66,7 @@ async def measure(size: Size) -> list[Figure]:
                 system = _System(where, redis, process.pid)
                 if workers == size.workers[0]:
                     figures += await _latency(system, small, size.latency_seconds)
-                held, details = await _held(system, large, size, workers, first_probe)
+                held, details = await _held(system, large, size, workers, first_probe, bare)
                 first_probe = max(first_probe, held.value)
                 figures += [held, *details]
                 await redis.aclose()
@@ -130,7 +133,7 @@ class _Offered:
 
 
 async def _held(
-    system: _System, what: Requests, size: Size, workers: int, first_probe: float
+    system: _System, what: Requests, size: Size, workers: int, first_probe: float, bare: Bare
 ) -> tuple[Figure, list[Figure]]:
     """Find the highest step that short runs hold, then the highest from there down that a long run holds."""
     steps = [step for step in _STEPS if step < first_probe]
@@ -150,7 +153,7 @@ async def _held(
         *_percentiles(f"held, {of}: accepted to stored", held.stored()),
         *_percentiles(f"held, {of}: due to answered", sorted(held.sent.times)),
         *_memory(f"held, {of}", peaks_of_children(system.pid)),
-        *_processor(f"held, {of}", held.spent),
+        *of_processor(f"held, {of}", held.spent, bare),
     ]
 
 
@@ -198,12 +201,6 @@ async def _stored(where: DevFile) -> int:
 def _memory(name: str, peaks: Mapping[str, int]) -> list[Figure]:
     """Return a figure for each service. The peak may come from higher rates that were tried before."""
     return [Figure(f"{name}: memory of {of}", peaks[of] / 1e6, "MB", target=_MEMORY) for of in _REMEMBERING if peaks]
-
-
-def _processor(name: str, spent: Mapping[str, float]) -> list[Figure]:
-    """Return a figure for each part, the most expensive first."""
-    most_first = sorted(spent.items(), key=lambda part: -part[1])
-    return [Figure(f"{name}: processor of {part}, an event", seconds * 1e6, "us") for part, seconds in most_first]
 
 
 def _percentiles(

@@ -132,19 +132,19 @@ def table(figures: Sequence[Figure]) -> Table:
         shown.add_row(
             figure.name,
             "",
-            f"{_number(figure.value)} {figure.unit}",
+            f"{number(figure.value)} {figure.unit}",
             "",
-            _number(target.least) if target else "",
-            _number(target.aim) if target and target.aim is not None else "",
+            number(target.least) if target else "",
+            number(target.aim) if target and target.aim is not None else "",
             _SHOWN[target.verdict(figure.value)] if target else "",
         )
-        for number, floor in enumerate(figure.floors):
-            wanted = ratio_target if not number else None
+        for place, floor in enumerate(figure.floors):
+            wanted = ratio_target if not place else None
             ratio = figure.value / floor.value if floor.value else 0.0
             shown.add_row(
                 "",
                 floor.name,
-                f"{_number(floor.value)} {figure.unit}",
+                f"{number(floor.value)} {figure.unit}",
                 f"{ratio:.2f}",
                 f"{wanted.least:g}" if wanted else "",
                 f"{wanted.aim:g}" if wanted and wanted.aim is not None else "",
@@ -153,5 +153,6 @@ def table(figures: Sequence[Figure]) -> Table:
     return shown
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return the value with as many digits as matter."""
     return f"{value:,.0f}" if value >= 1_000 else f"{value:,.1f}" if value >= 10 else f"{value:.2f}"

@@ -7,11 +7,15 @@ import platform
 import subprocess
 from pathlib import Path
 
+from bench.tree import THIS, Tree
 from cli.local.embedded.binaries import find_postgres, find_valkey
 
 
-def describe() -> dict[str, str]:
-    """Return the facts that affect figures. Call it at the start, when the load is that of other processes."""
+def describe(tree: Tree = THIS) -> dict[str, str]:
+    """Return the facts that affect figures of the code of `tree`.
+
+    Call it at the start, when the load is that of other processes.
+    """
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())
     return {
         "cpu": _cpu(),
@@ -21,7 +25,7 @@ def describe() -> dict[str, str]:
         "python": platform.python_version(),
         "valkey": _output_of([str(find_valkey()), "--version"]),
         "postgres": _output_of([str(find_postgres().postgres), "--version"]),
-        "commit": _output_of(["git", "describe", "--always", "--dirty"]),
+        "commit": _output_of(["git", "-C", str(tree.root), "describe", "--always", "--dirty"]),
         "load": f"{load} (1, 5, 15 minutes, at the start)",
     }
 

@@ -16,7 +16,7 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process and its processor time since its start."""
+    """A process and its processor time since its start, with that of the children it has waited for."""
 
     parent: int
     name: str
@@ -26,9 +26,9 @@ class Process:
 def seconds_of_children(parent: int) -> dict[str, float]:
     """Return the processor time of each part that `parent` started, in seconds, by service or program name.
 
-    Processes that a part started count as part of it. Ended processes are left out.
+    Processes that a part started count as part of it, also after their end, when the part has waited for them.
     """
-    return by_part(_processes(), parent)
+    return by_part(running_processes(), parent)
 
 
 def by_part(processes: Mapping[int, Process], parent: int) -> dict[str, float]:
@@ -41,6 +41,12 @@ def by_part(processes: Mapping[int, Process], parent: int) -> dict[str, float]:
     return found
 
 
+def descendants(processes: Mapping[int, Process], ancestor: int) -> list[int]:
+    """Return the ids of the children of `ancestor`, of their children, and so on."""
+    children = [pid for pid, process in processes.items() if process.parent == ancestor]
+    return children + [pid for child in children for pid in descendants(processes, child)]
+
+
 def _part_of(pid: int, processes: Mapping[int, Process], parent: int) -> str | None:
     while (process := processes.get(pid)) is not None:
         if process.parent == parent:
@@ -49,7 +55,8 @@ def _part_of(pid: int, processes: Mapping[int, Process], parent: int) -> str | N
     return None
 
 
-def _processes() -> dict[int, Process]:
+def running_processes() -> dict[int, Process]:
+    """Return every process of this machine by its id. Empty on systems other than Linux."""
     found = {}
     for directory in _PROCESSES.glob("[0-9]*"):
         try:
@@ -60,6 +67,7 @@ def _processes() -> dict[int, Process]:
             continue
         program = stat[stat.index("(") + 1 : stat.rindex(")")]
         fields = stat[stat.rindex(")") + 2 :].split()
-        seconds = (int(fields[11]) + int(fields[12])) / _TICKS
+        # user and system time of the process, then of its children that ended
+        seconds = sum(map(int, fields[11:15])) / _TICKS
         found[int(directory.name)] = Process(int(fields[1]), service_of(arguments) or program, seconds)
     return found

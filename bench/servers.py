@@ -17,6 +17,7 @@ from typing import Any, Final
 import httpx
 
 from bench.backlog import PSEUDONYM_KEYS
+from bench.tree import THIS, Tree
 from cli.local.dev_access import DevAccess, ensure_access
 from cli.local.embedded.ports import LOOPBACK, any_free
 from cli.local.embedded.postgres import Postgres
@@ -163,11 +164,16 @@ def _text(log: Path) -> str:
     return log.read_text()
 
 
-async def verify(data_dir: Path, accepted: int, environment: Mapping[str, str] | None = None) -> None:
+async def verify(
+    data_dir: Path, accepted: int, environment: Mapping[str, str] | None = None, tree: Tree = THIS
+) -> None:
     """Raise RuntimeError unless `verify` finds no drift, balanced books, and all accepted events settled."""
-    command = [sys.executable, "-m", "cli.main", "verify", "--json", "--data-dir", str(data_dir)]
     child = await asyncio.create_subprocess_exec(
-        *command, env=os.environ | (environment or {}), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *tree.command("cli.main", "verify", "--json", "--data-dir", str(data_dir)),
+        cwd=tree.root,
+        env={**tree.environment(), **(environment or {})},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     out, errors = await child.communicate()
     if child.returncode:

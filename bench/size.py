@@ -24,6 +24,9 @@ class Size:
     probe_seconds: float
     held_seconds: float
     latency_seconds: float
+    cost_rate: float
+    """Events per second at which the processor time of an event is measured."""
+    cost_seconds: float
     peer_events: int
     read_events: int
     """Number of stored events before requests begin."""
@@ -47,6 +50,8 @@ FULL: Final = Size(
     probe_seconds=8,
     held_seconds=60,
     latency_seconds=20,
+    cost_rate=4_000,
+    cost_seconds=30,
     peer_events=60_000,
     read_events=100_000,
     read_seconds=3,
@@ -68,6 +73,8 @@ QUICK: Final = Size(
     probe_seconds=1.5,
     held_seconds=4,
     latency_seconds=1.5,
+    cost_rate=2_000,
+    cost_seconds=4,
     peer_events=6_000,
     read_events=10_000,
     read_seconds=1,
@@ -75,3 +82,4 @@ QUICK: Final = Size(
     scale_events=0,
     scales=(),
 )
+SIZES: Final = {"quick": QUICK, "full": FULL, "long": LONG}
