@@ -70,20 +70,6 @@ def test_valkey_never_evicts_and_needs_its_password(own_valkey: Valkey) -> None:
         stranger.ping()
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux shows the environment of a process")
-@pytest.mark.parametrize(
-    ("given", "told"), [(None, "glibc.malloc.tcache_count=1000"), ("glibc.malloc.check=0", "glibc.malloc.check=0")]
-)
-def test_the_allocator_of_valkey_keeps_blocks_at_hand_unless_it_is_told_otherwise(
-    own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch, given: str | None, told: str
-) -> None:
-    if given is not None:
-        monkeypatch.setenv("GLIBC_TUNABLES", given)
-    own_valkey.restart()
-    environment = Path(f"/proc/{own_valkey.pid}/environ").read_bytes().split(b"\0")
-    assert f"GLIBC_TUNABLES={told}".encode() in environment
-
-
 def test_valkey_refuses_rather_than_forgets_when_memory_is_short(data_directory: Path) -> None:
     server = Valkey(data_directory / "small", max_memory_bytes=4 * 1024**2)
     server.start()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from runtime.errors import ConfigurationError, DependencyUnavailable
 
@@ -81,12 +82,10 @@ class ServerProcess:
         environment: dict[str, str],
     ) -> None:
         """Start the server in its own session, so that Ctrl-C in the terminal does not reach it."""
-        self._log.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # not through a link: the owner of the file was checked before, and a link could change since
-            with open(self._log, "ab", opener=_without_links) as log:
+            with self._open_log() as log:
                 self._child = subprocess.Popen(
                     [str(argument) for argument in arguments],
                     stdin=subprocess.DEVNULL,
@@ -135,12 +134,22 @@ class ServerProcess:
         child.wait()
         self._wait_until_free()
 
+    def log(self, line: str) -> None:
+        """Add a line to the log of the server."""
+        with self._open_log() as log:
+            log.write(f"{line}\n".encode())
+
     def log_tail(self, lines: int = 5) -> str:
         """Return the last lines of the log of the server."""
         if not self._log.exists():
             return f"nothing in {self._log}"
         text = self._log.read_text(errors="replace").strip()
         return f"{' | '.join(text.splitlines()[-lines:])} (see {self._log})"
+
+    def _open_log(self) -> BinaryIO:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        # not through a link: the owner of the file was checked before, and a link could change since
+        return open(self._log, "ab", opener=_without_links)
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._child is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from cli.local.embedded import ports
+from cli.local.embedded.allocator import AllocatorUnusable, find_allocator
 from cli.local.embedded.binaries import find_valkey
 from cli.local.embedded.process import ServerFailed, ServerProcess
 from cli.local.secret_file import load_or_create_secret, write_private
@@ -18,9 +19,8 @@ _START_SECONDS = 300.0
 _STOP_SECONDS = 30.0
 _PORT_TRIES = 5
 _MALLOC = "glibc.malloc.tcache_count=1000"
-"""Number of freed blocks of each size that glibc caches. The server of the wheel uses the allocator of glibc, whose
-default is 7, and a script of 1,000 events frees thousands. Other C libraries ignore it."""
-
+"""Number of freed blocks of each size that glibc caches, where mimalloc cannot be preloaded. The default is 7, and a
+script of 1,000 events frees thousands. Other C libraries ignore it."""
 
 _INHERITED = ("PATH", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "LD_PRELOAD", "GLIBC_TUNABLES")
 """Variables that the server inherits. Others may be secrets."""
@@ -112,10 +112,19 @@ class Valkey:
         configuration = self.home / "valkey.conf"
         # in a file: every user of the machine can read arguments
         write_private(configuration, self._configuration())
+        self._process.launch([self._program, configuration], account=None, environment=self._environment())
+        self._process.wait_until(self._answers, _START_SECONDS)
+
+    def _environment(self) -> dict[str, str]:
+        """Return the environment of the server, with the allocator to preload unless the caller preloads something."""
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         environment = {"GLIBC_TUNABLES": _MALLOC} | inherited
-        self._process.launch([self._program, configuration], account=None, environment=environment)
-        self._process.wait_until(self._answers, _START_SECONDS)
+        if "LD_PRELOAD" not in environment:
+            try:
+                environment["LD_PRELOAD"] = str(find_allocator(self._program, environment))
+            except AllocatorUnusable as reason:
+                self._process.log(f"analytics: starts without mimalloc, so an event takes longer: {reason}")
+        return environment
 
     def _configuration(self) -> str:
         return "\n".join(
