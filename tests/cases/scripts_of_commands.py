@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from tests.cases.case import Case
 from tests.cases.scripts_of_answers import ask, track
 from tests.cases.stage import Stage
 from tests.support.access import EVENTS_KEY, PSEUDONYM_KEYS, WRITE_KEY
+from tests.support.commands import command_line
 from tests.support.reading import OVERVIEW
 from tests.support.terminal import Ended
 
@@ -22,7 +22,7 @@ async def run(stage: Stage, *arguments: str, stdin: bytes = b"", **environment: 
     """Run a command until it exits. Returns its exit code and output."""
     settings = stage.system.settings
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli.main", *arguments, "--data-dir", str(stage.directory)),
+        *command_line(*arguments, "--data-dir", str(stage.directory)),
         env={
             "REDIS_URL": settings.redis_dsn,
             "DATABASE_URL": settings.database_dsn,

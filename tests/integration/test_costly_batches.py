@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -33,6 +32,7 @@ from stream.server.connection import Redis
 from telemetry import metrics
 from tests.support.access import WRITE_KEY
 from tests.support.checker import assert_nothing_lost
+from tests.support.commands import command_line
 from tests.support.entries import stream_entries
 from tests.support.serving import served
 from tests.support.working import working
@@ -104,7 +104,7 @@ async def test_analytics_send_delivers_each_line_once(url: str, redis: Redis, tm
     file = tmp_path / "events.ndjson"
     ids = written(file, "command")
     before = asked_again()
-    command = [sys.executable, "-m", "cli.main", "send", str(file), "--url", url, "--key", WRITE_KEY, "--json"]
+    command = command_line("send", str(file), "--url", url, "--key", WRITE_KEY, "--json")
     ended = await asyncio.to_thread(
         subprocess.run, [*command, "--batch-size", str(EVENTS)], capture_output=True, text=True, check=False
     )

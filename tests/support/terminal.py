@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from runtime.settings import Settings
 from tests.support.access import PSEUDONYM_KEYS
+from tests.support.commands import command_line
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Operator:
 
     async def _run(self, stdout: int, arguments: Sequence[str], environment: Mapping[str, str]) -> Ended:
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli.main", *arguments, "--data-dir", str(self.data_dir)),
+            *command_line(*arguments, "--data-dir", str(self.data_dir)),
             env={
                 "REDIS_URL": self.settings.redis_dsn,
                 "DATABASE_URL": self.settings.database_dsn,

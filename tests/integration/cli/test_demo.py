@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from cli.local import dev_file
 from cli.local.dev_file import DevFile
+from tests.support.commands import command_line
 from tests.support.running import running
 from tests.support.scripted_ingest import Event, Saying, ScriptedIngest, accept_all, verdicts
 from tests.support.waiting import eventually
@@ -37,7 +37,7 @@ def data_dir(ingest: ScriptedIngest, tmp_path: Path) -> Path:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "cli.main", "demo", *arguments]
+    return command_line("demo", *arguments)
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

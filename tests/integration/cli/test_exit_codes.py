@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ import asyncpg
 import pytest
 
 from runtime.settings import Settings
+from tests.support.commands import command_line
 from tests.support.terminal import Operator
 
 AWAY = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none", "REDIS_URL": "redis://127.0.0.1:9"}
@@ -42,7 +42,7 @@ SERVERS_AWAY = [
 
 def run(command: str, place: Path, **environment: str) -> tuple[int, str]:
     ended = subprocess.run(
-        [sys.executable, "-m", "cli.main", *command.split()],
+        command_line(*command.split()),
         cwd=place,
         env={"ANALYTICS_ENVIRONMENT": "dev", **environment},
         stdin=subprocess.DEVNULL,
@@ -150,9 +150,7 @@ def test_each_trouble_with_a_database_has_its_line(
 def test_an_empty_user_id_is_wrong_usage(tmp_path: Path, command: str) -> None:
     arguments = [*command.split(), ""]
     environment = {"ANALYTICS_ENVIRONMENT": "dev"} | AWAY | KEYS
-    ended = subprocess.run(
-        [sys.executable, "-m", "cli.main", *arguments], cwd=tmp_path, env=environment, capture_output=True, check=False
-    )
+    ended = subprocess.run(command_line(*arguments), cwd=tmp_path, env=environment, capture_output=True, check=False)
     assert (ended.returncode, b"is empty" in ended.stderr) == (2, True), ended.stderr
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from runtime.settings import Settings
 from stream.registry.unmapped import add_unmapped
 from stream.server.connection import Redis
 from tests.support.archive import archive
+from tests.support.commands import command_line
 from tests.support.events import NOW, event
 from tests.support.hostile import HOSTILE, steering
 from tests.support.scripted_ingest import Saying, ScriptedIngest, verdicts
@@ -110,7 +110,7 @@ def _texts(document: object) -> str:
 
 async def run(place: Path, *arguments: str, **environment: str) -> tuple[int | None, str]:
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli.main", *arguments),
+        *command_line(*arguments),
         cwd=place,
         env={"PYTHONWARNINGS": "error", "COLUMNS": "500", **environment},
         stdin=asyncio.subprocess.DEVNULL,

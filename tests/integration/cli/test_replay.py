@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import sys
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,6 +32,7 @@ from stream.keys import STORE_GROUP, stream_key
 from stream.server.connection import Redis
 from tests.support.assembled import settled
 from tests.support.checker import assert_nothing_lost
+from tests.support.commands import command_line
 from tests.support.databases import url_of
 from tests.support.entries import append_events, stream_entries
 from tests.support.events import event, learner
@@ -79,7 +79,7 @@ class Backups:
 
 async def replay(settings: Settings, *arguments: str) -> tuple[int, dict[str, Any], str]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli.main", "replay", *arguments, "--json"),
+        *command_line("replay", *arguments, "--json"),
         env={"PATH": os.environ["PATH"], "REDIS_URL": settings.redis_dsn, "DATABASE_URL": settings.database_dsn},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -6,7 +6,6 @@ import gzip
 import json
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from cli.sending.input_sender import InputSender
 from cli.sending.journal import FileJournal, Progress
 from cli.target import Target
 from runtime.errors import ConfigurationError
+from tests.support.commands import command_line
 from tests.support.scripted_ingest import Event, Saying, Script, ScriptedIngest, accept_all, verdicts
 
 
@@ -328,7 +328,7 @@ class TestResume:
 
 class TestCommand:
     def start(self, ingest_url: str, file: Path, *more: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "cli.main", "send", str(file), "--url", ingest_url, "--key", "key", *more]
+        command = command_line("send", str(file), "--url", ingest_url, "--key", "key", *more)
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def run(self, ingest_url: str, file: Path, *more: str) -> tuple[int, str, str]:
@@ -363,7 +363,7 @@ class TestCommand:
         assert (code, out) == (3, ""), err
 
     def test_no_system_and_no_url_is_2(self, tmp_path: Path) -> None:
-        command = [sys.executable, "-m", "cli.main", "send", str(event_file(tmp_path, 1)), "--data-dir", str(tmp_path)]
+        command = command_line("send", str(event_file(tmp_path, 1)), "--data-dir", str(tmp_path))
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         assert ended.returncode == 2
         assert "analytics up" in ended.stderr

@@ -7,9 +7,9 @@ import hashlib
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.commands import command_line, real_command_line
 from tests.support.scripted_ingest import Event, Saying, Script, ScriptedIngest, accept_all, verdicts
 
 LINE = '{"event_type":"xp_earned","user_id":"dupper","properties":{"xp_amount":10}}\n'
@@ -48,7 +49,7 @@ class Shell:
     url: str
 
     def run(self, file: str, *more: str, stdin: bytes | None = None, **environment: str) -> Ended:
-        command = [sys.executable, "-m", "cli.main", "send", file, "--url", self.url, "--key", "key", "--json", *more]
+        command = command_line("send", file, "--url", self.url, "--key", "key", "--json", *more)
         ended = subprocess.run(
             command, cwd=self.place, input=stdin, capture_output=True, check=False, env={**os.environ, **environment}
         )
@@ -209,7 +210,8 @@ class TestPipes:
             return accept_all(events)
 
         ingest.script = note
-        command = [sys.executable, "-m", "cli.main", "send", "-", "--url", shell.url, "--key", "key"]
+        # its standard input must not end before the signal reaches it
+        command = real_command_line("send", "-", "--url", shell.url, "--key", "key")
         command += ["--batch-size", "1"]
         with subprocess.Popen(
             command, cwd=shell.place, stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.PIPE
@@ -224,8 +226,10 @@ class TestPipes:
         assert b"Traceback" not in err
 
     def test_a_closed_standard_input_is_wrong_usage(self, shell: Shell) -> None:
-        command = f"{sys.executable} -m cli.main send - --url {shell.url} --key key <&-"
-        ended = subprocess.run(["sh", "-c", command], cwd=shell.place, capture_output=True, text=True, check=False)
+        send = shlex.join(command_line("send", "-", "--url", shell.url, "--key", "key"))
+        ended = subprocess.run(
+            ["sh", "-c", f"{send} <&-"], cwd=shell.place, capture_output=True, text=True, check=False
+        )
         assert (ended.returncode, "standard input is closed" in ended.stderr) == (2, True)
 
 
@@ -303,14 +307,15 @@ class TestRejected:
         assert shell.names == {"f", "f.rejected.ndjson.1"}
 
     def test_a_command_without_a_file_names_it(self) -> None:
-        ended = subprocess.run([sys.executable, "-m", "cli.main", "send"], capture_output=True, text=True, check=False)
+        ended = subprocess.run(command_line("send"), capture_output=True, text=True, check=False)
         assert (ended.returncode, "FILE" in ended.stderr) == (2, True), ended.stderr
 
 
 class TestDisk:
     def test_a_full_disk_does_not_lose_progress(self, ingest: ScriptedIngest, shell: Shell) -> None:
         (shell.place / "f").write_text("".join(f'{{"event_id":"{number}"}}\n' for number in range(8)))
-        send = f"{sys.executable} -m cli.main send f --concurrency 1 --batch-size 4 --url {shell.url} --key key"
+        options = ("--concurrency", "1", "--batch-size", "4", "--url", shell.url, "--key", "key")
+        send = shlex.join(real_command_line("send", "f", *options))
         ended = subprocess.run(
             ["sh", "-c", f"ulimit -f 0; exec {send}"], cwd=shell.place, capture_output=True, text=True, check=False
         )
@@ -327,9 +332,11 @@ class TestDisk:
         self, ingest: ScriptedIngest, shell: Shell
     ) -> None:
         (shell.place / "f").write_text(LINE)
+        send = shlex.join(command_line("send", "f", "--url", shell.url, "--key", "key"))
         for stream in (">/dev/full", ">/dev/full 2>/dev/full"):
-            command = f"{sys.executable} -m cli.main send f --url {shell.url} --key key {stream}"
-            ended = subprocess.run(["sh", "-c", command], cwd=shell.place, capture_output=True, text=True, check=False)
+            ended = subprocess.run(
+                ["sh", "-c", f"{send} {stream}"], cwd=shell.place, capture_output=True, text=True, check=False
+            )
             assert ended.returncode == 3
             assert "Traceback" not in ended.stderr
         assert len(ingest.requests) == 2
@@ -337,6 +344,8 @@ class TestDisk:
 
     def test_messages_that_cannot_be_written_do_not_end_the_sending(self, ingest: ScriptedIngest, shell: Shell) -> None:
         (shell.place / "f").write_text(LINE)
-        command = f"{sys.executable} -m cli.main send f --json --url {shell.url} --key key 2>/dev/full"
-        ended = subprocess.run(["sh", "-c", command], cwd=shell.place, capture_output=True, text=True, check=False)
+        send = shlex.join(command_line("send", "f", "--json", "--url", shell.url, "--key", "key"))
+        ended = subprocess.run(
+            ["sh", "-c", f"{send} 2>/dev/full"], cwd=shell.place, capture_output=True, text=True, check=False
+        )
         assert (ended.returncode, json.loads(ended.stdout)["accepted"]) == (0, 1)

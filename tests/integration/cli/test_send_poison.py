@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ import pytest
 from cli.sending.delivery import IngestClient, RetryPolicy
 from cli.sending.ingest_answers import IngestUnavailable
 from cli.target import Target
+from tests.support.commands import command_line
 from tests.support.scripted_ingest import Event, Saying, Script, ScriptedIngest, accept_all, verdicts
 
 FAILS = Saying(500, {"code": "internal_error"})
@@ -166,7 +166,7 @@ def unsteady(rng: random.Random, bad: set[str]) -> Script:
 
 class TestCommand:
     def run(self, url: str, file: Path, *more: str) -> tuple[int, str, str]:
-        command = [sys.executable, "-m", "cli.main", "send", str(file), "--url", url, "--key", "key", *more]
+        command = command_line("send", str(file), "--url", url, "--key", "key", *more)
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         assert "Traceback" not in ended.stderr
         return ended.returncode, ended.stdout, ended.stderr

@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import signal
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cli.local import dev_file
+from tests.support.commands import command_line
 from tests.support.scripted_live import Refusal, Script, ScriptedLive, Visit, message
 from tests.support.waiting import eventually
 
@@ -53,7 +53,7 @@ async def tailing(
     screen = place / "screen"
     with screen.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli.main", "tail", *arguments),
+            *command_line("tail", *arguments),
             env={"PYTHONWARNINGS": "error", "TERM": "xterm-256color", **environment},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=file if stdout is None else stdout,

@@ -8,7 +8,6 @@ import json
 import os
 import pty
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from runtime.settings import Settings
 from storage.database.roles import make_logins
 from stream.keys import STORE_GROUP, stream_key
 from stream.server.connection import Redis
+from tests.support.commands import command_line
 from tests.support.entries import append_events
 from tests.support.events import event
 from tests.support.fleet import running
@@ -128,7 +128,7 @@ async def running_top(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run `top` for the block, with its output in a file or descriptor."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli.main", "top", *QUICK, "--data-dir", str(data_dir)),
+        *command_line("top", *QUICK, "--data-dir", str(data_dir)),
         env=environment_of(settings) | environment,
         stdout=output,
     )
