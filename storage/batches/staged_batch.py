@@ -218,13 +218,17 @@ def _in_utc(text: str) -> datetime:
 
 
 def prepare(insert: str = INSERT) -> str:
-    """Return the statements that create the temporary tables and the function in a session."""
+    """Return the statements that create the temporary tables and the function in a session.
+
+    A plan that is made while a partition is empty would read that partition from end to end, for each look-up, until it
+    is analyzed again. So the function plans without sequential scans.
+    """
     rolled_up = "\n".join(map(_roll_up, ROLLUPS))
     return f"""{_TABLES}
 CREATE FUNCTION pg_temp.apply_staged_batch(
     writer_slot smallint, event_types text[], other_entries text[], other_ids uuid[],
     OUT stored bigint, OUT duplicate bigint, OUT suppressed bigint, OUT refused text[], OUT conflicts text
-) LANGUAGE plpgsql AS $function$
+) LANGUAGE plpgsql SET enable_seqscan = off AS $function$
 #variable_conflict use_column
 DECLARE
     repeated_entries bigint;

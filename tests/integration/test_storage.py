@@ -97,6 +97,16 @@ async def test_repeated_events_are_looked_up_and_stored_ones_are_not_read(pool: 
     assert await full_reads(pool) == before
 
 
+async def test_a_plan_made_while_a_partition_was_known_to_be_empty_does_not_read_it_later(pool: asyncpg.Pool) -> None:
+    await pool.execute("VACUUM ANALYZE analytics_events")
+    writer = BatchWriter(pool, 0)
+    one = event("session_start")
+    await writer.write(0, received([one, one]), [])
+    before = await full_reads(pool)
+    assert await writer.write(0, received([one], first=900), []) == BatchCounts(0, 1, 0, 0, 0)
+    assert await full_reads(pool) == before
+
+
 async def test_what_comes_from_the_erased_is_looked_up_and_stored_events_are_not_read(pool: asyncpg.Pool) -> None:
     await pool.execute("INSERT INTO erased_users (user_hash) VALUES ($1)", learner(1))
     writer = BatchWriter(pool, 0)
