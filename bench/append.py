@@ -22,7 +22,7 @@ from bench.servers import Servers, fresh_servers, ingest, process
 from bench.size import Size
 from cli.local.embedded.ports import LOOPBACK, any_free
 from runtime.settings import Settings
-from schemas.entry import FIELDS, WireEvent
+from schemas.entry import ROW, WireEvent, pack
 from stream.entries.books import read_stream_books
 from stream.entries.producer import Producer
 from stream.keys import stream_key
@@ -131,13 +131,13 @@ async def _lanes(redis: Redis, events: Sequence[WireEvent], kind: Kind, seconds:
 
 def _xadd(redis: Redis, events: Sequence[WireEvent]) -> Callable[[], Awaitable[None]]:
     # encoded in advance, because a floor must do nothing but append
-    arguments = cycle([[part for pair in zip(FIELDS, event, strict=True) for part in pair] for event in events])
+    rows = cycle([pack(event).encode() for event in events])
     key = stream_key(0)
 
     async def append() -> None:
         async with redis.pipeline(transaction=False) as pipeline:
-            for fields in islice(arguments, _CALL):
-                pipeline.execute_command("XADD", key, "*", *fields)
+            for row in islice(rows, _CALL):
+                pipeline.execute_command("XADD", key, "*", ROW, row)
             await pipeline.execute()
 
     return append

@@ -11,7 +11,7 @@ from ingest.acceptance.accept import Acceptance, Arrival, accept
 from ingest.server import acceptance_policy
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from schemas.entry import FIELDS, WireEvent, decode
+from schemas.entry import ROW, WireEvent, decode, pack
 from schemas.events import EVENT
 
 PSEUDONYM_KEYS = f"1:{secrets.token_hex(32)}"
@@ -31,4 +31,4 @@ def backlog(count: int, settings: Settings, users: int = 10_000, days: int = 30)
 
 def typed(event: WireEvent) -> AcceptedEvent:
     """Return the event in the types of a client that writes to the database directly."""
-    return decode(dict(zip(FIELDS, map(str.encode, event), strict=True)))
+    return decode({ROW: pack(event).encode()})

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import uvloop
 
 from bench.backlog import PSEUDONYM_KEYS, backlog, typed
 from runtime.settings import Settings
-from schemas.entry import FIELDS
+from schemas.entry import ROW, pack
 from stream.server.connection import connect
 
 ROUNDS: Final = 200
@@ -40,19 +40,19 @@ async def _ways(redis_url: str, database_url: str) -> tuple[list[float], list[fl
     made = backlog(2 * ROUNDS * _ROWS, Settings.model_validate({"pseudonym_keys": PSEUDONYM_KEYS}))
     events = list({event.event_id: event for event in made}.values())
     rows = [(*typed(event), 0, "0-0") for event in events]
-    fields: list[dict[Any, Any]] = [dict(zip(FIELDS, event, strict=True)) for event in events[:ROUNDS]]
+    entries = [pack(event).encode() for event in events[:ROUNDS]]
     stored, published = [], []
     async with redis.pubsub(ignore_subscribe_messages=True) as subscriber:
         await subscriber.subscribe(_CHANNEL)
         await subscriber.get_message(timeout=1)
         for number in range(ROUNDS):
             started = time.perf_counter()
-            await redis.xadd(_STREAM, fields[number])
+            await redis.xadd(_STREAM, {ROW: entries[number]})
             appended = time.perf_counter()
             await database.copy_records_to_table("bench_bare", records=rows[number * _ROWS : (number + 1) * _ROWS])
             stored.append(time.perf_counter() - started)
             published_from = time.perf_counter()
-            await redis.publish(_CHANNEL, b"".join(map(str.encode, fields[number].values())))
+            await redis.publish(_CHANNEL, entries[number])
             while await subscriber.get_message(timeout=1) is None:
                 pass
             published.append(appended - started + time.perf_counter() - published_from)

@@ -2,7 +2,8 @@
 
 A malformed entry may hold anything, including personal data. A field is kept when it has the form of that field, a
 property when the event type has it and its value is valid. Everything else is replaced by its length, `{"bytes": n}`.
-So an event that ingest wrote is kept whole and can be decoded from its letter.
+So an event that ingest wrote is kept whole and can be decoded from its letter. The values of a row are kept by name; a
+row that cannot be split is replaced by its length.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pydantic_core import from_json
 
 from .access import SOURCE_NAME
 from .catalogue import CATALOGUE
-from .entry import FIELDS
+from .entry import FIELDS, ROW, by_name
 from .limits import MAX_EVENT_BYTES
 
 OTHERS: Final = "(others)"
@@ -51,25 +52,31 @@ class NotKept(ValueError):
 
 def scrub(fields: Mapping[bytes, bytes]) -> str:
     """Return the payload of an entry as an ASCII JSON object, which every text column can hold."""
+    values = by_name(fields)
     kept: dict[str, Any] = {}
     for name in FIELDS:
-        if name not in fields:
+        if name not in values:
             continue
-        value = fields[name]
+        value = values[name]
         if name == _PROPERTIES:
-            kept[name.decode()] = _scrub_properties(fields.get(b"event_type", b""), value)
+            kept[name.decode()] = _scrub_properties(values.get(b"event_type", b""), value)
         else:
             kept[name.decode()] = value.decode() if _FORMS[name].fullmatch(value) else _gap(len(value))
-    others = [len(name) + len(value) for name, value in fields.items() if name not in FIELDS]
+    if ROW in values:
+        kept[ROW.decode()] = _gap(len(values[ROW]))
+    others = [len(name) + len(value) for name, value in values.items() if name not in FIELDS and name != ROW]
     if others:
         kept[OTHERS] = {"count": len(others), **_gap(sum(others))}
     return json.dumps(kept, ensure_ascii=True, allow_nan=False)
 
 
 def restore(payload: str) -> dict[bytes, bytes]:
-    """Return the fields of the entry. Raises NotKept when `scrub` replaced the value of one of them."""
+    """Return the fields of the entry. Raises NotKept when `scrub` replaced the value of one of them, or knew none."""
     kept: dict[str, Any] = json.loads(payload)
-    kept.pop(OTHERS, None)
+    others = kept.pop(OTHERS, None)
+    if others and not kept:
+        # a row, to a release that did not know this form
+        raise NotKept("not kept: every field")
     properties = kept.get("properties")
     gaps = [name for name, value in kept.items() if isinstance(value, dict) and name != "properties"]
     # no property is an object: an object is the length of one value, or of all properties

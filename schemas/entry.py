@@ -1,8 +1,11 @@
-"""Codec of the stream: an accepted event as one entry of text fields, readable with any Redis tool.
+r"""Codec of the stream: an accepted event as one entry with one field, the row that COPY reads.
 
-The names of the fields are defined only here. Every entry has all of them in the same order, and an absent value is
-empty: Redis then stores the names once per node instead of once per entry. Ingest writes the texts that the database
-reads. Workers validate them and pass them on unchanged.
+A row has the values of `WireEvent` in order, in the text format of COPY: separated by tabs, `\N` for an absent value, a
+backslash before each character that COPY treats specially. Ingest writes it once. Workers check its form and pass it on
+unchanged. Any Redis tool shows it as text.
+
+Entries of the release before, and entries that are restored from dead letters, have a field for each value. Both forms
+are read. The names of the fields are defined only here.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, timezone
-from operator import itemgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -20,7 +22,7 @@ from .identifiers import UUID_FORM
 
 
 class WireEvent(NamedTuple):
-    """An `AcceptedEvent` as text: the values of the fields of an entry, in order."""
+    """An `AcceptedEvent` as text: the columns of a row, in order."""
 
     event_id: str
     """Lower case, with hyphens."""
@@ -39,33 +41,51 @@ class WireEvent(NamedTuple):
     properties: str
 
 
-FIELDS: Final[tuple[bytes, ...]] = tuple(name.encode() for name in WireEvent._fields)
-"""Names of the fields, in the order of `WireEvent`."""
+ROW: Final = b"row"
+"""Name of the field of an entry."""
 
+FIELDS: Final[tuple[bytes, ...]] = tuple(name.encode() for name in WireEvent._fields)
+"""Names of the fields of an entry of the release before, in the order of `WireEvent`."""
+
+_USER_HASH: Final = b"user_hash"
+_SESSION_ID: Final = b"session_id"
 _EVENT_TYPES: Final = {name.encode(): name for name in CATALOGUE}
 _USER_HASH_BYTES: Final = 32
 
-_SEPARATOR: Final = "\x1f"
-_values: Final = itemgetter(*FIELDS)
-_TIME: Final = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.(?!000000)\d{6})?\+00:00"
-_AS_ENCODED: Final = re.compile(
-    _SEPARATOR.join(
+_NULL: Final = r"\N"
+_HEX: Final = r"\\x"
+"""Start of a bytea in a row: a backslash and an x, escaped for COPY."""
+_ESCAPED: Final = {b"\\": b"\\", b"t": b"\t", b"n": b"\n", b"r": b"\r"}
+_ESCAPE: Final = re.compile(rb"\\(.?)", re.DOTALL)
+
+# only dates that exist: to parse each date takes longer than to match the whole row
+_LEAP_YEAR: Final = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"
+_DATE: Final = (
+    r"(?!0000)(?:"
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
+    r"|\d{4}-(?:0[13-9]|1[0-2])-(?:29|30)"
+    r"|\d{4}-(?:0[13578]|1[02])-31"
+    rf"|{_LEAP_YEAR}-02-29)"
+)
+_TIME: Final = rf"{_DATE}T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.(?!000000)\d{{6}})?\+00:00"
+_AS_PACKED: Final = re.compile(
+    "\t".join(
         (
             UUID_FORM,
-            "|".join(_EVENT_TYPES.values()).join(("(?:", ")")),
-            rf"(?:[0-9a-f]{{{2 * _USER_HASH_BYTES}}})?",
-            rf"(?:{UUID_FORM})?",
+            "|".join(CATALOGUE).join(("(?:", ")")),
+            rf"\\(?:N|\\x[0-9a-f]{{{2 * _USER_HASH_BYTES}}})",
+            rf"(?:\\N|{UUID_FORM})",
             _TIME,
             _TIME,
-            r"\d{4}-\d{2}-\d{2}",
+            _DATE,
             r"[1-9]\d{0,4}",
-            r"[^\x00-\x1f]*",
-            r"[^\x1f]*",
+            r"[^\x00-\x1f\\]*",
+            r"[^\t\n\r\\]*(?:\\[\\tnr][^\t\n\r\\]*)*",
         )
     ),
     re.ASCII,
 )
-"""Values as `encode` writes them. It also matches dates that do not exist, such as 30 February."""
+"""A row as `pack` writes it, with dates that exist. A row with a source that needs an escape does not match."""
 
 
 class MalformedEntry(ValueError):
@@ -78,7 +98,7 @@ class MalformedEntry(ValueError):
 
 
 def encode(event: AcceptedEvent) -> WireEvent:
-    """Return the values of `FIELDS`."""
+    """Return the event as text."""
     return WireEvent(
         str(event.event_id),
         event.event_type,
@@ -93,41 +113,77 @@ def encode(event: AcceptedEvent) -> WireEvent:
     )
 
 
-def read(fields: Mapping[bytes, bytes]) -> WireEvent:
-    """Return `encode(decode(fields))`. Entries that ingest wrote take a fifth of the time. Raises MalformedEntry."""
+def pack(event: WireEvent) -> str:
+    """Return the row of an event, without a line break."""
+    return "\t".join(
+        (
+            event.event_id,
+            event.event_type,
+            _HEX + event.user_hash if event.user_hash else _NULL,
+            event.session_id or _NULL,
+            event.occurred_at,
+            event.received_at,
+            event.activity_date,
+            event.schema_version,
+            _escape(event.source),
+            _escape(event.properties),
+        )
+    )
+
+
+def unpack(row: str) -> WireEvent:
+    """Return the event of a row that `pack` wrote."""
+    event_id, event_type, user_hash, session_id, *others, source, properties = row.split("\t")
+    return WireEvent._make(
+        (
+            event_id,
+            event_type,
+            "" if user_hash == _NULL else user_hash[len(_HEX) :],
+            "" if session_id == _NULL else session_id,
+            *others,
+            _unescape(source),
+            _unescape(properties),
+        )
+    )
+
+
+def read_row(fields: Mapping[bytes, bytes]) -> str:
+    """Return `pack(encode(decode(fields)))`. What ingest wrote is only checked. Raises MalformedEntry."""
     try:
-        text = b"\x1f".join(_values(fields)).decode()
-        if _AS_ENCODED.fullmatch(text):
-            event = WireEvent(*text.split(_SEPARATOR))
-            datetime.fromisoformat(event.occurred_at)
-            datetime.fromisoformat(event.received_at)
-            date.fromisoformat(event.activity_date)
-            return event
-    except (KeyError, ValueError):
+        row = fields[ROW].decode() if ROW in fields else _pack_fields(fields)
+        if _AS_PACKED.fullmatch(row):
+            return row
+    except (KeyError, UnicodeDecodeError):
         pass
-    return encode(decode(fields))
+    return pack(encode(decode(fields)))
+
+
+def read(fields: Mapping[bytes, bytes]) -> WireEvent:
+    """Return `encode(decode(fields))`. Raises MalformedEntry."""
+    return unpack(read_row(fields))
 
 
 def decode(fields: Mapping[bytes, bytes]) -> AcceptedEvent:
-    """Return the event of an entry. Raises MalformedEntry when the entry is not one that `encode` can write."""
+    """Return the event of an entry of either form. Raises MalformedEntry when its values are not those of an event."""
+    values = _split(fields[ROW]) if ROW in fields else fields
     try:
-        event_type = _EVENT_TYPES[fields[b"event_type"]]
-        user_hash = bytes.fromhex(fields[b"user_hash"].decode()) or None
-        session_id = fields[b"session_id"].decode()
+        event_type = _EVENT_TYPES[values[b"event_type"]]
+        user_hash = bytes.fromhex(values[_USER_HASH].decode()) or None
+        session_id = values[_SESSION_ID].decode()
         event = AcceptedEvent(
-            UUID(fields[b"event_id"].decode()),
+            UUID(values[b"event_id"].decode()),
             event_type,
             user_hash,
             UUID(session_id) if session_id else None,
-            datetime.fromisoformat(fields[b"occurred_at"].decode()),
-            datetime.fromisoformat(fields[b"received_at"].decode()),
-            date.fromisoformat(fields[b"activity_date"].decode()),
-            int(fields[b"schema_version"]),
-            fields[b"source"].decode(),
-            fields[b"properties"].decode(),
+            datetime.fromisoformat(values[b"occurred_at"].decode()),
+            datetime.fromisoformat(values[b"received_at"].decode()),
+            date.fromisoformat(values[b"activity_date"].decode()),
+            int(values[b"schema_version"]),
+            values[b"source"].decode(),
+            values[b"properties"].decode(),
         )
     except KeyError as missing:
-        raise _missing(fields, missing) from None
+        raise _missing(values, missing) from None
     except UnicodeDecodeError:
         raise MalformedEntry("invalid_text", "a field is not UTF-8") from None
     except ValueError:
@@ -139,7 +195,65 @@ def decode(fields: Mapping[bytes, bytes]) -> AcceptedEvent:
     return event
 
 
-def _missing(fields: Mapping[bytes, bytes], error: KeyError) -> MalformedEntry:
-    if b"event_type" in fields and fields[b"event_type"] not in _EVENT_TYPES:
+def by_name(fields: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+    """Return the fields of an entry with a field for each value of its row.
+
+    A row that is damaged is left as one field, since its values cannot be told apart.
+    """
+    if ROW not in fields:
+        return fields
+    try:
+        values = _split(fields[ROW])
+    except MalformedEntry:
+        return fields
+    return {name: value for name, value in fields.items() if name != ROW} | values
+
+
+def user_hash_of(fields: Mapping[bytes, bytes]) -> bytes:
+    """Return the pseudonym in an entry of either form as hexadecimal digits, even if the entry is malformed.
+
+    Whatever stands in the place of the pseudonym is returned unchecked; empty if nothing does.
+    """
+    if ROW not in fields:
+        return fields.get(_USER_HASH, b"")
+    columns = fields[ROW].split(b"\t", 3)
+    return columns[2].removeprefix(_HEX.encode()).removeprefix(_NULL.encode()) if len(columns) > 2 else b""
+
+
+def _pack_fields(fields: Mapping[bytes, bytes]) -> str:
+    event = WireEvent._make([fields[name].decode() for name in FIELDS])
+    # only in a row does this text stand for an absent value
+    return "" if event.session_id == _NULL else pack(event)
+
+
+def _split(row: bytes) -> dict[bytes, bytes]:
+    columns = row.split(b"\t")
+    if len(columns) < len(FIELDS):
+        raise MalformedEntry("missing_field", "the row lacks columns")
+    if len(columns) > len(FIELDS):
+        raise MalformedEntry("invalid_field", "the row has too many columns")
+    values = dict(zip(FIELDS, columns, strict=True))
+    for name in (_USER_HASH, _SESSION_ID):
+        if values[name] == _NULL.encode():
+            values[name] = b""
+    values[_USER_HASH] = values[_USER_HASH].removeprefix(_HEX.encode())
+    try:
+        return {name: _ESCAPE.sub(lambda escape: _ESCAPED[escape[1]], value) for name, value in values.items()}
+    except KeyError:
+        raise MalformedEntry("invalid_field", "the row has an unknown escape") from None
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
+
+
+def _unescape(text: str) -> str:
+    if "\\" not in text:
+        return text
+    return _ESCAPE.sub(lambda escape: _ESCAPED[escape[1]], text.encode()).decode()
+
+
+def _missing(values: Mapping[bytes, bytes], error: KeyError) -> MalformedEntry:
+    if b"event_type" in values and values[b"event_type"] not in _EVENT_TYPES:
         return MalformedEntry("unknown_event_type", "this release does not know the event type")
     return MalformedEntry("missing_field", f"the entry lacks {error.args[0]!r}")

@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic_core import from_json, to_json
 
 from schemas.answers.privacy import ErasureReceipt
+from schemas.entry import by_name
 from storage.database.pool import Connection, connect
 from storage.privacy.erasure import ErasureJob, read_job, request_erasure
 from storage.privacy.learner_data import erased_at, last_audit_entry, learner_pages
@@ -105,7 +106,7 @@ def _joined(documents: Iterable[bytes]) -> bytes:
 
 
 def _entry(entry: Entry) -> bytes:
-    fields = {name.decode(): value.decode(errors="replace") for name, value in entry.fields.items()}
+    fields = {name.decode(): value.decode(errors="replace") for name, value in by_name(entry.fields).items()}
     return to_json(fields | {"id": entry.id})
 
 

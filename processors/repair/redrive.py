@@ -12,7 +12,7 @@ from typing import NamedTuple
 from processors.store.decode import StorableRange, decode_entries
 from runtime.failpoints import Failpoint, reach
 from schemas.dead_letter import NotKept, restore
-from schemas.entry import WireEvent
+from schemas.entry import WireEvent, unpack
 from storage.database.pool import Connection
 from storage.dead_letters import Letter, LetterId, mark_retried
 from stream.entries.entry import Entry
@@ -51,7 +51,7 @@ async def prepare(redis: Redis, letters: Sequence[Letter], storable: StorableRan
             continue
         decoded, refused = decode_entries([entry], storable)
         if decoded:
-            events[letter] = decoded[0].event
+            events[letter] = unpack(decoded[0].row)
         still_invalid += [StillInvalid(letter, again.reason, again.detail) for again in refused]
     return Redrive(events, still_invalid)
 

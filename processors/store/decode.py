@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from schemas.dead_letter import scrub
-from schemas.entry import MalformedEntry, read
+from schemas.entry import MalformedEntry, read_row
 from schemas.identifiers import RESERVED_FLOOR, milliseconds_of, unix_milliseconds
 from storage.batches.batch import DeadLetter, ReceivedEvent
 from storage.retention.partition_weeks import AHEAD, GRACE
@@ -40,12 +40,12 @@ def decode_entries(entries: Sequence[Entry], storable: StorableRange) -> tuple[l
     letters: list[DeadLetter] = []
     for entry in entries:
         try:
-            event = read(entry.fields)
+            event = ReceivedEvent(entry.id, read_row(entry.fields))
         except MalformedEntry as error:
             letters.append(dead_letter(entry, error.reason, error.detail))
             continue
         if storable.holds(event.event_id):
-            events.append(ReceivedEvent(entry.id, event))
+            events.append(event)
         else:
             detail = "the time in the event id is outside the stored range"
             letters.append(dead_letter(entry, "event_id_time_out_of_range", detail, UUID(event.event_id)))

@@ -120,9 +120,9 @@ class PoisonIsolatingWriter:
 
 def _before_horizon(event: ReceivedEvent, entries: Mapping[str, Entry]) -> DeadLetter:
     detail = "raw events of that time were removed, so a repeat cannot be distinguished from a new event"
-    return dead_letter(entries[event.entry_id], "before_retention_horizon", detail, UUID(event.event.event_id))
+    return dead_letter(entries[event.entry_id], "before_retention_horizon", detail, UUID(event.event_id))
 
 
 def _refused(event: ReceivedEvent, cause: EventRejected, entries: Mapping[str, Entry]) -> DeadLetter:
     detail = f"{cause.code} {cause.detail}"
-    return dead_letter(entries[event.entry_id], "rejected_by_database", detail, UUID(event.event.event_id))
+    return dead_letter(entries[event.entry_id], "rejected_by_database", detail, UUID(event.event_id))

@@ -167,8 +167,8 @@ class PartitionWorker:
                 # the entries are delivered again and recognised as stored
                 telemetry.retrying(error, 1, 0.0)
         reach(Failpoint.AFTER_ACK)
-        received = [datetime.fromisoformat(event.received_at) for _, event in batch.events]
-        oldest_age = (committed_at - min(received)).total_seconds() if received else 0.0
+        oldest = min((event.received_at for event in batch.events), default=None)
+        oldest_age = (committed_at - datetime.fromisoformat(oldest)).total_seconds() if oldest else 0.0
         telemetry.batch_committed(counts._asdict(), batch.times, oldest_age)
 
 

@@ -5,14 +5,28 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
-from schemas.entry import WireEvent
-
 
 class ReceivedEvent(NamedTuple):
     """An event and the id of the stream entry it came in."""
 
     entry_id: str
-    event: WireEvent
+    row: str
+    """As `schemas.entry.pack` writes it."""
+
+    @property
+    def event_id(self) -> str:
+        """As in the row."""
+        return self.row[:36]
+
+    @property
+    def event_type(self) -> str:
+        """As in the row."""
+        return self.row[37 : self.row.index("\t", 37)]
+
+    @property
+    def received_at(self) -> str:
+        """As in the row. Later times are greater texts."""
+        return self.row.split("\t", 6)[5]
 
 
 class DeadLetter(NamedTuple):

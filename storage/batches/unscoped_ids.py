@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from schemas.entry import WireEvent
+from schemas.entry import unpack
 from schemas.identifiers import RESERVED_FLOOR, counterpart
+from storage.batches.batch import ReceivedEvent
 from storage.database.pool import Connection
 
 _RESERVED: Final = str(RESERVED_FLOOR)[:4]
@@ -27,11 +28,11 @@ _RECORD: Final = "INSERT INTO retired_event_ids SELECT unnest($1::uuid[]) AS id 
 _END: Final = "DELETE FROM unscoped_event_ids WHERE until < $1"
 
 
-def counterparts(events: Sequence[tuple[str, WireEvent]]) -> tuple[list[str], list[UUID]]:
+def counterparts(events: Sequence[ReceivedEvent]) -> tuple[list[str], list[UUID]]:
     """Return the entries whose events have mapped ids, and the other id that each event may be stored under."""
-    mapped = [(entry_id, event) for entry_id, event in events if event.event_id.startswith(_RESERVED)]
-    ids = [counterpart(UUID(event.event_id), event.source) for _, event in mapped]
-    return [entry_id for entry_id, _ in mapped], ids
+    mapped = [one for one in events if one.event_id.startswith(_RESERVED)]
+    ids = [counterpart(UUID(one.event_id), unpack(one.row).source) for one in mapped]
+    return [one.entry_id for one in mapped], ids
 
 
 async def record_counterparts(connection: Connection, relation: str) -> None:

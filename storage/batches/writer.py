@@ -14,7 +14,6 @@ import asyncpg
 
 from runtime.errors import EventsBeforeHorizon
 from runtime.failpoints import Failpoint, reach
-from schemas.entry import WireEvent
 from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
 from storage.batches.staged_batch import APPLY, COLUMNS, LOCK, Applied, Conflict, parse_conflicts, prepare
 from storage.batches.unscoped_ids import counterparts
@@ -26,8 +25,6 @@ SLOTS: Final = 8
 
 _PIECE: Final = 250
 """Rows of one piece of COPY data."""
-
-_NULL: Final = r"\N"
 
 # an entry has one fate: an entry that is already settled or stored is not parked as well
 _PARK: Final = """
@@ -133,7 +130,7 @@ class BatchWriter:
         staged = list({received.entry_id: received for received in events}.values())
         await connection.copy_to_table("staged_events", source=_rows(partition, staged), columns=COLUMNS)
         reach(Failpoint.AFTER_COPY)
-        event_types = {event.event_type for _, event in staged}
+        event_types = {received.event_type for received in staged}
         others = counterparts(staged) if state["has_unscoped_ids"] else ([], [])
         [applied] = await connection.fetch(APPLY, self._slot, list(event_types), *others)
         reach(Failpoint.AFTER_STORE)
@@ -163,26 +160,5 @@ class BatchWriter:
 async def _rows(partition: int, events: Sequence[ReceivedEvent]) -> AsyncIterator[bytes]:
     """Yield the events in the text format of COPY, in pieces: the database reads one while the next is encoded."""
     for start in range(0, len(events), _PIECE):
-        yield "".join([_row(str(partition), *event) for event in events[start : start + _PIECE]]).encode()
-
-
-def _row(partition: str, entry_id: str, event: WireEvent) -> str:
-    columns = (
-        event.event_id,
-        event.event_type,
-        rf"\\x{event.user_hash}" if event.user_hash else _NULL,
-        event.session_id or _NULL,
-        event.occurred_at,
-        event.received_at,
-        event.activity_date,
-        event.schema_version,
-        _escaped(event.source),
-        _escaped(event.properties),
-        partition,
-        entry_id,
-    )
-    return "\t".join(columns) + "\n"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
+        piece = events[start : start + _PIECE]
+        yield "".join([f"{row}\t{partition}\t{entry_id}\n" for entry_id, row in piece]).encode()

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
 
+from schemas.entry import user_hash_of
 from stream.entries.entry import Entry, EntryId
 from stream.entries.trimmer import lowest_needed
 from stream.keys import removals_key, stream_key
@@ -17,8 +18,6 @@ BEGINNING: Final = "0-0"
 """Id before every entry."""
 
 _PAGE: Final = 2_000
-_USER_HASH: Final = b"user_hash"
-
 
 _REMOVE: Final = (Path(__file__).parent / "remove_entries.lua").read_text(encoding="utf-8")
 _MAX_ARGUMENTS: Final = 1_000
@@ -68,7 +67,7 @@ async def search_page(redis: Redis, partition: int, user_hashes: Collection[byte
     found = [
         (Entry(entry_id.decode(), fields), wanted[text])
         for entry_id, fields in part
-        if (text := fields.get(_USER_HASH)) in wanted
+        if (text := user_hash_of(fields)) in wanted
     ]
     return Page(found, part[-1][0].decode() if part else after, len(part) < _PAGE)
 

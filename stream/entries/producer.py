@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from runtime.clock import utc_now
 from runtime.settings import Durability
-from schemas.entry import FIELDS, WireEvent
+from schemas.entry import ROW, WireEvent, pack
 from stream.keys import stream_key
 from stream.registry.key_changes import record_key_change
 from stream.server.durability import CONFIRMATION_SECONDS, Confirmation, confirmation
@@ -94,7 +94,5 @@ class Producer:
         """Yield the arguments of each script call."""
         for partition, those in _by_partition(events, self._partitions).items():
             for start in range(0, len(those), MAX_EVENTS_PER_CALL):
-                arguments: list[str | bytes | int] = [len(FIELDS), *FIELDS]
-                for event in those[start : start + MAX_EVENTS_PER_CALL]:
-                    arguments.extend(event)
-                yield {"keys": [stream_key(partition)], "args": arguments}
+                rows = map(pack, those[start : start + MAX_EVENTS_PER_CALL])
+                yield {"keys": [stream_key(partition)], "args": [ROW, *rows]}

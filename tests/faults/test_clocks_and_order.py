@@ -17,7 +17,7 @@ from cli.demo.learners import DEMO_USER
 from dashboard.server import open_services
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from schemas.entry import encode
+from schemas.entry import encode, pack
 from storage.answers import summary
 from storage.batches.batch import ReceivedEvent
 from storage.batches.rollups import ROLLUPS
@@ -74,7 +74,7 @@ async def store(settings: Settings, zone: str, batches: Sequence[Sequence[Accept
     ) as pool:
         number = 0
         for slot, batch in enumerate(batches):
-            received = [ReceivedEvent(f"{number + at}-0", encode(one)) for at, one in enumerate(batch, 1)]
+            received = [ReceivedEvent(f"{number + at}-0", pack(encode(one))) for at, one in enumerate(batch, 1)]
             number += len(batch)
             await BatchWriter(pool, slot).write(0, received, [])
         await summary.refresh(pool)

@@ -22,7 +22,7 @@ from ingest.server import create_app, open_gauge
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from runtime.settings import Durability, Settings
-from schemas.entry import encode
+from schemas.entry import encode, read
 from stream.diagnosis import diagnose
 from stream.entries.producer import MAX_EVENTS_PER_CALL, Producer
 from stream.keys import stream_key
@@ -76,7 +76,7 @@ def an_event(number: int) -> dict[str, Any]:
 
 async def stored_ids(server: Valkey) -> set[str]:
     async with client_of(server) as redis:
-        return {fields[b"event_id"].decode() for _, fields in await stream_entries(redis)}
+        return {read(fields).event_id for _, fields in await stream_entries(redis)}
 
 
 async def accepted_until_killed(server: Valkey, durability: Durability) -> set[str]:

@@ -19,7 +19,7 @@ from ingest.routes import TRACK
 from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from runtime.settings import Durability, Settings
-from schemas.entry import encode
+from schemas.entry import encode, read
 from stream.entries.lag import consistent_through
 from stream.entries.producer import Producer
 from stream.server.connection import connect
@@ -90,7 +90,7 @@ async def test_after_one_refused_append_the_next_one_reaches_the_new_primary(
     with pytest.raises(StreamUnavailable, match="read_only"):
         await producer.append([after])
     await producer.append([after])
-    assert [fields[b"event_id"].decode() for _, fields in await stream_entries(redis)] == [
+    assert [read(fields).event_id for _, fields in await stream_entries(redis)] == [
         before.event_id,
         after.event_id,
     ]

@@ -9,7 +9,7 @@ import pytest
 from processors.maintenance import retention_chores as retention
 from runtime.clock import utc_now
 from runtime.settings import Settings
-from schemas.entry import encode
+from schemas.entry import encode, pack
 from storage.batches.batch import ReceivedEvent
 from storage.batches.writer import BatchWriter
 from storage.database.pool import Pool
@@ -25,7 +25,7 @@ async def test_a_clock_that_is_ahead_removes_no_event(
     def ahead() -> datetime:
         return utc_now() + AHEAD
 
-    await BatchWriter(pool, 0).write(0, [ReceivedEvent("1-0", encode(event("xp_earned", number=1)))], [])
+    await BatchWriter(pool, 0).write(0, [ReceivedEvent("1-0", pack(encode(event("xp_earned", number=1))))], [])
     monkeypatch.setattr(retention, "utc_now", ahead)
     for chore in retention.retention_chores(settings, pool):
         await chore.run()

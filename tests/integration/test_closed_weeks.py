@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import asyncpg
 
-from schemas.entry import encode
+from schemas.entry import encode, pack
 from storage.batches.batch import ReceivedEvent
 from storage.batches.rollups import RETIRED, ROLLUPS
 from storage.batches.writer import BatchWriter
@@ -43,7 +43,7 @@ async def test_every_raw_partition_is_vacuumed_while_it_grows(pool: Pool, databa
 async def test_a_week_that_is_over_is_frozen_once(pool: Pool, database: asyncpg.Connection) -> None:
     old = event("xp_earned", {"xp_amount": 1}, occurred_at=NOW - 3 * WEEK)
     new = event("xp_earned", {"xp_amount": 1}, number=1)
-    entries = [ReceivedEvent(f"{number}-0", encode(one)) for number, one in enumerate((old, new), 1)]
+    entries = [ReceivedEvent(f"{number}-0", pack(encode(one))) for number, one in enumerate((old, new), 1)]
     await BatchWriter(pool, 0).write(0, entries, [])
     assert await freeze_closed_weeks(pool, NOW) > 3
     assert await freeze_closed_weeks(pool, NOW) == 0

@@ -27,6 +27,7 @@ from ingest.rejection import TOO_COSTLY
 from ingest.segment.routes import BATCH as SEGMENT_BATCH
 from ingest.server import create_app
 from runtime.settings import Settings
+from schemas.entry import read
 from schemas.limits import MAX_BATCH_EVENTS, MAX_BODY_BYTES
 from stream.server.connection import Redis
 from telemetry import metrics
@@ -67,7 +68,7 @@ async def url(settings: Settings, redis: Redis) -> AsyncIterator[str]:
 
 
 async def ids_in_stream(redis: Redis) -> list[str]:
-    return sorted(fields[b"event_id"].decode() for _, fields in await stream_entries(redis))
+    return sorted(read(fields).event_id for _, fields in await stream_entries(redis))
 
 
 async def test_the_sdk_delivers_each_event_once(url: str, redis: Redis) -> None:

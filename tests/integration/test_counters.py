@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from schemas.catalogue import CATALOGUE, COUNTERS, LEARNER_EVENTS, EventKind
-from schemas.entry import encode
+from schemas.entry import encode, pack
 from storage.answers.aggregates import Answers, LearnerRecord
 from storage.answers.summary import refresh
 from storage.batches.batch import ReceivedEvent
@@ -30,7 +30,7 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
 
 async def store(pool: asyncpg.Pool, event_types: Sequence[str]) -> None:
     events = [event(name, COMPLETE[name], number=number) for number, name in enumerate(event_types)]
-    received = [ReceivedEvent(f"{number}-0", encode(one)) for number, one in enumerate(events, start=1)]
+    received = [ReceivedEvent(f"{number}-0", pack(encode(one))) for number, one in enumerate(events, start=1)]
     assert (await BatchWriter(pool, slot=0).write(0, received, [])).stored == len(events)
 
 

@@ -56,7 +56,9 @@ async def mentions(database: asyncpg.Connection, redis: Redis, user_hash: bytes)
     for key in (TIMELINE, history_key("xp_earned"), history_key("session_start")):
         read: Any = redis.zrange if key == TIMELINE else redis.lrange
         found[key] = sum(user_hash.hex().encode() in message for message in await read(key, 0, -1))
-    found["stream"] = sum(user_hash.hex().encode() in fields.values() for _, fields in await stream_entries(redis))
+    found["stream"] = sum(
+        user_hash.hex().encode() in b" ".join(fields.values()) for _, fields in await stream_entries(redis)
+    )
     return {name: count for name, count in found.items() if count}
 
 

@@ -12,6 +12,7 @@ from processors.maintenance import stream_sweep
 from processors.maintenance.erasure import carry_out
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
+from schemas.entry import encode, user_hash_of
 from storage.database.pool import Pool
 from storage.privacy.erasure import read_job, request_erasure
 from stream.entries import learner_entries
@@ -20,7 +21,7 @@ from stream.entries.learner_entries import BEGINNING, Page
 from stream.keys import LIVE_GROUP
 from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
-from tests.support.entries import append_events, stream_entries
+from tests.support.entries import append_entry, append_events, as_read_before, stream_entries
 from tests.support.events import event, learner
 from tests.support.working import working
 
@@ -30,13 +31,15 @@ WHOLE_STREAM = EVENTS // PAGE_SIZE + 1
 
 @pytest.fixture(autouse=True)
 async def _stored(settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Store events of a few learners; read the stream in small pages and legs."""
+    """Store events of a few learners, half of them in the form of the release before; read in small pages and legs."""
     events = [
         event("xp_earned", {"xp_amount": 1}, number=number, user_hash=learner(number % LEARNERS))
         for number in range(EVENTS)
     ]
     sent = {one.event_id for one in events}
-    await append_events(redis, events)
+    await append_events(redis, events[::2])
+    for one in events[1::2]:
+        await append_entry(redis, as_read_before(encode(one)))
     async with working(settings):
         await assert_nothing_lost(settings, sent, sent)
     monkeypatch.setattr(learner_entries, "_PAGE", PAGE_SIZE)
@@ -67,7 +70,7 @@ def reading(monkeypatch: pytest.MonkeyPatch) -> Reading:
 
 
 async def left(redis: Redis) -> dict[bytes, int]:
-    found = [fields[b"user_hash"] for _, fields in await stream_entries(redis)]
+    found = [user_hash_of(fields) for _, fields in await stream_entries(redis)]
     return {bytes.fromhex(one.decode()): found.count(one) for one in set(found)}
 
 

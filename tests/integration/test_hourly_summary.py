@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from schemas.accepted import AcceptedEvent
-from schemas.entry import encode
+from schemas.entry import encode, pack
 from storage.answers import summary as hourly_summary
 from storage.batches.batch import ReceivedEvent
 from storage.batches.rebuild import rebuild_aggregates
@@ -26,7 +26,9 @@ TYPES = list(COMPLETE)
 
 
 async def store(pool: Pool, events: list[AcceptedEvent]) -> None:
-    entries = [ReceivedEvent(f"{one.event_id.int >> 80}-{number}", encode(one)) for number, one in enumerate(events)]
+    entries = [
+        ReceivedEvent(f"{one.event_id.int >> 80}-{number}", pack(encode(one))) for number, one in enumerate(events)
+    ]
     assert (await BatchWriter(pool, 0).write(0, entries, [])).stored == len(events)
 
 

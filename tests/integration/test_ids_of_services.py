@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from schemas.accepted import AcceptedEvent
-from schemas.entry import encode
+from schemas.entry import encode, pack
 from schemas.identifiers import canonical_event_id, uuid8
 from storage.batches.batch import BatchCounts, ReceivedEvent
 from storage.batches.writer import BatchWriter
@@ -38,7 +38,7 @@ def xp(release: str, text: str = "order-4711", source: str = "shop", **changes: 
 
 
 def received(events: Sequence[AcceptedEvent], first: int = 1) -> list[ReceivedEvent]:
-    return [ReceivedEvent(f"{number}-0", encode(one)) for number, one in enumerate(events, first)]
+    return [ReceivedEvent(f"{number}-0", pack(encode(one))) for number, one in enumerate(events, first)]
 
 
 async def total_xp(pool: Pool) -> int:

@@ -26,13 +26,14 @@ from ingest.routes import BATCH
 from ingest.server import create_app
 from runtime.clock import utc_now
 from runtime.settings import Settings
+from schemas.entry import encode
 from schemas.identifiers import canonical_event_id, uuid8
 from storage.dead_letters import Selection
 from stream.entries.lag import measure
 from stream.server.connection import Redis
 from tests.support.access import WRITE_KEY
-from tests.support.entries import append_entry
-from tests.support.events import NOW
+from tests.support.entries import append_entry, as_read
+from tests.support.events import NOW, event
 from tests.support.reading import bearer
 from tests.support.serving import served
 from tests.support.terminal import Operator
@@ -142,6 +143,20 @@ async def test_entries_of_the_stream_that_are_replayed(
     told = ended.document()
     assert (ended.code, told["entries"], told["stored"], told["duplicate"]) == (0, 3, 2, 1)
     assert await stored(settings, redis, database) == 2
+
+
+async def test_an_entry_of_this_release_that_the_one_before_parked(
+    settings: Settings, redis: Redis, database: asyncpg.Connection
+) -> None:
+    one = event("xp_earned", {"xp_amount": 5})
+    entry_id = await append_entry(redis, as_read(encode(one)))
+    await database.execute(
+        "INSERT INTO dead_letters VALUES (0, $1, NULL, 'missing_field', '', $2)",
+        *(entry_id, '{"(others)": {"count": 1, "bytes": 300}}'),
+    )
+    outcome = await retry_letters(settings, Selection(), utc_now(), dry_run=False)
+    assert (outcome.selected, outcome.possible, outcome.hopeless) == (1, 1, [])
+    assert await stored(settings, redis, database) == 1
 
 
 def leave_spool(directory: Path, *texts: str) -> None:

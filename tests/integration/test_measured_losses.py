@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import asyncpg
 
-from schemas.entry import encode
+from schemas.entry import encode, pack
 from schemas.identifiers import unix_milliseconds
 from storage.batches.batch import DeadLetter, ReceivedEvent
 from storage.batches.writer import BatchWriter
@@ -28,8 +28,12 @@ async def store(pool: Pool, minutes: int, numbers: range, *, received: timedelta
     events = [
         ReceivedEvent(
             entry(minutes, number),
-            encode(
-                event("xp_earned", {"xp_amount": 1}, number=number, occurred_at=moment, received_at=moment + received)
+            pack(
+                encode(
+                    event(
+                        "xp_earned", {"xp_amount": 1}, number=number, occurred_at=moment, received_at=moment + received
+                    )
+                )
             ),
         )
         for number in numbers

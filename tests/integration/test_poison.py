@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -27,9 +27,9 @@ from stream.entries.consumer import Consumer
 from stream.entries.lag import measure
 from stream.keys import STORE_GROUP
 from stream.server.connection import connect
-from tests.support.entries import append_entry, append_events
+from tests.support.entries import append_entry, append_events, in_a_row
 from tests.support.events import event, learner
-from tests.support.poison import CANARY, copy_poison, fields_of, fuzzed, shape_poison
+from tests.support.poison import CANARY, copy_poison, fields_of, fuzzed, row_poison, shape_poison
 from tests.support.waiting import eventually
 
 GOOD = 99
@@ -118,7 +118,7 @@ async def books(pool: asyncpg.Pool) -> Books:
 
 
 async def test_every_kind_of_poison_is_parked_with_its_neighbours(redis: Redis, pool: asyncpg.Pool) -> None:
-    kinds = copy_poison(FIRST_BAD) | shape_poison(FIRST_BAD + 100)
+    kinds = copy_poison(FIRST_BAD) | shape_poison(FIRST_BAD + 100) | row_poison(FIRST_BAD + 200)
     ids = await put_among_good(redis, [poison.fields for poison in kinds.values()], random.Random(1))
     writer = CountingWriter(pool)
 
@@ -140,7 +140,8 @@ async def test_every_kind_of_poison_is_parked_with_its_neighbours(redis: Redis, 
 
 
 async def test_many_in_one_batch_are_all_found(redis: Redis, pool: asyncpg.Pool) -> None:
-    kinds = [poison.fields for poison in (copy_poison(FIRST_BAD) | shape_poison(FIRST_BAD + 100)).values()]
+    poison = copy_poison(FIRST_BAD) | shape_poison(FIRST_BAD + 100) | row_poison(FIRST_BAD + 200)
+    kinds = [each.fields for each in poison.values()]
     random.Random(2).shuffle(kinds)
     for fields in kinds[:-1]:
         await append_entry(redis, fields)
@@ -184,10 +185,13 @@ async def test_sums_that_overflow_only_together_cost_one_of_them(redis: Redis, p
     assert await books(pool) == Books(2, 0, 0, 1)
 
 
+@pytest.mark.parametrize("form", [dict, in_a_row], ids=["ten fields", "a row"])
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_noise_of_any_kind_costs_good_entries_nothing(redis: Redis, pool: asyncpg.Pool, seed: int) -> None:
+async def test_noise_of_any_kind_costs_good_entries_nothing(
+    redis: Redis, pool: asyncpg.Pool, seed: int, form: Callable[[dict[bytes, bytes]], dict[bytes, bytes]]
+) -> None:
     chance = random.Random(seed)
-    noise = [fuzzed(chance, FIRST_BAD + number) for number in range(80)]
+    noise = [form(fuzzed(chance, FIRST_BAD + number)) for number in range(80)]
     ids = await put_among_good(redis, noise, chance)
 
     await drain(redis, BatchWriter(pool, 0))

@@ -14,7 +14,7 @@ from processors.maintenance.chores import check_stream
 from runtime.failpoints import Failpoint
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from schemas.entry import encode
+from schemas.entry import encode, pack
 from schemas.identifiers import canonical_event_id
 from storage.batches.batch import ReceivedEvent
 from storage.batches.verify import read_books
@@ -299,7 +299,7 @@ async def test_entries_that_the_stream_has_trimmed_are_not_remembered(
     settings: Settings, redis: Redis, pool: Pool
 ) -> None:
     await BatchWriter(pool, 0).write(
-        0, [ReceivedEvent(f"{number}-0", encode(one)) for number, one in enumerate(ORDERED)], []
+        0, [ReceivedEvent(f"{number}-0", pack(encode(one))) for number, one in enumerate(ORDERED)], []
     )
     await append_events(redis, [OTHERS[0]])
     assert await removed(pool, redis) == 10

@@ -10,7 +10,7 @@ import pytest
 
 from runtime.errors import StorageUnavailable
 from schemas.accepted import AcceptedEvent
-from schemas.entry import encode
+from schemas.entry import encode, pack
 from storage.batches.batch import ReceivedEvent
 from storage.batches.rebuild import rebuild_aggregates
 from storage.batches.rollups import ROLLUPS
@@ -63,7 +63,7 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def received(events: list[AcceptedEvent], first: int = 1) -> list[ReceivedEvent]:
-    return [ReceivedEvent(f"{number}-0", encode(one)) for number, one in enumerate(events, first)]
+    return [ReceivedEvent(f"{number}-0", pack(encode(one))) for number, one in enumerate(events, first)]
 
 
 async def store(pool: Pool, events: list[AcceptedEvent], first: int = 1) -> int:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from schemas.entry import encode
+from schemas.entry import encode, pack
 from storage.answers.aggregates import Answers, LearnerRecord
 from storage.batches import rebuild, verify
 from storage.batches.batch import ReceivedEvent
@@ -53,7 +53,7 @@ def seen(event_type: str, ago: timedelta, number: int, duration: float | None = 
 
 
 async def store(pool: asyncpg.Pool, events: Sequence[AcceptedEvent], first: int = 1) -> None:
-    entries = [ReceivedEvent(f"{number}-0", encode(one)) for number, one in enumerate(events, first)]
+    entries = [ReceivedEvent(f"{number}-0", pack(encode(one))) for number, one in enumerate(events, first)]
     await BatchWriter(pool, 0).write(0, entries, [])
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from runtime.errors import EventRejected, StorageUnavailable
 from schemas.accepted import AcceptedEvent
-from schemas.entry import encode
+from schemas.entry import encode, pack
 from schemas.identifiers import canonical_event_id
 from storage.answers import summary
 from storage.batches import rebuild, verify
@@ -43,7 +43,7 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
 
 
 def received(events: Sequence[AcceptedEvent], first: int = 1) -> list[ReceivedEvent]:
-    return [ReceivedEvent(f"{number}-0", encode(one)) for number, one in enumerate(events, first)]
+    return [ReceivedEvent(f"{number}-0", pack(encode(one))) for number, one in enumerate(events, first)]
 
 
 async def drift(pool: asyncpg.Pool) -> list[verify.TableDrift]:

@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from schemas.accepted import AcceptedEvent
-from schemas.entry import encode
+from schemas.entry import encode, pack
 from storage.batches.batch import ReceivedEvent
 from storage.batches.writer import BatchWriter
 from storage.database.pool import open_pool
@@ -45,7 +45,7 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
 async def stored(pool: asyncpg.Pool, events: list[AcceptedEvent]) -> list[AcceptedEvent]:
     """Store the events; return them from the table in the same order."""
     await pool.execute("TRUNCATE analytics_events")
-    received = [ReceivedEvent(f"{number}-0", encode(one)) for number, one in enumerate(events, 1)]
+    received = [ReceivedEvent(f"{number}-0", pack(encode(one))) for number, one in enumerate(events, 1)]
     assert (await BatchWriter(pool, 0).write(0, received, [])).stored == len(events)
     rows = {row["event_id"]: row for row in await pool.fetch(f"SELECT {COLUMNS} FROM analytics_events")}
     return [AcceptedEvent(*rows[one.event_id]) for one in events]

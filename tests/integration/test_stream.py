@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
 
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
-from schemas.entry import decode, encode
+from schemas.entry import decode, encode, pack
 from stream.entries.consumer import Consumer
 from stream.entries.entry import Entry
 from stream.entries.groups import ensure_group, remove_idle_consumers
@@ -57,6 +58,13 @@ async def test_what_was_appended_is_read_in_order(redis: Redis) -> None:
     await append_events(redis, events)
     await ensure_group(redis, 0, STORE_GROUP)
     assert [decode(entry.fields) for entry in await read_all(consumer(redis))] == events
+
+
+async def test_an_entry_is_the_row_of_its_event(redis: Redis) -> None:
+    one = event("xp_earned", {"xp_amount": 5}, source="a\tb", session_id=UUID(int=7))
+    await append_events(redis, [one])
+    [(_, fields)] = await stream_entries(redis)
+    assert fields == {b"row": pack(encode(one)).encode()}
 
 
 async def test_one_flush_is_one_call(redis: Redis) -> None:

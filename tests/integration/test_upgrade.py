@@ -12,17 +12,20 @@ import pytest
 
 from processors.store import worker
 from runtime.settings import Settings
-from schemas.entry import FIELDS, encode
+from schemas.entry import encode, pack
 from storage.answers.aggregates import Answers
 from storage.batches import rebuild
 from storage.batches.batch import ReceivedEvent
+from storage.batches.verify import Books, read_books
 from storage.batches.writer import BatchWriter
 from storage.database import migrate
 from storage.database.pool import open_pool
-from stream.keys import stream_key
 from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
+from tests.support.entries import append_entry, as_read, as_read_before
 from tests.support.events import NOW, event, learner
+from tests.support.traffic import demo_traffic
+from tests.support.working import working
 
 
 @pytest.fixture
@@ -40,8 +43,7 @@ async def test_entries_and_tables_of_the_next_version_are_understood(
 ) -> None:
     events = [event("xp_earned", {"xp_amount": 5}, number=number, schema_version=2) for number in range(20)]
     for one in events:
-        fields = {**dict(zip(FIELDS, encode(one), strict=True)), b"from_the_future": "a field"}
-        await redis.xadd(stream_key(0), dict(fields.items()))
+        await append_entry(redis, as_read(encode(one)) | {b"from_the_future": b"a field"})
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(settings, stop))
     sent = {one.event_id for one in events}
@@ -50,6 +52,23 @@ async def test_entries_and_tables_of_the_next_version_are_understood(
     await running
     assert await next_database.fetchval("SELECT sum(xp_earned)::int FROM daily_activity_summary") == 100
     assert await next_database.fetchval("SELECT DISTINCT schema_version FROM analytics_events") == 2
+
+
+async def test_entries_of_both_forms_are_stored_once_while_ingest_is_replaced(
+    settings: Settings, redis: Redis, database: asyncpg.Connection
+) -> None:
+    events = demo_traffic(300)
+    sent = {one.event_id for one in events}
+    async with working(settings):
+        for number, one in enumerate(events):
+            # two replicas of ingest, of which one was replaced; each third event is repeated to the other one
+            forms = [as_read, as_read_before] if number % 2 else [as_read_before, as_read]
+            for form in forms if number % 3 == 0 else forms[:1]:
+                await append_entry(redis, form(encode(one)))
+        await assert_nothing_lost(settings, accepted=sent, sent=sent, parked=0)
+    assert await database.fetchval("SELECT count(*) FROM analytics_events") == len(sent)
+    [books] = (await read_books(database)).values()
+    assert books == Books(len(sent), len(events) + len(events) // 3 - len(sent), 0, 0)
 
 
 # the statements of the previous release for a batch of one session
@@ -85,7 +104,7 @@ async def test_sessions_that_the_release_before_wrote_count_as_it_counted_them(e
 
         assert await microseconds() == 3 * 3_600_000_000 + 1_500_000
         late = event("search_query", session_id=silent, activity_date=(NOW - 5 * hour).date())
-        await BatchWriter(pool, 0).write(0, [ReceivedEvent("1-0", encode(late))], [])
+        await BatchWriter(pool, 0).write(0, [ReceivedEvent("1-0", pack(encode(late)))], [])
         assert await microseconds() == 5 * 3_600_000_000 + 1_500_000
         async with pool.acquire() as connection:
             await rebuild.rebuild_aggregates(connection, NOW, timedelta(days=30))

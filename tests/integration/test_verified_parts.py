@@ -13,7 +13,7 @@ import pytest
 from processors.maintenance.verification import verify_nightly
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
-from schemas.entry import encode
+from schemas.entry import encode, pack
 from storage.batches import verify_parts
 from storage.batches.batch import ReceivedEvent
 from storage.batches.rebuild import rebuild_aggregates
@@ -46,7 +46,7 @@ def events() -> list[AcceptedEvent]:
 @pytest.fixture(autouse=True)
 async def _stored(pool: Pool) -> None:
     """Store the events; the oldest of them are retired."""
-    entries = [ReceivedEvent(f"{number}-0", encode(one)) for number, one in enumerate(events(), 1)]
+    entries = [ReceivedEvent(f"{number}-0", pack(encode(one))) for number, one in enumerate(events(), 1)]
     await BatchWriter(pool, 0).write(0, entries, [])
     assert await drop_expired(pool, NOW, MONTH) > 50
 
@@ -128,7 +128,7 @@ async def test_a_closed_day_that_late_events_changed_is_compared_again(
     await verified(pool, datetime.now(UTC))
     moment = NOW - 5 * DAY
     late = event("xp_earned", COMPLETE["xp_earned"], number=9_000, occurred_at=moment, user_hash=learner(9_000))
-    assert (await BatchWriter(pool, 0).write(0, [ReceivedEvent("9000-0", encode(late))], [])).stored == 1
+    assert (await BatchWriter(pool, 0).write(0, [ReceivedEvent("9000-0", pack(encode(late)))], [])).stored == 1
     # as if the event had not been counted
     await database.execute("DELETE FROM daily_activity_summary WHERE user_hash = $1", learner(9_000))
     found = [await verified(pool, datetime.now(UTC)) for _ in range(4)]
@@ -169,7 +169,7 @@ async def test_rows_that_expire_during_a_run_are_no_drift(pool: Pool, monkeypatc
     for minute in range(5, 50, 5):
         moment = hour + timedelta(minutes=minute)
         one = event("api_request", COMPLETE["api_request"], number=9_000 + minute, occurred_at=moment)
-        expiring.append(ReceivedEvent(f"9{minute}-0", encode(one)))
+        expiring.append(ReceivedEvent(f"9{minute}-0", pack(encode(one))))
     await BatchWriter(pool, 0).write(0, expiring, [])
     compare_part = verify_parts.verify_part
 

@@ -18,6 +18,7 @@ from studyin_analytics import AnalyticsTracker
 
 from ingest.server import create_app
 from runtime.settings import Settings
+from schemas.entry import read
 from tests.support.access import API_KEYS, PSEUDONYM_KEYS, WRITE_KEY
 from tests.support.entries import stream_entries
 from tests.support.scripted_ingest import ScriptedIngest
@@ -62,7 +63,7 @@ async def test_send(redis: Redis, redis_url: str) -> None:
     async with served(create_app(settings, redis, asyncio.Event())) as place:
         text = block("interaction_type").replace("https://ingest.internal", f"http://{place}")
         await run(text.replace('write_key="..."', f'write_key="{WRITE_KEY}"'))
-    kinds = [fields[b"event_type"].decode() for _, fields in await stream_entries(redis)]
+    kinds = [read(fields).event_type for _, fields in await stream_entries(redis)]
     assert kinds == ["session_start", "material_view", "session_end", "xp_earned"]
 
 

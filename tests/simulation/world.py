@@ -16,6 +16,7 @@ from processors.store.decode import StorableRange, decode_entries
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
+from schemas.entry import user_hash_of
 from storage.batches.batch import BatchCounts
 from storage.batches.rebuild import rebuild_aggregates
 from storage.batches.verify import TableDrift, read_books, verify_aggregates
@@ -165,7 +166,7 @@ class World:
 
     async def learners_in_stream(self) -> set[bytes]:
         await remove_suppressed(self.redis, self.pool, self.now - timedelta(days=1))
-        return {bytes.fromhex(fields.get(b"user_hash", b"").decode()) for _, fields in await stream_entries(self.redis)}
+        return {bytes.fromhex(user_hash_of(fields).decode()) for _, fields in await stream_entries(self.redis)}
 
     async def rebuild(self) -> list[TableDrift]:
         async with self.pool.acquire() as connection:

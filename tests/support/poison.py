@@ -10,8 +10,8 @@ from uuid import UUID
 
 from schemas.accepted import AcceptedEvent
 from schemas.catalogue import EventType
-from schemas.entry import FIELDS, encode
-from tests.support.entries import as_read
+from schemas.entry import FIELDS, ROW, encode
+from tests.support.entries import as_read, as_read_before, in_a_row
 from tests.support.events import NOW, event, uuid7
 
 CANARY = "anna.canary@example.org"
@@ -26,8 +26,8 @@ class Poison(NamedTuple):
 
 
 def fields_of(one: AcceptedEvent, **changes: bytes | None) -> dict[bytes, bytes]:
-    """Return the entry of an event with some values replaced; None removes the field."""
-    written = as_read(encode(one)) | {name.encode(): value or b"" for name, value in changes.items()}
+    """Return the entry of an event of the release before with some values replaced; None removes the field."""
+    written = as_read_before(encode(one)) | {name.encode(): value or b"" for name, value in changes.items()}
     return {name: value for name, value in written.items() if changes.get(name.decode(), b"") is not None}
 
 
@@ -92,6 +92,32 @@ def shape_poison(first: int) -> dict[str, Poison]:
     }
     bad |= {f"no {name.decode()}": (fields_of(one, **{name.decode(): None}), "missing_field") for name in FIELDS}
     return {name: Poison(*each) for name, each in bad.items()}
+
+
+def row_poison(first: int) -> dict[str, Poison]:
+    """Return the entries of `copy_poison` and `shape_poison` as rows, and rows that COPY would take for others."""
+    entries = copy_poison(first) | shape_poison(first + 100)
+    bad = {f"{name}, in a row": Poison(in_a_row(each.fields), each.reason) for name, each in entries.items()}
+    row = as_read(encode(event("session_start", {"material_id": "m"}, number=first + 101)))[ROW]
+    start = row[: row.rindex(b"\t") + 1]
+    damaged = {
+        "no columns": (b"", "missing_field"),
+        "the end of the data": (rb"\.", "missing_field"),
+        "an end of the data in a column": (row + rb"\.", "invalid_field"),
+        "two rows": (row + b"\n" + row, "invalid_field"),
+        "two rows and a half": (row + b"\t0\t1-0\n" + row, "invalid_field"),
+        "a column more": (row + b"\t" + CANARY.encode(), "invalid_field"),
+        "a tab in a value": (start + b'{"material_id":\t"m"}', "invalid_field"),
+        "a value cut off": (row[:-1] + b"\\", "invalid_field"),
+        "an octal escape": (start + rb'{"material_id":"\101"}', "invalid_field"),
+        "a hexadecimal escape": (start + rb'{"material_id":"\x41"}', "invalid_field"),
+        "an escape that is none": (start + rb'{"material_id":"\q"}', "invalid_field"),
+        "an absent event id": (rb"\N" + row[36:], "invalid_field"),
+        "absent properties": (start + rb"\N", "invalid_field"),
+        "a row in UTF-16": (row.decode().encode("utf-16"), "invalid_field"),
+        "a break in an id": (row[:8] + b"\n" + row[9:], "invalid_field"),
+    }
+    return bad | {name: Poison({ROW: each}, reason) for name, (each, reason) in damaged.items()}
 
 
 def fuzzed(chance: random.Random, number: int) -> dict[bytes, bytes]:

@@ -11,7 +11,7 @@ import pytest
 from runtime.clock import utc_now
 from runtime.diagnosis import Finding
 from runtime.settings import Settings
-from schemas.entry import encode
+from schemas.entry import encode, pack
 from storage.batches.batch import ReceivedEvent
 from storage.batches.verify_parts import verify_due
 from storage.batches.writer import BatchWriter
@@ -185,7 +185,7 @@ async def test_a_system_that_is_new_has_removed_nothing(settings: Settings, pool
     found = (await findings(settings.database_dsn))["retention.horizon"]
     assert found.detail.startswith("no raw events were removed yet; events from before 20")
     old = event("xp_earned", occurred_at=utc_now() - 40 * DAY, number=1)
-    await BatchWriter(pool, 0).write(0, [ReceivedEvent("1-0", encode(old))], [])
+    await BatchWriter(pool, 0).write(0, [ReceivedEvent("1-0", pack(encode(old)))], [])
     await drop_expired(pool, utc_now(), DAY)
     found = (await findings(settings.database_dsn))["retention.horizon"]
     assert found.detail.startswith("raw events before 20")

@@ -14,7 +14,7 @@ from schemas.catalogue import EventType
 from schemas.entry import MalformedEntry, encode
 from schemas.live import UnknownEvent, XpEarnedEvent, head_of, message_tail, parse_message
 from stream.entries.entry import Entry
-from tests.support.entries import as_read
+from tests.support.entries import as_read, as_read_before
 from tests.support.events import accepted_events, event, learner
 
 
@@ -108,6 +108,12 @@ def test_who_is_erased_and_what_is_no_event_is_acknowledged_only() -> None:
     ]
     assert results == {"suppressed": 1, "unreadable": 1}
     assert oldest == event("xp_earned").received_at
+
+
+@given(accepted_events())
+def test_entries_of_the_release_before_become_the_same_messages(one: AcceptedEvent) -> None:
+    before = Entry("1-0", as_read_before(encode(one)))
+    assert prepare([before], set()) == prepare([entry(1, one)], set())
 
 
 @pytest.mark.parametrize(

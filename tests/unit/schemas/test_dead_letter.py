@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -11,16 +12,17 @@ from hypothesis import strategies as st
 
 from schemas.accepted import AcceptedEvent
 from schemas.dead_letter import NotKept, restore, scrub
-from schemas.entry import FIELDS, decode, encode
+from schemas.entry import FIELDS, ROW, decode, encode
 from schemas.limits import MAX_EVENT_BYTES
+from tests.support.entries import as_read, as_read_before, in_a_row
 from tests.support.events import accepted_events, event
+from tests.support.poison import CANARY, fuzzed, row_poison
 
 Fields = dict[bytes, bytes]
 
 
 def fields_of(one: AcceptedEvent, **changes: bytes) -> Fields:
-    written = {name: value.encode() for name, value in zip(FIELDS, encode(one), strict=True)}
-    return written | {name.encode(): value for name, value in changes.items()}
+    return as_read_before(encode(one)) | {name.encode(): value for name, value in changes.items()}
 
 
 def scrubbed(fields: Fields) -> dict[str, Any]:
@@ -38,7 +40,8 @@ def meaning(one: AcceptedEvent) -> tuple[object, ...]:
 
 @given(accepted_events())
 def test_an_event_that_ingest_wrote_comes_back_whole(original: AcceptedEvent) -> None:
-    assert meaning(decode(restore(scrub(fields_of(original))))) == meaning(original)
+    for form in (as_read, as_read_before):
+        assert meaning(decode(restore(scrub(form(encode(original)))))) == meaning(original)
 
 
 WRITTEN = [
@@ -55,10 +58,34 @@ WRITTEN = [
 @pytest.mark.parametrize("properties", WRITTEN)
 def test_what_ingest_writes_comes_back_to_the_byte(properties: str) -> None:
     original = event("achievement_earned", properties=properties)
-    assert decode(restore(scrub(fields_of(original)))) == original
+    for form in (as_read, as_read_before):
+        assert decode(restore(scrub(form(encode(original))))) == original
 
 
-@given(st.dictionaries(st.sampled_from(FIELDS) | st.binary(max_size=20), st.binary(max_size=80)))
+def test_a_row_leaves_what_its_values_would_leave_by_name() -> None:
+    chance = random.Random(1)
+    for number in range(500):
+        fields = fuzzed(chance, number)
+        if fields.keys() >= set(FIELDS):
+            assert scrubbed(in_a_row(fields)) == scrubbed(fields)
+
+
+def test_no_row_leaves_what_ingest_would_not_have_let_in() -> None:
+    for name, poison in row_poison(1).items():
+        assert CANARY not in scrub(poison.fields), name
+
+
+@pytest.mark.parametrize("row", [b"", b"anna@example.org", b"\t" * 10, rb"a\q" + b"\t" * 9, b"\xff"])
+def test_a_row_that_cannot_be_split_leaves_only_its_length(row: bytes) -> None:
+    assert scrubbed({ROW: row, b"name": b"Anna"}) == {
+        "row": {"bytes": len(row)},
+        "(others)": {"count": 1, "bytes": 8},
+    }
+    with pytest.raises(NotKept, match="row"):
+        restore(scrub({ROW: row}))
+
+
+@given(st.dictionaries(st.just(ROW) | st.sampled_from(FIELDS) | st.binary(max_size=20), st.binary(max_size=80)))
 def test_any_entry_becomes_text_that_any_column_holds(fields: Fields) -> None:
     payload = scrub(fields)
     assert payload.isascii()
@@ -78,6 +105,12 @@ def test_fields_nobody_knows_are_counted() -> None:
     fields = fields_of(event("session_start"), email=b"anna@example.org", name=b"Anna")
     assert scrubbed(fields)["(others)"] == {"count": 2, "bytes": 29}
     assert restore(scrub(fields)).keys() == set(FIELDS)
+
+
+def test_an_entry_of_which_no_field_was_known_is_not_kept() -> None:
+    with pytest.raises(NotKept, match="every field"):
+        restore(scrub({b"newer": b"1"}))
+    assert restore(scrub({})) == {}
 
 
 def test_a_missing_field_stays_missing() -> None:
