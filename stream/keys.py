@@ -1,4 +1,4 @@
-"""Every key and consumer group of this system in Redis."""
+"""Every key and every reader of a stream of this system in Redis."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ STORE_GROUP: Final = "store"
 """Consumer group of the workers that write to Postgres."""
 
 LIVE_GROUP: Final = "live"
-"""Consumer group of the workers that publish live events."""
+"""The workers that publish live events, as readers of a stream. In the release before they were a consumer group."""
 
 TIMELINE: Final = "analytics:timeline"
 """Sorted set of the newest live messages of all types, scored by their ids."""
@@ -56,3 +56,12 @@ def stream_key(partition: int) -> str:
 def removals_key(partition: int) -> str:
     """Return the key of the hash that tells erased entries of a partition from trimmed ones (`remove_entries.lua`)."""
     return f"{stream_key(partition)}:removals"
+
+
+def live_cursor_key(partition: int) -> str:
+    """Return the key of the hash of the live workers of a partition.
+
+    `cursor`, the id of the last entry that was published or passed over; `read`, the number of entries appended up to
+    it; `leader`, the name of the worker that leads; `until`, when its lease ends, in Unix milliseconds.
+    """
+    return f"{stream_key(partition)}:live"

@@ -1,4 +1,4 @@
-"""The chores of live events: old messages are removed, and a late live group skips entries."""
+"""The chores of live events: old messages are removed, and late live workers skip entries."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from processors.maintenance.chore import Chore
 from runtime.settings import Settings
-from stream.entries.groups import has_group
 from stream.entries.lag import measure
+from stream.entries.readers import find_reader
 from stream.keys import LIVE_GROUP, stream_key
 from stream.live.live_history import prune
 from stream.live.live_skip import skip_to_the_end
@@ -32,14 +32,14 @@ def live_chores(settings: Settings, redis: Redis) -> list[Chore]:
 
 
 async def skip_if_late(redis: Redis, stream: int, longest_seconds: float) -> int:
-    """Move the live group to the end of a stream if its lag exceeds the limit; return the number of skipped entries.
+    """Move the cursor of the live workers to the end of a stream if their lag exceeds the limit.
 
-    Entries that a stalled group needs are not trimmed, so a stall must be bounded. Raises StreamUnavailable.
+    Return the number of skipped entries. Entries that stalled live workers need are not trimmed, so a stall must be
+    bounded. Raises StreamUnavailable.
     """
-    if not await has_group(redis, stream, LIVE_GROUP):
+    lag = await measure(redis, stream, LIVE_GROUP)
+    if lag.seconds <= longest_seconds or await find_reader(redis, stream, LIVE_GROUP) is None:
         return 0
-    if (await measure(redis, stream, LIVE_GROUP)).seconds <= longest_seconds:
-        return 0
-    skipped = await skip_to_the_end(redis, stream)
+    skipped = await skip_to_the_end(redis, stream, (lag.undelivered or 0) + lag.pending)
     telemetry.live_skipped(stream_key(stream), skipped)
     return skipped

@@ -11,8 +11,8 @@ from uuid_utils.compat import uuid7
 from processors.live.worker import BATCH, prepare
 from schemas.accepted import AcceptedEvent
 from schemas.live import head_of
-from stream.entries.consumer import Consumer
-from stream.keys import LIVE_GROUP, TIMELINE
+from stream.keys import TIMELINE
+from stream.live.feed import Feed
 from stream.live.publisher import Publisher
 from tests.support.entries import append_events
 
@@ -20,14 +20,16 @@ from tests.support.entries import append_events
 async def publish(redis: Redis, events: Sequence[AcceptedEvent], *, keep: int = 1_000_000) -> list[str]:
     """Publish events, each as a new one; return the ids of their messages. The timeline keeps the newest `keep`."""
     await append_events(redis, [one._replace(event_id=uuid7()) for one in events])
-    consumer = Consumer(redis, 0, LIVE_GROUP, "tests", claim_idle_seconds=120)
-    await consumer.join()
+    feed = Feed(redis, 0, "tests")
+    publisher = Publisher(redis, 0, "tests", keep, keep)
     published = 0
     ids: list[str] = []
     while published < len(events):
-        publications, others, _ = prepare(await consumer.read(BATCH, 1), frozenset())
+        cursor = await feed.lead()
+        assert cursor is not None
+        move, publications, others, _ = prepare(cursor, await feed.read(cursor, BATCH, 1), frozenset())
         assert not others, "every event is one that can be published"
-        count = (await Publisher(redis, 0, keep, keep).publish(publications)).published
+        count = (await publisher.publish(move, publications)).published
         newest: Any = await redis.zrange(TIMELINE, -count, -1)
         ids += [str(head.id) for message in newest if (head := head_of(message))]
         published += count
