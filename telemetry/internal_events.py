@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -388,7 +388,7 @@ def live_subscriber_resynced() -> None:
     metrics.LIVE_RESYNCS.inc()
 
 
-def live_history_gone(position: int, last: int) -> None:
+def live_history_gone(position: Sequence[int], last: Sequence[int]) -> None:
     """The timeline does not continue at the last position: all subscribers receive a gap notice."""
     _log.warning("live_history_gone", position=position, last=last)
 

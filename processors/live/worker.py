@@ -30,7 +30,7 @@ from runtime.settings import Settings
 from schemas.entry import MalformedEntry, read
 from schemas.live import message_tail
 from stream.entries.entry import Entry
-from stream.live.feed import Feed
+from stream.live.feed import Feed, record_partitions
 from stream.live.publisher import CursorMoved, Move, Publication, Published, Publisher
 from stream.registry.tombstones import TombstoneSync, read_tombstones
 from stream.server.connection import Redis, connect
@@ -196,10 +196,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     try:
         with contextlib.suppress(StreamUnavailable):
             erased.renew(await until_available(partial(known_tombstones, redis), stop))
+            await until_available(partial(record_partitions, redis, settings.stream_partitions), stop)
         readiness = Readiness([Check("redis", lambda: primary(redis))])
         loops = [TombstoneSync(redis, erased.renew).run(stop), measure_process(readiness, stop)]
-        for partition in range(settings.stream_partitions):
-            outlet = Publisher(redis, partition, name, settings.live_history_events, settings.live_timeline_events)
+        partitions = settings.stream_partitions
+        most_history = max(1, settings.live_history_events // partitions)
+        most_timeline = max(1, settings.live_timeline_events // partitions)
+        for partition in range(partitions):
+            outlet = Publisher(redis, partition, name, most_history, most_timeline, partitions)
             loops.append(LiveWorker(Feed(redis, partition, name), outlet, erased).run(stop))
         if settings.metrics_port:
             status = status_application(Role.LIVE_WORKER, readiness, stop=stop)

@@ -19,11 +19,11 @@ def live_chores(settings: Settings, redis: Redis) -> list[Chore]:
     """Return the chores of live events."""
 
     async def prune_live_history() -> str:
-        return f"removed {await prune(redis, settings.event_retention)}"
+        return f"removed {await prune(redis, settings.event_retention, settings.stream_partitions)}"
 
     async def skip_live() -> str:
         streams, longest = range(settings.stream_partitions), settings.live_max_lag_seconds
-        return f"skipped {sum([await skip_if_late(redis, stream, longest) for stream in streams])}"
+        return f"skipped {sum([await skip_if_late(redis, stream, longest, len(streams)) for stream in streams])}"
 
     return [
         Chore("prune_live_history", timedelta(minutes=1), prune_live_history),
@@ -31,7 +31,7 @@ def live_chores(settings: Settings, redis: Redis) -> list[Chore]:
     ]
 
 
-async def skip_if_late(redis: Redis, stream: int, longest_seconds: float) -> int:
+async def skip_if_late(redis: Redis, stream: int, longest_seconds: float, partitions: int = 1) -> int:
     """Move the cursor of the live workers to the end of a stream if their lag exceeds the limit.
 
     Return the number of skipped entries. Entries that stalled live workers need are not trimmed, so a stall must be
@@ -40,6 +40,6 @@ async def skip_if_late(redis: Redis, stream: int, longest_seconds: float) -> int
     lag = await measure(redis, stream, LIVE_GROUP)
     if lag.seconds <= longest_seconds or await find_reader(redis, stream, LIVE_GROUP) is None:
         return 0
-    skipped = await skip_to_the_end(redis, stream, (lag.undelivered or 0) + lag.pending)
+    skipped = await skip_to_the_end(redis, stream, (lag.undelivered or 0) + lag.pending, partitions)
     telemetry.live_skipped(stream_key(stream), skipped)
     return skipped

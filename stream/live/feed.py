@@ -14,13 +14,19 @@ from redis.asyncio import Redis
 
 from stream.entries.cursor import LEASE
 from stream.entries.entry import Entry
-from stream.keys import LIVE_GROUP, live_cursor_key, stream_key
+from stream.keys import LIVE_GROUP, LIVE_STATE, live_cursor_key, stream_key
 from stream.server.connection import LONGEST_BLOCK_SECONDS
 from stream.server.failures import translated_errors
 from telemetry import internal_events as telemetry
 
 _LEAD: Final = (Path(__file__).parent / "lead.lua").read_text(encoding="utf-8")
 _RESIGN: Final = (Path(__file__).parent / "resign.lua").read_text(encoding="utf-8")
+
+
+async def record_partitions(redis: Redis, partitions: int) -> None:
+    """Tell readers of live messages in Redis how many partitions there are. Raises StreamUnavailable."""
+    with translated_errors():
+        await redis.hset(LIVE_STATE, "partitions", str(partitions))
 
 
 class Feed:

@@ -7,21 +7,20 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from stream.keys import LIVE_STATE, live_cursor_key, stream_key
+from stream.keys import live_cursor_key, live_keys, stream_key
 from stream.server.failures import translated_errors
 
 _SKIP: Final = (Path(__file__).parent / "skip_live.lua").read_text(encoding="utf-8")
 
 
-async def skip_to_the_end(redis: Redis, partition: int, waiting: int = 0) -> int:
+async def skip_to_the_end(redis: Redis, partition: int, waiting: int = 0, partitions: int = 1) -> int:
     """Move the cursor to the end of the stream; return the number of skipped entries. Raises StreamUnavailable.
 
     The timeline records the gap for subscribers. The stream must exist. `waiting`: the number to return if the number
     of entries before the cursor is unknown.
     """
     script = redis.register_script(_SKIP)
+    keys = [stream_key(partition), live_cursor_key(partition), live_keys(partition, partitions).state]
     with translated_errors():
-        skipped: int = await script(
-            keys=[stream_key(partition), live_cursor_key(partition), LIVE_STATE], args=[waiting]
-        )
+        skipped: int = await script(keys=keys, args=[waiting])
     return skipped

@@ -11,12 +11,11 @@ from redis.asyncio import Redis
 
 from schemas.catalogue import EventType
 from stream.entries.cursor import LEASE
-from stream.keys import LIVE_EVENTS, LIVE_STATE, TIMELINE, channel, history_key, live_cursor_key, stream_key
+from stream.keys import channel, live_cursor_key, live_keys, stream_key
 from stream.server.failures import translated_errors
 
 _SCRIPT: Final = (Path(__file__).parent / "publish.lua").read_text(encoding="utf-8")
 _TYPES: Final = {event_type.value: number for number, event_type in enumerate(EventType, start=1)}
-_HISTORIES: Final = [history_key(event_type) for event_type in _TYPES]
 _CHANNELS: Final = [channel(event_type) for event_type in _TYPES]
 
 
@@ -54,21 +53,21 @@ class CursorMoved(Exception):
 class Publisher:
     """Publishes the entries of one partition for one live worker."""
 
-    def __init__(self, redis: Redis, partition: int, name: str, most_history: int, most_timeline: int) -> None:
+    def __init__(
+        self, redis: Redis, partition: int, name: str, most_history: int, most_timeline: int, partitions: int = 1
+    ) -> None:
         """Set the name of the worker, and the maximum number of messages of each type, and of all types together.
 
-        `most_timeline` is also the number of recent events that are recognised when another entry repeats them.
+        Both are those of this partition. `most_timeline` is also the number of recent events that are recognised when
+        another entry repeats them.
         """
-        self._keys = [
-            stream_key(partition),
-            live_cursor_key(partition),
-            TIMELINE,
-            LIVE_STATE,
-            LIVE_EVENTS,
-            *_HISTORIES,
-        ]
+        live = live_keys(partition, partitions)
+        histories = [live.history(event_type) for event_type in _TYPES]
+        stream = [stream_key(partition), live_cursor_key(partition)]
+        self._keys = [*stream, live.timeline, live.state, live.events, *histories]
         lease = LEASE // timedelta(milliseconds=1)
         self._settings: list[str | int] = [name, lease, most_history, most_timeline, *_CHANNELS]
+        self._end = f',"partition":{partition}}}' if partitions > 1 else "}"
         self._script = redis.register_script(_SCRIPT)
 
     async def publish(self, move: Move, publications: Sequence[Publication]) -> Published:
@@ -79,7 +78,7 @@ class Publisher:
         """
         arguments: list[str | bytes | int] = [*move, *self._settings]
         for event_type, event_id, tail in publications:
-            arguments += (_TYPES[event_type], event_id, tail)
+            arguments += (_TYPES[event_type], event_id, tail.removesuffix("}") + self._end)
         with translated_errors():
             reply: Any = await self._script(keys=self._keys, args=arguments)
         if reply is None:

@@ -17,6 +17,7 @@ from stream.keys import (
     channel,
     history_key,
     live_cursor_key,
+    live_keys,
     stream_key,
 )
 from stream.server.permissions import RULES
@@ -93,6 +94,10 @@ PROBES: Final[Mapping[tuple[str, ...], frozenset[str]]] = {
     ("ZREM", TIMELINE, "a"): _MAINTENANCE,
     ("ZREMRANGEBYSCORE", TIMELINE, "0", "1"): _MAINTENANCE,
     ("ZADD", LIVE_EVENTS, "1", "a"): _LIVE_WORKER,
+    ("ZADD", live_keys(1, 2).timeline, "1", "a"): _LIVE_WORKER,
+    ("ZADD", live_keys(1, 2).events, "1", "a"): _LIVE_WORKER,
+    ("HMGET", live_keys(1, 2).state, "last", "floor"): _LIVE | _DASHBOARD,
+    ("ZRANGEBYSCORE", live_keys(1, 2).timeline, "0", "1"): _MAINTENANCE | _DASHBOARD,
     ("ZREMRANGEBYSCORE", LIVE_EVENTS, "0", "1"): _MAINTENANCE,
     ("LPUSH", _HISTORY, "a"): _LIVE_WORKER,
     ("LTRIM", _HISTORY, "0", "1"): _LIVE_WORKER,

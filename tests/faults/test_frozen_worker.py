@@ -16,13 +16,12 @@ from storage.batches.verify import read_books
 from storage.database.pool import open_pool
 from stream.entries.lag import measure
 from stream.keys import STORE_GROUP, stream_key
-from stream.live.timeline import last_message_id
 from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import Doomed
 from tests.support.entries import append_events
 from tests.support.fleet import EAGER, running
-from tests.support.live import all_published, once, publishing, timeline
+from tests.support.live import all_published, last_id, once, publishing, timeline
 from tests.support.processes import is_stopped
 from tests.support.traffic import append_with_poison, demo_traffic
 from tests.support.waiting import eventually
@@ -64,13 +63,13 @@ async def test_a_live_worker_that_wakes_up_publishes_nothing_twice(settings: Set
         # nothing is remembered of published events, so that only the cursor can prevent a second publication
         async with publishing(settings.model_copy(update={"live_timeline_events": 1})):
             await all_published(redis, len(events))
-        published = await last_message_id(redis)
+        published = await last_id(redis)
 
         os.kill(frozen.pid, signal.SIGCONT)
         assert await frozen.stop() == 0
     finally:
         frozen.kill()
-    assert await last_message_id(redis) == published
+    assert await last_id(redis) == published
 
 
 async def test_every_connection_gives_up_in_time(settings: Settings) -> None:

@@ -24,12 +24,12 @@ from stream.diagnosis import diagnose, partition
 from stream.entries.consumer import Consumer
 from stream.entries.lag import measure
 from stream.entries.trimmer import trim
-from stream.keys import LIVE_EVENTS, LIVE_GROUP, STORE_GROUP, TIMELINE, channel, stream_key
+from stream.keys import LIVE_EVENTS, LIVE_GROUP, STORE_GROUP, TIMELINE, channel, live_keys, stream_key
 from stream.live.feed import Feed
 from stream.live.live_history import prune
 from stream.live.live_skip import skip_to_the_end
 from stream.live.publisher import CursorMoved, Publisher
-from stream.live.timeline import HistoryGone, last_message_id, read_timeline
+from stream.live.timeline import HistoryGone
 from stream.registry.tombstones import publish_tombstones
 from stream.server.connection import Redis
 from telemetry import leader_facts, metrics
@@ -38,7 +38,9 @@ from tests.support.events import event, learner
 from tests.support.live import (
     all_published,
     history,
+    last_id,
     live_worker_began,
+    messages_after,
     moves,
     once,
     publications,
@@ -73,7 +75,7 @@ async def test_each_event_is_in_its_channel_its_history_and_the_timeline(setting
     for event_type in EventType:
         assert await history(redis, event_type) == [one for one in kept if one.event_type == event_type]
     assert len({one.id for one in kept}) == len(traffic)
-    assert (await read_timeline(redis, int(kept[-1].id), 10)).messages == []
+    assert await messages_after(redis, int(kept[-1].id), 10) == []
 
 
 async def test_an_event_that_was_sent_twice_is_published_once(settings: Settings, redis: Redis) -> None:
@@ -103,16 +105,45 @@ async def test_three_workers_of_one_partition_publish_each_event_once(settings: 
     assert metrics.CONSUMED_EVENTS.labels("live", "published")._value.get() - before == len(traffic)
 
 
-async def test_every_partition_is_published(settings: Settings, redis: Redis) -> None:
+async def test_every_partition_has_its_own_keys(settings: Settings, redis: Redis) -> None:
     events = [event("xp_earned", {"xp_amount": 1}, number=number, user_hash=learner(number)) for number in range(40)]
     await append_events(redis, events, 3)
     async with publishing(settings.model_copy(update={"stream_partitions": 3})):
-        await eventually(lambda: is_published(redis, 40))
-    assert {one.event_id for one in await timeline(redis)} == {one.event_id for one in events}
+        await eventually(lambda: is_published(redis, 40, 3))
+    found = []
+    for number in range(3):
+        keys = live_keys(number, 3)
+        names = (keys.timeline, keys.state, keys.history("xp_earned"), stream_key(number))
+        assert {name.partition("{")[2].partition("}")[0] for name in names} == {str(number)}
+        messages: Any = await redis.zrange(keys.timeline, 0, -1)
+        assert messages == (await redis.lrange(keys.history("xp_earned"), 0, -1))[::-1]
+        found += [parse_message(message).event_id for message in messages]
+    assert sorted(found) == sorted(one.event_id for one in events)
+    assert not await redis.exists(TIMELINE)
 
 
-async def is_published(redis: Redis, count: int) -> bool:
-    return await redis.zcard(TIMELINE) == count
+async def test_messages_of_all_partitions_are_pruned_also_those_of_when_there_was_one(
+    settings: Settings, redis: Redis
+) -> None:
+    events = [event("xp_earned", {"xp_amount": 1}, number=number, user_hash=learner(number)) for number in range(40)]
+    await append_events(redis, events[:10])
+    async with publishing(settings):
+        await all_published(redis, 10)
+    await append_events(redis, events[10:], 3)
+    async with publishing(settings.model_copy(update={"stream_partitions": 3})):
+        await eventually(lambda: is_published(redis, 30, 3))
+    await eventually(lambda: is_pruned(redis, 3))
+
+
+async def is_pruned(redis: Redis, partitions: int) -> bool:
+    await prune(redis, timedelta(0), partitions)
+    left = [await redis.keys(pattern) for pattern in ("analytics:timeline*", "analytics:history:*", "*:events")]
+    return not any(left)
+
+
+async def is_published(redis: Redis, count: int, partitions: int = 1) -> bool:
+    timelines = [live_keys(number, partitions).timeline for number in range(partitions)]
+    return sum([await redis.zcard(timeline) for timeline in timelines]) == count
 
 
 async def test_history_and_timeline_keep_the_newest_up_to_their_caps(settings: Settings, redis: Redis) -> None:
@@ -121,23 +152,23 @@ async def test_history_and_timeline_keep_the_newest_up_to_their_caps(settings: S
         await append_events(redis, events[:10])
         await all_published(redis, 10)
         soon_gone = int((await timeline(redis))[0].id)
-        assert len((await read_timeline(redis, soon_gone, 100)).messages) == 9
+        assert len(await messages_after(redis, soon_gone, 100)) == 9
         await append_events(redis, events[10:])
         await all_published(redis, 50)
     kept = await timeline(redis)
     assert [one.event_id for one in kept] == [one.event_id for one in events[-20:]]
     assert await history(redis, "xp_earned") == kept[-7:]
     with pytest.raises(HistoryGone):
-        await read_timeline(redis, soon_gone, 100)
-    page = await read_timeline(redis, int(kept[0].id), 100)
-    assert [one.id for one in page.messages] == [int(one.id) for one in kept[1:]]
+        await messages_after(redis, soon_gone, 100)
+    page = await messages_after(redis, int(kept[0].id), 100)
+    assert [one.id for one in page] == [int(one.id) for one in kept[1:]]
 
 
 async def test_what_is_older_than_the_retention_leaves_both(settings: Settings, redis: Redis) -> None:
     await append_events(redis, xp(range(4)))
     async with publishing(settings):
         await all_published(redis, 4)
-    before = await last_message_id(redis)
+    before = await last_id(redis)
 
     assert await prune(redis, timedelta(days=7)) == 0
     await eventually(lambda: prune(redis, timedelta(0)))
@@ -145,22 +176,22 @@ async def test_what_is_older_than_the_retention_leaves_both(settings: Settings, 
     assert await timeline(redis) == []
     assert await history(redis, "xp_earned") == []
     assert await redis.zcard(LIVE_EVENTS) == 0
-    assert (await read_timeline(redis, before, 10)).messages == []
+    assert await messages_after(redis, before, 10) == []
     with pytest.raises(HistoryGone):
-        await read_timeline(redis, before - 1, 10)
+        await messages_after(redis, before - 1, 10)
 
 
 async def test_ids_grow_and_an_emptied_redis_is_noticed(settings: Settings, redis: Redis) -> None:
     await append_events(redis, xp(range(3)))
     async with publishing(settings):
         await all_published(redis, 3)
-        before = await last_message_id(redis)
+        before = await last_id(redis)
         await redis.flushdb()
         await append_events(redis, xp(range(3, 6)))
         await eventually(lambda: is_published(redis, 3))
     assert all(int(one.id) > before for one in await timeline(redis))
     with pytest.raises(HistoryGone):
-        await read_timeline(redis, before, 10)
+        await messages_after(redis, before, 10)
 
 
 async def test_an_entry_that_is_no_event_is_left_to_the_store_workers(settings: Settings, redis: Redis) -> None:
@@ -197,7 +228,7 @@ async def test_who_is_erased_is_not_published(settings: Settings, redis: Redis) 
 async def test_workers_that_are_too_late_go_on_at_the_end(settings: Settings, redis: Redis) -> None:
     await append_events(redis, xp(range(10)))
     [in_hand] = await moves(Feed(redis, 0, "late"), 4)
-    position = await last_message_id(redis)
+    position = await last_id(redis)
 
     assert await skip_if_late(redis, 0, 3600) == 0
     assert await skip_if_late(redis, 0, 0) == 10
@@ -207,14 +238,14 @@ async def test_workers_that_are_too_late_go_on_at_the_end(settings: Settings, re
     await append_events(redis, xp([11]))
     assert (await measure(redis, 0, LIVE_GROUP)).undelivered == 1
     with pytest.raises(HistoryGone):
-        await read_timeline(redis, position, 10)
+        await messages_after(redis, position, 10)
     with pytest.raises(CursorMoved):
         await Publisher(redis, 0, "late", 100, 100).publish(in_hand, publications(xp(range(4))))
-    now = await last_message_id(redis)
+    now = await last_id(redis)
     await append_events(redis, xp([10]))
     async with publishing(settings):
         await all_published(redis, 12)
-    assert len((await read_timeline(redis, now, 10)).messages) == 2
+    assert len(await messages_after(redis, now, 10)) == 2
 
 
 async def test_without_live_workers_nothing_is_late_and_nothing_is_kept_for_them(redis: Redis) -> None:

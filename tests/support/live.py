@@ -15,6 +15,7 @@ from stream.entries.lag import measure
 from stream.keys import LIVE_GROUP, TIMELINE, history_key
 from stream.live.feed import Feed
 from stream.live.publisher import Move, Publication
+from stream.live.timeline import TimelineMessage, last_message_ids, read_timelines
 from stream.server.connection import Redis
 from tests.support.loops import looping
 from tests.support.waiting import eventually
@@ -64,6 +65,17 @@ async def all_published(redis: Redis, appended: int, partition: int = 0) -> None
         return lag.appended >= appended and lag.undelivered == 0 and lag.pending == 0
 
     await eventually(is_done)
+
+
+async def last_id(redis: Redis) -> int:
+    """Return the id of the newest message of a system with one partition."""
+    [last] = await last_message_ids(redis, 1)
+    return last
+
+
+async def messages_after(redis: Redis, after: int, count: int) -> list[TimelineMessage]:
+    """Return messages of a system with one partition. Raises HistoryGone."""
+    return (await read_timelines(redis, (after,), count)).messages
 
 
 async def timeline(redis: Redis) -> list[LiveEvent]:
