@@ -45,7 +45,8 @@ class Events:
     @cached_property
     def text(self) -> str:
         """The text of a WebSocket message."""
-        joined = b",".join([text for _, text in self._sent])
+        texts = [text for _, text in self._sent] if self._is_of_several else [one.text for one in self.messages]
+        joined = b",".join(texts)
         return f'{{"type":"events","events":[{joined.decode()}],"cursor":"{cursor_of(self._position)}"}}'
 
     @cached_property
@@ -53,21 +54,25 @@ class Events:
         """The Server-Sent Events, one for each message."""
         return b"".join(
             [
-                b"id: %s\nevent: %s\ndata: %s\n\n" % (cursor.encode(), message.head.event_type.encode(), text)
+                b"id: %s\nevent: %s\ndata: %s\n\n" % (cursor, message.head.event_type.encode(), text)
                 for message, (cursor, text) in zip(self.messages, self._sent, strict=True)
             ]
         )
 
+    @property
+    def _is_of_several(self) -> bool:
+        return len(self._after) > 1
+
     @cached_property
-    def _sent(self) -> list[tuple[str, bytes]]:
+    def _sent(self) -> list[tuple[bytes, bytes]]:
         """The cursor after each message, and the message with this cursor as its id."""
-        if len(self._after) == 1:
-            return [(str(message.head.id), message.text) for message in self.messages]
+        if not self._is_of_several:
+            return [(b"%d" % message.head.id, message.text) for message in self.messages]
         position, sent = list(self._after), []
         for message in self.messages:
             position[message.partition] = message.head.id
-            cursor = cursor_of(tuple(position))
-            sent.append((cursor, b'{"id":"%s",%s' % (cursor.encode(), message.text.partition(b",")[2])))
+            cursor = cursor_of(tuple(position)).encode()
+            sent.append((cursor, b'{"id":"%s",%s' % (cursor, message.text.partition(b",")[2])))
         return sent
 
 

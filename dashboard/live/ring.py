@@ -76,16 +76,17 @@ class Ring:
         """Return the next messages after a covered position."""
         start = len(self._messages)
         for ids, places, at in zip(self._ids, self._places, position, strict=True):
-            following = bisect_right(ids, at)
-            if following < len(ids):
-                start = min(start, places[following] - self._dropped)
-        return select(self._messages[start:], event_filter, position, self.end)
+            first = bisect_right(ids, at)
+            if first < len(ids):
+                start = min(start, places[first] - self._dropped)
+        later = self._messages[start:]
+        if len(position) > 1:
+            # the position may be further in other partitions than in the one where the selection starts
+            later = [one for one in later if one.head.id > position[one.partition]]
+        return select(later, event_filter, position, self.end)
 
     def _drop(self, count: int) -> None:
-        floor = list(self.floor)
-        for message in self._messages[:count]:
-            floor[message.partition] = message.head.id
-        self.floor = tuple(floor)
+        self.floor = _position_after(self.floor, self._messages[:count])
         del self._messages[:count]
         self._dropped += count
         for ids, places in zip(self._ids, self._places, strict=True):
@@ -93,19 +94,22 @@ class Ring:
             del ids[:gone], places[:gone]
 
 
-def select(messages: Iterable[RingMessage], event_filter: EventFilter, after: Position, end: Position) -> Selection:
-    """Return the messages of one frame after a position. `end` is the position after all of `messages`."""
+def select(messages: Sequence[RingMessage], event_filter: EventFilter, after: Position, end: Position) -> Selection:
+    """Return those of one frame of the messages after a position. `end` is the position after all of them."""
     taken: list[RingMessage] = []
-    passed = list(after)
     size = 0
-    for message in messages:
-        # the position is further in this partition than in the one where the selection starts
-        if message.head.id <= after[message.partition]:
+    for place, message in enumerate(messages):
+        if not event_filter.matches(message.head):
             continue
-        if event_filter.matches(message.head):
-            size += len(message.text)
-            if taken and (size > MAX_FRAME_BYTES or len(taken) == MAX_FRAME_EVENTS):
-                return Selection(taken, tuple(passed))
-            taken.append(message)
-        passed[message.partition] = message.head.id
+        size += len(message.text)
+        if taken and (size > MAX_FRAME_BYTES or len(taken) == MAX_FRAME_EVENTS):
+            return Selection(taken, _position_after(after, messages[:place]))
+        taken.append(message)
     return Selection(taken, end)
+
+
+def _position_after(position: Position, messages: Iterable[RingMessage]) -> Position:
+    passed = list(position)
+    for message in messages:
+        passed[message.partition] = message.head.id
+    return tuple(passed)
