@@ -18,9 +18,9 @@ from cli.local.embedded.valkey import Valkey
 from processors.live.worker import BATCH, prepare
 from runtime.settings import Settings
 from schemas.catalogue import EventType
-from stream.entries.consumer import Consumer
 from stream.entries.producer import Producer
-from stream.keys import LIVE_EVENTS, LIVE_GROUP, TIMELINE, history_key
+from stream.keys import LIVE_EVENTS, TIMELINE, history_key
+from stream.live.feed import Feed
 from stream.live.publisher import Publisher
 from stream.server.connection import Redis, connect
 
@@ -30,14 +30,15 @@ async def publish_all(redis: Redis, settings: Settings, events: int) -> None:
     source = backlog(events, settings)
     while page := list(islice(source, 1_000)):
         await Producer(redis, 1).append(page)
-    consumer = Consumer(redis, 0, LIVE_GROUP, "bench", claim_idle_seconds=120)
-    await consumer.join()
+    feed = Feed(redis, 0, "bench")
+    publisher = Publisher(redis, 0, "bench", settings.live_history_events, settings.live_timeline_events)
+    cursor = await feed.lead()
+    assert cursor is not None
     await redis.config_resetstat()
-    publisher = Publisher(redis, 0, settings.live_history_events, settings.live_timeline_events)
-    while entries := await consumer.read(BATCH, 1):
-        publications, _, _ = prepare(entries, frozenset())
-        await publisher.publish(publications)
-        consumer.settled([entry.id for entry in entries])
+    while entries := await feed.read(cursor, BATCH, 1):
+        move, publications, _, _ = prepare(cursor, entries, frozenset())
+        await publisher.publish(move, publications)
+        cursor = move.to
 
 
 async def measure(directory: Path, events: int) -> None:

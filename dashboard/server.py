@@ -144,7 +144,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             ],
             privacy=PrivacyService(settings.database_dsn, redis, partitions, utc_now),
             audit=AuditTrail(partial(append_entries, log, retention=settings.audit_retention)),
-            live=Hub(redis),
+            live=Hub(redis, partitions=settings.stream_partitions),
             subscriber_limits=SubscriberLimits(
                 settings.live_max_subscribers,
                 settings.live_max_per_caller or None,

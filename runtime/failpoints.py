@@ -33,7 +33,7 @@ class Failpoint(StrEnum):
     #: worker: stored and not acknowledged
     AFTER_COMMIT = "after_commit"
     AFTER_ACK = "after_ack"
-    #: live worker: published and acknowledged, not counted
+    #: live worker: published, not counted
     AFTER_PUBLISH = "after_publish"
     #: ingest: accepted and not appended
     BEFORE_APPEND = "before_append"

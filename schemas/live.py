@@ -1,7 +1,8 @@
 """Live messages: the form in which events are published, kept in history and sent to subscribers.
 
 A message is one JSON object: `id`, `event_type`, then the other fields of the stored event, with `properties` nested.
-Publishing assigns the id: microseconds of Redis' clock in decimal digits, greater than the id of every earlier message.
+Publishing assigns the id: microseconds of Redis' clock in decimal digits, greater than the id of every earlier message
+of its partition. With several partitions it also has `partition`, and subscribers get it with a cursor as its id.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from .entry import MalformedEntry, WireEvent
 
 MAX_FRAME_EVENTS: Final = 500
 """Maximum number of messages in one frame."""
+
+MAX_CURSOR: Final = 10_000
+"""Maximum length of a cursor: enough for 1,024 partitions. With ten it has about 60 characters."""
 
 HEARTBEAT_SECONDS: Final = 15
 """Maximum time between two frames of a subscriber."""
@@ -83,7 +87,7 @@ class LiveEvent(BaseModel):
 
     model_config = ConfigDict(strict=False, extra="ignore", frozen=True)
 
-    id: str = Field(description="Id of the message; it increases. Subscribe with the last one to resume after it.")
+    id: str = Field(description="Cursor after the message: subscribe with it to resume there.")
     event_type: str
     event_id: UUID
     user_hash: str | None = Field(description="Pseudonym of the learner, hexadecimal; None without a learner.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -260,7 +260,7 @@ def events_published(results: Mapping[LiveResult, int], seconds: float, oldest_a
 
 
 def live_skipped(stream: str, count: int) -> None:
-    """The live group was too late: `count` entries are not published, and subscribers receive a gap notice."""
+    """The live workers were too late: `count` entries are not published, and subscribers receive a gap notice."""
     metrics.CONSUMED_EVENTS.labels(GroupKind.LIVE, LiveResult.SKIPPED).inc(count)
     _log.warning("live_skipped", stream=stream, count=count)
 
@@ -320,7 +320,7 @@ def entries_lost(stream: str, ids: list[str]) -> None:
 
 
 def group_recreated(stream: str, group: str) -> None:
-    """A missing consumer group was created again: Redis lost its data, or an older copy took over."""
+    """A group was missing, or the cursor of the live workers was past the end: Redis lost its data."""
     metrics.STREAM_RECREATED.inc()
     _log.error("group_recreated", stream=stream, group=group)
 
@@ -388,7 +388,7 @@ def live_subscriber_resynced() -> None:
     metrics.LIVE_RESYNCS.inc()
 
 
-def live_history_gone(position: int, last: int) -> None:
+def live_history_gone(position: Sequence[int], last: Sequence[int]) -> None:
     """The timeline does not continue at the last position: all subscribers receive a gap notice."""
     _log.warning("live_history_gone", position=position, last=last)
 

@@ -94,7 +94,7 @@ class StoreResult(StrEnum):
 
 
 class LiveResult(StrEnum):
-    """Result of an entry in the live group."""
+    """Result of an entry in the live workers."""
 
     PUBLISHED = "published"
     DUPLICATE = "duplicate"

@@ -42,11 +42,9 @@ _PUBLIC_LISTENERS: Final = (metrics.AUTHENTICATION_FAILURES, metrics.OPEN_CONNEC
 _WORKERS: Final = (
     metrics.BATCH_DURATION,
     metrics.BATCH_EVENTS,
-    metrics.CLAIMED,
     metrics.CONSUMED_EVENTS,
     metrics.END_TO_END,
     metrics.LAST_COMMIT,
-    metrics.LOST,
     metrics.STREAM_RECREATED,
 )
 
@@ -73,8 +71,10 @@ EXPORTED: Final[Mapping[Role, tuple[Collector, ...]]] = {
         *_EVERY_PROCESS,
         *_WITH_DATABASE,
         *_WORKERS,
+        metrics.CLAIMED,
         metrics.DEAD_LETTERS,
         metrics.ID_CONFLICTS,
+        metrics.LOST,
         metrics.REDELIVERED,
     ),
     Role.LIVE_WORKER: (*_EVERY_PROCESS, *_WORKERS),

@@ -27,8 +27,7 @@ from storage.database.pool import Pool, open_pool
 from storage.losses import last_position, lost_before
 from storage.retention.horizon import read_horizon
 from stream.entries.continuity import Position, find_gap
-from stream.entries.entry import EntryId
-from stream.entries.group_needs import time_of
+from stream.entries.entry import EntryId, time_of
 from stream.entries.history import read_history, trimmed_through
 from stream.server.connection import Redis, connect
 from telemetry import logging

@@ -88,7 +88,7 @@ class ReadService:
         self._source = source
         self._is_known = False
 
-    async def listen(self, types: frozenset[str] | None, after: int | None) -> AsyncGenerator[Frame, None]:
+    async def listen(self, types: frozenset[str] | None, after: str | None) -> AsyncGenerator[Frame, None]:
         """Yield the frames of one connection.
 
         Raises Disconnected, or LiveRefused when another service answers and the read service never did.

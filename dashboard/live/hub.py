@@ -1,4 +1,4 @@
-"""Follows the timeline for all subscribers of this process: one reader and one ring.
+"""Follows the timelines of all partitions for all subscribers of this process: one reader and one ring.
 
 Pub/sub would lose messages while a connection is broken. The timeline is a log: the hub continues at its position. It
 reads only while there are subscribers.
@@ -21,7 +21,8 @@ from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from runtime.lifecycle import Shutdown, run_together, run_until_stopped, wait
 from schemas.live import head_of
-from stream.live.timeline import HistoryGone, TimelineMessage, TimelinePage, last_message_id, read_timeline
+from schemas.live_cursor import Position, parse_cursor
+from stream.live.timeline import HistoryGone, TimelineMessage, last_message_ids, read_timelines
 from stream.server.connection import Redis
 from telemetry import internal_events as telemetry
 
@@ -49,6 +50,7 @@ class Hub:
         pace: Pace | None = None,
         capacity: int = RING_MESSAGES,
         clock: Callable[[], datetime] = utc_now,
+        partitions: int = 1,
     ) -> None:
         self.pace = pace or Pace()
         self.tally = Tally()
@@ -59,7 +61,8 @@ class Hub:
         self._redis = redis
         self._capacity = capacity
         self._clock = clock
-        self._ring = Ring(capacity)
+        self._start: Position = (0,) * partitions
+        self._ring = Ring(capacity, self._start)
         self._follows = False
         """Whether the ring is current: only while there are subscribers."""
         self._subscribers = 0
@@ -67,7 +70,7 @@ class Hub:
         self._anchoring = asyncio.Lock()
         self._pages = asyncio.Semaphore(_PAGES_AT_ONCE)
         self._turned = asyncio.Event()
-        self._made: dict[tuple[EventFilter, int], tuple[Events | None, int]] = {}
+        self._made: dict[tuple[EventFilter, Position], tuple[Events | None, Position]] = {}
 
     # For subscribers.
 
@@ -89,32 +92,35 @@ class Hub:
         return self._turned
 
     @property
-    def end(self) -> int:
-        """Id of the newest message that was read."""
+    def end(self) -> Position:
+        """Ids of the newest messages that were read."""
         return self._ring.end
 
-    def has_left(self, cursor: int) -> bool:
-        """Whether messages after the cursor have left the ring."""
-        return cursor < self._ring.floor
+    def position_of(self, cursor: str) -> Position | None:
+        """Return the position of a cursor; None for one that is not of this system."""
+        return parse_cursor(cursor, len(self._start))
 
-    def covers(self, cursor: int) -> bool:
-        """Whether every message after the cursor is in the ring."""
-        return self._ring.covers(cursor)
+    def has_left(self, position: Position) -> bool:
+        """Whether messages after the position have left the ring."""
+        return self._ring.has_left(position)
 
-    def take(self, cursor: int, wanted: EventFilter) -> tuple[Events | None, int]:
-        """Return the next messages after a covered cursor, if any, and the cursor after them."""
-        key = wanted, cursor
+    def covers(self, position: Position) -> bool:
+        """Whether every message after the position is in the ring."""
+        return self._ring.covers(position)
+
+    def take(self, position: Position, wanted: EventFilter) -> tuple[Events | None, Position]:
+        """Return the next messages after a covered position, if any, and the position after them."""
+        key = wanted, position
         found = self._made.get(key)
         if found is None:
-            found = self._made[key] = _events(self._ring.select(cursor, wanted))
+            found = self._made[key] = _events(position, self._ring.select(position, wanted))
         return found
 
-    async def page(self, cursor: int, wanted: EventFilter) -> tuple[Events | None, int]:
-        """Return the same for any cursor, from Redis. Raises HistoryGone or StreamUnavailable."""
+    async def page(self, position: Position, wanted: EventFilter) -> tuple[Events | None, Position]:
+        """Return the same for any position, from Redis. Raises HistoryGone or StreamUnavailable."""
         async with self._pages:
-            page = await read_timeline(self._redis, cursor, _CATCH_UP_PAGE)
-        messages = _read(page.messages)
-        return _events(select(messages, wanted, _end_of(page, _CATCH_UP_PAGE)))
+            page = await read_timelines(self._redis, position, _CATCH_UP_PAGE)
+        return _events(position, select(_read(page.messages), wanted, position, page.end))
 
     # The loop.
 
@@ -139,7 +145,7 @@ class Hub:
         while not stop.is_set():
             if not self._subscribers and self._follows:
                 self._follows = False
-                self._ring = Ring(self._capacity)
+                self._ring = Ring(self._capacity, self._start)
             await wait(stop, await self._advance() if self._follows else self.pace.poll)
 
     async def _take_turns(self, stop: asyncio.Event) -> None:
@@ -152,7 +158,7 @@ class Hub:
     async def _advance(self) -> float:
         """Read new messages and wake the subscribers. Return the seconds until the next read."""
         try:
-            page = await read_timeline(self._redis, self._ring.end, _PAGE)
+            page = await read_timelines(self._redis, self._ring.end, _PAGE)
         except StreamUnavailable as error:
             self._failures += 1
             pause = self.pace.retry(self._failures)
@@ -162,16 +168,16 @@ class Hub:
             self._go_on_after(gone)
             return self.pace.poll
         self._failures = 0
-        self._ring.extend(_read(page.messages), _end_of(page, _PAGE))
+        self._ring.extend(_read(page.messages), page.end)
         if not page.messages:
             return self.pace.poll
         took = await self._round()
-        return 0 if len(page.messages) == _PAGE else self.pace.pause(took)
+        return self.pace.pause(took) if page.is_last else 0
 
     def _go_on_after(self, gone: HistoryGone) -> None:
-        if self._ring.end == 0 and gone.floor < gone.last:
-            # the first messages ever: nothing was lost
-            self._ring.extend((), gone.floor)
+        if (first := gone.first) is not None:
+            # the first messages ever of a partition: nothing was lost
+            self._ring.extend((), first)
             return
         telemetry.live_history_gone(self._ring.end, gone.last)
         self.epoch += 1
@@ -180,21 +186,22 @@ class Hub:
 
     async def _recent(self) -> Ring:
         """Return the recent messages, for subscribers that reconnect. Raises StreamUnavailable."""
-        last = await last_message_id(self._redis)
-        start = max(0, last - RECENT // timedelta(microseconds=1))
+        last = await last_message_ids(self._redis, len(self._start))
+        recent = RECENT // timedelta(microseconds=1)
+        start: Position = tuple(max(0, one - recent) for one in last)
         for _ in range(2):
             try:
                 return await self._read_from(start, last)
             except HistoryGone as gone:
                 # the timeline does not reach back that far
-                start, last = gone.floor, gone.last
+                start, last = tuple(map(max, start, gone.floor)), gone.last
         return Ring(self._capacity, last)
 
-    async def _read_from(self, start: int, last: int) -> Ring:
+    async def _read_from(self, start: Position, last: Position) -> Ring:
         ring = Ring(self._capacity, start)
-        while ring.end < last:
-            page = await read_timeline(self._redis, ring.end, _PAGE)
-            ring.extend(_read(page.messages), _end_of(page, _PAGE))
+        while any(end < newest for end, newest in zip(ring.end, last, strict=True)):
+            page = await read_timelines(self._redis, ring.end, _PAGE)
+            ring.extend(_read(page.messages), page.end)
         return ring
 
     def _start_with(self, ring: Ring) -> None:
@@ -222,8 +229,8 @@ class Hub:
         turned.set()
 
 
-def _events(selection: Selection) -> tuple[Events | None, int]:
-    return (Events(selection) if selection.messages else None), selection.cursor
+def _events(after: Position, selection: Selection) -> tuple[Events | None, Position]:
+    return (Events(after, selection) if selection.messages else None), selection.position
 
 
 def id_of(moment: datetime) -> int:
@@ -231,13 +238,12 @@ def id_of(moment: datetime) -> int:
     return int(moment.timestamp() * 1_000_000)
 
 
-def _end_of(page: TimelinePage, count: int) -> int:
-    """Return the id up to which a page of `count` messages is complete."""
-    return page.messages[-1].id if len(page.messages) == count else page.last
-
-
 def _read(messages: Sequence[TimelineMessage]) -> list[RingMessage]:
-    read = [RingMessage(head, message.text) for message in messages if (head := head_of(message.text)) is not None]
+    read = [
+        RingMessage(head, message.text, message.partition)
+        for message in messages
+        if (head := head_of(message.text)) is not None
+    ]
     if len(read) < len(messages):
         telemetry.live_messages_unreadable(len(messages) - len(read))
     return read

@@ -1,4 +1,4 @@
-"""One subscriber: its cursor, and its frames."""
+"""One subscriber: its position, and its frames."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from dashboard.live.frames import Frame
 from dashboard.live.hub import Hub
 from dashboard.live.subscriber_limits import Holder
 from runtime.errors import StreamUnavailable
+from schemas.live_cursor import cursor_of
 from stream.live.timeline import HistoryGone
 from telemetry import internal_events as telemetry
+
+_NEVER = -1
+"""The epoch of a cursor that is not of this system."""
 
 
 class End(Enum):
@@ -33,8 +37,8 @@ class Subscription:
     """The request of a subscriber."""
 
     wanted: EventFilter
-    after: int | None
-    """Id of its last message; None: start with new messages."""
+    after: str | None
+    """Its cursor; None: start with new messages."""
     is_still_good: Callable[[], bool]
     """Returns whether its credentials are still valid."""
     holder: Holder
@@ -49,8 +53,9 @@ class Session:
         self._hub = hub
         self._wanted = subscription.wanted
         self._is_still_good = subscription.is_still_good
-        self._cursor = hub.end if subscription.after is None else subscription.after
-        self._epoch = hub.epoch
+        known = hub.end if subscription.after is None else hub.position_of(subscription.after)
+        self._position = hub.end if known is None else known
+        self._epoch = _NEVER if known is None else hub.epoch
         self._was_covered = False
         self._has_left = False
         # sessions end in a random order when the service drains
@@ -59,9 +64,9 @@ class Session:
         """Why the frames ended; None before that."""
 
     @property
-    def cursor(self) -> int:
-        """Id of the last message that the subscriber has passed."""
-        return self._cursor
+    def cursor(self) -> str:
+        """The cursor of the subscriber: the last messages that it has passed."""
+        return cursor_of(self._position)
 
     def leave(self) -> None:
         """Note that the client disconnected. The frames end soon."""
@@ -70,19 +75,19 @@ class Session:
     async def frames(self) -> AsyncGenerator[Frame, None]:
         """Yield the frames, from the welcome to the end."""
         clock = asyncio.get_running_loop().time
-        yield frames.welcome(self._cursor, self._hub.pace.heartbeat)
+        yield frames.welcome(self.cursor, self._hub.pace.heartbeat)
         sent_at = clock()
         while True:
-            turned, before = self._hub.turned, self._cursor
+            turned, before = self._hub.turned, self._position
             self.end = self._check_end()
             if self.end is not None:
                 return
             frame = await self._next()
-            if frame is None and self._cursor == before:
+            if frame is None and self._position == before:
                 if not self._hub.pace.is_heartbeat_due(clock() - sent_at):
                     await turned.wait()
                     continue
-                frame = frames.heartbeat(self._cursor)
+                frame = frames.heartbeat(self.cursor)
             if frame is not None:
                 yield frame
                 sent_at = clock()
@@ -95,19 +100,19 @@ class Session:
         return None if self._is_still_good() else End.CREDENTIALS_ENDED
 
     async def _next(self) -> Frame | None:
-        """Advance the cursor and return the next frame, if any. During an outage the cursor stays."""
+        """Advance the position and return the next frame, if any. During an outage it stays."""
         if self._epoch != self._hub.epoch:
             return self._resync()
-        if self._hub.covers(self._cursor):
+        if self._hub.covers(self._position):
             self._was_covered = True
-            found, self._cursor = self._hub.take(self._cursor, self._wanted)
+            found, self._position = self._hub.take(self._position, self._wanted)
             return found
-        if self._was_covered and self._hub.has_left(self._cursor):
+        if self._was_covered and self._hub.has_left(self._position):
             self._was_covered = False
             telemetry.live_subscriber_behind()
-            return frames.behind(self._cursor)
+            return frames.behind(self.cursor)
         try:
-            found, self._cursor = await self._hub.page(self._cursor, self._wanted)
+            found, self._position = await self._hub.page(self._position, self._wanted)
         except HistoryGone:
             return self._resync()
         except StreamUnavailable:
@@ -118,5 +123,5 @@ class Session:
     def _resync(self) -> Frame:
         telemetry.live_subscriber_resynced()
         self._epoch = self._hub.epoch
-        self._cursor = self._hub.end
-        return frames.resync_required(self._cursor)
+        self._position = self._hub.end
+        return frames.resync_required(self.cursor)

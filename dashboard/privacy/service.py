@@ -73,9 +73,9 @@ class PrivacyService:
                 separator = _NEXT
         yield b'],\n"live":['
         separator, known = b"", set[bytes]()
-        async for _, message in find_learner_messages(self._redis, frozenset(pseudonyms)):
-            # a message may be in two histories; its id identifies it
-            identity = message.partition(b",")[0]
+        async for live, _, message in find_learner_messages(self._redis, frozenset(pseudonyms), len(self._partitions)):
+            # a message is in a history and the timeline; its id identifies it in its partition
+            identity = live.tag.encode() + message.partition(b",")[0]
             if identity not in known:
                 known.add(identity)
                 yield separator + to_json(from_json(message))

@@ -40,7 +40,7 @@ def subscribe(inquiry: Inquiry[LiveQuery]) -> Subscription:
     learners = authenticator.followed_learners(caller, query.user_id)
     return Subscription(
         wanted=EventFilter.of(query.event_types, learners),
-        after=None if query.last_id is None else int(query.last_id),
+        after=query.last_id,
         is_still_good=lambda: authenticator.is_still_good(caller),
         holder=Holder(caller, inquiry.address),
     )

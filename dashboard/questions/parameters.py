@@ -17,6 +17,7 @@ from starlette.datastructures import QueryParams
 
 from schemas.catalogue import EventType
 from schemas.envelope_fields import AskedSessionId, AskedUserId, Timestamp
+from schemas.live import MAX_CURSOR
 from schemas.problems import ProblemError, safe_name
 from web.problems import invalid_parameters
 
@@ -84,8 +85,8 @@ def _known_types(names: str) -> str:
     return names
 
 
-MessageId = Annotated[str, Field(pattern=r"^[0-9]{1,16}$")]
-"""Id of a live message."""
+LiveCursor = Annotated[str, Field(pattern=r"^([0-9]{1,16}|~[A-Za-z0-9_-]+)$", max_length=MAX_CURSOR)]
+"""Cursor of a subscriber to live events."""
 
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]+")
 
@@ -177,8 +178,9 @@ class LiveQuery(BaseModel):
     user_id: AskedUserId | None = Field(
         None, description="The learner. Default: all learners with a service's key, the learner of a learner's token."
     )
-    last_id: MessageId | None = Field(
-        None, description="Id of the last received message: continue after it. Default: only new messages."
+    last_id: LiveCursor | None = Field(
+        None,
+        description="Cursor of the last frame or `id` of the last message: continue there. Default: only new messages.",
     )
 
     def span(self) -> dict[str, str]:

@@ -16,8 +16,8 @@ from dashboard.questions.parameters import (
     LastDay,
     LastMonth,
     LastYear,
+    LiveCursor,
     LiveQuery,
-    MessageId,
     OneJob,
     OneLearner,
 )
@@ -99,7 +99,7 @@ LIVE_EVENTS: Final = Question(
     path=STREAM_PATH,
     tag="live",
     parameters=LiveQuery,
-    header=HeaderParameter("Last-Event-ID", "last_id", TypeAdapter(MessageId), "As `last_id`, which it overrides."),
+    header=HeaderParameter("Last-Event-ID", "last_id", TypeAdapter(LiveCursor), "As `last_id`, which it overrides."),
     scope="events:read",
     serves_learners=True,
     function=live_events,

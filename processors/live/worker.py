@@ -1,10 +1,11 @@
 """The live worker: publishes events to subscribers.
 
-    read -> decode -> one script that publishes and acknowledges
+    read after the cursor -> decode -> one script that publishes and moves the cursor
 
 While entries are published, the next ones are read. The first entry after a pause is published at once; entries that
-arrive meanwhile are published together. An entry is published once however often it is delivered. Maintenance skips
-entries that are too old. The live worker needs no database.
+arrive meanwhile are published together. Several workers of a partition are a leader and its standbys; an entry is
+published once however many of them read it. Maintenance skips entries that are too old. The live worker needs no
+database.
 """
 
 from __future__ import annotations
@@ -28,10 +29,9 @@ from runtime.lifecycle import run_together, stop_on_signals, wait
 from runtime.settings import Settings
 from schemas.entry import MalformedEntry, read
 from schemas.live import message_tail
-from stream.entries.consumer import Consumer
 from stream.entries.entry import Entry
-from stream.keys import LIVE_GROUP
-from stream.live.publisher import Publication, Published, Publisher
+from stream.live.feed import Feed, record_partitions
+from stream.live.publisher import CursorMoved, Move, Publication, Published, Publisher
 from stream.registry.tombstones import TombstoneSync, read_tombstones
 from stream.server.connection import Redis, connect
 from stream.server.health import primary
@@ -49,10 +49,10 @@ from web.status import status_application
 BATCH: Final = 500
 """Maximum number of entries of one script call: bounds how long the call blocks Redis."""
 
-CLAIM_IDLE_SECONDS: Final = 10.0
-"""Idle time after which an entry of another live worker is claimed. To claim one of a running worker is harmless."""
-
 _BLOCK_MS: Final = 1_000
+
+_WATCH_SECONDS: Final = 0.5
+"""Pause of a standby between two looks at the lead."""
 
 _GATHER_SECONDS: Final = 0.005
 """Pause after a read that emptied the stream: a read and a script cost the same for one entry and for many."""
@@ -61,21 +61,21 @@ _GATHER_SECONDS: Final = 0.005
 class Source(Protocol):
     """Where entries come from."""
 
-    async def join(self) -> None:
-        """Prepare for reading. Raises StreamUnavailable."""
+    async def lead(self) -> str | None:
+        """Lead, or lead on; return the cursor, or None if another worker leads. Raises StreamUnavailable."""
 
-    async def read(self, count: int, block_ms: int) -> list[Entry]:
-        """Return up to `count` entries; none if none arrive within `block_ms`. Raises StreamUnavailable."""
+    async def resign(self) -> None:
+        """End the lead, if this worker has it. Raises StreamUnavailable."""
 
-    def settled(self, ids: Sequence[str]) -> None:
-        """Record that the script acknowledged entries."""
+    async def read(self, after: str, count: int, block_ms: int) -> list[Entry]:
+        """Return up to `count` entries after an id; none if none arrive within `block_ms`. Raises StreamUnavailable."""
 
 
 class Outlet(Protocol):
     """Where messages go."""
 
-    async def publish(self, publications: Sequence[Publication]) -> Published:
-        """Publish each event once and acknowledge every entry. Raises StreamUnavailable."""
+    async def publish(self, move: Move, publications: Sequence[Publication]) -> Published:
+        """Publish each event once and move the cursor. Raises CursorMoved, StreamUnavailable."""
 
 
 class Erased:
@@ -92,9 +92,10 @@ class Erased:
 class Prepared(NamedTuple):
     """Entries that are ready to be published."""
 
+    move: Move
     publications: list[Publication]
     withheld: Counter[LiveResult]
-    """Number of entries that are acknowledged and not published, by reason."""
+    """Number of entries that are passed over, by reason."""
     oldest: datetime | None
     """When the oldest event to publish was received."""
 
@@ -108,40 +109,52 @@ class LiveWorker:
         self._erased = erased
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish entries until `stop` is set, then those in hand. What cannot be published stays pending."""
+        """Publish entries until `stop` is set, then those in hand. What cannot be published stays after the cursor."""
         # raised only once `stop` is set
         with contextlib.suppress(StreamUnavailable):
-            await until_available(self._source.join, stop)
-            async with Stage[Prepared](partial(self._publish, stop)) as publishing:
-                while not stop.is_set():
-                    entries = await until_available(lambda: self._source.read(BATCH, _BLOCK_MS), stop)
-                    if entries:
-                        reach(Failpoint.AFTER_READ)
-                        await publishing.submit(prepare(entries, self._erased.user_hashes))
-                        if len(entries) < BATCH:
-                            await wait(stop, _GATHER_SECONDS)
-                    await publishing.check()
+            while not stop.is_set():
+                cursor = await until_available(self._source.lead, stop)
+                if cursor is None:
+                    await wait(stop, _WATCH_SECONDS)
+                    continue
+                with contextlib.suppress(CursorMoved):
+                    await self._publish_after(cursor, stop)
+            await self._source.resign()
+
+    async def _publish_after(self, cursor: str, stop: asyncio.Event) -> None:
+        """Publish entries until none arrive or `stop` is set. Raises CursorMoved, StreamUnavailable."""
+        async with Stage[Prepared](partial(self._publish, stop)) as publishing:
+            while not stop.is_set():
+                entries = await until_available(partial(self._source.read, cursor, BATCH, _BLOCK_MS), stop)
+                if not entries:
+                    return
+                reach(Failpoint.AFTER_READ)
+                await publishing.submit(prepare(cursor, entries, self._erased.user_hashes))
+                cursor = entries[-1].id
+                if len(entries) < BATCH:
+                    await wait(stop, _GATHER_SECONDS)
+                await publishing.check()
 
     async def _publish(self, stop: asyncio.Event, prepared: Prepared) -> None:
         started = time.perf_counter()
-        done = await until_available(lambda: self._outlet.publish(prepared.publications), stop)
+        try:
+            done = await until_available(lambda: self._outlet.publish(prepared.move, prepared.publications), stop)
+        except CursorMoved:
+            results = Counter({LiveResult.REDELIVERED: prepared.move.entries})
+            telemetry.events_published(results, time.perf_counter() - started, 0.0)
+            raise
         reach(Failpoint.AFTER_PUBLISH)
-        self._source.settled([publication.entry_id for publication in prepared.publications])
         results = prepared.withheld + Counter(
-            {
-                LiveResult.PUBLISHED: done.published,
-                LiveResult.DUPLICATE: done.repeated,
-                LiveResult.REDELIVERED: done.settled_before,
-            }
+            {LiveResult.PUBLISHED: done.published, LiveResult.DUPLICATE: done.repeated}
         )
         age = (utc_now() - prepared.oldest).total_seconds() if prepared.oldest else 0.0
         telemetry.events_published(results, time.perf_counter() - started, age)
 
 
-def prepare(entries: Sequence[Entry], erased: Set[bytes]) -> Prepared:
-    """Return what to do with each entry. Pure.
+def prepare(cursor: str, entries: Sequence[Entry], erased: Set[bytes]) -> Prepared:
+    """Return what to do with entries that were read after the cursor. Pure.
 
-    An entry that holds no valid event is only acknowledged: store workers park it.
+    An entry that holds no valid event is passed over: store workers park it.
     """
     publications: list[Publication] = []
     withheld: Counter[LiveResult] = Counter()
@@ -151,18 +164,16 @@ def prepare(entries: Sequence[Entry], erased: Set[bytes]) -> Prepared:
             event = read(entry.fields)
             tail = message_tail(event)
         except MalformedEntry:
-            publications.append(Publication(entry.id))
             withheld[LiveResult.UNREADABLE] += 1
             continue
         if event.user_hash and bytes.fromhex(event.user_hash) in erased:
-            publications.append(Publication(entry.id))
             withheld[LiveResult.SUPPRESSED] += 1
             continue
         event_id = bytes.fromhex(event.event_id.replace("-", ""))
-        publications.append(Publication(entry.id, event.event_type, event_id, tail))
+        publications.append(Publication(event.event_type, event_id, tail))
         received = datetime.fromisoformat(event.received_at)
         oldest = min(oldest, received) if oldest else received
-    return Prepared(publications, withheld, oldest)
+    return Prepared(Move(cursor, entries[-1].id, len(entries)), publications, withheld, oldest)
 
 
 async def known_tombstones(redis: Redis) -> Set[bytes]:
@@ -185,12 +196,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     try:
         with contextlib.suppress(StreamUnavailable):
             erased.renew(await until_available(partial(known_tombstones, redis), stop))
+            await until_available(partial(record_partitions, redis, settings.stream_partitions), stop)
         readiness = Readiness([Check("redis", lambda: primary(redis))])
         loops = [TombstoneSync(redis, erased.renew).run(stop), measure_process(readiness, stop)]
-        for partition in range(settings.stream_partitions):
-            consumer = Consumer(redis, partition, LIVE_GROUP, name, claim_idle_seconds=CLAIM_IDLE_SECONDS)
-            outlet = Publisher(redis, partition, settings.live_history_events, settings.live_timeline_events)
-            loops.append(LiveWorker(consumer, outlet, erased).run(stop))
+        partitions = settings.stream_partitions
+        most_history = max(1, settings.live_history_events // partitions)
+        most_timeline = max(1, settings.live_timeline_events // partitions)
+        for partition in range(partitions):
+            outlet = Publisher(redis, partition, name, most_history, most_timeline, partitions)
+            loops.append(LiveWorker(Feed(redis, partition, name), outlet, erased).run(stop))
         if settings.metrics_port:
             status = status_application(Role.LIVE_WORKER, readiness, stop=stop)
             loops.append(serve_http(status, status_listener(settings), stop))

@@ -8,7 +8,6 @@ from typing import Final
 from processors.maintenance import lag_measurement
 from processors.maintenance.chore import Chore
 from processors.maintenance.erasure_chores import erasure_chores
-from processors.maintenance.lag_measurement import groups_of
 from processors.maintenance.live_chores import live_chores
 from processors.maintenance.long_chores import long_chores
 from processors.maintenance.measuring_chores import measuring_chores
@@ -21,7 +20,7 @@ from storage.database.leadership import TermPools
 from storage.database.pool import Pool
 from storage.retention import partitions
 from stream.entries import continuity, groups, trimmer
-from stream.keys import stream_key
+from stream.keys import STORE_GROUP, stream_key
 from stream.registry import api_keys as stream_api_keys
 from stream.server import health
 from stream.server.connection import Redis
@@ -83,10 +82,7 @@ def stream_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
         return f"removed {sum(result.removed for result in results)}"
 
     async def remove_idle_consumers() -> str:
-        removed = [
-            await groups.remove_idle_consumers(redis, stream, group, IDLE_CONSUMER)
-            for stream, group in await groups_of(redis, streams)
-        ]
+        removed = [await groups.remove_idle_consumers(redis, stream, STORE_GROUP, IDLE_CONSUMER) for stream in streams]
         return f"removed {sum(removed)}"
 
     async def publish_keys() -> str:

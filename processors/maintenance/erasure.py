@@ -43,7 +43,7 @@ async def _record(redis: Redis, pool: Pool, job: ErasureJob, legs: Sequence[Leg]
     removals = [leg.removals[job.job_id] for leg in legs]
     finished = may_finish and not any(removal.waiting for removal in removals)
     # last: by now live workers have settled every entry of the learner
-    messages = await remove_learner_messages(redis, frozenset(job.user_hashes)) if finished else 0
+    messages = await remove_learner_messages(redis, frozenset(job.user_hashes), len(legs)) if finished else 0
     swept = erasure.Swept(sum(one.entries for one in removals), sum(one.left for one in removals), messages)
     await erasure.record_sweep(pool, job, swept, [leg.sweeps[job.job_id] for leg in legs], finished=finished)
     return finished
@@ -65,6 +65,7 @@ async def remove_suppressed(
     ignored: Collection[str] = (),
     *,
     erased_since: datetime | None = None,
+    partitions: int = 1,
 ) -> LateRemoval:
     """Delete the entries of erased learners that were settled since `since`, and their live messages.
 
@@ -74,7 +75,8 @@ async def remove_suppressed(
     suppressed = await erasure.suppressed_entries(pool, since)
     removals = [await remove_settled(redis, stream, ids, ignored) for stream, ids in suppressed.items()]
     # published in the seconds before live workers knew of the erasure
-    messages = await remove_learner_messages(redis, frozenset(await erasure.read_tombstones(pool, erased_since)))
+    erased = frozenset(await erasure.read_tombstones(pool, erased_since))
+    messages = await remove_learner_messages(redis, erased, partitions)
     swept = erasure.Swept(sum(one.entries for one in removals), sum(one.left for one in removals), messages)
     waiting = sum(len(one.waiting) for one in removals)
     await erasure.record_swept_residue(pool, swept)

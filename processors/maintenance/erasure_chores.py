@@ -26,7 +26,7 @@ def erasure_chores(settings: Settings, redis: Redis, pool: Pool) -> list[Chore]:
     async def erase_learners() -> str:
         return f"finished {await erasure.carry_out(redis, pool, streams, ignored)}"
 
-    late = LateEvents(redis, pool, settings.event_retention, ignored)
+    late = LateEvents(redis, pool, settings.event_retention, ignored, len(streams))
 
     async def remove_suppressed() -> str:
         removed = await late.remove(utc_now())

@@ -1,11 +1,11 @@
-"""Measures how far each consumer group is behind, and what the groups keep from being trimmed."""
+"""Measures how far each reader of the streams is behind, and what readers keep from being trimmed."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
 
-from stream.entries import group_needs, groups, lag
+from stream.entries import group_needs, lag, readers
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from stream.server import health
 from stream.server.connection import Redis
@@ -14,7 +14,7 @@ from telemetry.labels import GroupKind
 
 
 async def measure(redis: Redis, streams: Sequence[int], ignored: Collection[str]) -> None:
-    """Measure the lag of our groups, what every group needs, and the memory of Redis. Raises StreamUnavailable."""
+    """Measure the lag of our readers, what every reader needs, and the memory of Redis. Raises StreamUnavailable."""
     for stream, group in await groups_of(redis, streams):
         publish_lag(stream_key(stream), group, await lag.measure(redis, stream, group))
     await measure_needs(redis, streams, ignored)
@@ -24,8 +24,8 @@ async def measure(redis: Redis, streams: Sequence[int], ignored: Collection[str]
 
 
 async def groups_of(redis: Redis, streams: Sequence[int]) -> list[tuple[int, str]]:
-    """Return stream and group of each of our groups; the live group only where it exists. Raises StreamUnavailable."""
-    live = [(stream, LIVE_GROUP) for stream in streams if await groups.has_group(redis, stream, LIVE_GROUP)]
+    """Return stream and name of each of our readers; live workers only where one has run. Raises StreamUnavailable."""
+    live = [(stream, LIVE_GROUP) for stream in streams if await readers.find_reader(redis, stream, LIVE_GROUP)]
     return [*((stream, STORE_GROUP) for stream in streams), *live]
 
 

@@ -50,10 +50,13 @@ def next_pass(last: Progress | None, suppressed: int, now: datetime, retention: 
 class LateEvents:
     """Removes late events. Belongs to one leader of maintenance."""
 
-    def __init__(self, redis: Redis, pool: Pool, retention: timedelta, ignored: Collection[str]) -> None:
+    def __init__(
+        self, redis: Redis, pool: Pool, retention: timedelta, ignored: Collection[str], partitions: int = 1
+    ) -> None:
         """`retention` is that of the stream. Entries are removed without waiting for the `ignored` groups."""
         self._redis = redis
         self._pool = pool
+        self._partitions = partitions
         self._retention = retention
         self._ignored = ignored
         self._last: Progress | None = None
@@ -71,7 +74,14 @@ class LateEvents:
             # noted before the removal, which may have to wait
             await record_residue(self._pool, [SUPPRESSED])
         erased_since = None if todo.is_full else now - LIVE_WORKERS_KNOW
-        done = await remove_suppressed(self._redis, self._pool, todo.since, self._ignored, erased_since=erased_since)
+        done = await remove_suppressed(
+            self._redis,
+            self._pool,
+            todo.since,
+            self._ignored,
+            erased_since=erased_since,
+            partitions=self._partitions,
+        )
         full_at = now if last is None or todo.is_full else last.full_at
         self._last = (
             Progress(None, todo.since + OVERLAP, full_at) if done.waiting else Progress(suppressed, now, full_at)

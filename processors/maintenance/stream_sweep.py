@@ -8,8 +8,8 @@ from uuid import UUID
 
 from storage.privacy.erasure import ErasureJob
 from storage.privacy.sweeps import Sweep
-from stream.entries.entry import EntryId
-from stream.entries.learner_entries import BEGINNING, Removal, remove_settled, search_page
+from stream.entries.entry import BEGINNING, EntryId
+from stream.entries.learner_entries import Removal, remove_settled, search_page
 from stream.server.connection import Redis
 
 PAGES: Final = 25

@@ -57,7 +57,7 @@ class EventBus:
         )
         self._subscriptions = Subscriptions(ErrorHook(on_error))
         self._reconnect = reconnect
-        self._cursor = int(last_id) if last_id is not None else None
+        self._cursor = last_id
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
         self._is_stopping = False
@@ -66,7 +66,7 @@ class EventBus:
     @property
     def last_id(self) -> str | None:
         """Id of the last delivered event. Pass it to another bus to resume there."""
-        return None if self._cursor is None else str(self._cursor)
+        return self._cursor
 
     async def subscribe(self, types: Iterable[str] | None, handler: Handler) -> None:
         """Register a handler for events of these types; None for all types.
@@ -130,7 +130,7 @@ class EventBus:
                             failures = 0
                             for news in self._news(frame):
                                 yield news
-                                self._cursor = news.cursor if isinstance(news, Gap) else int(news.id)
+                                self._cursor = news.cursor if isinstance(news, Gap) else news.id
                                 if self._must_end():
                                     return
                             self._record(frame)
@@ -161,9 +161,7 @@ class EventBus:
         if isinstance(frame, Gap):
             yield frame
         elif isinstance(frame, Events):
-            for event in frame.events:
-                if self._cursor is None or int(event.id) > self._cursor:
-                    yield event
+            yield from frame.events
 
     def _record(self, frame: Frame) -> None:
         match frame:
@@ -172,7 +170,7 @@ class EventBus:
                 LOGGER.info("connected")
                 self._cursor = cursor if self._cursor is None else self._cursor
             case Events(_, cursor):
-                self._cursor = max(cursor, self._cursor or 0)
+                self._cursor = cursor
             case Behind():
                 LOGGER.info("events arrive faster than handlers process them")
 

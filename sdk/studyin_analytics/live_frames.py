@@ -17,7 +17,7 @@ from .schemas.live import HEARTBEAT_SECONDS, LiveEvent, event_of
 class Welcome:
     """Start of a connection. `cursor` is the position of a subscriber that gave no `after`."""
 
-    cursor: int
+    cursor: str
     heartbeat_seconds: float
 
 
@@ -26,14 +26,14 @@ class Events:
     """Events, oldest first. The subscriber has received everything up to `cursor`."""
 
     events: Sequence[LiveEvent]
-    cursor: int
+    cursor: str
 
 
 @dataclass(frozen=True)
 class Gap:
     """Events before `cursor` are lost for this subscriber, because the history no longer has them."""
 
-    cursor: int
+    cursor: str
     reason: str
 
 
@@ -65,17 +65,17 @@ class WrongService(Disconnected):
 class Source(Protocol):
     """A source of live events."""
 
-    def listen(self, types: frozenset[str] | None, after: int | None) -> AsyncGenerator[Frame, None]:
+    def listen(self, types: frozenset[str] | None, after: str | None) -> AsyncGenerator[Frame, None]:
         """Yield the frames of one connection, with events of these types; None for all types.
 
-        Starts after the id `after`; None for new events only. Ends only by Disconnected or SubscriptionRefused.
+        Starts after the cursor `after`; None for new events only. Ends only by Disconnected or SubscriptionRefused.
         """
         ...
 
 
 class _Message(BaseModel):
     type: str
-    cursor: int = 0
+    cursor: str = ""
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     reason: str = ""
     events: list[dict[str, Any]] = Field(default_factory=list)

@@ -17,19 +17,24 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from .errors import SubscriptionRefused
 from .live_frames import Disconnected, Events, Frame, Gap, Welcome, readable
 from .no_fork import NO_FORK
-from .redis_names import CHANNEL_PREFIX, LIVE_STATE, TIMELINE
+from .redis_names import CHANNEL_PREFIX, LIVE_STATE, live_names
 from .schemas.catalogue import EventType
 from .schemas.live import HEARTBEAT_SECONDS, LiveEvent
+from .schemas.live_cursor import Position, cursor_of, parse_cursor
 
 PAGE: Final = 500
 PATIENCE_SECONDS: Final = 10.0
 
 
 class _Page(NamedTuple):
-    last: int
+    last: Position
+    """Ids of the newest messages."""
     is_whole: bool
-    """Whether the timeline has all events after the id."""
-    found: list[tuple[bytes, float]]
+    """Whether the timelines have all messages after the position."""
+    found: list[bytes]
+    end: Position
+    """The position after the page."""
+    is_last: bool
 
 
 class RedisSource:
@@ -41,18 +46,18 @@ class RedisSource:
         self._quiet_seconds = quiet_seconds
         self._patience = patience
 
-    async def listen(self, types: frozenset[str] | None, after: int | None) -> AsyncGenerator[Frame, None]:
-        """Yield the events after `after`, then new events."""
+    async def listen(self, types: frozenset[str] | None, after: str | None) -> AsyncGenerator[Frame, None]:
+        """Yield the events after the cursor `after`, then new events."""
         wanted = types if types is not None else frozenset(map(str, EventType))
         try:
             async with self._connected() as redis, redis.pubsub() as channels:
                 early = await _subscribe(channels, wanted, self._patience)
-                # subscribes before it reads the timeline: events in both are recognized by their id
-                async for frame in _caught_up(redis, wanted, after, self._quiet_seconds):
+                # subscribes before it reads the timelines: events in both are recognized by their ids
+                position: Position = ()
+                async for frame, reached in _caught_up(redis, wanted, after, self._quiet_seconds):
+                    position = reached
                     yield frame
-                for message in early:
-                    yield _published(message)
-                async for frame in self._live(redis, channels):
+                async for frame in self._live(redis, channels, early, position):
                     yield frame
         except AuthenticationError:
             raise SubscriptionRefused(401, "Redis rejects the login in url") from None
@@ -75,8 +80,14 @@ class RedisSource:
         finally:
             await redis.aclose()
 
-    async def _live(self, redis: Redis, channels: PubSub) -> AsyncIterator[Frame]:
-        checkpoint: int | None = None
+    async def _live(
+        self, redis: Redis, channels: PubSub, early: list[bytes], position: Position
+    ) -> AsyncIterator[Frame]:
+        for text in early:
+            events, position = _published(text, position)
+            if events:
+                yield Events(events, cursor_of(position))
+        checkpoint: Position | None = None
         while True:
             waiting = self._quiet_seconds if checkpoint is None else self._patience
             message = await channels.get_message(timeout=waiting)
@@ -84,14 +95,16 @@ class RedisSource:
                 if checkpoint is not None:
                     raise Disconnected("no answer from Redis")
                 # messages published before this query reach the channels before its pong
-                checkpoint = await _last_id(redis)
+                checkpoint = await _last_ids(redis, len(position))
                 await channels.ping()
             elif message["type"] == "message":
                 checkpoint = None
-                yield _published(message["data"])
+                events, position = _published(message["data"], position)
+                if events:
+                    yield Events(events, cursor_of(position))
             elif message["type"] == "pong" and checkpoint is not None:
-                yield Events([], checkpoint)
-                checkpoint = None
+                position, checkpoint = tuple(map(max, position, checkpoint)), None
+                yield Events([], cursor_of(position))
 
 
 async def _subscribe(channels: PubSub, types: frozenset[str], patience: float) -> list[bytes]:
@@ -109,43 +122,62 @@ async def _subscribe(channels: PubSub, types: frozenset[str], patience: float) -
     return early
 
 
-async def _caught_up(redis: Redis, types: frozenset[str], after: int | None, quiet: float) -> AsyncIterator[Frame]:
+async def _caught_up(
+    redis: Redis, types: frozenset[str], after: str | None, quiet: float
+) -> AsyncIterator[tuple[Frame, Position]]:
+    """Yield the frames of the messages after a cursor, each with the position after it."""
+    number: Any = await redis.hget(LIVE_STATE, "partitions")
+    partitions = int(number or 1)
     if after is None:
-        yield Welcome(await _last_id(redis), quiet)
+        position = await _last_ids(redis, partitions)
+        yield Welcome(cursor_of(position), quiet), position
         return
+    known = parse_cursor(after, partitions)
     while True:
-        page = await _read(redis, after)
-        if not page.is_whole:
-            yield Gap(page.last, "history_gone")
+        page = await _read(redis, known or (0,) * partitions)
+        if known is None or not page.is_whole:
+            yield Gap(cursor_of(page.last), "history_gone"), page.last
             return
-        events = [event for event in _messages([text for text, _ in page.found]) if event.event_type in types]
-        after = int(page.found[-1][1]) if page.found else after
-        yield Events(events, after)
-        if len(page.found) < PAGE:
+        events: list[LiveEvent] = []
+        for text in page.found:
+            found, known = _published(text, known)
+            events += [event for event in found if event.event_type in types]
+        known = page.end
+        yield Events(events, cursor_of(known)), known
+        if page.is_last:
             return
 
 
-async def _read(redis: Redis, after: int) -> _Page:
-    async with redis.pipeline(transaction=True) as pipeline:
-        pipeline.hmget(LIVE_STATE, "last", "floor")
-        pipeline.zrangebyscore(TIMELINE, f"({after}", "+inf", start=0, num=PAGE, withscores=True)
-        reply: Any = await pipeline.execute()
-    (last, floor), found = reply
-    is_whole = int(floor or 0) <= after <= int(last or 0)
-    return _Page(int(last or 0), is_whole, found)
+async def _read(redis: Redis, after: Position) -> _Page:
+    names = [live_names(partition, len(after)) for partition in range(len(after))]
+    last, is_whole, found, end, is_last = list[int](), True, list[bytes](), list[int](), True
+    for (timeline, state), at in zip(names, after, strict=True):
+        async with redis.pipeline(transaction=True) as pipeline:
+            pipeline.hmget(state, "last", "floor")
+            pipeline.zrangebyscore(timeline, f"({at}", "+inf", start=0, num=PAGE, withscores=True)
+            (newest, floor), part = await pipeline.execute()
+        last.append(int(newest or 0))
+        is_whole = is_whole and int(floor or 0) <= at <= last[-1]
+        found += [text for text, _ in part]
+        end.append(int(part[-1][1]) if part else at)
+        is_last = is_last and len(part) < PAGE
+    return _Page(tuple(last), is_whole, found, tuple(end), is_last)
 
 
-async def _last_id(redis: Redis) -> int:
-    last: Any = await redis.hget(LIVE_STATE, "last")
-    return int(last or 0)
+async def _last_ids(redis: Redis, partitions: int) -> Position:
+    ids = list[int]()
+    for partition in range(partitions):
+        last: Any = await redis.hget(live_names(partition, partitions)[1], "last")
+        ids.append(int(last or 0))
+    return tuple(ids)
 
 
-def _published(text: bytes) -> Events:
-    events = _messages([text])
-    return Events(events, max((int(event.id) for event in events), default=0))
-
-
-def _messages(texts: list[bytes]) -> list[LiveEvent]:
+def _published(text: bytes, position: Position) -> tuple[list[LiveEvent], Position]:
+    """Return the event of a message, unless it is known or unreadable, and the position after it."""
     with NO_FORK:
-        documents = [from_json(text) for text in texts]
-    return readable(documents)
+        document = from_json(text)
+    partition, number = document.get("partition", 0), int(document["id"])
+    if not 0 <= partition < len(position) or number <= position[partition]:
+        return [], position
+    position = (*position[:partition], number, *position[partition + 1 :])
+    return readable([document | {"id": cursor_of(position)}]), position

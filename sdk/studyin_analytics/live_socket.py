@@ -52,7 +52,7 @@ class SocketSource:
         if not token:
             raise ConfigurationError("key and token are missing: pass one or set ANALYTICS_READ_KEY")
 
-    async def listen(self, types: frozenset[str] | None, after: int | None) -> AsyncGenerator[Frame, None]:
+    async def listen(self, types: frozenset[str] | None, after: str | None) -> AsyncGenerator[Frame, None]:
         """Yield frames until the connection ends."""
         try:
             async with connect(
@@ -79,7 +79,7 @@ class SocketSource:
         except (OSError, asyncio.TimeoutError, WebSocketException) as error:
             raise Disconnected(type(error).__name__) from error
 
-    def _address(self, types: frozenset[str] | None, after: int | None) -> str:
+    def _address(self, types: frozenset[str] | None, after: str | None) -> str:
         asked = {
             "types": ",".join(sorted(types)) if types is not None else None,
             "user_id": self._user_id,

@@ -11,4 +11,13 @@ TIMELINE: Final = "analytics:timeline"
 """Sorted set of the newest messages of all types, with their ids as scores."""
 
 LIVE_STATE: Final = "analytics:live"
-"""Hash with `last`, the id of the newest message, and `floor`, the id up to which the timeline may be trimmed."""
+"""Hash with `last`, the id of the newest message, and `floor`, the id up to which the timeline may be trimmed.
+
+`partitions`: the number of partitions; with several, each has names of its own.
+"""
+
+
+def live_names(partition: int, partitions: int) -> tuple[str, str]:
+    """Return the timeline and the state of a partition."""
+    tag = "" if partitions == 1 else f":{{{partition}}}"
+    return TIMELINE + tag, LIVE_STATE + tag

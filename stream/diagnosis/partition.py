@@ -11,15 +11,15 @@ from redis.asyncio import Redis
 from runtime.diagnosis import MAX_SKEW, Finding, check
 from stream.entries.consumers import list_consumers
 from stream.entries.continuity import find_position
-from stream.entries.entry import EntryId
+from stream.entries.entry import EntryId, time_of
 from stream.entries.extent import StreamExtent
-from stream.entries.group_needs import GroupNeed, time_of
-from stream.entries.groups import has_group
+from stream.entries.group_needs import GroupNeed
 from stream.entries.lag import GroupLag, measure
+from stream.entries.readers import find_reader
 from stream.keys import LIVE_GROUP, STORE_GROUP
 
 _LATE_SECONDS: Final = 60.0
-"""Maximum lag of the live group that counts as healthy."""
+"""Maximum lag of the live workers that counts as healthy."""
 _MAX_LISTED: Final = 20
 
 
@@ -55,14 +55,14 @@ def _describe(need: GroupNeed, *, is_ignored: bool) -> str:
 async def diagnose_live(redis: Redis, partition: int) -> Finding:
     """Return whether live events of a stream are published in time. Raises StreamUnavailable."""
     name = f"stream.{partition}.live"
-    if not await has_group(redis, partition, LIVE_GROUP):
+    if await find_reader(redis, partition, LIVE_GROUP) is None:
         return Finding(name, "ok", "no live worker has run")
     seconds = (await measure(redis, partition, LIVE_GROUP)).seconds
     return check(
         name,
         seconds < _LATE_SECONDS,
         f"{seconds:.1f} s behind",
-        "start more processes of `analytics worker --group live`: entries that wait too long are skipped",
+        "check that `analytics worker --group live` runs, and its log: entries that wait too long are skipped",
         otherwise="warn",
     )
 

@@ -8,7 +8,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from stream.keys import STORE_GROUP, stream_key
+from stream.entries.cursor import read_cursor
+from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from stream.server.failures import translated_errors
 
 
@@ -23,8 +24,9 @@ class StreamBooks:
 
 
 async def read_stream_books(redis: Redis, partition: int, group: str = STORE_GROUP) -> StreamBooks:
-    """Return both numbers from one moment. Raises StreamUnavailable."""
+    """Return both numbers from one moment; for live workers, from shortly after another. Raises StreamUnavailable."""
     key = stream_key(partition)
+    cursor = await read_cursor(redis, partition) if group == LIVE_GROUP else None
     with translated_errors():
         async with redis.pipeline(transaction=True) as pipeline:
             pipeline.xinfo_stream(key)
@@ -34,7 +36,7 @@ async def read_stream_books(redis: Redis, partition: int, group: str = STORE_GRO
             if await redis.exists(key):
                 raise stream
             return StreamBooks(appended=0, settled=0)
-    return StreamBooks(stream["entries-added"], _settled(groups, group))
+    return StreamBooks(stream["entries-added"], cursor.read if cursor else _settled(groups, group))
 
 
 def _settled(groups: list[dict[str, Any]], group: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Lists the consumers of a group: one for each worker that has read a stream."""
+"""Lists the workers that read a stream: the consumers of a group, or the live worker that leads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import timedelta
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from stream.keys import stream_key
+from stream.entries.cursor import read_cursor
+from stream.keys import LIVE_GROUP, stream_key
 from stream.server.failures import GroupMissing, is_missing_key, translated_errors
 
 
@@ -24,7 +25,12 @@ class Consumer:
 
 
 async def list_consumers(redis: Redis, partition: int, group: str) -> list[Consumer] | None:
-    """Return the consumers of a group; None if the group does not exist. Raises StreamUnavailable."""
+    """Return the consumers of a group; None if the group does not exist. Raises StreamUnavailable.
+
+    Of the live workers, return the one that leads.
+    """
+    if group == LIVE_GROUP and (cursor := await read_cursor(redis, partition)):
+        return [Consumer(cursor.leader, 0, cursor.silent)] if cursor.leader else []
     try:
         with translated_errors():
             facts = await redis.xinfo_consumers(stream_key(partition), group)

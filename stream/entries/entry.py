@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+BEGINNING: Final = "0-0"
+"""Id before every entry."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Entry(NamedTuple):
@@ -32,3 +38,8 @@ class EntryId:
 
     def __str__(self) -> str:
         return f"{self.milliseconds}-{self.sequence}"
+
+
+def time_of(entry: EntryId) -> datetime:
+    """Return when an entry was appended, by the clock of Redis."""
+    return _EPOCH + timedelta(milliseconds=entry.milliseconds)

@@ -8,8 +8,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from stream.entries.entry import EntryId
-from stream.entries.group_needs import time_of
+from stream.entries.entry import EntryId, time_of
 from stream.keys import stream_key
 from stream.server.clock import read_time
 from stream.server.failures import translated_errors

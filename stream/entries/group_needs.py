@@ -1,27 +1,26 @@
-"""Measures which entries each consumer group of a stream, also a foreign one, keeps from being trimmed."""
+"""Measures which entries each reader of a stream, also a foreign group, keeps from being trimmed."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from stream.entries.entry import EntryId
-from stream.entries.groups import read_groups
+from stream.entries.entry import EntryId, time_of
+from stream.entries.readers import Reader, list_readers
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
 from stream.server.clock import read_time
 from stream.server.failures import translated_errors
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_NAME: Final = 64
 
 
 @dataclass(frozen=True)
 class GroupNeed:
-    """A consumer group, and the oldest entry of the stream that it has not settled."""
+    """A reader of a stream, and the oldest entry that it has not settled."""
 
     raw_name: bytes
     pending: int
@@ -46,37 +45,26 @@ class GroupNeed:
         return 0.0 if self.held_since is None else max(0.0, (self.redis_now - self.held_since).total_seconds())
 
     def kind(self, ignored: Collection[str]) -> str:
-        """Return `store` or `live` for the groups of this system, `ignored` or `other` for any other."""
+        """Return `store` or `live` for the readers of this system, `ignored` or `other` for any other."""
         if self.raw_name in (STORE_GROUP.encode(), LIVE_GROUP.encode()):
             return self.raw_name.decode()
         return "ignored" if self.raw_name in {name.encode() for name in ignored} else "other"
 
 
 async def read_needs(redis: Redis, partition: int) -> list[GroupNeed]:
-    """Return the need of each group of a stream. Raises StreamUnavailable, or its subclass GroupMissing."""
-    key = stream_key(partition)
+    """Return the need of each reader of a stream. Raises StreamUnavailable."""
     redis_now = await read_time(redis)
+    return [await _need(redis, partition, one, redis_now) for one in await list_readers(redis, partition)]
+
+
+async def _need(redis: Redis, partition: int, reader: Reader, redis_now: datetime) -> GroupNeed:
     with translated_errors():
-        return [await _need(redis, key, group, redis_now) for group in await read_groups(redis, key)]
-
-
-async def _need(redis: Redis, key: str, group: dict[str, Any], redis_now: datetime) -> GroupNeed:
-    summary = await redis.xpending(key, group["name"])
-    last_delivered = EntryId.parse(group["last-delivered-id"])
-    needed = last_delivered.next()
-    if summary["pending"]:
-        needed = min(needed, EntryId.parse(summary["min"]))
-    oldest: Any = await redis.xrange(key, str(needed), count=1)
+        oldest: Any = await redis.xrange(stream_key(partition), str(reader.needed), count=1)
     return GroupNeed(
-        group["name"],
-        summary["pending"],
-        group["lag"],
-        last_delivered,
+        reader.raw_name,
+        reader.pending,
+        reader.undelivered,
+        reader.last_delivered,
         time_of(EntryId.parse(oldest[0][0])) if oldest else None,
         redis_now,
     )
-
-
-def time_of(entry: EntryId) -> datetime:
-    """Return when an entry was appended, by the clock of Redis."""
-    return _EPOCH + timedelta(milliseconds=entry.milliseconds)

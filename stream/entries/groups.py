@@ -54,6 +54,17 @@ async def read_groups(redis: Redis, key: str) -> list[dict[str, Any]]:
     return groups
 
 
+async def read_facts(redis: Redis, key: str) -> dict[str, Any]:
+    """Return the XINFO STREAM reply for a stream; an empty one without a stream. Raises the errors of the client."""
+    try:
+        facts: dict[str, Any] = await redis.xinfo_stream(key)
+    except ResponseError as error:
+        if is_missing_key(error):
+            return {}
+        raise
+    return facts
+
+
 async def remove_idle_consumers(redis: Redis, partition: int, group: str, idle: timedelta) -> int:
     """Remove consumers that have been idle for `idle` and hold no entries; return how many.
 

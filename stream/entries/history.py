@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from stream.entries.entry import Entry, EntryId
-from stream.entries.group_needs import time_of
+from stream.entries.entry import Entry, EntryId, time_of
 from stream.keys import removals_key, stream_key
 from stream.server.failures import translated_errors
 

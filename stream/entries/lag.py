@@ -1,28 +1,26 @@
-"""Measures the lag of a group, in seconds and, if Redis reports it, in entries."""
+"""Measures the lag of a reader, in seconds and, if it is known, in entries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
-from stream.entries.groups import read_groups
+from stream.entries.entry import BEGINNING, EntryId, time_of
+from stream.entries.groups import read_facts
+from stream.entries.readers import find_reader
 from stream.keys import STORE_GROUP, stream_key
 from stream.server.clock import read_time
-from stream.server.failures import is_missing_key, translated_errors
+from stream.server.failures import translated_errors
 from stream.server.health import primary
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST: Final = "0-0"
 
 
 @dataclass(frozen=True)
 class GroupLag:
-    """The lag of a group in a partition."""
+    """The lag of a reader in a partition."""
 
     appended: int
     """Number of entries ever appended to the stream."""
@@ -55,37 +53,30 @@ class GroupLag:
 
 
 async def measure(redis: Redis, partition: int, group: str = STORE_GROUP) -> GroupLag:
-    """Return the lag of a group. Raises StreamUnavailable.
+    """Return the lag of a group, or of the live workers. Raises StreamUnavailable.
 
     Reads the clock first, then the deliveries, then the pending entries. Concurrent changes can therefore only make the
     lag appear slightly larger than it is.
     """
     key = stream_key(partition)
     redis_now = await read_time(redis)
+    reader = await find_reader(redis, partition, group)
     with translated_errors():
-        facts = await _group(redis, key, group)
-        stream = await _stream(redis, key)
-        delivered = _text(facts["last-delivered-id"]) if facts else _FIRST
-        oldest_pending_at = None
-        pending = 0
-        if facts:
-            summary = await redis.xpending(key, group)
-            pending = summary["pending"]
-            if pending:
-                oldest_pending_at = _appended_at(_text(summary["min"]))
-        undelivered = await redis.xrange(key, min=f"({delivered}", count=1)
-        oldest = [oldest_pending_at] if oldest_pending_at else []
-        if undelivered:
-            oldest.append(_appended_at(_text(undelivered[0][0])))
+        stream = await read_facts(redis, key)
+        undelivered: Any = await redis.xrange(key, min=f"({reader.last_delivered if reader else BEGINNING}", count=1)
+    oldest_pending_at = time_of(reader.oldest_pending) if reader and reader.oldest_pending else None
+    oldest = [oldest_pending_at] if oldest_pending_at else []
+    if undelivered:
+        oldest.append(time_of(EntryId.parse(undelivered[0][0])))
     return GroupLag(
         appended=stream.get("entries-added", 0),
         length=stream.get("length", 0),
-        undelivered=facts["lag"] if facts else stream.get("length", 0),
-        pending=pending,
+        undelivered=reader.undelivered if reader else stream.get("length", 0),
+        pending=reader.pending if reader else 0,
         oldest_unsettled_at=min(oldest, default=None),
         redis_now=redis_now,
         oldest_pending_at=oldest_pending_at,
-        consumers=facts["consumers"] if facts else 0,
+        consumers=reader.consumers if reader else 0,
     )
 
 
@@ -106,26 +97,3 @@ async def consistent_through(redis: Redis, partitions: Iterable[int], group: str
     finally:
         await connection.aclose()
     return min(moments)
-
-
-async def _group(redis: Redis, key: str, group: str) -> dict[str, Any] | None:
-    return next((facts for facts in await read_groups(redis, key) if facts["name"] == group.encode()), None)
-
-
-async def _stream(redis: Redis, key: str) -> dict[str, Any]:
-    try:
-        facts: dict[str, Any] = await redis.xinfo_stream(key)
-    except ResponseError as error:
-        if is_missing_key(error):
-            return {}
-        raise
-    return facts
-
-
-def _text(value: Any) -> str:
-    text: str = value.decode() if isinstance(value, bytes) else value
-    return text
-
-
-def _appended_at(entry_id: str) -> datetime:
-    return _EPOCH + timedelta(milliseconds=int(entry_id.partition("-")[0]))

@@ -1,4 +1,4 @@
-"""Finds the entries of learners by reading the stream, and removes those that no group needs any more."""
+"""Finds the entries of learners by reading the stream, and removes those that no reader needs any more."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from typing import Any, Final, NamedTuple
 from redis.asyncio import Redis
 
 from schemas.entry import user_hash_of
-from stream.entries.entry import Entry, EntryId
+from stream.entries.entry import BEGINNING, Entry, EntryId
 from stream.entries.trimmer import lowest_needed
 from stream.keys import removals_key, stream_key
 from stream.server.failures import translated_errors
-
-BEGINNING: Final = "0-0"
-"""Id before every entry."""
 
 _PAGE: Final = 2_000
 
@@ -31,7 +28,7 @@ class Removal(NamedTuple):
     left: int
     """Removed entries that may share a node with others. Their bytes stay until the other entries are trimmed."""
     waiting: Sequence[str]
-    """Ids of entries that some group has not settled yet. They can be removed later."""
+    """Ids of entries that some reader has not settled yet. They can be removed later."""
 
 
 class Page(NamedTuple):
@@ -73,7 +70,7 @@ async def search_page(redis: Redis, partition: int, user_hashes: Collection[byte
 
 
 async def remove_settled(redis: Redis, partition: int, ids: Sequence[str], ignored: Collection[str] = ()) -> Removal:
-    """Delete the entries that every group except the `ignored` ones has settled; return the numbers.
+    """Delete the entries that every reader except the `ignored` groups has settled; return the numbers.
 
     Deleting an entry that a group has not settled would make the lag of the group unknown, and its consumer would
     report the entry as lost. Raises StreamUnavailable.
@@ -83,7 +80,7 @@ async def remove_settled(redis: Redis, partition: int, ids: Sequence[str], ignor
     key = stream_key(partition)
     keys = [key, removals_key(partition)]
     with translated_errors():
-        floor = await lowest_needed(redis, key, ignored)
+        floor = await lowest_needed(redis, partition, ignored)
         settled = [one for one in ids if floor is not None and EntryId.parse(one) < floor]
         waiting = [one for one in ids if floor is None or EntryId.parse(one) >= floor]
         script = redis.register_script(_REMOVE)

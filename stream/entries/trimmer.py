@@ -1,4 +1,4 @@
-"""Removes old entries, but none that a group still needs."""
+"""Removes old entries, but none that a reader still needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from stream.entries.entry import EntryId
-from stream.entries.groups import read_groups
+from stream.entries.readers import list_readers
 from stream.keys import STORE_GROUP, stream_key
 from stream.server.failures import translated_errors
 
@@ -46,13 +46,13 @@ async def trim(
 ) -> TrimResult:
     """Remove settled entries older than `retention` and, above `max_bytes`, the oldest other settled entries.
 
-    An entry is settled when every group except the `ignored` ones has settled it. Age is measured by the clock of
+    An entry is settled when every reader except the `ignored` groups has settled it. Age is measured by the clock of
     Redis. Workers may run meanwhile: deliveries and acknowledgements only add removable entries. Raises
     StreamUnavailable.
     """
     key = stream_key(partition)
     with translated_errors():
-        needed = await lowest_needed(redis, key, ignored)
+        needed = await lowest_needed(redis, partition, ignored)
         if needed is None:
             return TrimResult(0, 0)
         seconds, microseconds = await redis.time()
@@ -69,25 +69,16 @@ async def trim(
     return TrimResult(removed, used)
 
 
-async def lowest_needed(redis: Redis, key: str, ignored: Collection[str] = ()) -> EntryId | None:
-    """Return the lowest id that any group except the `ignored` ones needs.
+async def lowest_needed(redis: Redis, partition: int, ignored: Collection[str] = ()) -> EntryId | None:
+    """Return the lowest id that any reader except the `ignored` groups needs.
 
-    None if the stream or its store group is missing: nothing may be removed then. Raises errors of the client.
+    None if the stream or its store group is missing: nothing may be removed then. Raises StreamUnavailable.
     """
     passed_over = {name.encode() for name in ignored}
-    groups = await read_groups(redis, key)
-    if all(group["name"] != STORE_GROUP.encode() for group in groups):
+    readers = await list_readers(redis, partition)
+    if all(reader.raw_name != STORE_GROUP.encode() for reader in readers):
         return None
-    needed = []
-    for group in groups:
-        if group["name"] in passed_over:
-            continue
-        # deliveries were read before pending entries: an entry delivered in between has a higher id than both
-        summary = await redis.xpending(key, group["name"])
-        if summary["pending"]:
-            needed.append(EntryId.parse(summary["min"]))
-        needed.append(EntryId.parse(group["last-delivered-id"]).next())
-    return min(needed)
+    return min(reader.needed for reader in readers if reader.raw_name not in passed_over)
 
 
 async def _trim_pages(redis: Redis, key: str, floor: EntryId) -> int:

@@ -1,4 +1,4 @@
-"""Removes live messages past their retention, and those of erased learners, from the histories and the timeline."""
+"""Removes live messages past their retention, and those of erased learners, from the histories and the timelines."""
 
 from __future__ import annotations
 
@@ -11,43 +11,48 @@ from redis.asyncio import Redis
 
 from schemas.catalogue import EventType
 from schemas.live import head_of
-from stream.keys import LIVE_EVENTS, LIVE_STATE, TIMELINE, history_key
+from stream.keys import LiveKeys, live_keys
 from stream.server.failures import translated_errors
 
 _PAGE: Final = 2_000
-_HISTORIES: Final = [history_key(event_type) for event_type in EventType]
 
 _PRUNE: Final = (Path(__file__).parent / "prune_live.lua").read_text(encoding="utf-8")
 
 
-async def prune(redis: Redis, retention: timedelta) -> int:
-    """Remove messages older than `retention` by Redis' clock; return their number, in histories and timeline together.
+async def prune(redis: Redis, retention: timedelta, partitions: int = 1) -> int:
+    """Remove messages older than `retention` by Redis' clock; return their number, in histories and timelines together.
 
     Raises StreamUnavailable.
     """
     script = redis.register_script(_PRUNE)
-    keys = [TIMELINE, LIVE_STATE, LIVE_EVENTS, *_HISTORIES]
-    with translated_errors():
-        removed: int = await script(keys=keys, args=[retention // timedelta(microseconds=1)])
+    removed = 0
+    for live in _all_keys(partitions):
+        keys = [live.timeline, live.state, live.events, *map(live.history, EventType)]
+        with translated_errors():
+            removed += await script(keys=keys, args=[retention // timedelta(microseconds=1)])
     return removed
 
 
-async def find_learner_messages(redis: Redis, user_hashes: Set[bytes]) -> AsyncIterator[tuple[str, bytes]]:
-    """Yield key and text of each message about one of these learners; once for each key that holds it.
+async def find_learner_messages(
+    redis: Redis, user_hashes: Set[bytes], partitions: int = 1
+) -> AsyncIterator[tuple[LiveKeys, str, bytes]]:
+    """Yield the keys of the partition, the key and the text of each message about one of these learners.
 
-    Reads all messages, but may miss those published meanwhile. Raises StreamUnavailable.
+    A message is found once for each key that holds it. Reads all messages, but may miss those published meanwhile.
+    Raises StreamUnavailable.
     """
     wanted = {one.hex() for one in user_hashes}
-    for key in (TIMELINE, *_HISTORIES):
-        pages = _timeline(redis) if key == TIMELINE else _history(redis, key)
-        async for page in pages:
-            for message in page:
-                head = head_of(message)
-                if head is not None and head.user_hash in wanted:
-                    yield key, message
+    for live in _all_keys(partitions):
+        for key in (live.timeline, *map(live.history, EventType)):
+            pages = _timeline(redis, key) if key == live.timeline else _history(redis, key)
+            async for page in pages:
+                for message in page:
+                    head = head_of(message)
+                    if head is not None and head.user_hash in wanted:
+                        yield live, key, message
 
 
-async def remove_learner_messages(redis: Redis, user_hashes: Set[bytes]) -> int:
+async def remove_learner_messages(redis: Redis, user_hashes: Set[bytes], partitions: int = 1) -> int:
     """Remove every message about these learners, and the ids of their events; return the number of messages.
 
     A message under two keys counts twice. Raises StreamUnavailable; a repeated call then completes the removal, because
@@ -55,16 +60,16 @@ async def remove_learner_messages(redis: Redis, user_hashes: Set[bytes]) -> int:
     """
     if not user_hashes:
         return 0
-    found = [one async for one in find_learner_messages(redis, user_hashes)]
+    found = [one async for one in find_learner_messages(redis, user_hashes, partitions)]
     with translated_errors():
         async with redis.pipeline(transaction=False) as pipeline:
             # the id of an event is stored with the id of its message as score
-            for number in {head.id for _, message in found if (head := head_of(message))}:
-                pipeline.zremrangebyscore(LIVE_EVENTS, number, number)
+            for events, number in {(live.events, head.id) for live, _, text in found if (head := head_of(text))}:
+                pipeline.zremrangebyscore(events, number, number)
             await pipeline.execute()
         async with redis.pipeline(transaction=False) as pipeline:
-            for key, message in found:
-                if key == TIMELINE:
+            for live, key, message in found:
+                if key == live.timeline:
                     pipeline.zrem(key, message)
                 else:
                     pipeline.lrem(key, 0, message.decode())
@@ -72,12 +77,18 @@ async def remove_learner_messages(redis: Redis, user_hashes: Set[bytes]) -> int:
     return sum(removed)
 
 
-async def _timeline(redis: Redis) -> AsyncIterator[list[bytes]]:
+def _all_keys(partitions: int) -> list[LiveKeys]:
+    # a system whose number of partitions was raised still has messages under the names of one partition
+    of_partitions = [live_keys(partition, partitions) for partition in range(partitions)]
+    return of_partitions if partitions == 1 else [live_keys(0, 1), *of_partitions]
+
+
+async def _timeline(redis: Redis, key: str) -> AsyncIterator[list[bytes]]:
     # by score: ranks change while old messages are removed
     after = "-inf"
     while True:
         with translated_errors():
-            page: Any = await redis.zrangebyscore(TIMELINE, after, "+inf", start=0, num=_PAGE, withscores=True)
+            page: Any = await redis.zrangebyscore(key, after, "+inf", start=0, num=_PAGE, withscores=True)
         if not page:
             return
         yield [message for message, _ in page]

@@ -1,65 +1,86 @@
-"""Publishes live messages to channel, history and timeline, and acknowledges their entries, in one step."""
+"""Publishes live messages to channel, history and timeline, and moves the cursor past their entries, in one step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
 
 from schemas.catalogue import EventType
-from stream.keys import LIVE_EVENTS, LIVE_GROUP, LIVE_STATE, TIMELINE, channel, history_key, stream_key
+from stream.entries.cursor import LEASE
+from stream.keys import channel, live_cursor_key, live_keys, stream_key
 from stream.server.failures import translated_errors
 
 _SCRIPT: Final = (Path(__file__).parent / "publish.lua").read_text(encoding="utf-8")
-_ACKNOWLEDGE_ONLY: Final = 0
 _TYPES: Final = {event_type.value: number for number, event_type in enumerate(EventType, start=1)}
-_HISTORIES: Final = [history_key(event_type) for event_type in _TYPES]
 _CHANNELS: Final = [channel(event_type) for event_type in _TYPES]
 
 
-class Publication(NamedTuple):
-    """How to process one entry."""
+class Move(NamedTuple):
+    """A move of the cursor past entries that were read together."""
 
-    entry_id: str
-    event_type: str | None = None
-    """None: acknowledge the entry without publishing it."""
-    event_id: bytes = b""
-    tail: str = ""
+    after: str
+    """The cursor that they were read after."""
+    to: str
+    """Id of the last of them."""
+    entries: int
+
+
+class Publication(NamedTuple):
+    """An event to publish."""
+
+    event_type: str
+    event_id: bytes
+    tail: str
     """The message without its beginning: `schemas.live.message_tail`."""
 
 
 class Published(NamedTuple):
-    """Number of entries of one call, by result."""
+    """Number of events of one call, by result."""
 
     published: int
     repeated: int
-    """Entries whose event was recently published from another entry."""
-    settled_before: int
-    """Entries that had been acknowledged before."""
+    """Events that were recently published from another entry."""
+
+
+class CursorMoved(Exception):
+    """Nothing was published: the cursor is elsewhere, or the entries are lost."""
 
 
 class Publisher:
-    """Publishes the entries of one partition for the live group."""
+    """Publishes the entries of one partition for one live worker."""
 
-    def __init__(self, redis: Redis, partition: int, most_history: int, most_timeline: int) -> None:
-        """Set the maximum number of messages of each type, and of all types together.
+    def __init__(
+        self, redis: Redis, partition: int, name: str, most_history: int, most_timeline: int, partitions: int = 1
+    ) -> None:
+        """Set the name of the worker, and the maximum number of messages of each type, and of all types together.
 
-        `most_timeline` is also the number of recent events that are recognised when another entry repeats them.
+        Both are those of this partition. `most_timeline` is also the number of recent events that are recognised when
+        another entry repeats them.
         """
-        self._keys = [stream_key(partition), TIMELINE, LIVE_STATE, LIVE_EVENTS, *_HISTORIES]
-        self._limits: list[str | int] = [LIVE_GROUP, most_history, most_timeline, *_CHANNELS]
+        live = live_keys(partition, partitions)
+        histories = [live.history(event_type) for event_type in _TYPES]
+        stream = [stream_key(partition), live_cursor_key(partition)]
+        self._keys = [*stream, live.timeline, live.state, live.events, *histories]
+        lease = LEASE // timedelta(milliseconds=1)
+        self._settings: list[str | int] = [name, lease, most_history, most_timeline, *_CHANNELS]
+        self._end = f',"partition":{partition}}}' if partitions > 1 else "}"
         self._script = redis.register_script(_SCRIPT)
 
-    async def publish(self, publications: Sequence[Publication]) -> Published:
-        """Publish each event once and acknowledge every entry. After a failure, repeat the call with the same entries.
+    async def publish(self, move: Move, publications: Sequence[Publication]) -> Published:
+        """Publish each event once and move the cursor.
 
-        Raises StreamUnavailable; the call has then had its full effect or none.
+        Raises CursorMoved if the entries were not read after the cursor, and StreamUnavailable: the call has then had
+        its full effect or none. If it had, a repeated call raises CursorMoved.
         """
-        arguments: list[str | bytes | int] = [*self._limits]
-        for entry_id, event_type, event_id, tail in publications:
-            arguments += (entry_id, _TYPES[event_type] if event_type else _ACKNOWLEDGE_ONLY, event_id, tail)
+        arguments: list[str | bytes | int] = [*move, *self._settings]
+        for event_type, event_id, tail in publications:
+            arguments += (_TYPES[event_type], event_id, tail.removesuffix("}") + self._end)
         with translated_errors():
             reply: Any = await self._script(keys=self._keys, args=arguments)
+        if reply is None:
+            raise CursorMoved
         return Published(*reply)

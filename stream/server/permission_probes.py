@@ -16,6 +16,8 @@ from stream.keys import (
     UNMAPPED,
     channel,
     history_key,
+    live_cursor_key,
+    live_keys,
     stream_key,
 )
 from stream.server.permissions import RULES
@@ -25,7 +27,6 @@ _HISTORY: Final = history_key("xp_earned")
 _ALL: Final = frozenset(RULES)
 _LOOK: Final = frozenset({"worker", "maintenance", "dashboard"})
 _SCRIPTS: Final = frozenset({"ingest", "live", "maintenance"})
-_WORKERS: Final = frozenset({"worker", "live"})
 _LIVE: Final = frozenset({"live", "maintenance"})
 _INGEST: Final = frozenset({"ingest"})
 _WORKER: Final = frozenset({"worker"})
@@ -46,22 +47,22 @@ PROBES: Final[Mapping[tuple[str, ...], frozenset[str]]] = {
     ("TIME",): _LOOK | _LIVE_WORKER,
     ("EXISTS", _KEY): _ALL,
     ("XLEN", _KEY): _LOOK | _INGEST,
-    ("XRANGE", _KEY, "-", "+"): _LOOK,
+    ("XREAD", "STREAMS", _KEY, "0"): _LIVE_WORKER,
+    ("XRANGE", _KEY, "-", "+"): _LOOK | _LIVE_WORKER,
     ("XREVRANGE", _KEY, "+", "-"): _LOOK,
-    ("XPENDING", _KEY, "store"): _LOOK,
+    ("XPENDING", _KEY, "store"): _LOOK | _LIVE_WORKER,
     ("XINFO", "GROUPS", _KEY): _ALL,
-    ("XINFO", "STREAM", _KEY): _LOOK,
+    ("XINFO", "STREAM", _KEY): _LOOK | _LIVE_WORKER,
     ("MEMORY", "USAGE", _KEY): _LOOK | _INGEST,
     ("COMMAND", "INFO", "xadd"): _INGEST,
     ("XADD", _KEY, "*", "a", "b"): _INGEST,
     ("WAIT", "1", "0"): _INGEST,
     ("WAITAOF", "1", "0", "0"): _INGEST,
-    ("XGROUP", "CREATE", _KEY, "store", "0"): _WORKERS,
+    ("XGROUP", "CREATE", _KEY, "store", "0"): _WORKER,
     ("XGROUP", "DELCONSUMER", _KEY, "store", "me"): _MAINTENANCE,
-    ("XGROUP", "SETID", _KEY, "store", "$"): _MAINTENANCE,
-    ("XREADGROUP", "GROUP", "store", "me", "STREAMS", _KEY, ">"): _WORKERS,
-    ("XAUTOCLAIM", _KEY, "store", "me", "0", "0"): _WORKERS,
-    ("XACK", _KEY, "store", "1-1"): _WORKERS | _MAINTENANCE,
+    ("XREADGROUP", "GROUP", "store", "me", "STREAMS", _KEY, ">"): _WORKER,
+    ("XAUTOCLAIM", _KEY, "store", "me", "0", "0"): _WORKER,
+    ("XACK", _KEY, "store", "1-1"): _WORKER,
     ("XTRIM", _KEY, "MAXLEN", "0"): _MAINTENANCE,
     ("XDEL", _KEY, "1-1"): _MAINTENANCE,
     ("GET", API_KEYS): _INGEST | _DASHBOARD,
@@ -80,7 +81,9 @@ PROBES: Final[Mapping[tuple[str, ...], frozenset[str]]] = {
     ("HDEL", UNMAPPED, "a"): _INGEST,
     ("EXPIRE", UNMAPPED, "1"): _INGEST,
     ("HGET", LIVE_STATE, "last"): _LIVE | _DASHBOARD,
-    ("HMGET", LIVE_STATE, "last", "floor"): _DASHBOARD,
+    ("HMGET", LIVE_STATE, "last", "floor"): _LIVE | _DASHBOARD,
+    ("HMGET", live_cursor_key(0), "cursor"): _LIVE | _DASHBOARD,
+    ("HSET", live_cursor_key(0), "cursor", "1-1"): _LIVE,
     ("HSET", LIVE_STATE, "last", "1"): _LIVE,
     ("ZADD", TIMELINE, "1", "a"): _LIVE_WORKER,
     ("ZCARD", TIMELINE): _LIVE_WORKER,
@@ -91,6 +94,10 @@ PROBES: Final[Mapping[tuple[str, ...], frozenset[str]]] = {
     ("ZREM", TIMELINE, "a"): _MAINTENANCE,
     ("ZREMRANGEBYSCORE", TIMELINE, "0", "1"): _MAINTENANCE,
     ("ZADD", LIVE_EVENTS, "1", "a"): _LIVE_WORKER,
+    ("ZADD", live_keys(1, 2).timeline, "1", "a"): _LIVE_WORKER,
+    ("ZADD", live_keys(1, 2).events, "1", "a"): _LIVE_WORKER,
+    ("HMGET", live_keys(1, 2).state, "last", "floor"): _LIVE | _DASHBOARD,
+    ("ZRANGEBYSCORE", live_keys(1, 2).timeline, "0", "1"): _MAINTENANCE | _DASHBOARD,
     ("ZREMRANGEBYSCORE", LIVE_EVENTS, "0", "1"): _MAINTENANCE,
     ("LPUSH", _HISTORY, "a"): _LIVE_WORKER,
     ("LTRIM", _HISTORY, "0", "1"): _LIVE_WORKER,

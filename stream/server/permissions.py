@@ -13,7 +13,6 @@ from stream.keys import (
     API_KEYS,
     CHORES,
     KEY_CHANGES,
-    LIVE_EVENTS,
     LIVE_STATE,
     TIMELINE,
     TOMBSTONES,
@@ -30,9 +29,15 @@ _WRITE_API_KEYS: Final = f"%W~{API_KEYS}"
 _READ_TOMBSTONES: Final = f"%R~{TOMBSTONES}"
 _WRITE_TOMBSTONES: Final = f"~{TOMBSTONES}"
 
-_LIVE: Final = (f"~{TIMELINE}", f"~{LIVE_STATE}", f"~{LIVE_EVENTS}", f"~{history_key('*')}")
+_LIVE: Final = (f"~{TIMELINE}", f"~{TIMELINE}:*", f"~{LIVE_STATE}", f"~{LIVE_STATE}:*", f"~{history_key('*')}")
 
-_READ_LIVE: Final = (f"%R~{TIMELINE}", f"%R~{LIVE_STATE}", f"%R~{history_key('*')}")
+_READ_LIVE: Final = (
+    f"%R~{TIMELINE}",
+    f"%R~{TIMELINE}:*",
+    f"%R~{LIVE_STATE}",
+    f"%R~{LIVE_STATE}:{{*",
+    f"%R~{history_key('*')}",
+)
 
 _COUNT_UNMAPPED: Final = f"(~{UNMAPPED} +evalsha +eval +hgetall +hset +hdel +expire)"
 """A selector: these commands on this key only. The next two are selectors as well."""
@@ -87,12 +92,13 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         "+get",
         "+exists",
         "+strlen",
+        "+xread",
+        "+xrange",
+        "+xpending",
         "+xinfo|groups",
-        "+xgroup|create",
-        "+xreadgroup",
-        "+xautoclaim",
-        "+xack",
+        "+xinfo|stream",
         "+hget",
+        "+hmget",
         "+hset",
         "+lpush",
         "+ltrim",
@@ -113,9 +119,8 @@ RULES: Final[Mapping[str, tuple[str, ...]]] = {
         *_LOOK,
         "+get",
         "+xgroup|delconsumer",
-        "+xgroup|setid",
-        "+xack",
         "+hget",
+        "+hmget",
         "+hset",
         "+lindex",
         "+lrange",

@@ -10,10 +10,8 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import httpx
 import pytest
-from redis.exceptions import ResponseError
 
 from cli.local.embedded.ports import LOOPBACK, any_free
-from processors.live import worker as live
 from processors.maintenance import process as maintenance
 from processors.store import worker
 from runtime.failpoints import Failpoint
@@ -22,7 +20,8 @@ from schemas.catalogue import EventType
 from storage.batches.verify import verify_aggregates
 from storage.retention.retirement import CHUNK
 from stream.entries.consumer import Consumer
-from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
+from stream.entries.cursor import read_cursor
+from stream.keys import STORE_GROUP, stream_key
 from stream.server.connection import Redis
 from telemetry import metrics
 from tests.support.access import WRITE_KEY
@@ -95,23 +94,20 @@ async def test_a_killed_worker(settings: Settings, redis: Redis, point: Failpoin
 
 
 @pytest.mark.parametrize(("point", "hit"), cells(OF_LIVE_WORKERS))
-async def test_a_killed_live_worker(
-    settings: Settings, redis: Redis, monkeypatch: pytest.MonkeyPatch, point: Failpoint, hit: int
-) -> None:
+async def test_a_killed_live_worker(settings: Settings, redis: Redis, point: Failpoint, hit: int) -> None:
     traffic = demo_traffic(EVENTS)
     dying = asyncio.create_task(killed_at(point, hit, "live", settings))
     for at in range(0, EVENTS, BATCH):
         await append_events(redis, traffic[at : at + BATCH])
         appended = at + BATCH
 
-        async def is_taken(count: int = appended) -> bool:
-            return dying.done() or await is_read(redis, count)
+        async def is_done(count: int = appended) -> bool:
+            return dying.done() or await is_published(redis, count)
 
         # so that the entries need more than one batch
-        await eventually(is_taken)
+        await eventually(is_done)
     await dying
 
-    monkeypatch.setattr(live, "CLAIM_IDLE_SECONDS", 0.001)
     async with publishing(settings), publishing(settings):
         await all_published(redis, EVENTS)
     kept = await timeline(redis)
@@ -121,12 +117,9 @@ async def test_a_killed_live_worker(
     assert sorted(one.id for ones in of_types for one in ones) == [one.id for one in kept]
 
 
-async def is_read(redis: Redis, count: int) -> bool:
-    try:
-        groups = await redis.xinfo_groups(stream_key(0))
-    except ResponseError:
-        return False
-    return any(group["name"] == LIVE_GROUP.encode() and group["entries-read"] == count for group in groups)
+async def is_published(redis: Redis, count: int) -> bool:
+    cursor = await read_cursor(redis, 0)
+    return cursor is not None and cursor.read == count
 
 
 @pytest.mark.parametrize(("point", "hit"), cells(OF_INGEST))

@@ -19,7 +19,9 @@ from stream.keys import STORE_GROUP, stream_key
 from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import Doomed
+from tests.support.entries import append_events
 from tests.support.fleet import EAGER, running
+from tests.support.live import all_published, last_id, once, publishing, timeline
 from tests.support.processes import is_stopped
 from tests.support.traffic import append_with_poison, demo_traffic
 from tests.support.waiting import eventually
@@ -48,6 +50,26 @@ async def test_its_entries_are_stored_by_others_and_it_writes_nothing_twice(
         frozen.kill()
     assert (await read_books(database))[0] == settled
     await assert_nothing_lost(settings, accepted=sent, sent=sent)
+
+
+async def test_a_live_worker_that_wakes_up_publishes_nothing_twice(settings: Settings, redis: Redis) -> None:
+    events = once(demo_traffic(EVENTS))
+    await append_events(redis, events)
+    armed = {"ANALYTICS_FAILPOINT": f"{Failpoint.AFTER_READ}:stop:1"}
+    frozen = await Doomed.start("live", settings, armed)
+    try:
+        await eventually(lambda: is_stopped(frozen.pid))
+        assert await timeline(redis) == []
+        # nothing is remembered of published events, so that only the cursor can prevent a second publication
+        async with publishing(settings.model_copy(update={"live_timeline_events": 1})):
+            await all_published(redis, len(events))
+        published = await last_id(redis)
+
+        os.kill(frozen.pid, signal.SIGCONT)
+        assert await frozen.stop() == 0
+    finally:
+        frozen.kill()
+    assert await last_id(redis) == published
 
 
 async def test_every_connection_gives_up_in_time(settings: Settings) -> None:

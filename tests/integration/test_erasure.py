@@ -19,14 +19,14 @@ from storage.database.pool import Pool
 from storage.privacy.erasure import ErasureJob, read_job, request_erasure
 from storage.retention import removal as retention
 from stream.entries.consumer import Consumer
-from stream.keys import LIVE_GROUP, STORE_GROUP, TIMELINE, history_key
+from stream.keys import STORE_GROUP, TIMELINE, history_key
 from stream.server.connection import Redis
 from tests.support.assembled import settled
 from tests.support.checker import assert_nothing_lost
 from tests.support.doomed import killed_at
 from tests.support.entries import append_entry, append_events, stream_entries
 from tests.support.events import event, learner
-from tests.support.live import all_published, publishing
+from tests.support.live import all_published, live_worker_began, publishing
 from tests.support.traffic import demo_traffic
 from tests.support.working import working
 
@@ -148,9 +148,8 @@ async def test_live_messages_go_too_at_once_and_those_that_were_on_their_way_at_
     who = busiest_learner()
     await stored(settings, redis, demo_traffic(EVENTS))
     await request_erasure(pool, [who], "tests")
-    live = Consumer(redis, 0, LIVE_GROUP, "slow", claim_idle_seconds=120)
-    await live.join()
-    assert await carry_out(redis, pool, [0]) == 0, "the live group has read nothing yet"
+    await live_worker_began(redis)
+    assert await carry_out(redis, pool, [0]) == 0, "live workers have read nothing yet"
     async with publishing(settings):
         await all_published(redis, EVENTS)
     assert TIMELINE in await mentions(database, redis, who)

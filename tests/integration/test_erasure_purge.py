@@ -30,14 +30,14 @@ from storage.privacy.residue import (
     read_residue,
     record_residue,
 )
-from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
+from stream.keys import STORE_GROUP, stream_key
 from stream.server.connection import Redis
 from telemetry import leader_facts
 from tests.support.archive import archive
 from tests.support.checker import assert_nothing_lost
 from tests.support.entries import append_events
 from tests.support.events import event, learner
-from tests.support.live import all_published, publishing
+from tests.support.live import all_published, live_worker_began, publishing
 from tests.support.waiting import eventually
 from tests.support.working import working
 
@@ -163,13 +163,13 @@ async def test_an_entry_of_its_own_node_leaves_nothing_behind_and_a_late_one_is_
     assert REDIS not in await places(pool)
 
 
-async def test_an_event_that_comes_late_is_counted_before_it_can_go_and_goes_once_every_group_has_read_it(
+async def test_an_event_that_comes_late_is_counted_before_it_can_go_and_goes_once_every_reader_has_read_it(
     settings: Settings, redis: Redis, pool: Pool
 ) -> None:
     late_events = LateEvents(redis, pool, WEEK, ())
     await request_erasure(pool, [WHO], "tests")
-    for group in (STORE_GROUP, LIVE_GROUP):
-        await redis.xgroup_create(stream_key(0), group, "0", mkstream=True)
+    await redis.xgroup_create(stream_key(0), STORE_GROUP, "0", mkstream=True)
+    await live_worker_began(redis)
     assert await carry_out(redis, pool, [0]) == 1
     assert await purge_redis(redis, pool, AT_ONCE, WEEK)
     assert await late_events.remove(datetime.now(UTC)) == 0
@@ -179,7 +179,7 @@ async def test_an_event_that_comes_late_is_counted_before_it_can_go_and_goes_onc
     await append_events(redis, [late])
     async with working(settings):
         await assert_nothing_lost(settings, (), {late.event_id})
-    assert await late_events.remove(datetime.now(UTC)) == 0, "the live group has not read it"
+    assert await late_events.remove(datetime.now(UTC)) == 0, "live workers have not read it"
     [kept_out] = [one for one in await read_residue(pool) if one.place == SUPPRESSED]
     findings = await diagnose(settings.database_dsn, 1, datetime.now(UTC) + 3 * 24 * HOUR, timedelta(days=90))
     [told] = [one for one in findings if one.name == "erasure.residue"]

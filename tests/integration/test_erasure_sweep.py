@@ -16,13 +16,14 @@ from schemas.entry import encode, user_hash_of
 from storage.database.pool import Pool
 from storage.privacy.erasure import read_job, request_erasure
 from stream.entries import learner_entries
-from stream.entries.consumer import Consumer
-from stream.entries.learner_entries import BEGINNING, Page
-from stream.keys import LIVE_GROUP
+from stream.entries.entry import BEGINNING
+from stream.entries.learner_entries import Page
+from stream.live.live_skip import skip_to_the_end
 from stream.server.connection import Redis
 from tests.support.checker import assert_nothing_lost
 from tests.support.entries import append_entry, append_events, as_read_before, stream_entries
 from tests.support.events import event, learner
+from tests.support.live import live_worker_began
 from tests.support.working import working
 
 EVENTS, LEARNERS, PAGE_SIZE = 200, 5, 10
@@ -115,26 +116,23 @@ async def test_an_erasure_requested_meanwhile_begins_at_once_and_is_served_by_th
     assert [number for number, after in enumerate(reading.after) if after == BEGINNING] == [0, 12]
 
 
-async def test_entries_that_wait_for_a_group_are_not_searched_for_again(
+async def test_entries_that_wait_for_a_reader_are_not_searched_for_again(
     redis: Redis, pool: Pool, reading: Reading, database: asyncpg.Connection
 ) -> None:
-    live = Consumer(redis, 0, LIVE_GROUP, "slow", claim_idle_seconds=120)
-    await live.join()
+    await live_worker_began(redis)
     await request_erasure(pool, [learner(1)], "tests")
     for _ in range(3):
         assert await carry_out(redis, pool, [0]) == 0
     assert len(reading.after) == WHOLE_STREAM + 2
     assert await database.fetchval("SELECT cardinality(waiting) FROM erasure_sweeps") == EVENTS // LEARNERS
 
-    while entries := await live.read(100, 1):
-        await live.acknowledge([entry.id for entry in entries])
+    await skip_to_the_end(redis, 0)
     assert await carry_out(redis, pool, [0]) == 1
     assert learner(1) not in await left(redis)
 
 
 async def test_an_erasure_ends_when_redis_was_emptied(redis: Redis, pool: Pool) -> None:
-    live = Consumer(redis, 0, LIVE_GROUP, "slow", claim_idle_seconds=120)
-    await live.join()
+    await live_worker_began(redis)
     await request_erasure(pool, [learner(1)], "tests")
     assert await carry_out(redis, pool, [0]) == 0
     await redis.flushdb()

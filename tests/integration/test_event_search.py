@@ -23,6 +23,8 @@ SQL = Path(event_search.__file__).parent / "sql"
 MINUTE = timedelta(minutes=1)
 ALL = EventSearch(NOW - timedelta(days=60), NOW + MINUTE)
 SESSION = UUID(int=7)
+SOME = 500
+"""Rows of a partition from which on only the index that a statement was written for is cheap."""
 
 
 def history(count: int, step: timedelta = 10 * MINUTE) -> list[AcceptedEvent]:
@@ -123,8 +125,13 @@ async def test_a_page_of_a_long_window_reads_a_page_by_the_index(
     assert document["Plan"]["Actual Rows"] == limit
     scans = [node for node in nodes(document["Plan"]) if node.get("Relation Name", "").startswith("analytics_events")]
     assert {node["Node Type"] for node in scans} == {"Index Scan"}
-    assert [node for node in scans if not node["Index Name"].endswith(index)] == []
-    read = sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in scans)
+    # a partition whose week has just begun is so small that the planner may take either index
+    counted = await database.fetch("SELECT tableoid::regclass::text AS name, count(*) FROM analytics_events GROUP BY 1")
+    sizes = {row["name"]: row["count"] for row in counted}
+    large = [node for node in scans if sizes.get(node["Relation Name"], 0) >= SOME]
+    assert len(large) >= 3
+    assert [node for node in large if not node["Index Name"].endswith(index)] == []
+    read = sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in large)
     # one more row per partition to find the newest, and rows with the same time
     assert read <= max(names, 1) * (limit + len(scans) + 3)
 

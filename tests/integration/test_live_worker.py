@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from collections.abc import Sequence
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from processors.live.worker import Erased, LiveWorker
 from processors.maintenance.chores import stream_chores
 from processors.maintenance.lag_measurement import groups_of
 from processors.maintenance.live_chores import skip_if_late
@@ -20,24 +18,35 @@ from runtime.clock import utc_now
 from runtime.settings import Settings
 from schemas.accepted import AcceptedEvent
 from schemas.catalogue import EventType
-from schemas.entry import encode
-from schemas.live import LiveEvent, message_tail, parse_message
+from schemas.live import LiveEvent, parse_message
 from storage.database.pool import open_pool
 from stream.diagnosis import diagnose, partition
 from stream.entries.consumer import Consumer
 from stream.entries.lag import measure
 from stream.entries.trimmer import trim
-from stream.keys import LIVE_EVENTS, LIVE_GROUP, STORE_GROUP, TIMELINE, channel, stream_key
+from stream.keys import LIVE_EVENTS, LIVE_GROUP, STORE_GROUP, TIMELINE, channel, live_keys, stream_key
+from stream.live.feed import Feed
 from stream.live.live_history import prune
 from stream.live.live_skip import skip_to_the_end
-from stream.live.publisher import Publication, Published, Publisher
-from stream.live.timeline import HistoryGone, last_message_id, read_timeline
+from stream.live.publisher import CursorMoved, Publisher
+from stream.live.timeline import HistoryGone
 from stream.registry.tombstones import publish_tombstones
 from stream.server.connection import Redis
 from telemetry import leader_facts, metrics
 from tests.support.entries import append_entry, append_events
 from tests.support.events import event, learner
-from tests.support.live import all_published, history, once, publishing, timeline
+from tests.support.live import (
+    all_published,
+    history,
+    last_id,
+    live_worker_began,
+    messages_after,
+    moves,
+    once,
+    publications,
+    publishing,
+    timeline,
+)
 from tests.support.poison import CANARY, copy_poison, fuzzed, shape_poison
 from tests.support.traffic import demo_traffic
 from tests.support.waiting import eventually
@@ -45,17 +54,6 @@ from tests.support.waiting import eventually
 
 def xp(numbers: Sequence[int], **changes: Any) -> list[AcceptedEvent]:
     return [event("xp_earned", {"xp_amount": number}, number=number, **changes) for number in numbers]
-
-
-async def delivered(redis: Redis, count: int, name: str = "reader") -> list[str]:
-    """Read entries as a member of the group; return their ids."""
-    consumer = Consumer(redis, 0, LIVE_GROUP, name, claim_idle_seconds=120)
-    await consumer.join()
-    return [entry.id for entry in await consumer.read(count, 1)]
-
-
-def publication(entry_id: str, one: AcceptedEvent) -> Publication:
-    return Publication(entry_id, one.event_type, one.event_id.bytes, message_tail(encode(one)))
 
 
 async def test_each_event_is_in_its_channel_its_history_and_the_timeline(settings: Settings, redis: Redis) -> None:
@@ -77,20 +75,7 @@ async def test_each_event_is_in_its_channel_its_history_and_the_timeline(setting
     for event_type in EventType:
         assert await history(redis, event_type) == [one for one in kept if one.event_type == event_type]
     assert len({one.id for one in kept}) == len(traffic)
-    assert (await read_timeline(redis, int(kept[-1].id), 10)).messages == []
-
-
-async def test_what_comes_again_is_not_published_again(settings: Settings, redis: Redis) -> None:
-    events = xp(range(3))
-    await append_events(redis, events)
-    ids = await delivered(redis, 10)
-    publications = [publication(entry_id, one) for entry_id, one in zip(ids, events, strict=True)]
-    publisher = Publisher(redis, 0, 100, 100)
-
-    assert await publisher.publish(publications[:2]) == Published(2, 0, 0)
-    assert await publisher.publish(publications) == Published(1, 0, 2)
-    assert [one.event_id for one in await timeline(redis)] == [one.event_id for one in events]
-    assert len(await history(redis, "xp_earned")) == 3
+    assert await messages_after(redis, int(kept[-1].id), 10) == []
 
 
 async def test_an_event_that_was_sent_twice_is_published_once(settings: Settings, redis: Redis) -> None:
@@ -107,7 +92,7 @@ async def test_an_event_that_was_sent_twice_is_published_once(settings: Settings
     assert [one.event_id for one in await timeline(redis)][-1] == events[0].event_id
 
 
-async def test_workers_of_one_partition_share_the_work(settings: Settings, redis: Redis) -> None:
+async def test_three_workers_of_one_partition_publish_each_event_once(settings: Settings, redis: Redis) -> None:
     traffic = once(demo_traffic(900))
     before = metrics.CONSUMED_EVENTS.labels("live", "published")._value.get()
     async with AsyncExitStack() as stack:
@@ -120,16 +105,45 @@ async def test_workers_of_one_partition_share_the_work(settings: Settings, redis
     assert metrics.CONSUMED_EVENTS.labels("live", "published")._value.get() - before == len(traffic)
 
 
-async def test_every_partition_is_published(settings: Settings, redis: Redis) -> None:
+async def test_every_partition_has_its_own_keys(settings: Settings, redis: Redis) -> None:
     events = [event("xp_earned", {"xp_amount": 1}, number=number, user_hash=learner(number)) for number in range(40)]
     await append_events(redis, events, 3)
     async with publishing(settings.model_copy(update={"stream_partitions": 3})):
-        await eventually(lambda: is_published(redis, 40))
-    assert {one.event_id for one in await timeline(redis)} == {one.event_id for one in events}
+        await eventually(lambda: is_published(redis, 40, 3))
+    found = []
+    for number in range(3):
+        keys = live_keys(number, 3)
+        names = (keys.timeline, keys.state, keys.history("xp_earned"), stream_key(number))
+        assert {name.partition("{")[2].partition("}")[0] for name in names} == {str(number)}
+        messages: Any = await redis.zrange(keys.timeline, 0, -1)
+        assert messages == (await redis.lrange(keys.history("xp_earned"), 0, -1))[::-1]
+        found += [parse_message(message).event_id for message in messages]
+    assert sorted(found) == sorted(one.event_id for one in events)
+    assert not await redis.exists(TIMELINE)
 
 
-async def is_published(redis: Redis, count: int) -> bool:
-    return await redis.zcard(TIMELINE) == count
+async def test_messages_of_all_partitions_are_pruned_also_those_of_when_there_was_one(
+    settings: Settings, redis: Redis
+) -> None:
+    events = [event("xp_earned", {"xp_amount": 1}, number=number, user_hash=learner(number)) for number in range(40)]
+    await append_events(redis, events[:10])
+    async with publishing(settings):
+        await all_published(redis, 10)
+    await append_events(redis, events[10:], 3)
+    async with publishing(settings.model_copy(update={"stream_partitions": 3})):
+        await eventually(lambda: is_published(redis, 30, 3))
+    await eventually(lambda: is_pruned(redis, 3))
+
+
+async def is_pruned(redis: Redis, partitions: int) -> bool:
+    await prune(redis, timedelta(0), partitions)
+    left = [await redis.keys(pattern) for pattern in ("analytics:timeline*", "analytics:history:*", "*:events")]
+    return not any(left)
+
+
+async def is_published(redis: Redis, count: int, partitions: int = 1) -> bool:
+    timelines = [live_keys(number, partitions).timeline for number in range(partitions)]
+    return sum([await redis.zcard(timeline) for timeline in timelines]) == count
 
 
 async def test_history_and_timeline_keep_the_newest_up_to_their_caps(settings: Settings, redis: Redis) -> None:
@@ -138,23 +152,23 @@ async def test_history_and_timeline_keep_the_newest_up_to_their_caps(settings: S
         await append_events(redis, events[:10])
         await all_published(redis, 10)
         soon_gone = int((await timeline(redis))[0].id)
-        assert len((await read_timeline(redis, soon_gone, 100)).messages) == 9
+        assert len(await messages_after(redis, soon_gone, 100)) == 9
         await append_events(redis, events[10:])
         await all_published(redis, 50)
     kept = await timeline(redis)
     assert [one.event_id for one in kept] == [one.event_id for one in events[-20:]]
     assert await history(redis, "xp_earned") == kept[-7:]
     with pytest.raises(HistoryGone):
-        await read_timeline(redis, soon_gone, 100)
-    page = await read_timeline(redis, int(kept[0].id), 100)
-    assert [one.id for one in page.messages] == [int(one.id) for one in kept[1:]]
+        await messages_after(redis, soon_gone, 100)
+    page = await messages_after(redis, int(kept[0].id), 100)
+    assert [one.id for one in page] == [int(one.id) for one in kept[1:]]
 
 
 async def test_what_is_older_than_the_retention_leaves_both(settings: Settings, redis: Redis) -> None:
     await append_events(redis, xp(range(4)))
     async with publishing(settings):
         await all_published(redis, 4)
-    before = await last_message_id(redis)
+    before = await last_id(redis)
 
     assert await prune(redis, timedelta(days=7)) == 0
     await eventually(lambda: prune(redis, timedelta(0)))
@@ -162,22 +176,22 @@ async def test_what_is_older_than_the_retention_leaves_both(settings: Settings, 
     assert await timeline(redis) == []
     assert await history(redis, "xp_earned") == []
     assert await redis.zcard(LIVE_EVENTS) == 0
-    assert (await read_timeline(redis, before, 10)).messages == []
+    assert await messages_after(redis, before, 10) == []
     with pytest.raises(HistoryGone):
-        await read_timeline(redis, before - 1, 10)
+        await messages_after(redis, before - 1, 10)
 
 
 async def test_ids_grow_and_an_emptied_redis_is_noticed(settings: Settings, redis: Redis) -> None:
     await append_events(redis, xp(range(3)))
     async with publishing(settings):
         await all_published(redis, 3)
-        before = await last_message_id(redis)
+        before = await last_id(redis)
         await redis.flushdb()
         await append_events(redis, xp(range(3, 6)))
         await eventually(lambda: is_published(redis, 3))
     assert all(int(one.id) > before for one in await timeline(redis))
     with pytest.raises(HistoryGone):
-        await read_timeline(redis, before, 10)
+        await messages_after(redis, before, 10)
 
 
 async def test_an_entry_that_is_no_event_is_left_to_the_store_workers(settings: Settings, redis: Redis) -> None:
@@ -211,10 +225,10 @@ async def test_who_is_erased_is_not_published(settings: Settings, redis: Redis) 
     assert [one.user_hash for one in await timeline(redis)] == [learner(0).hex()]
 
 
-async def test_a_group_that_is_too_late_goes_on_at_the_end(settings: Settings, redis: Redis) -> None:
+async def test_workers_that_are_too_late_go_on_at_the_end(settings: Settings, redis: Redis) -> None:
     await append_events(redis, xp(range(10)))
-    in_hand = await delivered(redis, 4)
-    position = await last_message_id(redis)
+    [in_hand] = await moves(Feed(redis, 0, "late"), 4)
+    position = await last_id(redis)
 
     assert await skip_if_late(redis, 0, 3600) == 0
     assert await skip_if_late(redis, 0, 0) == 10
@@ -222,16 +236,16 @@ async def test_a_group_that_is_too_late_goes_on_at_the_end(settings: Settings, r
     lag = await measure(redis, 0, LIVE_GROUP)
     assert (lag.undelivered, lag.pending) == (0, 0)
     await append_events(redis, xp([11]))
-    assert (await measure(redis, 0, LIVE_GROUP)).undelivered == 1, "Redis still knows the number of waiting entries"
+    assert (await measure(redis, 0, LIVE_GROUP)).undelivered == 1
     with pytest.raises(HistoryGone):
-        await read_timeline(redis, position, 10)
-    late = [publication(entry_id, xp([1])[0]) for entry_id in in_hand]
-    assert await Publisher(redis, 0, 100, 100).publish(late) == Published(0, 0, 4)
-    now = await last_message_id(redis)
+        await messages_after(redis, position, 10)
+    with pytest.raises(CursorMoved):
+        await Publisher(redis, 0, "late", 100, 100).publish(in_hand, publications(xp(range(4))))
+    now = await last_id(redis)
     await append_events(redis, xp([10]))
     async with publishing(settings):
         await all_published(redis, 12)
-    assert len((await read_timeline(redis, now, 10)).messages) == 2
+    assert len(await messages_after(redis, now, 10)) == 2
 
 
 async def test_without_live_workers_nothing_is_late_and_nothing_is_kept_for_them(redis: Redis) -> None:
@@ -244,16 +258,18 @@ async def test_without_live_workers_nothing_is_late_and_nothing_is_kept_for_them
     assert (await trim(redis, 0, timedelta(0), 1)).removed == 10
 
 
-async def test_a_group_that_stands_still_keeps_its_entries_until_it_is_skipped(redis: Redis) -> None:
+async def test_a_cursor_that_stands_still_keeps_its_entries_until_it_is_skipped(redis: Redis) -> None:
     await append_events(redis, xp(range(10)))
     store = Consumer(redis, 0, STORE_GROUP, "reader", claim_idle_seconds=120)
     await store.join()
     await store.acknowledge([entry.id for entry in await store.read(10, 1)])
-    await delivered(redis, 2)
+    [move] = await moves(Feed(redis, 0, "stalled"), 2)
+    await Publisher(redis, 0, "stalled", 100, 100).publish(move, publications(xp(range(2))))
 
+    assert (await trim(redis, 0, timedelta(0), 1)).removed == 2
     assert (await trim(redis, 0, timedelta(0), 1)).removed == 0
-    assert await skip_to_the_end(redis, 0) == 10
-    assert (await trim(redis, 0, timedelta(0), 1)).removed == 10
+    assert await skip_to_the_end(redis, 0) == 8
+    assert (await trim(redis, 0, timedelta(0), 1)).removed == 8
 
 
 async def test_a_worker_goes_on_when_redis_is_back(settings: Settings, redis: Redis) -> None:
@@ -266,27 +282,31 @@ async def test_a_worker_goes_on_when_redis_is_back(settings: Settings, redis: Re
     assert len(await timeline(redis)) == 10
 
 
-async def test_published_entries_do_not_stay_pending(redis: Redis) -> None:
-    await append_events(redis, xp(range(10)))
-    stop = asyncio.Event()
-    consumer = Consumer(redis, 0, LIVE_GROUP, "me", claim_idle_seconds=120)
-    working = asyncio.create_task(LiveWorker(consumer, Publisher(redis, 0, 100, 100), Erased()).run(stop))
-    await all_published(redis, 10)
-    stop.set()
-    await working
-    assert consumer._in_hand == set()
-
-
-async def test_maintenance_looks_after_the_live_group_too(settings: Settings, redis: Redis, database_url: str) -> None:
+async def test_maintenance_measures_live_workers_too(settings: Settings, redis: Redis, database_url: str) -> None:
     await append_events(redis, xp(range(3)))
-    await delivered(redis, 2, "gone")
+    feed = Feed(redis, 0, "leader")
+    [move] = await moves(feed, 2)
     pool = await open_pool(database_url, size=1, application_name="tests")
     duties = {chore.name: chore.run for chore in stream_chores(settings, redis, pool)}
     labels = (stream_key(0), LIVE_GROUP)
 
-    await duties["measure_lag"]()
-    assert leader_facts.LAG_ENTRIES.facts[labels].value == 1
-    assert leader_facts.PENDING_ENTRIES.facts[labels].value == 2
+    async def measured() -> tuple[float, float, float, float]:
+        await duties["measure_lag"]()
+        gauges = (
+            leader_facts.LAG_ENTRIES,
+            leader_facts.PENDING_ENTRIES,
+            leader_facts.GROUP_CONSUMERS,
+            leader_facts.LAG_KNOWN,
+        )
+        entries, pending, consumers, known = (gauge.facts[labels].value for gauge in gauges)
+        return entries, pending, consumers, known
+
+    assert await measured() == (3, 0, 1, 1)
+    assert leader_facts.LAG_SECONDS.facts[labels].value > 0
+    await Publisher(redis, 0, "leader", 100, 100).publish(move, publications(xp(range(2))))
+    assert await measured() == (1, 0, 1, 1)
+    await feed.resign()
+    assert await measured() == (1, 0, 0, 1)
     assert await groups_of(redis, [0]) == [(0, STORE_GROUP), (0, LIVE_GROUP)]
     await pool.close()
 
@@ -301,7 +321,7 @@ async def test_doctor_reports_the_lag_of_live_events(
     monkeypatch.setattr(partition, "_LATE_SECONDS", 0.0)
     await append_events(redis, xp(range(3)))
     assert await found() == ("ok", "no live worker has run")
-    await delivered(redis, 1)
+    await live_worker_began(redis)
     assert (await found())[0] == "warn"
     monkeypatch.setattr(partition, "_LATE_SECONDS", 60.0)
     assert (await found())[0] == "ok"

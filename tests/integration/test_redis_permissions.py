@@ -34,12 +34,13 @@ KEY: Final = stream_key(0)
 # command: the users that may run it
 COMMANDS: Final[Mapping[tuple[str, ...], Set[str]]] = {
     **PROBES,
-    ("XREADGROUP", "GROUP", "live", "me", "STREAMS", KEY, ">"): {"worker", "live"},
+    ("XREADGROUP", "GROUP", "live", "me", "STREAMS", KEY, ">"): {"worker"},
     ("HSET", KEY, "a", "b"): {"live", "maintenance"},
     ("SET", KEY, "x"): {"maintenance"},
     ("XADD", "other", "*", "a", "b"): set(),
     ("XRANGE", "other", "-", "+"): set(),
-    ("XREAD", "STREAMS", KEY, "0"): set(),
+    ("XREAD", "STREAMS", "other", "0"): set(),
+    ("XGROUP", "SETID", KEY, "store", "$"): set(),
     ("XGROUP", "DESTROY", KEY, "store"): set(),
     ("XSETID", KEY, "1-1"): set(),
     ("DEL", KEY): set(),

@@ -92,6 +92,7 @@ def told_in_any_words(draw: st.DrawFn) -> AcceptedEvent:
     )
 
 
+@pytest.mark.timeout(240)
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=st.lists(told_in_any_words(), min_size=1, max_size=10, unique_by=lambda one: one.event_id))
 async def test_every_column_of_every_event_is_as_it_was(pool: asyncpg.Pool, events: list[AcceptedEvent]) -> None:

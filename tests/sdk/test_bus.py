@@ -187,7 +187,7 @@ async def test_what_history_does_not_have_any_more_is_told(heard: Heard) -> None
         bus.on_gap(heard.gap)
         async with listening(bus):
             await eventually(lambda: heard.ids == [41])
-    assert heard.gaps == [Gap(40, "history_gone")]
+    assert heard.gaps == [Gap("40", "history_gone")]
 
 
 async def test_a_handler_that_fails_is_told_and_harms_nobody(heard: Heard, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
@@ -20,6 +22,7 @@ from tests.support.events import event
 from tests.support.proxy import Fault, Proxy
 from tests.support.scripted_live import message
 from tests.support.timeline import publish as publish_as_workers_do
+from tests.support.timeline import publish_in, xp_of_many
 from tests.support.waiting import eventually
 
 KINDS = ("xp_earned", "level_up", "xp_earned", "xp_earned")
@@ -81,6 +84,8 @@ class Listener:
 def test_the_names_are_those_of_the_pipeline() -> None:
     assert keys.channel("") == redis_names.CHANNEL_PREFIX
     assert (redis_names.TIMELINE, redis_names.LIVE_STATE) == (keys.TIMELINE, keys.LIVE_STATE)
+    for partition, partitions in ((0, 1), (0, 3), (2, 3)):
+        assert redis_names.live_names(partition, partitions) == keys.live_keys(partition, partitions)[:2]
 
 
 async def test_it_hears_what_is_published_of_its_types(redis: Redis, redis_url: str) -> None:
@@ -144,7 +149,7 @@ async def test_what_the_timeline_has_lost_is_told(redis: Redis, redis_url: str) 
         await eventually(lambda: listener.gaps)
         await publish(redis, 4)
         await eventually(lambda: listener.ids)
-    assert listener.gaps == [Gap(3, "history_gone")]
+    assert listener.gaps == [Gap("3", "history_gone")]
     assert listener.ids == [4]
 
 
@@ -174,3 +179,38 @@ async def test_a_login_that_is_not_good_ends_it_with_a_clear_error(redis: Redis,
             assert raised.value.status == status
     finally:
         await redis.acl_deluser("deaf")
+
+
+def has_heard(heard: list[UUID], count: int) -> bool:
+    return len(heard) >= count
+
+
+async def test_events_of_several_partitions_come_once_also_after_an_interruption(redis: Redis, redis_url: str) -> None:
+    numbers = iter(range(1, 1_000))
+    await publish_in(3, redis, xp_of_many(numbers, 9))
+    sent: list[UUID] = []
+    heard: list[UUID] = []
+    last_id = None
+    for _ in range(4):
+        listener = Listener(redis_url, last_id)
+        listener.hear = lambda event: heard.append(event.event_id)  # type: ignore[method-assign]
+        async with listener.listening():
+            for only in ([2], [1, 0], [0, 1, 2]):
+                events = xp_of_many(numbers, 7)
+                sent.extend(one.event_id for one in events)
+                await publish_in(3, redis, events, only)
+            await eventually(partial(has_heard, heard, len(sent)))
+        last_id = listener.bus.last_id
+        # while nobody listens
+        events = xp_of_many(numbers, 7)
+        sent.extend(one.event_id for one in events)
+        await publish_in(3, redis, events)
+        assert listener.gaps == []
+    assert sorted(heard) == sorted(sent[:-7])
+
+
+async def test_a_cursor_of_another_number_of_partitions_is_a_gap(redis: Redis, redis_url: str) -> None:
+    await publish_in(3, redis, xp_of_many(iter(range(1, 100)), 9))
+    listener = Listener(redis_url, last_id="10")
+    async with listener.listening():
+        await eventually(lambda: [one.reason for one in listener.gaps] == ["history_gone"])

@@ -71,7 +71,7 @@ def test_acknowledging_before_the_commit_is_noticed(world: World, monkeypatch: p
 
 @pytest.mark.timeout(300)
 def test_trimming_by_age_alone_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def nothing_is_needed(_redis: Redis, _key: str, _ignored: Collection[str]) -> EntryId:
+    async def nothing_is_needed(_redis: Redis, _partition: int, _ignored: Collection[str]) -> EntryId:
         return EntryId(2**60, 0)
 
     monkeypatch.setattr(trimmer, "lowest_needed", nothing_is_needed)

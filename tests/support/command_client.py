@@ -31,9 +31,9 @@ def main(server: str, arguments: list[str]) -> None:
     def forward(number: int, _frame: object) -> None:
         connection.send(bytes([number]))
 
+    # also those that were ignored: the command may have a handler
     for number in FORWARDED:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, forward)
+        signal.signal(number, forward)
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)] if files else []
     connection.sendmsg([len(request).to_bytes(4, "big")], rights)
     connection.sendall(request)

@@ -139,7 +139,7 @@ async def following(
     stop = asyncio.Event()
     redis = connection.connect(settings)
     async with open_services(settings) as opened:
-        hub, limits = Hub(redis, pace, capacity, clock), SubscriberLimits(places)
+        hub, limits = Hub(redis, pace, capacity, clock, settings.stream_partitions), SubscriberLimits(places)
         services = dataclasses.replace(opened, live=hub, subscriber_limits=limits)
         loops = [services.live.run(stop), *(follow(stop) for follow in services.followers)]
         keeping = asyncio.create_task(run_together(stop, *loops))

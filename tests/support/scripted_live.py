@@ -42,9 +42,12 @@ class Visit:
         self.asked = {name: values[0] for name, values in parse_qs(address.query).items()}
         self.authorization = connection.request.headers.get("authorization")
         self._connection = connection
+        self._after = int(self.asked.get("last_id", 0))
 
     async def say(self, kind: str, **facts: Any) -> None:
         """Send a frame."""
+        if kind == "resync_required":
+            self._after = int(facts["cursor"])
         await self._connection.send(json.dumps({"type": kind, **facts}))
 
     async def welcome(self, cursor: int = 0, heartbeat_seconds: float = 15) -> None:
@@ -52,8 +55,8 @@ class Visit:
         await self.say("welcome", cursor=str(cursor), heartbeat_seconds=heartbeat_seconds)
 
     async def publish(self, *numbers: int, event_type: str = "xp_earned") -> None:
-        """Send events with these ids."""
-        messages = [message(number, event_type) for number in numbers]
+        """Send events with these ids, except those up to the cursor of the client."""
+        messages = [message(number, event_type) for number in numbers if number > self._after]
         await self.say("events", events=messages, cursor=str(numbers[-1]))
 
     async def close(self, code: int) -> None:

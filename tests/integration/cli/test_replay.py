@@ -24,8 +24,7 @@ from storage.batches.rollups import ROLLUPS
 from storage.database.pool import Pool
 from storage.losses import record_loss
 from storage.privacy.erasure import request_erasure
-from stream.entries.entry import EntryId
-from stream.entries.group_needs import time_of
+from stream.entries.entry import EntryId, time_of
 from stream.entries.history import trimmed_through
 from stream.entries.learner_entries import remove_settled
 from stream.keys import STORE_GROUP, stream_key

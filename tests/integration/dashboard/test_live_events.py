@@ -170,7 +170,7 @@ async def test_a_subscriber_that_cannot_resume_must_resync_at_once(
 async def test_history_that_is_not_in_memory_is_read_again(settings: Settings, redis: Redis) -> None:
     known = [one for _ in range(3) for one in await publish(redis, [about(settings, "anna", n) for n in range(700)])]
     async with following(settings, capacity=100) as service, service.socket(last_id=known[0]) as socket:
-        assert not service.hub.covers(int(known[0]))
+        assert not service.hub.covers((int(known[0]),))
         assert await received(socket, len(known) - 1) == known[1:]
         assert await publish(redis, [about(settings, "anna", 9)]) == await received(socket, 1)
 
@@ -180,7 +180,7 @@ async def test_a_subscriber_that_reconnects_soon_after_a_restart_is_served_from_
 ) -> None:
     known = await publish(redis, [about(settings, "anna", number) for number in range(20)])
     async with service.socket(last_id=known[4]) as socket, service.socket() as newcomer:
-        assert service.hub.covers(int(known[0]))
+        assert service.hub.covers((int(known[0]),))
         assert await received(socket, 15) == known[5:]
         new = await publish(redis, [about(settings, "anna", 9)])
         assert await received(socket, 1) == await received(newcomer, 1) == new
@@ -190,7 +190,7 @@ async def test_an_id_from_another_process_is_not_treated_as_ahead(settings: Sett
     slow = Pace(poll=3600, turn=0.02)
     [before] = await publish(redis, [about(settings, "anna", 1)])
     async with following(settings, slow) as service, service.socket() as first:
-        await eventually(lambda: service.hub.end == int(before))
+        await eventually(lambda: service.hub.end == (int(before),))
         # this process has not read it yet
         [ahead] = await publish(redis, [about(settings, "anna", 2)])
         async with service.socket(last_id=ahead) as second:

@@ -227,9 +227,9 @@ async def test_no_message_stays_in_memory_for_long(settings: Settings, redis: Re
     async with following(settings, clock=lambda: now) as service, service.socket() as socket:
         published = await publish(redis, [about(settings, "anna", 1), about(settings, "anna", 2)])
         assert await received(socket, 2) == published
-        assert not service.hub.has_left(int(published[0]))
+        assert not service.hub.has_left((int(published[0]),))
         now += MEMORY + timedelta(minutes=1)
-        await eventually(lambda: service.hub.has_left(int(published[0])))
+        await eventually(lambda: service.hub.has_left((int(published[0]),)))
         # the message is still in Redis
         async with service.socket(last_id=published[0]) as another:
             assert await received(another, 1) == published[1:]

@@ -13,7 +13,7 @@ from processors.store.poison_isolation import PoisonIsolatingWriter
 from processors.store.worker import PartitionWorker
 from storage.batches.batch import BatchCounts, DeadLetter, ReceivedEvent
 from stream.entries.entry import Entry
-from stream.live.publisher import Publication, Published
+from stream.live.publisher import Move, Publication, Published
 from tests.support.events import event
 from tests.support.poison import fields_of
 
@@ -67,10 +67,10 @@ class Listeners:
         self._stop = stop
         self.published = 0
 
-    async def publish(self, publications: Sequence[Publication]) -> Published:
+    async def publish(self, _move: Move, publications: Sequence[Publication]) -> Published:
         self.published += len(publications)
         self._stop.set()
-        return Published(len(publications), 0, 0)
+        return Published(len(publications), 0)
 
 
 class LiveTrickle:
@@ -79,13 +79,14 @@ class LiveTrickle:
     def __init__(self) -> None:
         self.number = 0
 
-    async def join(self) -> None: ...
+    async def lead(self) -> str | None:
+        return "0-0"
 
-    async def read(self, _count: int, _block_ms: int) -> list[Entry]:
+    async def resign(self) -> None: ...
+
+    async def read(self, _after: str, _count: int, _block_ms: int) -> list[Entry]:
         self.number += 1
         return [Entry(f"{self.number}-0", fields_of(event("session_start", number=self.number)))]
-
-    def settled(self, _ids: Sequence[str]) -> None: ...
 
 
 async def test_a_live_worker_that_took_all_there_was_lets_some_come() -> None:

@@ -14,6 +14,7 @@ from schemas.catalogue import EventType
 from schemas.entry import MalformedEntry, encode
 from schemas.live import UnknownEvent, XpEarnedEvent, head_of, message_tail, parse_message
 from stream.entries.entry import Entry
+from stream.live.publisher import Move
 from tests.support.entries import as_read, as_read_before
 from tests.support.events import accepted_events, event, learner
 
@@ -91,21 +92,17 @@ def entry(number: int, one: AcceptedEvent) -> Entry:
     return Entry(f"{number}-0", as_read(encode(one)))
 
 
-def test_who_is_erased_and_what_is_no_event_is_acknowledged_only() -> None:
+def test_who_is_erased_and_what_is_no_event_is_passed_over() -> None:
     entries = [
         entry(1, event("xp_earned", {"xp_amount": 1})),
         entry(2, event("xp_earned", {"xp_amount": 2}, user_hash=learner(9))),
         Entry("3-0", {b"event_type": b"xp_earned"}),
         entry(4, event("api_error", {"endpoint": "/a", "error_type": "crash"}, user_hash=None)),
     ]
-    publications, results, oldest = prepare(entries, {learner(9)})
+    move, publications, results, oldest = prepare("0-7", entries, {learner(9)})
 
-    assert [(one.entry_id, one.event_type) for one in publications] == [
-        ("1-0", EventType.XP_EARNED),
-        ("2-0", None),
-        ("3-0", None),
-        ("4-0", EventType.API_ERROR),
-    ]
+    assert move == Move("0-7", "4-0", 4)
+    assert [one.event_type for one in publications] == [EventType.XP_EARNED, EventType.API_ERROR]
     assert results == {"suppressed": 1, "unreadable": 1}
     assert oldest == event("xp_earned").received_at
 
@@ -113,7 +110,7 @@ def test_who_is_erased_and_what_is_no_event_is_acknowledged_only() -> None:
 @given(accepted_events())
 def test_entries_of_the_release_before_become_the_same_messages(one: AcceptedEvent) -> None:
     before = Entry("1-0", as_read_before(encode(one)))
-    assert prepare([before], set()) == prepare([entry(1, one)], set())
+    assert prepare("0-0", [before], set()) == prepare("0-0", [entry(1, one)], set())
 
 
 @pytest.mark.parametrize(

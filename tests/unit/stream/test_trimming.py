@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from runtime.errors import StreamUnavailable
 from stream.entries.entry import EntryId
 from stream.entries.trimmer import TrimResult, lowest_needed, memory_of, trim
-from stream.keys import STORE_GROUP, stream_key
+from stream.keys import LIVE_GROUP, STORE_GROUP, live_cursor_key, stream_key
 
 KEY = stream_key(3)
 BYTES_OF_AN_ENTRY = 100
@@ -39,15 +39,32 @@ class Server:
     entries: list[int]
     groups: list[Group]
     entries_of_a_node: int = 100
+    cursor: int | None = None
+    """Milliseconds of the last entry that live workers published."""
     largest_page: int = 0
     keys: set[str] = field(default_factory=set)
+
+    async def hmget(self, key: str, _names: Sequence[str]) -> list[bytes | None]:
+        assert key == live_cursor_key(3)
+        return [None if self.cursor is None else f"{self.cursor}-0".encode(), None, None, None]
+
+    async def xrange(self, key: str, _after: str, *, count: int) -> list[object]:
+        """Return nothing: a trim takes no notice of the number of entries that wait."""
+        self.keys.add(key)
+        return []
 
     async def xinfo_groups(self, key: str) -> list[dict[str, Any]]:
         self.keys.add(key)
         if not self.entries and not self.groups:
             raise ResponseError("no such key")
         return [
-            {"name": one.name.encode(), "last-delivered-id": f"{one.last_delivered}-0".encode()} for one in self.groups
+            {
+                "name": one.name.encode(),
+                "last-delivered-id": f"{one.last_delivered}-0".encode(),
+                "lag": None,
+                "consumers": 0,
+            }
+            for one in self.groups
         ]
 
     async def xpending(self, key: str, name: bytes) -> dict[str, Any]:
@@ -128,7 +145,20 @@ async def test_without_the_group_that_stores_nothing_is_removed(groups: list[Gro
     one = server(*groups)
     assert await trimmed(one, 0, 0) == TrimResult(0, 0)
     assert len(one.entries) == 1_000
-    assert await lowest_needed(cast("Redis", one), KEY) is None
+    assert await lowest_needed(cast("Redis", one), 3) is None
+
+
+@pytest.mark.parametrize(("cursor", "removed"), [(0, 0), (NOW_MS - 700, 300), (NOW_MS, 999)])
+async def test_what_live_workers_have_not_published_stays_and_their_group_of_the_release_before_counts_no_more(
+    cursor: int, removed: int
+) -> None:
+    one = server(ALL_SETTLED, Group(LIVE_GROUP, NOW_MS - 900, [NOW_MS - 950]))
+    one.cursor = cursor
+    assert (await trimmed(one, 0)).removed == removed
+
+
+async def test_the_group_of_the_release_before_counts_until_there_is_a_cursor() -> None:
+    assert (await trimmed(server(ALL_SETTLED, Group(LIVE_GROUP, NOW_MS - 900)), 0)).removed == 100
 
 
 async def test_a_stream_that_does_not_exist_has_nothing_to_remove() -> None:
@@ -137,8 +167,8 @@ async def test_a_stream_that_does_not_exist_has_nothing_to_remove() -> None:
 
 
 async def test_the_lowest_id_that_is_needed_follows_the_last_one_that_was_delivered() -> None:
-    assert await lowest_needed(cast("Redis", server(ALL_SETTLED)), KEY) == EntryId(NOW_MS, 1)
-    assert await lowest_needed(cast("Redis", server(Group(STORE_GROUP, NOW_MS, [5]))), KEY) == EntryId(5, 0)
+    assert await lowest_needed(cast("Redis", server(ALL_SETTLED)), 3) == EntryId(NOW_MS, 1)
+    assert await lowest_needed(cast("Redis", server(Group(STORE_GROUP, NOW_MS, [5]))), 3) == EntryId(5, 0)
 
 
 @pytest.mark.parametrize(
