@@ -34,6 +34,9 @@ from tests.support.events import event
 T = TypeVar("T")
 WORKERS = 3
 KEY = stream_key(0)
+END = "end"
+"""Channel of a message after all others."""
+END_MESSAGE = {"type": "message", "pattern": None, "channel": END.encode(), "data": b""}
 # so few that an event which is published twice is hardly ever recognised by its id
 REMEMBERED = 1
 
@@ -84,7 +87,7 @@ class World:
         self._names = count()
         self.redis = connect(settings)
         self._channels = self.redis.pubsub()
-        self.run(self._channels.subscribe(*map(channel, EventType)))
+        self.run(self._channels.subscribe(END, *map(channel, EventType)))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(work)
@@ -112,8 +115,9 @@ class World:
         await trimmer.trim(self.redis, 0, timedelta(0), 1)
 
     async def heard(self) -> list[UUID]:
+        await self.redis.publish(END, "")
         found = []
-        while message := await self._channels.get_message(timeout=0.05):
+        while (message := await self._channels.get_message(timeout=None)) and message != END_MESSAGE:
             if message["type"] == "message":
                 found.append(parse_message(message["data"]).event_id)
         return found
@@ -133,6 +137,8 @@ class LiveMachine(RuleBasedStateMachine):
         self.workers = [self.world.worker() for _ in range(WORKERS)]
         # as soon as live workers have run, a trim waits for them
         self.world.run(self.workers[0].lead())
+        self.send(4)
+        self.world.run(self.workers[0].read(4))
 
     @rule(number=st.integers(1, 5))
     def send(self, number: int) -> None:

@@ -31,6 +31,8 @@ from importlib import import_module
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any, Literal
 
+from tests.support.command_client import FORWARDED
+
 STREAMS = ("stdin", "stdout", "stderr")
 LATE_IMPORTS = ("anyio._backends._asyncio", "certifi", "h11", "httpcore", "typer._adapters")
 """Modules that libraries import at their first use, in most commands."""
@@ -162,8 +164,11 @@ def _become(request: Request) -> None:
     with suppress(locale.Error):
         locale.setlocale(locale.LC_CTYPE, "")
     time.tzset()
-    for number in request.ignored:
-        signal.signal(number, signal.SIG_IGN)
+    for number in FORWARDED:
+        # this process may ignore others than the client
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    for ignored in request.ignored:
+        signal.signal(ignored, signal.SIG_IGN)
     files = iter(request.files)
     for fd, name in enumerate(STREAMS):
         stream = request.streams[fd]
