@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 
 from stream.entries.cursor import read_cursor
 from stream.keys import LIVE_GROUP, STORE_GROUP, stream_key
-from stream.server.failures import translated_errors
+from stream.server.failures import is_missing_key, translated_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ async def read_stream_books(redis: Redis, partition: int, group: str = STORE_GRO
             pipeline.xinfo_groups(key)
             stream, groups = await pipeline.execute(raise_on_error=False)
         if isinstance(stream, ResponseError):
-            if await redis.exists(key):
+            # a look whether the key exists would come later than this answer: the first event may come in between
+            if not is_missing_key(stream):
                 raise stream
             return StreamBooks(appended=0, settled=0)
     return StreamBooks(stream["entries-added"], cursor.read if cursor else _settled(groups, group))

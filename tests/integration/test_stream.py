@@ -10,10 +10,12 @@ from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from runtime.errors import StreamUnavailable
 from runtime.settings import Settings
 from schemas.entry import decode, encode, pack
+from stream.entries.books import StreamBooks, read_stream_books
 from stream.entries.consumer import Consumer
 from stream.entries.entry import Entry
 from stream.entries.groups import ensure_group, remove_idle_consumers
@@ -336,3 +338,19 @@ async def _idle(redis: Redis) -> AsyncIterator[list[dict[str, Any]]]:
 async def _clients(redis: Redis) -> AsyncIterator[dict[str, Any]]:
     while True:
         yield await redis.info("clients")
+
+
+async def test_a_first_event_while_the_books_are_read_is_no_error(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute = Pipeline.execute
+
+    async def execute_before_the_event(pipeline: Any, *arguments: Any, **options: Any) -> Any:
+        monkeypatch.undo()
+        answers = await execute(pipeline, *arguments, **options)
+        await append(redis, 1)
+        return answers
+
+    monkeypatch.setattr(Pipeline, "execute", execute_before_the_event)
+    assert await read_stream_books(redis, 0) == StreamBooks(appended=0, settled=0)
+    assert await read_stream_books(redis, 0) == StreamBooks(appended=1, settled=0)
