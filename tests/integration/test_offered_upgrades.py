@@ -240,3 +240,24 @@ async def test_the_client_of_the_jdk_is_answered(ingest: Place, redis: Redis, tm
     told, _ = await client.communicate()
     assert told.split() == [b"202"] * 3
     assert len(await stream_entries(redis)) == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "header", "status"),
+    [
+        (b"?last_id=~" + b"A" * 9_000, b"", b"414"),
+        (b"", b"x-long: " + b"a" * 9_000 + b"\r\n", b"431"),
+        (b"", b"x-many: a\r\n" * 200, b"431"),
+    ],
+    ids=["a long line", "a long header", "many headers"],
+)
+async def test_a_handshake_that_cannot_be_read_is_refused_and_its_connection_closed(
+    dashboard: Place, query: bytes, header: bytes, status: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection(*dashboard)
+    head = b"GET %s%s HTTP/1.1\r\nhost: x\r\n%s%s\r\n"
+    writer.write(head % (SOCKET_PATH.encode(), query, header, OFFERS["a WebSocket"]))
+    answer = await reader.read()
+    assert answer.split(b" ", 2)[1] == status
+    writer.close()
+    await writer.wait_closed()

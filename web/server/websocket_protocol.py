@@ -76,6 +76,10 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         """Parse frames in slices, until the connection is closing."""
         if not self.handshake_initiated:
             super().data_received(data)
+            if self.conn.handshake_exc is not None and not self.handshake_initiated:
+                # the answer to a request that cannot be read: uvicorn sends answers to other requests only
+                self.transport.write(b"".join(self.conn.data_to_send()))
+                self.transport.close()
             return
         for start in range(0, len(data), _SLICE_BYTES):
             if self.transport.is_closing():
