@@ -36,6 +36,8 @@ def parse_cursor(cursor: str, partitions: int) -> Position | None:
         return None
     newest, *distances = numbers
     position = tuple(newest - distance + 1 if distance else 0 for distance in distances)
+    if min(position) < 0:
+        return None
     return position if cursor_of(position) == cursor else None
 
 

@@ -15,7 +15,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Sequence, Set
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
@@ -26,6 +26,7 @@ from runtime.clock import utc_now
 from runtime.errors import StreamUnavailable
 from runtime.failpoints import Failpoint, reach
 from runtime.lifecycle import run_together, stop_on_signals, wait
+from runtime.polling import poll
 from runtime.settings import Settings
 from schemas.entry import MalformedEntry, read
 from schemas.live import message_tail
@@ -48,6 +49,8 @@ from web.status import status_application
 
 BATCH: Final = 500
 """Maximum number of entries of one script call: bounds how long the call blocks Redis."""
+
+RECORD_PARTITIONS_EVERY: Final = timedelta(seconds=5)
 
 _BLOCK_MS: Final = 1_000
 
@@ -181,6 +184,15 @@ async def known_tombstones(redis: Redis) -> Set[bytes]:
     return await read_tombstones(redis) or frozenset()
 
 
+async def keep_partitions_recorded(redis: Redis, partitions: int, stop: asyncio.Event) -> None:
+    """Record the number of partitions until `stop` is set: Redis may lose it while this process runs."""
+    # raised only once `stop` is set
+    with contextlib.suppress(StreamUnavailable):
+        await poll(
+            lambda: until_available(partial(record_partitions, redis, partitions), stop), RECORD_PARTITIONS_EVERY, stop
+        )
+
+
 async def serve(settings: Settings) -> None:
     """Run a live worker until SIGTERM or SIGINT."""
     with stop_on_signals() as stop:
@@ -196,10 +208,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     try:
         with contextlib.suppress(StreamUnavailable):
             erased.renew(await until_available(partial(known_tombstones, redis), stop))
-            await until_available(partial(record_partitions, redis, settings.stream_partitions), stop)
         readiness = Readiness([Check("redis", lambda: primary(redis))])
-        loops = [TombstoneSync(redis, erased.renew).run(stop), measure_process(readiness, stop)]
         partitions = settings.stream_partitions
+        loops = [
+            TombstoneSync(redis, erased.renew).run(stop),
+            measure_process(readiness, stop),
+            keep_partitions_recorded(redis, partitions, stop),
+        ]
         most_history = max(1, settings.live_history_events // partitions)
         most_timeline = max(1, settings.live_timeline_events // partitions)
         for partition in range(partitions):

@@ -173,11 +173,16 @@ async def _last_ids(redis: Redis, partitions: int) -> Position:
 
 
 def _published(text: bytes, position: Position) -> tuple[list[LiveEvent], Position]:
-    """Return the event of a message, unless it is known or unreadable, and the position after it."""
+    """Return the event of a message, unless it is known or unreadable, and the position after it.
+
+    Raises Disconnected for a message of a partition that is not known: the next connection learns their number.
+    """
     with NO_FORK:
         document = from_json(text)
     partition, number = document.get("partition", 0), int(document["id"])
-    if not 0 <= partition < len(position) or number <= position[partition]:
+    if partition >= len(position):
+        raise Disconnected("the number of partitions has changed")
+    if number <= position[partition]:
         return [], position
     position = (*position[:partition], number, *position[partition + 1 :])
     return readable([document | {"id": cursor_of(position)}]), position

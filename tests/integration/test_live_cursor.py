@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from processors.live import worker
 from processors.live.worker import Erased, LiveWorker
 from processors.maintenance.live_chores import skip_if_late
 from runtime.errors import StreamUnavailable
@@ -17,7 +19,7 @@ from stream.entries.cursor import read_cursor
 from stream.entries.entry import Entry, EntryId
 from stream.entries.lag import measure
 from stream.entries.readers import list_readers
-from stream.keys import LIVE_GROUP, live_cursor_key, stream_key
+from stream.keys import LIVE_GROUP, LIVE_STATE, live_cursor_key, stream_key
 from stream.live.feed import Feed
 from stream.live.publisher import CursorMoved, Move, Publication, Published, Publisher
 from stream.server.connection import Redis
@@ -252,3 +254,20 @@ async def test_a_group_of_the_release_before_without_workers_is_skipped_too(redi
     assert await skip_if_late(redis, 0, 0) == 5
     assert (await measure(redis, 0, LIVE_GROUP)).undelivered == 0
     assert await skip_if_late(redis, 0, 0) == 0
+
+
+async def test_the_number_of_partitions_is_recorded_again_after_redis_lost_it(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "RECORD_PARTITIONS_EVERY", timedelta(milliseconds=10))
+    stop = asyncio.Event()
+    recording = asyncio.create_task(worker.keep_partitions_recorded(redis, 3, stop))
+
+    async def is_recorded() -> bool:
+        return bool(await redis.hget(LIVE_STATE, "partitions") == b"3")
+
+    await eventually(is_recorded)
+    await redis.flushdb()
+    await eventually(is_recorded)
+    stop.set()
+    await recording

@@ -214,3 +214,16 @@ async def test_a_cursor_of_another_number_of_partitions_is_a_gap(redis: Redis, r
     listener = Listener(redis_url, last_id="10")
     async with listener.listening():
         await eventually(lambda: [one.reason for one in listener.gaps] == ["history_gone"])
+
+
+async def test_more_partitions_than_were_known_are_a_gap(redis: Redis, redis_url: str) -> None:
+    numbers = iter(range(1, 1_000))
+    listener = Listener(redis_url)
+    heard: list[UUID] = []
+    listener.hear = lambda event: heard.append(event.event_id)  # type: ignore[method-assign]
+    async with listener.listening():
+        await publish_in(3, redis, xp_of_many(numbers, 9))
+        await eventually(lambda: [one.reason for one in listener.gaps] == ["history_gone"])
+        events = xp_of_many(numbers, 9)
+        await publish_in(3, redis, events)
+        await eventually(lambda: {one.event_id for one in events} <= set(heard))

@@ -182,6 +182,8 @@ def test_a_cursor_of_the_most_partitions_has_room_for_ids_of_a_month_ago() -> No
         ("~" + "_" * 40, 2),
         (cursor_of((1, 2)).replace("~", ""), 2),
         ("~" + "A" * 5_000, 2),
+        ("~AAUF", 2),
+        ("~AAUA", 2),
     ],
 )
 def test_a_cursor_of_another_system_is_none(cursor: str, partitions: int) -> None:
