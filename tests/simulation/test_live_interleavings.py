@@ -10,10 +10,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, Phase
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from uuid_utils.compat import uuid7
 
 from processors.live.worker import Prepared, prepare
@@ -28,6 +26,7 @@ from stream.live import publisher
 from stream.live.feed import Feed
 from stream.live.publisher import CursorMoved, Publisher
 from stream.server.connection import Redis, connect
+from tests.simulation.search import Search
 from tests.support.entries import append_events
 from tests.support.events import event
 
@@ -40,10 +39,9 @@ END_MESSAGE = {"type": "message", "pattern": None, "channel": END.encode(), "dat
 # so few that an event which is published twice is hardly ever recognised by its id
 REMEMBERED = 1
 
-UNHURRIED = hypothesis_settings(
-    deadline=None, suppress_health_check=list(HealthCheck), database=None, stateful_step_count=40, print_blob=True
-)
-MUTANT = hypothesis_settings(UNHURRIED, max_examples=400, phases=[Phase.generate], derandomize=True)
+STEPS = 40
+TRIES = 400
+"""Interleavings in which a planted fault is found."""
 
 which = st.integers(0, WORKERS - 1)
 
@@ -188,39 +186,31 @@ class LiveMachine(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def world(settings: Settings, redis: Redis) -> Iterator[World]:
-    opened = World(settings)
-    yield opened
-    opened.close()
-
-
-def machine(world: World) -> type[LiveMachine]:
-    return type("Machine", (LiveMachine,), {"world": world})
+def search(settings: Settings, redis: Redis) -> Iterator[Search]:
+    world = World(settings)
+    yield Search(LiveMachine, world, STEPS)
+    world.close()
 
 
 @pytest.mark.timeout(0)
-def test_any_interleaving_publishes_each_event_once_and_in_order(world: World, request: pytest.FixtureRequest) -> None:
-    examples: int = request.config.getoption("simulation_examples")
-    run_state_machine_as_test(machine(world), settings=hypothesis_settings(UNHURRIED, max_examples=examples))
-
-
-def assert_noticed(world: World) -> None:
-    with pytest.raises((AssertionError, BaseExceptionGroup)):
-        run_state_machine_as_test(machine(world), settings=MUTANT)
+def test_any_interleaving_publishes_each_event_once_and_in_order(
+    search: Search, request: pytest.FixtureRequest
+) -> None:
+    search.run(request.config.getoption("simulation_examples"))
 
 
 @pytest.mark.timeout(300)
-def test_publishing_from_anywhere_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publishing_from_anywhere_is_noticed(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     guarded = "position[1] ~= ARGV[1] or "
     assert publisher._SCRIPT.count(guarded) == 1
     monkeypatch.setattr(publisher, "_SCRIPT", publisher._SCRIPT.replace(guarded, ""))
-    assert_noticed(world)
+    search.assert_noticed(TRIES)
 
 
 @pytest.mark.timeout(300)
-def test_trimming_what_was_not_published_is_noticed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trimming_what_was_not_published_is_noticed(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     async def nothing_is_needed(_redis: Redis, _partition: int, _ignored: Collection[str]) -> EntryId:
         return EntryId(2**60, 0)
 
     monkeypatch.setattr(trimmer, "lowest_needed", nothing_is_needed)
-    assert_noticed(world)
+    search.assert_noticed(TRIES)
