@@ -210,14 +210,14 @@ def by_name(fields: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
 
 
 def user_hash_of(fields: Mapping[bytes, bytes]) -> bytes:
-    """Return the pseudonym in an entry of either form as hexadecimal digits, even if the entry is malformed.
+    """Return the pseudonym in an entry of either form as lower-case digits, even if the entry is malformed.
 
     Whatever stands in the place of the pseudonym is returned unchecked; empty if nothing does.
     """
-    if ROW not in fields:
-        return fields.get(_USER_HASH, b"")
-    columns = fields[ROW].split(b"\t", 3)
-    return columns[2].removeprefix(_HEX.encode()).removeprefix(_NULL.encode()) if len(columns) > 2 else b""
+    columns = fields.get(ROW, b"").split(b"\t", 3)
+    if len(columns) < 3:
+        return fields.get(_USER_HASH, b"").lower()
+    return columns[2].removeprefix(_HEX.encode()).removeprefix(_NULL.encode()).lower()
 
 
 def _pack_fields(fields: Mapping[bytes, bytes]) -> str:

@@ -24,7 +24,7 @@ class StreamBooks:
 
 
 async def read_stream_books(redis: Redis, partition: int, group: str = STORE_GROUP) -> StreamBooks:
-    """Return both numbers from one moment; for live workers, from shortly after another. Raises StreamUnavailable."""
+    """Return both numbers from one moment; what live workers settled, from just before. Raises StreamUnavailable."""
     key = stream_key(partition)
     cursor = await read_cursor(redis, partition) if group == LIVE_GROUP else None
     with translated_errors():

@@ -104,4 +104,7 @@ def test_the_learner_of_an_entry_is_found_in_any_form_even_if_the_rest_is_damage
         assert user_hash_of(form(nobody)) == b""
     assert user_hash_of({ROW: b"\t".join(as_read(written)[ROW].split(b"\t")[:3])}) == written.user_hash.encode()
     assert user_hash_of({ROW: as_read(written)[ROW] + b"\tmore"}) == written.user_hash.encode()
+    assert user_hash_of({ROW: b"damaged"} | as_read_before(written)) == written.user_hash.encode()
+    for form in (as_read, as_read_before):
+        assert user_hash_of(form(written._replace(user_hash="AB" * 32))) == b"ab" * 32
     assert user_hash_of({ROW: b"a\tb"}) == user_hash_of({b"event_type": b"party"}) == b""
